@@ -1,0 +1,329 @@
+import type { Secret } from './secret.ts'
+import type {
+  CredentialEvent,
+  CredentialName,
+  CredentialState,
+  KeyId,
+  NewCredentialEvent,
+  Observation,
+  Rotation,
+  VersionId,
+  VersionMeta,
+} from './types.ts'
+
+/**
+ * What the core and the engine ask of the outside. Each port says what the caller owes and what the implementer owes;
+ * implementations are interchangeable, and one suite per port proves it (test/conformance).
+ */
+
+// ------------------------------------------------------------- environment
+
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number
+}
+
+export type Cancel = () => void
+
+export interface Timers {
+  /** Calls back once after `delayMs` (0 to 2^31-1). The callback must not throw. Does not keep the process alive when `background`. */
+  after(delayMs: number, callback: () => void, options?: { readonly background?: boolean }): Cancel
+}
+
+export interface Random {
+  bytes(count: number): Uint8Array
+  /** UUID version 4, lower case. */
+  uuid(): string
+  /** Uniform in [0, 1). */
+  fraction(): number
+}
+
+export interface Hash {
+  /** Lower-case hex of SHA-256 over the UTF-8 bytes. */
+  sha256Hex(text: string): string
+}
+
+/** One occurrence after another of a cron expression in a time zone; pure. */
+export interface Occurrences {
+  /** The first occurrence strictly after the instant, or undefined where there is none. */
+  next(expression: string, timeZone: string, afterAt: number): number | undefined
+}
+
+export interface System extends Clock, Timers, Random, Hash {}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
+/** Structured log. Fields are plain data; a Secret among them prints as `[secret]`. */
+export type Log = (level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>) => void
+
+/** The regular beat that wakes the worker; node-cron in production, called by hand in tests. */
+export interface Beat {
+  start(onBeat: () => void): void
+  stop(): void
+}
+
+// ------------------------------------------------------------------- store
+
+export interface StoreCapabilities {
+  readonly kind: string
+  readonly writable: boolean
+  /** How `stage` keeps a pending key away from other readers. */
+  readonly staging: 'native' | 'slot' | 'none'
+  /** What guards `promote` against a second writer. */
+  readonly cas: 'native' | 'lease' | 'none'
+  /** What `destroy` can do to one version. */
+  readonly destroy: 'version' | 'unlabel' | 'disable' | 'none'
+  /** How long after a promotion another reader may still see the old value, in milliseconds. */
+  readonly propagationMs: number
+}
+
+export interface StoredVersion {
+  readonly version: VersionId
+  readonly secret: Secret
+  readonly meta: VersionMeta
+}
+
+export interface StoreDescription {
+  readonly current?: VersionId
+  readonly pending?: VersionId
+  readonly previous?: VersionId
+  /** Every version the store can still name, newest first, bounded at 100. */
+  readonly versions: readonly {
+    readonly version: VersionId
+    readonly isRetired: boolean
+    readonly meta: VersionMeta
+  }[]
+}
+
+export interface StageRequest {
+  readonly version: VersionId
+  readonly secret: Secret
+  readonly meta: VersionMeta
+  readonly fence: number
+}
+
+export interface PromoteRequest {
+  readonly to: VersionId
+  /** What must be current for the move to happen; undefined means that there must be no current version. */
+  readonly expectCurrent: VersionId | undefined
+  readonly fence: number
+}
+
+export type PromoteOutcome =
+  | { readonly kind: 'promoted' }
+  /** It was current already: an answer was lost, or it is a replay. As good as promoted. */
+  | { readonly kind: 'already' }
+  /** Something else is current; nothing was changed. */
+  | { readonly kind: 'conflict'; readonly current: VersionId | undefined }
+  /** `to` is retired or no longer there; nothing was changed. */
+  | { readonly kind: 'gone' }
+
+export interface PermissionFinding {
+  /** The permission by the name its own policy language gives it, e.g. `secretsmanager:PutSecretValue`. */
+  readonly permission: string
+  readonly resource: string
+  readonly state: 'granted' | 'missing' | 'untested'
+  readonly fix?: string
+}
+
+/**
+ * One secret store. `ref` is the name of the secret in it (a path, an ARN, a resource name: the driver says).
+ *
+ * The implementer owes: every call ends within the driver's timeout; absence is `undefined` and is returned only when
+ * the store itself said so; every other failure is a KeyturnError with one of the `store_*` codes, whose message names
+ * the ref and whose fix names the permission, name or address to mend; every mutation is safe to repeat; a pending
+ * version is never what another reader of the store gets as the latest; a retired version can never be promoted.
+ *
+ * The caller owes: a fence that never falls; `version` ids that are never reused for another secret.
+ */
+export interface SecretStore {
+  readonly capabilities: StoreCapabilities
+  /** The current version, or the named one (also pending, previous and retired ones while their value is there). */
+  read(ref: string, options?: { readonly version?: VersionId }): Promise<StoredVersion | undefined>
+  describe(ref: string): Promise<StoreDescription | undefined>
+  /** Puts a pending version there. The same id with the same secret is a success; with another one, `store_conflict`. */
+  stage(ref: string, request: StageRequest): Promise<void>
+  /** Moves current by compare-and-swap; the old current becomes previous. Also how a rollback and a failover are written. */
+  promote(ref: string, request: PromoteRequest): Promise<PromoteOutcome>
+  /** Marks a version as retired: terminal. Refuses (`store_conflict`) for the current one. Absent is a success. */
+  retire(ref: string, request: { readonly version: VersionId; readonly fence: number }): Promise<void>
+  /** Takes away the value of a pending or retired version as far as the store can. Absent is a success; the current one is refused. */
+  destroy(ref: string, version: VersionId): Promise<'destroyed' | 'disabled' | 'unlabelled' | 'unsupported'>
+  /** Replaces the metadata of a version, e.g. its new expiry. */
+  annotate(ref: string, version: VersionId, meta: VersionMeta): Promise<void>
+  /** Proves as far as possible without changing anything what this identity may do. */
+  check(ref: string): Promise<readonly PermissionFinding[]>
+  /** Calls back soon after the secret changed, where the store can tell. Spurious calls are allowed. */
+  watch?(ref: string, onChange: () => void): Cancel
+  close(): Promise<void>
+}
+
+// ------------------------------------------------------------------ issuer
+
+export interface ProbeExpectation {
+  readonly organization?: string
+  readonly project?: string
+  /** Scopes that apps need; each is proven without cost where that is possible. */
+  readonly scopes?: readonly string[]
+  /** Models that apps need; each must be visible to the key. */
+  readonly models?: readonly string[]
+}
+
+export interface MintRequest {
+  /** The unique name the key gets, so that it can be found again. */
+  readonly marker: string
+  readonly expiresInSeconds?: number
+  readonly scopes?: readonly string[]
+}
+
+export interface IssuedKey {
+  readonly keyId: KeyId
+  readonly name: string
+  readonly redacted: string
+  readonly owner: 'service_account' | 'user' | 'unknown'
+  readonly serviceAccount?: string
+  readonly createdAt?: number
+  readonly expiresAt?: number
+  /** As the issuer says, which may lag; null: never used, undefined: not told. */
+  readonly lastUsedAt?: number | null
+}
+
+export type MintOutcome =
+  | {
+      readonly kind: 'minted'
+      readonly keyId: KeyId
+      readonly secret: Secret
+      readonly serviceAccount: string
+      readonly createdAt: number
+      readonly expiresAt?: number
+    }
+  /** The issuer said no, conclusively: nothing was made. */
+  | { readonly kind: 'refused'; readonly observation: Observation }
+  /** Nobody knows whether a key was made: timeout, 5xx, a connection that broke. */
+  | { readonly kind: 'unknown'; readonly observation: Observation }
+
+export type ListOutcome =
+  | { readonly kind: 'listed'; readonly keys: readonly IssuedKey[] }
+  | { readonly kind: 'failed'; readonly observation: Observation }
+
+export type RevokeOutcome =
+  /** The issuer confirmed, or says that there is no such key. */
+  | { readonly kind: 'gone' }
+  /** It will not delete this key. */
+  | { readonly kind: 'refused'; readonly observation: Observation }
+  | { readonly kind: 'unknown'; readonly observation: Observation }
+
+export type ExpiryOutcome =
+  | { readonly kind: 'set'; readonly expiresAt: number }
+  | { readonly kind: 'refused'; readonly observation: Observation }
+  | { readonly kind: 'unknown'; readonly observation: Observation }
+
+/**
+ * Who makes and kills keys. Reports what it saw and judges nothing.
+ *
+ * The implementer owes: every call ends within its timeout; nothing is retried that could make a second key; no answer
+ * text of the issuer leaves the driver; redirects are not followed.
+ */
+export interface Issuer {
+  readonly kind: string
+  readonly canMint: boolean
+  /** Where apps send their requests; goes into the hand-out. */
+  readonly baseUrl: string
+  /** Probes the key, one observation per call made, the decisive one first. Free of charge. */
+  verify(secret: Secret, expectation: ProbeExpectation): Promise<readonly Observation[]>
+  mint?(request: MintRequest): Promise<MintOutcome>
+  /** All keys of the place where this issuer mints (every page, every owner). */
+  list?(): Promise<ListOutcome>
+  revoke?(keyId: KeyId): Promise<RevokeOutcome>
+  setExpiry?(keyId: KeyId, expiresInSeconds: number): Promise<ExpiryOutcome>
+  /** Proves before minting that the admin key works and may do what a rotation needs. */
+  check?(): Promise<readonly PermissionFinding[]>
+  close(): Promise<void>
+}
+
+// ------------------------------------------------------------------ ledger
+
+export interface LedgerCommit {
+  /** The state as it shall be. Its `revision` is the one that was read; the ledger stores it plus one. */
+  readonly state: CredentialState
+  /** Only where the commit belongs to a claim: the fence under which the work was done. */
+  readonly fence?: number
+  /** When the worker must look at it again. */
+  readonly dueAt: number
+  readonly events: readonly NewCredentialEvent[]
+}
+
+export type CommitOutcome =
+  | {
+      readonly kind: 'committed'
+      readonly state: CredentialState
+      readonly events: readonly CredentialEvent[]
+    }
+  /** Somebody else changed it, or the claim is no longer ours. Read again. */
+  | { readonly kind: 'conflict' }
+
+export interface Claim {
+  readonly state: CredentialState
+  readonly fence: number
+  readonly untilAt: number
+}
+
+export interface Lease {
+  readonly credential: CredentialName
+  readonly instance: string
+  readonly app: string
+  /** The oldest generation that this instance may still be using. */
+  readonly generation: number
+  readonly seenAt: number
+}
+
+/**
+ * Keeps all that must survive a crash and is no secret. Durable when the promise resolves. Clocks: `now` is passed in
+ * where the ledger is embedded; a shared ledger uses its own.
+ */
+export interface Ledger {
+  /** Makes the credential's row where there is none, and returns its state. */
+  open(name: CredentialName, initial: CredentialState): Promise<CredentialState>
+  read(name: CredentialName): Promise<CredentialState | undefined>
+  readAll(): Promise<readonly CredentialState[]>
+  /** Claims up to `limit` credentials that are due and nobody else's; raises their fence. `names` narrows it. */
+  claim(request: {
+    readonly owner: string
+    readonly now: number
+    readonly leaseMs: number
+    readonly limit: number
+    readonly names?: readonly CredentialName[]
+  }): Promise<readonly Claim[]>
+  renew(request: {
+    readonly owner: string
+    readonly name: CredentialName
+    readonly fence: number
+    readonly untilAt: number
+  }): Promise<boolean>
+  release(request: {
+    readonly owner: string
+    readonly name: CredentialName
+    readonly fence: number
+  }): Promise<void>
+  commit(commit: LedgerCommit): Promise<CommitOutcome>
+  /** The earliest instant at which anything unclaimed is due. */
+  nextDueAt(): Promise<number | undefined>
+  /** Events after the given id, oldest first, at most `limit` (default 500). Kept for a bounded number per credential. */
+  events(name: CredentialName, afterId: number, limit?: number): Promise<readonly CredentialEvent[]>
+  lastEventId(name: CredentialName): Promise<number>
+  /** Ended and running rotations, newest first. Written by `commit` from the state. */
+  rotations(name: CredentialName, limit?: number): Promise<readonly Rotation[]>
+  rotation(name: CredentialName, id: string): Promise<Rotation | undefined>
+  touchLease(lease: Lease): Promise<void>
+  leases(name: CredentialName): Promise<readonly Lease[]>
+  dropLease(name: CredentialName, instance: string): Promise<boolean>
+  /** A small value under a name, e.g. the installation id; written once by compare-and-swap on absence. */
+  once(key: string, value: string): Promise<string>
+  /** Remembers the answer to an idempotent request; returns the first one remembered under this key. */
+  remember(request: {
+    readonly key: string
+    readonly requestHash: string
+    readonly answer: string
+    readonly at: number
+  }): Promise<{ readonly requestHash: string; readonly answer: string }>
+  close(): Promise<void>
+}

@@ -1,0 +1,395 @@
+/**
+ * The words of Keyturn, as types.
+ *
+ * credential   the name an app asks for, `[a-z0-9-]{1,63}`
+ * version      one key of a credential with its metadata
+ * stage        where a version stands: pending, current, previous, standby, retired (terminal)
+ * secret       the string itself, always wrapped (secret.ts)
+ * issuer       mints, verifies and revokes: OpenAI, or an operator by hand
+ * store        keeps secrets
+ * ledger       keeps states, verdicts, leases and due times; never a secret
+ * verdict      what verification concluded
+ * rotation     one walk from minting to a confirmed promotion
+ * retirement   one old version's walk from draining to proven dead
+ * overlap      the time in which the old and the new key both live
+ * generation   rises with every change of what is handed out for a credential; apps order by it
+ * fingerprint  the first 12 hex digits of SHA-256 over a fixed prefix and the secret; safe to show
+ *
+ * Instants are epoch milliseconds and end in `At`; durations end in `Ms`. Everything here is plain data that survives
+ * JSON, so that the ledger can hold it and a simulator can replay it.
+ */
+
+export type CredentialName = string
+/** Opaque, `[A-Za-z0-9._-]{1,128}`: a UUID for versions that Keyturn made, the store's own id for those it found. */
+export type VersionId = string
+export type Fingerprint = string
+/** The issuer's id of a key (`key_…`), not the key. */
+export type KeyId = string
+
+export const credentialNamePattern = /^[a-z0-9-]{1,63}$/
+export const versionIdPattern = /^[A-Za-z0-9._-]{1,128}$/
+
+export type Stage = 'pending' | 'current' | 'previous' | 'standby' | 'retired'
+
+/**
+ * valid         answered as expected
+ * restricted    genuine, but lacks a scope
+ * throttled     genuine, rate limited for now
+ * exhausted     genuine, no quota, credit or billing behind it
+ * blocked       the account or the key's owner is shut out: rotating cannot help
+ * misconfigured organisation, project or egress address are wrong: rotating cannot help
+ * rejected      the issuer itself says that this key is no key: dead
+ * unknown       nothing can be concluded (timeout, 5xx, a page of somebody else's)
+ */
+export type VerdictKind =
+  | 'valid'
+  | 'restricted'
+  | 'throttled'
+  | 'exhausted'
+  | 'blocked'
+  | 'misconfigured'
+  | 'rejected'
+  | 'unknown'
+
+/** A key of these verdicts is genuine: the issuer knows it and answered for it. */
+export const authenticVerdicts: readonly VerdictKind[] = ['valid', 'restricted', 'throttled', 'exhausted']
+
+export function isAuthentic(kind: VerdictKind): boolean {
+  return authenticVerdicts.includes(kind)
+}
+
+/** A stable, finer name than the kind: one per row of the taxonomy (`key_rejected`, `scope_missing`, `dns_failed` …). */
+export type Cause = string
+
+export interface Verdict {
+  readonly kind: VerdictKind
+  readonly cause: Cause
+  /** One sentence for a person at three in the morning: what is wrong. Never quotes the issuer, who echoes keys. */
+  readonly summary: string
+  /** One sentence: what to do. Empty where nothing is to be done. */
+  readonly fix: string
+  /** Whether minting another key can make it better. Invariant 5 rests on this. */
+  readonly rotationCanHelp: boolean
+  readonly status?: number
+  readonly code?: string
+  readonly requestId?: string
+  readonly missingScopes?: readonly string[]
+  readonly retryAfterMs?: number
+}
+
+/** Why a probe brought no answer at all. */
+export type TransportFailure =
+  | 'dns'
+  | 'connect'
+  | 'tls'
+  | 'timeout'
+  | 'reset'
+  | 'redirect'
+  | 'too_large'
+  | 'aborted'
+
+/**
+ * What one call to the issuer saw. Observations are facts without judgement: `classify` turns them into verdicts. They
+ * hold no provider message, because OpenAI's echo the first and last characters of whatever was sent.
+ */
+export type Observation =
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      /** True only for a JSON envelope of the issuer's own shape that came with a request id. */
+      readonly isIssuers: boolean
+      readonly code?: string
+      readonly type?: string
+      /** Which of the known sentences the message began with, decided by the issuer driver. */
+      readonly hint?:
+        | 'missing_scopes'
+        | 'no_key_sent'
+        | 'incorrect_key'
+        | 'invalid_issuer'
+        | 'unverified_organization'
+        | 'request_too_large'
+      readonly missingScopes?: readonly string[]
+      readonly requestId?: string
+      /** The `openai-organization` response header: whom the key belongs to, as far as the issuer tells. */
+      readonly organization?: string
+      readonly project?: string
+      /** The `date` response header, for clock skew. */
+      readonly serverAt?: number
+      readonly retryAfterMs?: number
+      readonly models?: readonly string[]
+    }
+  | { readonly kind: 'no_answer'; readonly failure: TransportFailure }
+
+/** Whom a key answered for. Absent where the issuer does not tell. */
+export interface Belonging {
+  readonly organization?: string
+  readonly project?: string
+}
+
+/** Metadata that lives beside the secret in the store, so that a lost ledger can be rebuilt. No secrets. */
+export interface VersionMeta {
+  readonly keyId?: KeyId
+  readonly serviceAccount?: string
+  readonly organization?: string
+  readonly project?: string
+  /** The random name under which it was minted (see Attempt). */
+  readonly marker?: string
+  readonly createdAt?: number
+  readonly expiresAt?: number
+}
+
+export type VersionOrigin = 'minted' | 'brought' | 'found'
+
+export interface VersionRecord {
+  readonly version: VersionId
+  readonly stage: Stage
+  readonly origin: VersionOrigin
+  readonly fingerprint: Fingerprint
+  readonly meta: VersionMeta
+  readonly addedAt: number
+  /** The last conclusion about it, and when it was drawn. */
+  readonly verdict?: Verdict
+  readonly checkedAt?: number
+  /** When it last proved authentic and ours; what `verifiedAt` in the API says. */
+  readonly verifiedAt?: number
+  readonly promotedAt?: number
+  /** Conclusive rejections in a row by our own probes; reset by any authentic answer. */
+  readonly rejections?: { readonly count: number; readonly firstAt: number; readonly lastAt: number }
+  readonly nextCheckAt?: number
+  /** Set when it was withdrawn (rejected) or declared compromised: it never comes back by itself. */
+  readonly withdrawnAt?: number
+  readonly compromised?: boolean
+  readonly retiredAt?: number
+}
+
+// ---------------------------------------------------------------- rotation
+
+export type RotationMode = 'normal' | 'emergency' | 'rehearsal'
+
+export type RotationPhase =
+  | 'minting'
+  | 'reconciling'
+  | 'awaiting' // the manual issuer waits for the operator's key
+  | 'proving'
+  | 'discarding'
+  | 'extending' // promoting, first part: the short expiry of the pending key is lengthened and confirmed
+  | 'promoting'
+  | 'confirming' // promoting, last part: the store is read back
+  | 'inspecting' // promoting lost to another writer: what is there now?
+  | 'halted'
+  | 'done'
+
+export const rotationPhases: readonly RotationPhase[] = [
+  'minting',
+  'reconciling',
+  'awaiting',
+  'proving',
+  'discarding',
+  'extending',
+  'promoting',
+  'confirming',
+  'inspecting',
+  'halted',
+  'done',
+]
+
+/** One try to mint. Written down before the call, so that no answer lost can hide a key. */
+export interface Attempt {
+  readonly number: number
+  /** The unique, random name the key gets at the issuer. */
+  readonly marker: string
+  /** The id the version gets in the store. */
+  readonly version: VersionId
+  readonly startedAt: number
+  /** open: its answer was never seen, a key may still turn up under the marker. */
+  readonly outcome: 'open' | 'staged' | 'refused' | 'gone'
+  readonly keyId?: KeyId
+}
+
+export interface Halt {
+  readonly from: RotationPhase | RetirementPhase
+  /** Stable, for programs: `minting_refused`, `deadline_passed`, `store_changed` … */
+  readonly reason: string
+  readonly summary: string
+  readonly fix: string
+  readonly at: number
+}
+
+/** One line of the story, for the progress view, the audit and the report. */
+export interface Step {
+  readonly at: number
+  readonly phase: string
+  readonly note: string
+}
+
+export interface Rotation {
+  readonly id: string
+  readonly credential: CredentialName
+  readonly mode: RotationMode
+  readonly reason: string
+  readonly requestedBy: string
+  readonly startedAt: number
+  readonly phase: RotationPhase
+  readonly phaseAt: number
+  /** After this instant the phase halts with `deadline_passed`. */
+  readonly deadlineAt: number
+  /** Not before this instant is the phase's effect performed (again). */
+  readonly wakeAt: number
+  readonly paused: boolean
+  /** What was current when it began: the compare of the compare-and-swap. Absent for a credential's first key. */
+  readonly from?: VersionId
+  readonly attempts: readonly Attempt[]
+  readonly confirmations: number
+  readonly provingSince?: number
+  /** Why the pending key is being discarded, and what follows. */
+  readonly discard?: {
+    readonly then: 'mint' | 'halt' | 'end'
+    readonly reason: string
+    readonly summary: string
+    readonly fix: string
+  }
+  readonly retries: number
+  readonly halt?: Halt
+  readonly outcome?: 'promoted' | 'rehearsed' | 'aborted' | 'superseded' | 'halted'
+  readonly endedAt?: number
+  readonly steps: readonly Step[]
+}
+
+// -------------------------------------------------------------- retirement
+
+export type RetirementPhase =
+  | 'draining'
+  | 'retiring' // revoking, first part: `retired` in the store, terminal
+  | 'proving_current' // revoking, second part: the one that stays is proven once again
+  | 'revoking' // revoking, last part: the delete at the issuer
+  | 'dying'
+  | 'unproven'
+  | 'halted'
+  | 'dead'
+  | 'kept' // ended without a revocation: the issuer cannot, or the operator said so
+
+export const retirementPhases: readonly RetirementPhase[] = [
+  'draining',
+  'retiring',
+  'proving_current',
+  'revoking',
+  'dying',
+  'unproven',
+  'halted',
+  'dead',
+  'kept',
+]
+
+export interface Retirement {
+  readonly id: string
+  readonly version: VersionId
+  readonly keyId?: KeyId
+  readonly startedAt: number
+  readonly phase: RetirementPhase
+  readonly phaseAt: number
+  readonly wakeAt: number
+  /** The gate stays shut until then, whatever else is true. */
+  readonly overlapUntil: number
+  /** After this the operator is told who holds the key back. */
+  readonly limitAt: number
+  readonly isForced: boolean
+  readonly rejections: number
+  readonly rejectedSince?: number
+  readonly retries: number
+  /** Who or what keeps the gate shut, for people. */
+  readonly heldBy?: string
+  readonly halt?: Halt
+  readonly endedAt?: number
+  readonly steps: readonly Step[]
+}
+
+// -------------------------------------------------------------- credential
+
+/**
+ * All that the ledger knows of one credential, as one aggregate: changed whole, by compare-and-swap on `revision`, so
+ * that no two beliefs about it can ever disagree. A few kilobytes: versions, attempts and steps are bounded.
+ */
+export interface CredentialState {
+  readonly name: CredentialName
+  readonly revision: number
+  /** Rises with every claim; carried to the store with every change. */
+  readonly fence: number
+  readonly generation: number
+  readonly versions: readonly VersionRecord[]
+  /** What is handed out. */
+  readonly current?: VersionId
+  /** What the store was last seen to call current; differs from `current` while a failover is being written to it. */
+  readonly storeCurrent?: VersionId
+  readonly storeReadAt?: number
+  readonly nextStoreReadAt: number
+  /** Whom the key first answered for, kept where the configuration names nobody (invariant 1). */
+  readonly belonging?: Belonging
+  readonly rotation?: Rotation
+  readonly retirements: readonly Retirement[]
+  /** Attempts of ended rotations whose answer was never seen: listed again until `until`. */
+  readonly openAttempts: readonly {
+    readonly marker: string
+    readonly version: VersionId
+    readonly until: number
+    readonly nextAt: number
+  }[]
+  /** The next scheduled rotation and the occurrence of the schedule it stands for. */
+  readonly nextRotationAt?: number
+  readonly lastScheduledAt?: number
+  /** Instants of rotations that no person asked for, within the last day; bounded by the policy. */
+  readonly automaticAt: readonly number[]
+  /** Set when no live version is left. */
+  readonly outage?: { readonly since: number; readonly summary: string; readonly fix: string }
+  /** What the last look at the store ended in, where it was not a plain success. */
+  readonly storeTrouble?: {
+    readonly since: number
+    readonly code: string
+    readonly summary: string
+    readonly fix: string
+  }
+}
+
+/** How one credential is to be treated. All of it comes from configuration; defaults are in config.ts. */
+export interface Policy {
+  readonly canMint: boolean
+  readonly isManual: boolean
+  readonly storeWritable: boolean
+  readonly overlapMs: number
+  readonly drainLimitMs: number
+  readonly afterLimit: 'wait' | 'revoke'
+  /** The old key must have been unused for this long by the issuer's account. */
+  readonly quietMs: number
+  readonly provingCount: number
+  readonly provingSettleMs: number
+  /** For this long after minting a rejection of the new key may be activation lag and is not believed. */
+  readonly activationGraceMs: number
+  readonly attemptsMax: number
+  readonly phaseDeadlineMs: number
+  readonly retryBaseMs: number
+  readonly retryMaxMs: number
+  readonly verifyEveryMs: number
+  readonly verifyCloselyEveryMs: number
+  readonly verifyCloselyForMs: number
+  readonly rejectionGapMs: number
+  readonly automaticPerDayMax: number
+  readonly deadProbes: number
+  readonly deadSpanMs: number
+  readonly deadLimitMs: number
+  readonly storePollMs: number
+  readonly pendingExpirySeconds: number
+  readonly keyExpirySeconds: number
+  readonly expiryManaged: boolean
+  readonly staleAfterMs: number
+}
+
+/** What is told to apps and operators as it happens; each has a rising `id` per credential for replay. */
+export interface CredentialEvent {
+  readonly id: number
+  readonly at: number
+  readonly credential: CredentialName
+  readonly kind: 'promoted' | 'verdict' | 'revoking' | 'rotation' | 'retirement' | 'outage' | 'alert'
+  readonly generation: number
+  /** Plain data, no secrets. */
+  readonly data: Readonly<Record<string, unknown>>
+}
+export type NewCredentialEvent = Omit<CredentialEvent, 'id'>
