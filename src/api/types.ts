@@ -1,0 +1,266 @@
+/**
+ * The HTTP contract as types: routes and messages. Shared by the server, the client and the command line; imports
+ * nothing, so that the client stays free of packages.
+ *
+ * Instants in messages are ISO 8601 in UTC; durations are whole seconds and end in `Seconds`.
+ */
+
+export const routes = {
+  credentials: '/v1/credentials',
+  credential: (name: string) => `/v1/credentials/${encodeURIComponent(name)}`,
+  events: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/events`,
+  reports: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/reports`,
+  versions: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/versions`,
+  verifications: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/verifications`,
+  rotations: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/rotations`,
+  rotation: (name: string, id: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/rotations/${encodeURIComponent(id)}`,
+  rotationAct: (name: string, id: string, act: 'pause' | 'resume' | 'abort') =>
+    `/v1/credentials/${encodeURIComponent(name)}/rotations/${encodeURIComponent(id)}/${act}`,
+  rollbacks: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/rollbacks`,
+  revocations: (name: string, version: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/revocations`,
+  leases: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/leases`,
+  lease: (name: string, instance: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/leases/${encodeURIComponent(instance)}`,
+  tokens: '/v1/tokens',
+  token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
+  health: '/healthz',
+  ready: '/readyz',
+  metrics: '/metrics',
+  openapi: '/openapi.json',
+} as const
+
+export const headers = {
+  /** Who is asking: a stable id of the calling process, so that it can be seen when it has moved on to a new key. */
+  instance: 'keyturn-instance',
+  /** The oldest generation with requests still in flight, as a decimal number. */
+  inFlight: 'keyturn-generation-in-flight',
+  generation: 'keyturn-generation',
+  /** How long ago the key handed out last proved itself, in whole seconds. */
+  verifiedAge: 'keyturn-verified-age',
+} as const
+
+/** GET /v1/credentials/{name}: the current verified credential. The one message that holds a secret. */
+export interface CredentialAnswer {
+  readonly name: string
+  readonly apiKey: string
+  readonly organization: string | null
+  readonly project: string | null
+  readonly baseUrl: string
+  readonly version: string
+  readonly fingerprint: string
+  readonly stage: string
+  /** The conclusion of the last check; `unknown` while the issuer cannot be asked: the key is then served as last verified. */
+  readonly verdict: string
+  readonly verifiedAt: string
+  readonly rotatesAt: string | null
+  /** For how long a client may go on with this answer without hearing from Keyturn. */
+  readonly staleAfterSeconds: number
+  readonly generation: number
+}
+
+export interface CheckSummary {
+  readonly verdict: string
+  readonly cause: string
+  readonly summary: string
+  readonly fix: string
+  readonly checkedAt: string
+}
+
+export interface Trouble {
+  readonly code: string
+  readonly summary: string
+  readonly fix: string
+  readonly since: string | null
+}
+
+/** An item of GET /v1/credentials: all but the secret. */
+export interface CredentialSummary {
+  readonly name: string
+  readonly generation: number
+  readonly current: VersionSummary | null
+  readonly versions: readonly VersionSummary[]
+  readonly rotation: RotationSummary | null
+  readonly retirements: readonly RetirementSummary[]
+  readonly rotatesAt: string | null
+  /** What is wrong now and what to do, worst first; empty when all is well. */
+  readonly troubles: readonly Trouble[]
+  readonly store: string
+  readonly issuer: string
+}
+
+export interface VersionSummary {
+  readonly version: string
+  readonly stage: string
+  readonly origin: string
+  readonly fingerprint: string
+  readonly keyId: string | null
+  readonly organization: string | null
+  readonly project: string | null
+  readonly serviceAccount: string | null
+  readonly addedAt: string
+  readonly createdAt: string | null
+  readonly expiresAt: string | null
+  readonly promotedAt: string | null
+  readonly verifiedAt: string | null
+  readonly withdrawnAt: string | null
+  readonly isCompromised: boolean
+  readonly check: CheckSummary | null
+}
+
+export interface StepSummary {
+  readonly at: string
+  readonly phase: string
+  readonly note: string
+}
+
+export interface HaltSummary {
+  readonly from: string
+  readonly reason: string
+  readonly summary: string
+  readonly fix: string
+  readonly at: string
+}
+
+export interface RotationSummary {
+  readonly id: string
+  readonly credential: string
+  readonly mode: 'normal' | 'emergency' | 'rehearsal'
+  readonly reason: string
+  readonly requestedBy: string
+  readonly phase: string
+  readonly isPaused: boolean
+  readonly outcome: string | null
+  readonly from: string | null
+  readonly to: string | null
+  readonly startedAt: string
+  readonly phaseAt: string
+  readonly deadlineAt: string | null
+  readonly endedAt: string | null
+  readonly halt: HaltSummary | null
+  readonly steps: readonly StepSummary[]
+  /** The walk of the old version that followed, where there is one. */
+  readonly retirement: RetirementSummary | null
+}
+
+export interface RetirementSummary {
+  readonly id: string
+  readonly version: string
+  readonly fingerprint: string | null
+  readonly phase: string
+  readonly startedAt: string
+  readonly overlapUntil: string
+  readonly heldBy: string | null
+  readonly endedAt: string | null
+  readonly halt: HaltSummary | null
+  readonly steps: readonly StepSummary[]
+}
+
+export interface LeaseSummary {
+  readonly instance: string
+  readonly app: string
+  readonly generation: number
+  readonly seenAt: string
+}
+
+/** POST …/reports: an app says that its key was refused. A hint, never evidence. */
+export interface RejectionReport {
+  readonly version: string
+  readonly status: number
+  readonly code?: string
+  readonly requestId?: string
+}
+
+/** The answer to a report: what the app should do next. */
+export interface ReportAnswer {
+  /** true: another key is or will be current; ask again. */
+  readonly generation: number
+  readonly version: string | null
+  readonly verdict: string
+}
+
+export interface RotationRequest {
+  readonly mode?: 'normal' | 'emergency' | 'rehearsal'
+  readonly reason?: string
+  /** With mode emergency: the old key is in the wrong hands and is revoked as soon as the new one is out. */
+  readonly isCompromised?: boolean
+}
+
+export interface RollbackRequest {
+  /** A version id, a unique beginning of one, or a fingerprint. Default: the previous version. */
+  readonly to?: string
+  readonly reason?: string
+}
+
+/** POST …/versions: an operator brings a key. */
+export interface BringRequest {
+  readonly apiKey: string
+  readonly reason?: string
+}
+
+export interface RevocationRequest {
+  readonly reason?: string
+  /** Invariant 2's named exception; needs the credential's name typed as confirmation. */
+  readonly evenIfLast?: boolean
+  readonly confirm?: string
+}
+
+export interface TokenRequest {
+  readonly name: string
+  readonly role: 'app' | 'operator'
+  /** What an app token may read; `*` for every credential. Ignored for operators. */
+  readonly credentials?: readonly string[]
+  readonly expiresInSeconds?: number
+}
+
+export interface TokenSummary {
+  readonly id: string
+  readonly name: string
+  readonly role: 'app' | 'operator'
+  readonly credentials: readonly string[]
+  readonly createdAt: string
+  readonly expiresAt: string | null
+  readonly lastUsedAt: string | null
+}
+
+/** POST /v1/tokens: the only answer that holds the token itself. */
+export interface TokenAnswer extends TokenSummary {
+  readonly token: string
+}
+
+/** A message of the event stream: `id`, `event: <kind>`, `data: <this>`. */
+export interface EventMessage {
+  readonly credential: string
+  readonly kind: string
+  readonly generation: number
+  readonly at: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export interface List<Item> {
+  readonly items: readonly Item[]
+}
+
+/** RFC 9457, `application/problem+json`. `type` is `urn:keyturn:error:<code>`. */
+export interface Problem {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly code: string
+  readonly detail: string
+  readonly fix?: string
+  readonly instance?: string
+}
+
+export interface Readiness {
+  readonly ready: boolean
+  readonly version: string
+  readonly isSandbox: boolean
+  readonly credentials: readonly {
+    readonly name: string
+    readonly ready: boolean
+    readonly verdict: string | null
+    readonly trouble: string | null
+  }[]
+}

@@ -1,0 +1,113 @@
+import type {
+  BringRequest,
+  CredentialSummary,
+  LeaseSummary,
+  Readiness,
+  RejectionReport,
+  ReportAnswer,
+  RevocationRequest,
+  RollbackRequest,
+  RotationRequest,
+  RotationSummary,
+  VersionSummary,
+} from '../api/types.ts'
+import type { Cancel } from '../core/ports.ts'
+import type { Secret } from '../core/secret.ts'
+import type {
+  CredentialEvent,
+  CredentialName,
+  Fingerprint,
+  Stage,
+  VerdictKind,
+  VersionId,
+} from '../core/types.ts'
+
+/** What an app gets. Rebuilt only when the version or the verdict changes, so that bodies can be serialised once. */
+export interface HandOut {
+  readonly kind: 'available'
+  readonly name: CredentialName
+  readonly version: VersionId
+  readonly fingerprint: Fingerprint
+  readonly stage: Stage
+  readonly secret: Secret
+  readonly organization: string | undefined
+  readonly project: string | undefined
+  readonly baseUrl: string
+  readonly verdict: VerdictKind
+  readonly verifiedAt: number
+  readonly rotatesAt: number | undefined
+  readonly staleAfterMs: number
+  readonly generation: number
+}
+
+/** Nothing can be handed out: why, since when, and what a person has to do. */
+export interface NoHandOut {
+  readonly kind: 'unavailable'
+  readonly name: CredentialName
+  readonly since: number
+  readonly summary: string
+  readonly fix: string
+  readonly generation: number
+}
+
+export interface Actor {
+  /** The name of the token, or `schedule`, `failover`, `start`. */
+  readonly name: string
+}
+
+/**
+ * The engine as its users see it: the HTTP server, `keyturn tick`, the in-process resolver. Refusals are KeyturnErrors
+ * (`not_found`, `rotation_in_progress`, `store_read_only`, `issuer_cannot_mint`, `version_not_live`, `last_working_key`,
+ * `confirmation_needed` …).
+ */
+export interface Service {
+  readonly names: readonly CredentialName[]
+  /** From memory, never waits. Undefined for a name that is not configured. The same object until something changes. */
+  handOut(name: CredentialName): HandOut | NoHandOut | undefined
+  /** Told after the hand-out of a credential was replaced by another object. */
+  onHandOut(listener: (name: CredentialName) => void): Cancel
+  /** Told of every event after it is durable. */
+  onEvent(listener: (event: CredentialEvent) => void): Cancel
+  events(name: CredentialName, afterId: number): Promise<readonly CredentialEvent[]>
+  lastEventId(name: CredentialName): Promise<number>
+  summary(name: CredentialName): Promise<CredentialSummary>
+  summaries(): Promise<readonly CredentialSummary[]>
+  versions(name: CredentialName): Promise<readonly VersionSummary[]>
+  report(name: CredentialName, report: RejectionReport, actor: Actor): Promise<ReportAnswer>
+  /** Verifies the current version now; resolves with the fresh summary. */
+  verify(name: CredentialName, actor: Actor): Promise<CredentialSummary>
+  rotate(name: CredentialName, request: RotationRequest, actor: Actor): Promise<RotationSummary>
+  rotations(name: CredentialName): Promise<readonly RotationSummary[]>
+  rotation(name: CredentialName, id: string): Promise<RotationSummary>
+  actOnRotation(
+    name: CredentialName,
+    id: string,
+    act: 'pause' | 'resume' | 'abort',
+    actor: Actor,
+  ): Promise<RotationSummary>
+  rollback(name: CredentialName, request: RollbackRequest, actor: Actor): Promise<CredentialSummary>
+  bring(name: CredentialName, request: BringRequest, actor: Actor): Promise<VersionSummary>
+  revoke(
+    name: CredentialName,
+    version: VersionId,
+    request: RevocationRequest,
+    actor: Actor,
+  ): Promise<VersionSummary>
+  leases(name: CredentialName): Promise<readonly LeaseSummary[]>
+  touchLease(lease: {
+    readonly name: CredentialName
+    readonly instance: string
+    readonly app: string
+    readonly generation: number
+  }): void
+  dropLease(name: CredentialName, instance: string, actor: Actor): Promise<void>
+  readiness(): Readiness
+}
+
+/** What the composition root starts and stops beside the service itself. */
+export interface RunningService extends Service {
+  /** Does all that is due now, once, and resolves when nothing more can be done without waiting: `keyturn tick`. */
+  tick(): Promise<void>
+  /** Stops taking work, lets running effects end (bounded), releases claims, closes store, issuer and ledger. */
+  stop(): Promise<void>
+}
