@@ -1,0 +1,12 @@
+export type {
+  Config,
+  ConfigProblem,
+  ConfigSources,
+  CredentialConfig,
+  IssuerConfig,
+  ListenConfig,
+  PolicyConfig,
+  ScheduleConfig,
+  SecretSource,
+  StoreConfig,
+} from './config/types.ts'
