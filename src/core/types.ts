@@ -87,6 +87,8 @@ export type TransportFailure =
   | 'redirect'
   | 'too_large'
   | 'aborted'
+  /** Nothing was sent: the key holds characters that no HTTP header can carry. */
+  | 'unsendable'
 
 /**
  * What one call to the issuer saw. Observations are facts without judgement: `classify` turns them into verdicts. They
@@ -117,8 +119,10 @@ export type Observation =
       readonly serverAt?: number
       readonly retryAfterMs?: number
       readonly models?: readonly string[]
+      /** What this call was to find out: `models` (the first and decisive one), `scope:NAME` or `model:ID`. */
+      readonly probe?: string
     }
-  | { readonly kind: 'no_answer'; readonly failure: TransportFailure }
+  | { readonly kind: 'no_answer'; readonly failure: TransportFailure; readonly probe?: string }
 
 /** Whom a key answered for. Absent where the issuer does not tell. */
 export interface Belonging {
@@ -156,6 +160,8 @@ export interface VersionRecord {
   /** Conclusive rejections in a row by our own probes; reset by any authentic answer. */
   readonly rejections?: { readonly count: number; readonly firstAt: number; readonly lastAt: number }
   readonly nextCheckAt?: number
+  /** An app reported it: probed every second until then. */
+  readonly suspectUntil?: number
   /** Set when it was withdrawn (rejected) or declared compromised: it never comes back by itself. */
   readonly withdrawnAt?: number
   readonly compromised?: boolean
@@ -167,6 +173,7 @@ export interface VersionRecord {
 export type RotationMode = 'normal' | 'emergency' | 'rehearsal'
 
 export type RotationPhase =
+  | 'checking' // permissions of store and issuer, before anything is minted
   | 'minting'
   | 'reconciling'
   | 'awaiting' // the manual issuer waits for the operator's key
@@ -180,6 +187,7 @@ export type RotationPhase =
   | 'done'
 
 export const rotationPhases: readonly RotationPhase[] = [
+  'checking',
   'minting',
   'reconciling',
   'awaiting',
@@ -215,6 +223,15 @@ export interface Halt {
   readonly at: number
 }
 
+/** Why a pending key goes, and what follows: another attempt, a halt, or the end with this outcome. */
+export interface Discard {
+  readonly then: 'mint' | 'halt' | 'end'
+  readonly outcome?: 'rehearsed' | 'aborted' | 'superseded'
+  readonly reason: string
+  readonly summary: string
+  readonly fix: string
+}
+
 /** One line of the story, for the progress view, the audit and the report. */
 export interface Step {
   readonly at: number
@@ -236,21 +253,18 @@ export interface Rotation {
   /** Not before this instant is the phase's effect performed (again). */
   readonly wakeAt: number
   readonly paused: boolean
+  /** With mode emergency: the old key is in the wrong hands. */
+  readonly isCompromised: boolean
   /** What was current when it began: the compare of the compare-and-swap. Absent for a credential's first key. */
   readonly from?: VersionId
   readonly attempts: readonly Attempt[]
   readonly confirmations: number
   readonly provingSince?: number
   /** Why the pending key is being discarded, and what follows. */
-  readonly discard?: {
-    readonly then: 'mint' | 'halt' | 'end'
-    readonly reason: string
-    readonly summary: string
-    readonly fix: string
-  }
+  readonly discard?: Discard
   readonly retries: number
   readonly halt?: Halt
-  readonly outcome?: 'promoted' | 'rehearsed' | 'aborted' | 'superseded' | 'halted'
+  readonly outcome?: 'promoted' | 'rehearsed' | 'aborted' | 'superseded'
   readonly endedAt?: number
   readonly steps: readonly Step[]
 }
@@ -263,7 +277,8 @@ export type RetirementPhase =
   | 'proving_current' // revoking, second part: the one that stays is proven once again
   | 'revoking' // revoking, last part: the delete at the issuer
   | 'dying'
-  | 'unproven'
+  | 'unproven' // not proven dead in time: alerted, still probed
+  | 'destroying' // proven dead: its value leaves the store
   | 'halted'
   | 'dead'
   | 'kept' // ended without a revocation: the issuer cannot, or the operator said so
@@ -275,6 +290,7 @@ export const retirementPhases: readonly RetirementPhase[] = [
   'revoking',
   'dying',
   'unproven',
+  'destroying',
   'halted',
   'dead',
   'kept',
@@ -292,7 +308,11 @@ export interface Retirement {
   readonly overlapUntil: number
   /** After this the operator is told who holds the key back. */
   readonly limitAt: number
+  /** The operator's word, or a compromised key: the gate is open whatever the evidence says. */
   readonly isForced: boolean
+  /** The delete was refused and an expiry of one second set instead: the key may stay listed. */
+  readonly isExpiring: boolean
+  readonly isLimitAlerted: boolean
   readonly rejections: number
   readonly rejectedSince?: number
   readonly retries: number
@@ -321,6 +341,8 @@ export interface CredentialState {
   /** What the store was last seen to call current; differs from `current` while a failover is being written to it. */
   readonly storeCurrent?: VersionId
   readonly storeReadAt?: number
+  /** A takeover (failover, rollback) still has to be written to the store. */
+  readonly isAlignmentDue?: boolean
   readonly nextStoreReadAt: number
   /** Whom the key first answered for, kept where the configuration names nobody (invariant 1). */
   readonly belonging?: Belonging
