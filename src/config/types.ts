@@ -8,12 +8,12 @@ export type SecretSource = { readonly env: string } | { readonly file: string }
 export type StoreConfig =
   | {
       readonly kind: 'local'
-      /** The folder of the encrypted files. */
-      readonly path: string
-      /** An age identity file; made on first use where it is absent. */
+      readonly folder: string
+      /** The age identity that opens the files. Default: `identity.txt` in the folder, made on first use. */
       readonly identityFile?: string
-      /** What wraps the identity file. */
-      readonly passphrase?: SecretSource
+      readonly passphraseFile?: string
+      /** The name of the variable, not what is in it. */
+      readonly passphraseVariable?: string
     }
   | { readonly kind: 'memory' }
   | {

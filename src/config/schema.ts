@@ -1,0 +1,296 @@
+import { z } from 'zod'
+
+import { credentialNamePattern } from '../core/types.ts'
+import { duration, httpsUrl, secretSource, text, textList, wholeNumber } from './fields.ts'
+import { defaultListen, listenShape, parseListen } from './listen.ts'
+
+/**
+ * What may stand in keyturn.yaml, as written: durations are still text, paths still relative. build.ts turns it into
+ * `Config`. Every object is strict, because a misspelt key that is silently ignored is how an overlap of a week becomes
+ * one of a day. Published as docs/keyturn.schema.json.
+ */
+
+export const credentialsMax = 10_000
+
+const name = z
+  .string()
+  .regex(credentialNamePattern, { error: 'expected a name of a-z, 0-9 and -, at most 63' })
+
+const path = (description: string) => text('a path', `${description} Relative to the folder of this file.`)
+
+const local = z.strictObject({
+  kind: z.literal('local'),
+  folder: path('Folder of the age-encrypted files. Default: `secrets` in the home folder.').optional(),
+  identityFile: path(
+    'The age identity that opens them. Default: `identity.txt` in the folder, made on first use.',
+  ).optional(),
+  passphrase: secretSource('The passphrase that wraps the identity file.').optional(),
+})
+
+const memory = z.strictObject({ kind: z.literal('memory') })
+
+const environment = z.strictObject({
+  kind: z.literal('env'),
+  envFile: path('A .env file, read where the variable itself is not set.').optional(),
+})
+
+const file = z.strictObject({
+  kind: z.literal('file'),
+  path: path('Folder in which relative refs are looked up.').optional(),
+})
+
+const awsSecretsManager = z.strictObject({
+  kind: z.literal('aws-secrets-manager'),
+  region: text('an AWS region such as eu-central-1', 'Default: what the AWS SDK finds.').optional(),
+  endpoint: httpsUrl.describe('Another endpoint, e.g. a VPC endpoint.').optional(),
+})
+
+export const storeSchema = z.discriminatedUnion(
+  'kind',
+  [local, memory, environment, file, awsSecretsManager],
+  {
+    error: 'expected a kind of store: local, memory, env, file or aws-secrets-manager',
+  },
+)
+
+const baseUrl = httpsUrl
+  .default('https://api.openai.com/v1')
+  .describe('Where the issuer is reached, and what apps get as base URL. HTTPS, or HTTP to this machine.')
+
+const openai = z.strictObject({
+  kind: z.literal('openai'),
+  adminKey: secretSource('Where the admin key is read from.').default({ env: 'OPENAI_ADMIN_KEY' }),
+  project: text(
+    'a project id such as proj_abc',
+    'The project in which keys are minted; not the Default project.',
+  ),
+  serviceAccount: text(
+    'a service account id such as svc_acct_abc',
+    'The stable service account that gets each new key. Needed, except with mode new_service_account.',
+  ).optional(),
+  mode: z
+    .enum(['service_account_key', 'new_service_account'], {
+      error: 'expected service_account_key or new_service_account',
+    })
+    .default('service_account_key')
+    .describe(
+      'service_account_key: another key on the same account. new_service_account: a new account for each key, for organisations that refuse the former.',
+    ),
+  scopes: textList('scope', 'Scopes of minted keys; empty: all permissions.'),
+  baseUrl,
+})
+
+const manual = z.strictObject({ kind: z.literal('manual'), baseUrl })
+
+export const issuerSchema = z.discriminatedUnion('kind', [openai, manual], {
+  error: 'expected a kind of issuer: openai or manual',
+})
+
+const schedule = z
+  .union(
+    [
+      z.literal('none'),
+      z.strictObject({
+        cron: text('a cron expression', 'Minute, hour, day of month, month, day of week.').default(
+          '0 3 1 1,4,7,10 *',
+        ),
+        timeZone: text('an IANA time zone such as Europe/Berlin', 'IANA name.')
+          .refine(isTimeZone, { error: 'expected an IANA time zone such as UTC or Europe/Berlin' })
+          .default('UTC'),
+        jitter: duration(
+          { default: '1h', min: '0s', max: '7d' },
+          'Each rotation starts at a random instant within this time after its occurrence.',
+        ),
+      }),
+    ],
+    { error: "expected none, or { cron: '0 3 1 1,4,7,10 *', timeZone: UTC, jitter: 1h }" },
+  )
+  .describe(
+    'When the key is turned without anybody asking. Default: quarterly, `0 3 1 1,4,7,10 *` in UTC, where the issuer mints and the store can be written; else none.',
+  )
+
+const expected = z
+  .strictObject({
+    organization: text(
+      'an organisation id',
+      'The organisation the key must answer for, e.g. org-abc.',
+    ).optional(),
+    project: text(
+      'a project id',
+      'The project the key must answer for, e.g. proj_abc. Default: the project of an openai issuer.',
+    ).optional(),
+    scopes: textList('scope', 'Scopes that apps need; proven before a key is promoted.'),
+    models: textList('model', 'Models that apps need; each must be visible to the key.'),
+  })
+  .prefault({})
+  .describe('Whom the key must belong to, and what it must be able to do.')
+
+export const policySchema = z
+  .strictObject({
+    overlap: duration(
+      { default: '24h', min: '0s', max: '90d' },
+      'How long the old key lives on at least after a promotion.',
+    ),
+    drainLimit: duration(
+      { default: '7d', min: '1s', max: '365d' },
+      'After this the operator is told who still holds the old key.',
+    ),
+    afterLimit: z
+      .enum(['wait', 'revoke'], { error: 'expected wait or revoke' })
+      .default('wait')
+      .describe('What follows at the drain limit: wait on, or revoke although the key may be in use.'),
+    quiet: duration(
+      { default: '5m', min: '0s', max: '7d' },
+      "How long the old key must have been unused, by the issuer's account, before it is revoked.",
+    ),
+    provingCount: wholeNumber(
+      { default: 3, min: 1, max: 50 },
+      'Successful verifications that a new key needs in a row.',
+    ),
+    provingSettle: duration({ default: '10s', min: '0s', max: '1h' }, 'The time they are spread over.'),
+    activationGrace: duration(
+      { default: '60s', min: '0s', max: '1h' },
+      'For this long after minting a rejection is taken for activation lag.',
+    ),
+    attemptsMax: wholeNumber({ default: 3, min: 1, max: 10 }, 'Keys that one rotation mints at most.'),
+    phaseDeadline: duration(
+      { default: '15m', min: '10s', max: '30d' },
+      'After this a phase halts with a reason.',
+    ),
+    retryBase: duration(
+      { default: '500ms', min: '10ms', max: '1m' },
+      'First pause before a failed step is tried again.',
+    ),
+    retryMax: duration({ default: '60s', min: '10ms', max: '1h' }, 'Longest such pause.'),
+    verifyEvery: duration(
+      { default: '5m', min: '1s', max: '1d' },
+      'Pause between verifications of the current key.',
+    ),
+    verifyCloselyEvery: duration(
+      { default: '30s', min: '1s', max: '1h' },
+      'The same, soon after a promotion.',
+    ),
+    verifyCloselyFor: duration({ default: '10m', min: '0s', max: '1d' }, 'How long "soon" is.'),
+    rejectionGap: duration(
+      { default: '300ms', min: '300ms', max: '1m' },
+      'Least time between the two rejections that withdraw a key.',
+    ),
+    automaticPerDay: wholeNumber(
+      { default: 3, min: 0, max: 24 },
+      'Rotations a day that no person and no schedule asked for.',
+    ),
+    deadProbes: wholeNumber(
+      { default: 3, min: 1, max: 50 },
+      'Rejections in a row that prove a revoked key dead.',
+    ),
+    deadSpan: duration({ default: '2m', min: '0s', max: '1d' }, 'The time they are spread over.'),
+    deadLimit: duration(
+      { default: '30m', min: '1s', max: '7d' },
+      'After this an unproven death is reported.',
+    ),
+    storePoll: duration(
+      { default: '60s', min: '1s', max: '1d' },
+      'Pause between looks at the store for changes by others.',
+    ),
+    pendingExpiry: duration(
+      { default: '24h', min: '1m', max: '30d' },
+      'Expiry of a new key until it is promoted, so that a lost one dies by itself.',
+    ),
+    keyExpiry: duration({ default: '365d', min: '1h', max: '365d' }, 'Expiry of a promoted key.'),
+    manageExpiry: z
+      .boolean({ error: 'expected true or false' })
+      .optional()
+      .describe('Whether keys get an expiry at all. Default: true where the issuer mints, else false.'),
+    staleAfter: duration(
+      { default: '100d', min: '1m', max: '366d' },
+      'For how long apps and Keyturn go on with the last verified key when nothing can be asked.',
+    ),
+  })
+  .prefault({})
+  .describe('How the key is proven, turned and retired.')
+
+const storeReference = z.union([name, storeSchema], {
+  error: 'expected the name of an entry of stores, or a store such as { kind: local }',
+})
+const issuerReference = z.union([name, issuerSchema], {
+  error: 'expected the name of an entry of issuers, or an issuer such as { kind: manual }',
+})
+
+const credential = z.strictObject({
+  store: storeReference.describe('Where the key is kept: a store, or the name of one under `stores`.'),
+  ref: text(
+    "the secret's name in the store",
+    "The secret's name in the store: a variable, a file, an ARN. Default: the credential's name; with store env, OPENAI_API_KEY.",
+  ).optional(),
+  issuer: issuerReference
+    .default({ kind: 'manual', baseUrl: 'https://api.openai.com/v1' })
+    .describe(
+      'Who makes and kills keys: an issuer, or the name of one under `issuers`. Default: manual, an operator brings the key.',
+    ),
+  expected,
+  schedule: schedule.optional(),
+  policy: policySchema,
+})
+
+const tooMany = `expected 1 to ${credentialsMax} credentials`
+
+export const fileSchema = z
+  .strictObject({
+    home: path(
+      'State of this installation: ledger, tokens, journals. KEYTURN_HOME goes before it. Default: `.keyturn` in the working directory.',
+    ).optional(),
+    listen: text(listenShape, '')
+      .refine((value) => parseListen(value, String) !== undefined, { error: `expected ${listenShape}` })
+      .default(defaultListen)
+      .describe(
+        'Where the HTTP API listens: HOST:PORT, [V6]:PORT or unix:PATH. KEYTURN_LISTEN goes before it.',
+      ),
+    allowPlaintext: z
+      .boolean({ error: 'expected true or false' })
+      .default(false)
+      .describe('Allows to listen beyond this machine without TLS, where something in front encrypts.'),
+    allowedHosts: z
+      .array(text('a host name without port', ''), { error: 'expected a list of host names' })
+      .max(100, { error: 'expected at most 100 host names' })
+      .optional()
+      .describe(
+        'Host headers that are answered, without ports. Default: this machine, and the host it listens on.',
+      ),
+    log: z
+      .strictObject({
+        level: z
+          .enum(['debug', 'info', 'warn', 'error'], { error: 'expected debug, info, warn or error' })
+          .default('info')
+          .describe('The least level that is written.'),
+        format: z
+          .enum(['json', 'text'], { error: 'expected json or text' })
+          .default('text')
+          .describe('json: one object per line. text: for people.'),
+      })
+      .prefault({})
+      .describe('What the service writes to standard error.'),
+    stores: z.record(name, storeSchema).default({}).describe('Stores by name, for several credentials.'),
+    issuers: z.record(name, issuerSchema).default({}).describe('Issuers by name, for several credentials.'),
+    credentials: z
+      .record(name, credential, { error: 'expected credentials by name, each with at least a store' })
+      .refine((all) => Object.keys(all).length > 0, { error: tooMany })
+      .refine((all) => Object.keys(all).length <= credentialsMax, { error: tooMany })
+      .describe('The credentials by the names that apps ask for: a-z, 0-9 and -, at most 63.'),
+  })
+  .meta({ title: 'Keyturn configuration (keyturn.yaml)' })
+
+export type ConfigFile = z.output<typeof fileSchema>
+export type CredentialFile = ConfigFile['credentials'][string]
+
+/** JSON Schema of the file as it is written (before defaults), for editors and for finding the nearest known key. */
+export function fileJsonSchema(): Record<string, unknown> {
+  return z.toJSONSchema(fileSchema, { io: 'input' })
+}
+
+function isTimeZone(candidate: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: candidate }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
