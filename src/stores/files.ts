@@ -1,0 +1,108 @@
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+
+/**
+ * Durable, private files. Everything here is synchronous on purpose: it runs inside the folder's lock, which must
+ * never be held across an await, and takes about a millisecond.
+ */
+export const privateFileMode = 0o600
+export const privateFolderMode = 0o700
+const temporarySuffix = '.tmp'
+
+/** Replaces a file so that a reader, a crash or a power cut finds the old or the new bytes whole, never a mixture. */
+export function writeAtomically(path: string, bytes: Uint8Array): void {
+  const temporary = join(dirname(path), `.${basename(path)}${temporarySuffix}`)
+  rmSync(temporary, { force: true })
+  writeNew(temporary, bytes)
+  renameSync(temporary, path)
+  syncFolder(dirname(path))
+}
+
+/** Fails with EEXIST where the file is there already. */
+export function writeNew(path: string, bytes: Uint8Array): void {
+  const file = openSync(path, 'wx', privateFileMode)
+  try {
+    let written = 0
+    while (written < bytes.length) written += writeSync(file, bytes, written)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+export function makePrivateFolder(path: string): void {
+  if (mkdirSync(path, { recursive: true, mode: privateFolderMode }) !== undefined) syncFolder(dirname(path))
+}
+
+/** What a killed writer left behind. Only under the folder's lock, where nobody else can be writing. */
+export function removeTemporaries(folder: string): void {
+  for (const name of readdirSync(folder))
+    if (name.startsWith('.') && name.endsWith(temporarySuffix)) rmSync(join(folder, name), { force: true })
+}
+
+export function removeDurably(path: string): void {
+  rmSync(path, { force: true })
+  syncFolder(dirname(path))
+}
+
+/** A folder's own entry list has to reach the disk too, or a rename can be lost in a power cut. */
+export function syncFolder(path: string): void {
+  // Windows cannot open a folder for syncing; its file system journals renames.
+  if (process.platform === 'win32') return
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+/** Refuses what others on this machine could read. Windows has no such modes, so nothing is concluded there. */
+export function assertPrivate(path: string, kind: 'file' | 'folder'): void {
+  if (process.platform === 'win32') return
+  const mode = statSync(path).mode & 0o777
+  if ((mode & 0o077) === 0) return
+  const wanted = (kind === 'folder' ? privateFolderMode : privateFileMode).toString(8)
+  throw new KeyturnError(
+    'permissions_lax',
+    `Others on this machine can reach the ${kind} ${path} (mode ${mode.toString(8)}).`,
+    { fix: `chmod ${wanted} '${path}'` },
+  )
+}
+
+/** Turns an error of the file system into ours, by its code. */
+export function fileError(thrown: unknown, path: string, act: 'read' | 'write'): KeyturnError {
+  const code = errnoOf(thrown)
+  if (thrown instanceof KeyturnError || code === undefined)
+    return toKeyturnError(thrown, `while working on ${path}`)
+  const what = `The file ${path} cannot be ${act === 'read' ? 'read' : 'written'} (${code}).`
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return new KeyturnError('store_denied', what, {
+      fix: `Give the user that Keyturn runs as the right to ${act} it: ls -l '${path}'`,
+    })
+  if (code === 'EISDIR' || code === 'ENOTDIR' || code === 'ELOOP' || code === 'ENAMETOOLONG')
+    return new KeyturnError('store_malformed', what, { fix: `Check what is there: ls -ld '${path}'` })
+  if (code === 'ENOSPC' || code === 'EDQUOT')
+    return new KeyturnError('store_unreachable', what, { fix: 'Free some disk space.', retryable: true })
+  return new KeyturnError('store_unreachable', what, {
+    fix: 'Check the disk or the mount.',
+    retryable: true,
+  })
+}
+
+export function errnoOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined
+}

@@ -1,0 +1,41 @@
+import type { SecretStore } from '../core/ports.ts'
+import type { StoreContext } from './context.ts'
+import type { EnvStoreOptions } from './env.ts'
+import type { FileStoreOptions } from './file.ts'
+import type { LocalStoreOptions } from './local.ts'
+import type { MemoryStoreOptions } from './memory.ts'
+
+export type { StoreContext } from './context.ts'
+export type { EnvStoreOptions } from './env.ts'
+export type { FileStoreOptions } from './file.ts'
+export type { LocalStoreOptions } from './local.ts'
+export type { MemoryContent, MemoryInitial, MemoryStoreOptions } from './memory.ts'
+
+export type StoreConfig =
+  | ({ readonly kind: 'local' } & LocalStoreOptions)
+  | ({ readonly kind: 'memory' } & MemoryStoreOptions)
+  | ({ readonly kind: 'env' } & EnvStoreOptions)
+  | ({ readonly kind: 'file' } & FileStoreOptions)
+
+export type StoreKind = StoreConfig['kind']
+
+/** Opens a store, and loads the code of that one alone. Error codes: those of the driver, and `package_missing`. */
+export async function openStore(config: StoreConfig, context: StoreContext): Promise<SecretStore> {
+  // One cast where the type system cannot see that a kind and its options belong together; the table below is exact.
+  const open = openers[config.kind] as (config: StoreConfig, context: StoreContext) => Promise<SecretStore>
+  return open(config, context)
+}
+
+const openers: {
+  readonly [Kind in StoreKind]: (
+    config: Extract<StoreConfig, { kind: Kind }>,
+    context: StoreContext,
+  ) => Promise<SecretStore>
+} = {
+  local: async (config, context) => (await import('./local.ts')).openLocalStore(config, context),
+  memory: async (config, context) => (await import('./memory.ts')).openMemoryStore(config, context),
+  env: async (config, context) => (await import('./env.ts')).openEnvStore(config, context),
+  file: async (config, context) => (await import('./file.ts')).openFileStore(config, context),
+}
+
+export const storeKinds = Object.keys(openers) as readonly StoreKind[]

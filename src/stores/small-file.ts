@@ -1,0 +1,65 @@
+import { readFile, stat } from 'node:fs/promises'
+import { KeyturnError } from '../core/errors.ts'
+import type { System } from '../core/ports.ts'
+import { errnoOf, fileError } from './files.ts'
+import { tooLarge } from './values.ts'
+
+/** A mount whose server is away lets a read hang for ever. */
+export const readTimeoutMs = 5_000
+
+/**
+ * The text of a small file, through every link; undefined where the file system says that there is none.
+ * Error codes: `store_denied`, `store_malformed`, `store_too_large`, `store_unreachable`.
+ */
+export async function readSmallFile(
+  path: string,
+  bytesMax: number,
+  system: System,
+): Promise<string | undefined> {
+  try {
+    const bytes = await withinTimeout(path, readBounded(path, bytesMax), system)
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (thrown) {
+    if (thrown instanceof TypeError)
+      throw new KeyturnError('store_malformed', `The file ${path} is not UTF-8 text.`, {
+        fix: 'Write the key into it as plain text.',
+      })
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    throw fileError(thrown, path, 'read')
+  }
+}
+
+async function readBounded(path: string, bytesMax: number): Promise<Uint8Array> {
+  const found = await stat(path)
+  // Opening a pipe would wait for a writer that may never come.
+  if (!found.isFile())
+    throw new KeyturnError('store_malformed', `${path} is not a regular file.`, {
+      fix: 'Configure the path of the file that holds the key.',
+    })
+  if (found.size > bytesMax) throw tooLarge(path, found.size)
+  const bytes = await readFile(path)
+  if (bytes.length > bytesMax) throw tooLarge(path, bytes.length)
+  return bytes
+}
+
+async function withinTimeout<Result>(path: string, work: Promise<Result>, system: System): Promise<Result> {
+  let cancel = (): void => undefined
+  const limit = new Promise<never>((_, reject) => {
+    cancel = system.after(
+      readTimeoutMs,
+      () =>
+        reject(
+          new KeyturnError('store_unreachable', `Reading ${path} took over ${readTimeoutMs} ms.`, {
+            fix: 'Check the mount that it is on.',
+            retryable: true,
+          }),
+        ),
+      { background: true },
+    )
+  })
+  try {
+    return await Promise.race([work, limit])
+  } finally {
+    cancel()
+  }
+}
