@@ -1,0 +1,437 @@
+import { assert } from './errors.ts'
+import { newRetirement, type RetirementEvent, stepRetirement } from './retirement.ts'
+import { isRunning, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
+import {
+  type Belonging,
+  type CredentialName,
+  type CredentialState,
+  type Fingerprint,
+  isAuthentic,
+  type NewCredentialEvent,
+  type Policy,
+  type Retirement,
+  type Rotation,
+  type RotationMode,
+  type VersionId,
+  type VersionMeta,
+  type VersionOrigin,
+  type VersionRecord,
+} from './types.ts'
+
+/**
+ * What happens to a credential as a whole. Every function takes the state and returns the changed one together with the
+ * events that apps and operators are told, so that both are committed at once or not at all.
+ */
+export interface Change {
+  readonly state: CredentialState
+  readonly events: readonly NewCredentialEvent[]
+}
+
+export interface ChangeContext {
+  readonly now: number
+  readonly policy: Policy
+  /** UUIDs, drawn when called. */
+  readonly uuid: () => string
+  /** A fresh random name for a key at the issuer. */
+  readonly marker: () => string
+}
+
+/** What the engine knows of a version that has just appeared. */
+export interface NewVersion {
+  readonly version: VersionId
+  readonly fingerprint: Fingerprint
+  readonly meta: VersionMeta
+  readonly origin: VersionOrigin
+}
+
+/** An attempt whose answer was never seen is looked for again this long: a mint that timed out can land late. */
+export const openAttemptMs = 24 * 3_600_000
+/** Ended versions and retirements that are kept for people to look at. */
+const endedMax = 20
+
+export function initialState(name: CredentialName, now: number): CredentialState {
+  return {
+    name,
+    revision: 0,
+    fence: 0,
+    generation: 0,
+    versions: [],
+    nextStoreReadAt: now,
+    retirements: [],
+    openAttempts: [],
+    automaticAt: [],
+  }
+}
+
+// ------------------------------------------------------------------- looking
+
+export function recordOf(state: CredentialState, version: VersionId | undefined): VersionRecord | undefined {
+  return version === undefined ? undefined : state.versions.find((one) => one.version === version)
+}
+
+export function currentOf(state: CredentialState): VersionRecord | undefined {
+  return recordOf(state, state.current)
+}
+
+/** What may be handed out: the current version, proven ours, not withdrawn (invariant 1). */
+export function handedOut(state: CredentialState): VersionRecord | undefined {
+  const current = currentOf(state)
+  return current?.verifiedAt !== undefined && current.withdrawnAt === undefined && !current.compromised
+    ? current
+    : undefined
+}
+
+/** A version that a rollback or a failover may choose: alive as far as is known, proven once, never withdrawn. */
+export function isLive(record: VersionRecord, now: number): boolean {
+  const isExpired = record.meta.expiresAt !== undefined && record.meta.expiresAt <= now
+  const isSpoilt = record.withdrawnAt !== undefined || record.compromised === true || isExpired
+  return record.stage !== 'retired' && record.verifiedAt !== undefined && !isSpoilt
+}
+
+/** Standbys first, then the version that was current last. */
+export function nextLive(state: CredentialState, now: number): VersionRecord | undefined {
+  const rank = (one: VersionRecord): number => (one.stage === 'standby' ? 2 : 1)
+  return state.versions
+    .filter((one) => one.version !== state.current && one.stage !== 'pending' && isLive(one, now))
+    .toSorted((a, b) => rank(b) - rank(a) || (b.promotedAt ?? 0) - (a.promotedAt ?? 0))[0]
+}
+
+/** A version that somebody else made current in the store: to be verified, then adopted or alarmed. */
+export function candidateOf(state: CredentialState): VersionRecord | undefined {
+  if (state.storeCurrent === undefined || state.storeCurrent === state.current || state.isAlignmentDue)
+    return undefined
+  const { rotation } = state
+  const isMoving =
+    rotation?.phase === 'promoting' || rotation?.phase === 'confirming' || rotation?.phase === 'inspecting'
+  if (
+    isMoving ||
+    (rotation !== undefined && isRunning(rotation) && pendingOf(rotation)?.version === state.storeCurrent)
+  )
+    return undefined
+  const record = recordOf(state, state.storeCurrent)
+  const isOut =
+    record?.stage === 'retired' || record?.withdrawnAt !== undefined || record?.compromised === true
+  return isOut ? undefined : record
+}
+
+// ------------------------------------------------------------------ changing
+
+export function withRecord(
+  state: CredentialState,
+  version: VersionId,
+  change: Partial<VersionRecord>,
+): CredentialState {
+  return {
+    ...state,
+    versions: state.versions.map((one) => (one.version === version ? { ...one, ...change } : one)),
+  }
+}
+
+export function withVersion(state: CredentialState, added: NewVersion, now: number): CredentialState {
+  if (recordOf(state, added.version) !== undefined) {
+    return withRecord(state, added.version, { meta: added.meta })
+  }
+  const record: VersionRecord = { ...added, stage: 'pending', addedAt: now }
+  return { ...state, versions: bounded([...state.versions, record]) }
+}
+
+function bounded(versions: readonly VersionRecord[]): readonly VersionRecord[] {
+  const ended = versions.filter((one) => one.stage === 'retired')
+  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - endedMax)))
+  return versions.filter((one) => !dropped.has(one))
+}
+
+/**
+ * Makes another version the one that is handed out: a promotion that the store has confirmed, a failover, a rollback,
+ * the adoption of what a person put into the store.
+ */
+export function takeOver(
+  state: CredentialState,
+  to: VersionId,
+  by: {
+    readonly who: string
+    readonly why: string
+    readonly isCompromised?: boolean
+    readonly isInStore: boolean
+  },
+  context: ChangeContext,
+): Change {
+  const record = recordOf(state, to)
+  assert(record?.verifiedAt !== undefined, `only a verified version is handed out (${to})`)
+  assert(record.stage !== 'retired', `a retired version never comes back (${to})`)
+  const { now, policy } = context
+  const versions = state.versions.map((one): VersionRecord => {
+    if (one.version === to) return { ...one, stage: 'current', promotedAt: now, nextCheckAt: now }
+    if (one.version !== state.current || one.stage === 'retired') return one
+    const { nextCheckAt: _drained, ...rest } = one
+    return { ...rest, stage: 'previous', ...(by.isCompromised ? { compromised: true } : {}) }
+  })
+  const { outage: _outage, storeTrouble, ...rest } = state
+  const moved: CredentialState = {
+    ...rest,
+    ...(storeTrouble === undefined || storeTrouble.code === 'store_changed' ? {} : { storeTrouble }),
+    versions,
+    current: to,
+    generation: state.generation + 1,
+    retirements: state.retirements.map((one) =>
+      one.version === to ? stepRetirement(one, { kind: 'taken_back', by: by.who }, context) : one,
+    ),
+    ...(state.rotation === undefined ? {} : { rotation: rebased(state.rotation, state.current, to) }),
+    ...(by.isInStore
+      ? { storeCurrent: to, isAlignmentDue: false }
+      : { isAlignmentDue: policy.storeWritable }),
+  }
+  const promoted = eventOf(moved, 'promoted', now, {
+    version: to,
+    fingerprint: record.fingerprint,
+    by: by.who,
+    why: by.why,
+  })
+  return { state: startRetirements(moved, by, context), events: [promoted] }
+}
+
+/** A rotation that has not moved anything yet compares with the new current one from now on. */
+function rebased(rotation: Rotation, before: VersionId | undefined, to: VersionId): Rotation {
+  return isRunning(rotation) && rotation.from === before && pendingOf(rotation)?.version !== to
+    ? { ...rotation, from: to }
+    : rotation
+}
+
+/** Every version that is alive and neither current nor kept in reserve walks towards its end. */
+function startRetirements(
+  state: CredentialState,
+  by: { readonly why: string; readonly isCompromised?: boolean },
+  context: ChangeContext,
+): CredentialState {
+  const walking = new Set(state.retirements.filter((one) => one.phase !== 'kept').map((one) => one.version))
+  const started = state.versions
+    .filter((one) => one.stage === 'previous' && !walking.has(one.version))
+    .map((one) =>
+      newRetirement(
+        {
+          id: context.uuid(),
+          version: one.version,
+          // A key that Keyturn did not make is left to its owner, unless he says otherwise (keyturn revoke).
+          keyId: one.origin === 'minted' ? one.meta.keyId : undefined,
+          isForced: by.isCompromised === true && one.compromised === true,
+          why: by.why,
+        },
+        context,
+      ),
+    )
+  const replaced = new Set(started.map((one) => one.version))
+  return {
+    ...state,
+    retirements: [...state.retirements.filter((one) => !replaced.has(one.version)), ...started].slice(
+      -endedMax * 2,
+    ),
+  }
+}
+
+export function eventOf(
+  state: CredentialState,
+  kind: NewCredentialEvent['kind'],
+  now: number,
+  data: Readonly<Record<string, unknown>>,
+): NewCredentialEvent {
+  return { at: now, credential: state.name, kind, generation: state.generation, data }
+}
+
+// ------------------------------------------------------------------ rotation
+
+export function startRotation(
+  state: CredentialState,
+  request: {
+    readonly mode: RotationMode
+    readonly isCompromised: boolean
+    readonly reason: string
+    readonly requestedBy: string
+    readonly isAutomatic: boolean
+  },
+  context: ChangeContext,
+): Change {
+  assert(!isRunning(state.rotation), 'one rotation of a credential at a time')
+  const { isAutomatic, ...rest } = request
+  const rotation = newRotation(
+    { ...rest, id: context.uuid(), credential: state.name, from: state.current ?? state.storeCurrent },
+    context,
+  )
+  const dayAgo = context.now - 86_400_000
+  const automaticAt = [
+    ...state.automaticAt.filter((at) => at > dayAgo),
+    ...(isAutomatic ? [context.now] : []),
+  ]
+  const started = { ...state, rotation, automaticAt }
+  return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+}
+
+/** Whether a rotation that nobody asked for may start now (bounded per day; only where it can help and is possible). */
+export function mayRotateByItself(
+  state: CredentialState,
+  context: Pick<ChangeContext, 'now' | 'policy'>,
+): boolean {
+  const { now, policy } = context
+  const today = state.automaticAt.filter((at) => at > now - 86_400_000).length
+  return (
+    policy.canMint && policy.storeWritable && !isRunning(state.rotation) && today < policy.automaticPerDayMax
+  )
+}
+
+export function applyRotation(
+  state: CredentialState,
+  event: RotationEvent,
+  context: ChangeContext,
+  added?: NewVersion,
+): Change {
+  const before = state.rotation
+  if (before === undefined) return { state, events: [] }
+  const rotation = step(before, event, {
+    now: context.now,
+    policy: context.policy,
+    fresh: { marker: context.marker(), version: context.uuid() },
+  })
+  if (rotation === before) return { state, events: [] }
+  let next: CredentialState = { ...state, rotation }
+  if (added !== undefined) next = withVersion(next, added, context.now)
+  const proven = event.kind === 'proved' ? pendingOf(before)?.version : undefined
+  if (event.kind === 'proved' && proven !== undefined) {
+    const isGood = isAuthentic(event.verdict.kind) && event.isOurs
+    next = withRecord(next, proven, {
+      verdict: event.verdict,
+      checkedAt: context.now,
+      ...(isGood ? { verifiedAt: context.now } : {}),
+    })
+  }
+  const told =
+    rotation.phase !== before.phase ||
+    rotation.paused !== before.paused ||
+    rotation.confirmations !== before.confirmations
+  const events = told ? [rotationEvent(next, rotation, context.now)] : []
+  if (rotation.phase === 'halted' && before.phase !== 'halted') {
+    events.push(
+      eventOf(next, 'alert', context.now, {
+        code: 'rotation_halted',
+        summary: rotation.halt?.summary,
+        fix: rotation.halt?.fix,
+      }),
+    )
+  }
+  if (rotation.phase !== 'done') return { state: next, events }
+  const ended = endRotation(next, before, rotation, context)
+  return { state: ended.state, events: [...ended.events, ...events] }
+}
+
+function endRotation(
+  state: CredentialState,
+  before: Rotation,
+  rotation: Rotation,
+  context: ChangeContext,
+): Change {
+  const until = rotation.startedAt + openAttemptMs
+  const open = rotation.attempts.filter((one) => one.outcome === 'open')
+  const openAttempts = [
+    ...state.openAttempts,
+    ...open.map((one) => ({ marker: one.marker, version: one.version, until, nextAt: context.now })),
+  ]
+  const next = { ...state, openAttempts: openAttempts.slice(-100) }
+  if (rotation.outcome === 'promoted') {
+    const to = pendingOf(before)?.version
+    assert(to !== undefined, 'a promotion has a pending version')
+    const by = {
+      who: rotation.requestedBy,
+      why: rotation.reason,
+      isCompromised: rotation.isCompromised,
+      isInStore: true,
+    }
+    return takeOver(next, to, by, context)
+  }
+  const gone = new Set(rotation.attempts.filter((one) => one.outcome === 'gone').map((one) => one.version))
+  const versions = next.versions.map(
+    (one): VersionRecord =>
+      gone.has(one.version) && one.stage === 'pending'
+        ? { ...one, stage: 'retired', retiredAt: context.now }
+        : one,
+  )
+  return { state: { ...next, versions: bounded(versions) }, events: [] }
+}
+
+function rotationEvent(state: CredentialState, rotation: Rotation, now: number): NewCredentialEvent {
+  const { id, phase, mode, confirmations } = rotation
+  return eventOf(state, 'rotation', now, {
+    id,
+    phase,
+    mode,
+    confirmations,
+    outcome: rotation.outcome ?? null,
+    paused: rotation.paused,
+  })
+}
+
+// ---------------------------------------------------------------- retirement
+
+export function applyRetirement(
+  state: CredentialState,
+  id: string,
+  event: RetirementEvent,
+  context: ChangeContext,
+): Change {
+  const before = state.retirements.find((one) => one.id === id)
+  if (before === undefined) return { state, events: [] }
+  const after = stepRetirement(before, event, context)
+  if (after === before) return { state, events: [] }
+  let next: CredentialState = {
+    ...state,
+    retirements: state.retirements.map((one) => (one === before ? after : one)),
+  }
+  const events: NewCredentialEvent[] = []
+  if (after.phase !== before.phase) {
+    next = settleStage(next, after, context.now)
+    events.push(retirementEvent(next, after, context.now))
+    if (after.phase === 'retiring')
+      events.push(eventOf(next, 'revoking', context.now, { version: after.version }))
+    if (after.phase === 'halted')
+      events.push(
+        eventOf(next, 'alert', context.now, {
+          code: 'retirement_halted',
+          summary: after.halt?.summary,
+          fix: after.halt?.fix,
+        }),
+      )
+    if (after.phase === 'unproven')
+      events.push(eventOf(next, 'alert', context.now, { code: 'key_not_dead', version: after.version }))
+  }
+  if (after.isLimitAlerted && !before.isLimitAlerted) {
+    events.push(
+      eventOf(next, 'alert', context.now, {
+        code: 'key_still_used',
+        version: after.version,
+        heldBy: after.heldBy ?? '',
+      }),
+    )
+  }
+  return { state: next, events }
+}
+
+/** `retired` is terminal and is written in the same commit that opens the way to the delete. */
+function settleStage(state: CredentialState, retirement: Retirement, now: number): CredentialState {
+  if (retirement.phase !== 'retiring') return state
+  assert(state.current !== retirement.version, 'the current version is never retired')
+  return withRecord(state, retirement.version, { stage: 'retired', retiredAt: now })
+}
+
+function retirementEvent(state: CredentialState, retirement: Retirement, now: number): NewCredentialEvent {
+  const { id, version, phase } = retirement
+  return eventOf(state, 'retirement', now, { id, version, phase, heldBy: retirement.heldBy ?? null })
+}
+
+// ---------------------------------------------------------------- belonging
+
+/** Whom a key has to answer for: what the configuration says, and where it is silent, what the first key answered. */
+export function expectedBelonging(state: CredentialState, configured: Belonging): Belonging {
+  const organization = configured.organization ?? state.belonging?.organization
+  const project = configured.project ?? state.belonging?.project
+  return {
+    ...(organization === undefined ? {} : { organization }),
+    ...(project === undefined ? {} : { project }),
+  }
+}

@@ -1,0 +1,397 @@
+import {
+  type Halt,
+  isAuthentic,
+  type KeyId,
+  type Policy,
+  type Retirement,
+  type RetirementPhase,
+  type Step,
+  type Verdict,
+  type VersionId,
+} from './types.ts'
+
+/**
+ * One old version's walk from draining to proven dead, as a table in code. Like a rotation, its effects are derived
+ * from its state, and each is safe to repeat.
+ *
+ * Revoking cannot be fenced at the issuer, so it is made terminal first: entering `retiring` takes the version out of
+ * every rollback and failover (the caller sets its stage to `retired` in the same commit), the store is told, and the
+ * version that stays is proven once again, before anything is deleted.
+ */
+export type RetirementEvent =
+  | { readonly kind: 'evidence'; readonly evidence: Evidence }
+  | { readonly kind: 'evidence_unknown' }
+  | { readonly kind: 'retired' }
+  | { readonly kind: 'retire_failed' }
+  /** The store says that it is current: somebody put it back. */
+  | { readonly kind: 'retire_refused' }
+  | { readonly kind: 'current_proved'; readonly verdict: Verdict; readonly isOurs: boolean }
+  | { readonly kind: 'current_unknown' }
+  | { readonly kind: 'revoked' }
+  | { readonly kind: 'expiring' }
+  | { readonly kind: 'revoke_refused' }
+  | { readonly kind: 'revoke_unknown' }
+  | {
+      readonly kind: 'death_probed'
+      readonly listed: 'present' | 'absent' | 'unknown'
+      readonly verdict: Verdict | undefined
+    }
+  | { readonly kind: 'destroyed' }
+  | { readonly kind: 'destroy_failed' }
+  | { readonly kind: 'forced'; readonly by: string }
+  | { readonly kind: 'taken_back'; readonly by: string }
+
+export type RetirementEventKind = RetirementEvent['kind']
+
+export type RetirementEffect =
+  | { readonly kind: 'gather'; readonly version: VersionId; readonly keyId: KeyId }
+  | { readonly kind: 'retire'; readonly version: VersionId }
+  | { readonly kind: 'prove_current' }
+  | { readonly kind: 'revoke'; readonly version: VersionId; readonly keyId: KeyId }
+  | { readonly kind: 'probe_death'; readonly version: VersionId; readonly keyId: KeyId }
+  | { readonly kind: 'destroy'; readonly version: VersionId }
+
+/** What is known about who still uses the old key. */
+export interface Evidence {
+  /** Instances that have not moved on. */
+  readonly holders: readonly string[]
+  /** As the issuer lists it; null: never, undefined: it does not tell. */
+  readonly lastUsedAt: number | null | undefined
+  /** When one of our own probes last used it: use that is not theirs. */
+  readonly ownProbeAt: number | undefined
+  readonly isListed: boolean
+  /** Another credential that holds the very same key. */
+  readonly sharedWith: string | undefined
+}
+
+export interface RetirementContext {
+  readonly now: number
+  readonly policy: Policy
+}
+
+const stepsMax = 40
+/** The issuer stamps last use in whole seconds and late; a use this close to a probe of ours was the probe. */
+const ownProbeToleranceMs = 2_000
+
+export function newRetirement(
+  request: {
+    readonly id: string
+    readonly version: VersionId
+    readonly keyId: KeyId | undefined
+    readonly isForced: boolean
+    readonly why: string
+  },
+  context: RetirementContext,
+): Retirement {
+  const { now, policy } = context
+  const overlapUntil = request.isForced ? now : now + policy.overlapMs
+  const base: Retirement = {
+    id: request.id,
+    version: request.version,
+    ...(request.keyId === undefined ? {} : { keyId: request.keyId }),
+    startedAt: now,
+    phase: 'draining',
+    phaseAt: now,
+    wakeAt: overlapUntil,
+    overlapUntil,
+    limitAt: overlapUntil + policy.drainLimitMs,
+    isForced: request.isForced,
+    isExpiring: false,
+    isLimitAlerted: false,
+    rejections: 0,
+    retries: 0,
+    steps: [{ at: now, phase: 'draining', note: request.why }],
+  }
+  if (request.keyId !== undefined && policy.canMint) return base
+  return end(
+    base,
+    'kept',
+    context,
+    'Keyturn cannot revoke this key: delete it by hand in OpenAI’s dashboard when nobody uses it any more',
+  )
+}
+
+export function isWalking(retirement: Retirement): boolean {
+  return retirement.endedAt === undefined
+}
+
+/** True from the point of no return on: no rollback or failover may choose the version any more. */
+export function isTerminal(retirement: Retirement): boolean {
+  return retirement.phase !== 'draining' && retirement.phase !== 'kept'
+}
+
+export function retirementEffectOf(retirement: Retirement): RetirementEffect | undefined {
+  const { version, keyId } = retirement
+  switch (retirement.phase) {
+    case 'draining':
+      return keyId === undefined ? undefined : { kind: 'gather', version, keyId }
+    case 'retiring':
+      return { kind: 'retire', version }
+    case 'proving_current':
+      return { kind: 'prove_current' }
+    case 'revoking':
+      return keyId === undefined ? undefined : { kind: 'revoke', version, keyId }
+    case 'dying':
+    case 'unproven':
+      return keyId === undefined ? undefined : { kind: 'probe_death', version, keyId }
+    case 'destroying':
+      return { kind: 'destroy', version }
+    case 'halted':
+    case 'dead':
+    case 'kept':
+      return undefined
+  }
+}
+
+/** Total: an event that means nothing in a phase leaves the retirement as it is (the very same object). */
+export function stepRetirement(
+  retirement: Retirement,
+  event: RetirementEvent,
+  context: RetirementContext,
+): Retirement {
+  if (event.kind === 'forced') return force(retirement, event.by, context)
+  if (event.kind === 'taken_back') {
+    return retirement.phase === 'draining'
+      ? end(retirement, 'kept', context, `taken back into use by ${event.by}`)
+      : retirement
+  }
+  switch (retirement.phase) {
+    case 'draining':
+      return stepDraining(retirement, event, context)
+    case 'retiring':
+      return stepRetiring(retirement, event, context)
+    case 'proving_current':
+      return stepProvingCurrent(retirement, event, context)
+    case 'revoking':
+      return stepRevoking(retirement, event, context)
+    case 'dying':
+    case 'unproven':
+      return event.kind === 'death_probed' ? stepDying(retirement, event, context) : retirement
+    case 'destroying':
+      if (event.kind === 'destroyed') return end(retirement, 'dead', context, 'its value left the store')
+      return event.kind === 'destroy_failed' ? retry(retirement, context) : retirement
+    case 'halted':
+    case 'dead':
+    case 'kept':
+      return retirement
+  }
+}
+
+function force(retirement: Retirement, by: string, context: RetirementContext): Retirement {
+  if (retirement.phase === 'halted' && retirement.halt !== undefined) {
+    const { halt, ...rest } = retirement
+    return enter({ ...rest, isForced: true }, halt.from as RetirementPhase, context, `tried again by ${by}`)
+  }
+  if (retirement.phase !== 'draining' || retirement.isForced) return retirement
+  return enter({ ...retirement, isForced: true }, 'retiring', context, `revoked at once by ${by}`)
+}
+
+function stepDraining(
+  retirement: Retirement,
+  event: RetirementEvent,
+  context: RetirementContext,
+): Retirement {
+  if (event.kind === 'evidence_unknown') return retry(retirement, context)
+  if (event.kind !== 'evidence') return retirement
+  if (context.now < retirement.overlapUntil) return { ...retirement, wakeAt: retirement.overlapUntil }
+  if (retirement.isForced)
+    return enter(retirement, 'retiring', context, 'revoked at once: the gate was opened by hand')
+  const heldBy = holderOf(event.evidence, context)
+  if (heldBy === undefined) return enter(without(retirement), 'retiring', context, gateNote(event.evidence))
+  if (context.now < retirement.limitAt) return waitFor(retirement, heldBy, context)
+  if (context.policy.afterLimit === 'revoke') {
+    return enter(
+      retirement,
+      'retiring',
+      context,
+      `still held (${heldBy}), but the limit has passed and the policy says revoke`,
+    )
+  }
+  const alerted = retirement.isLimitAlerted
+    ? retirement
+    : noted({ ...retirement, isLimitAlerted: true }, context, `the limit has passed; still held: ${heldBy}`)
+  return waitFor(alerted, heldBy, context)
+}
+
+/** Who keeps the gate shut; undefined when it is open. */
+function holderOf(evidence: Evidence, context: RetirementContext): string | undefined {
+  if (evidence.sharedWith !== undefined) return `credential ${evidence.sharedWith} holds the same key`
+  if (evidence.holders.length > 0)
+    return `still in use by ${evidence.holders.slice(0, 5).join(', ')}${evidence.holders.length > 5 ? ' and others' : ''}`
+  const { lastUsedAt, ownProbeAt } = evidence
+  if (typeof lastUsedAt !== 'number') return undefined
+  const isOwnProbe = ownProbeAt !== undefined && lastUsedAt <= ownProbeAt + ownProbeToleranceMs
+  if (isOwnProbe || context.now - lastUsedAt >= context.policy.quietMs) return undefined
+  return `OpenAI saw it used ${Math.max(0, Math.round((context.now - lastUsedAt) / 1000))} seconds ago`
+}
+
+function gateNote(evidence: Evidence): string {
+  const use =
+    typeof evidence.lastUsedAt === 'number'
+      ? `last used ${new Date(evidence.lastUsedAt).toISOString()}`
+      : 'no use on record'
+  return `the overlap is over, every known app has moved on, ${use}`
+}
+
+function stepRetiring(
+  retirement: Retirement,
+  event: RetirementEvent,
+  context: RetirementContext,
+): Retirement {
+  switch (event.kind) {
+    case 'retired':
+      return enter(
+        retirement,
+        'proving_current',
+        context,
+        'retired in the store: it can never become current again',
+      )
+    case 'retire_failed':
+      return retry(retirement, context)
+    case 'retire_refused':
+      return halt(retirement, context, {
+        reason: 'store_changed',
+        summary: 'The key that was to be revoked is current in the store again.',
+        fix: 'Somebody moved it back by hand: promote another version in the store, then run keyturn revoke.',
+      })
+    default:
+      return retirement
+  }
+}
+
+function stepProvingCurrent(
+  retirement: Retirement,
+  event: RetirementEvent,
+  context: RetirementContext,
+): Retirement {
+  if (event.kind === 'current_unknown') return retry(retirement, context)
+  if (event.kind !== 'current_proved') return retirement
+  if (isAuthentic(event.verdict.kind) && event.isOurs) {
+    return enter(
+      without(retirement),
+      'revoking',
+      context,
+      `the current key was proven once again (${event.verdict.kind})`,
+    )
+  }
+  return retry(
+    { ...retirement, heldBy: `the current key could not be proven: ${event.verdict.summary}` },
+    context,
+  )
+}
+
+function stepRevoking(
+  retirement: Retirement,
+  event: RetirementEvent,
+  context: RetirementContext,
+): Retirement {
+  switch (event.kind) {
+    case 'revoked':
+      return enter(retirement, 'dying', context, 'deleted at OpenAI')
+    case 'expiring':
+      return enter(
+        { ...retirement, isExpiring: true },
+        'dying',
+        context,
+        'OpenAI would not delete it: an expiry of one second was set instead',
+      )
+    case 'revoke_refused':
+      return halt(retirement, context, {
+        reason: 'revoke_refused',
+        summary: 'OpenAI will neither delete this key nor shorten its life.',
+        fix: 'Delete it by hand in OpenAI’s dashboard, or give the admin key api.management.write; then run keyturn revoke.',
+      })
+    case 'revoke_unknown':
+      return retry(retirement, context)
+    default:
+      return retirement
+  }
+}
+
+function stepDying(
+  retirement: Retirement,
+  event: Extract<RetirementEvent, { kind: 'death_probed' }>,
+  context: RetirementContext,
+): Retirement {
+  const isGone = event.listed === 'absent' || (retirement.isExpiring && event.listed === 'present')
+  const isRejected = event.verdict === undefined ? isGone : event.verdict.kind === 'rejected'
+  const gapMs = Math.ceil(context.policy.deadSpanMs / Math.max(1, context.policy.deadProbes - 1))
+  if (isGone && isRejected) {
+    const rejectedSince = retirement.rejectedSince ?? context.now
+    const probed = { ...retirement, rejections: retirement.rejections + 1, rejectedSince, retries: 0 }
+    const isProven =
+      probed.rejections >= context.policy.deadProbes &&
+      context.now - rejectedSince >= context.policy.deadSpanMs
+    if (!isProven) return overdue({ ...probed, wakeAt: context.now + gapMs }, context)
+    return enter(
+      probed,
+      'destroying',
+      context,
+      `proven dead: gone from the list and refused ${probed.rejections} times`,
+    )
+  }
+  const isAlive = event.verdict !== undefined && isAuthentic(event.verdict.kind)
+  if (!isAlive) return overdue(retry(retirement, context), context)
+  const { rejectedSince: _since, ...rest } = retirement
+  return overdue(retry({ ...rest, rejections: 0 }, context), context)
+}
+
+function overdue(retirement: Retirement, context: RetirementContext): Retirement {
+  if (retirement.phase === 'unproven' || context.now < retirement.phaseAt + context.policy.deadLimitMs)
+    return retirement
+  const note = 'not proven dead in time: probing goes on'
+  const { wakeAt } = retirement
+  return { ...enter(retirement, 'unproven', context, note), wakeAt, rejections: retirement.rejections }
+}
+
+function waitFor(retirement: Retirement, heldBy: string, context: RetirementContext): Retirement {
+  const waitMs = Math.min(
+    context.policy.retryMaxMs,
+    Math.max(context.policy.retryBaseMs, context.policy.quietMs / 4),
+  )
+  const waiting = { ...retirement, heldBy, wakeAt: context.now + waitMs }
+  return heldBy === retirement.heldBy ? waiting : noted(waiting, context, `waits: ${heldBy}`)
+}
+
+function without(retirement: Retirement): Retirement {
+  const { heldBy: _heldBy, ...rest } = retirement
+  return rest
+}
+
+function enter(
+  retirement: Retirement,
+  phase: RetirementPhase,
+  context: RetirementContext,
+  note: string,
+): Retirement {
+  return noted({ ...retirement, phase, phaseAt: context.now, wakeAt: context.now, retries: 0 }, context, note)
+}
+
+function end(
+  retirement: Retirement,
+  phase: 'dead' | 'kept',
+  context: RetirementContext,
+  note: string,
+): Retirement {
+  return { ...enter(retirement, phase, context, note), endedAt: context.now }
+}
+
+function halt(
+  retirement: Retirement,
+  context: RetirementContext,
+  why: { readonly reason: string; readonly summary: string; readonly fix: string },
+): Retirement {
+  const halted: Halt = { from: retirement.phase, ...why, at: context.now }
+  return enter({ ...retirement, halt: halted }, 'halted', context, `${why.reason}: ${why.summary}`)
+}
+
+function retry(retirement: Retirement, context: RetirementContext): Retirement {
+  const { retryBaseMs, retryMaxMs } = context.policy
+  const delayMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(retirement.retries, 20))
+  return { ...retirement, retries: retirement.retries + 1, wakeAt: context.now + delayMs }
+}
+
+function noted(retirement: Retirement, context: RetirementContext, note: string): Retirement {
+  const line: Step = { at: context.now, phase: retirement.phase, note }
+  return { ...retirement, steps: [...retirement.steps, line].slice(-stepsMax) }
+}

@@ -1,0 +1,352 @@
+import {
+  type Change,
+  type ChangeContext,
+  candidateOf,
+  eventOf,
+  handedOut,
+  mayRotateByItself,
+  nextLive,
+  recordOf,
+  startRotation,
+  takeOver,
+  withRecord,
+  withVersion,
+} from './credential.ts'
+import { nextCheckAt } from './schedule.ts'
+import {
+  type Belonging,
+  type CredentialState,
+  type Fingerprint,
+  isAuthentic,
+  type NewCredentialEvent,
+  type Verdict,
+  type VersionId,
+  type VersionMeta,
+  type VersionRecord,
+} from './types.ts'
+
+/** What one look at the primary store brought. */
+export type StoreReading =
+  | {
+      readonly kind: 'read'
+      readonly version: VersionId
+      readonly fingerprint: Fingerprint
+      readonly meta: VersionMeta
+    }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed'; readonly code: string; readonly summary: string; readonly fix: string }
+
+export interface CheckOutcome {
+  readonly verdict: Verdict
+  readonly isOurs: boolean
+  readonly belonging: Belonging | undefined
+}
+
+/** Two probes, this many, have to reject a key before it is withdrawn (invariant 1). */
+const rejectionsNeeded = 2
+const suspectEveryMs = 1_000
+
+/** What a look at the store means: nothing new, a first key, somebody else's change, or trouble. */
+export function observeStore(
+  state: CredentialState,
+  reading: StoreReading,
+  context: ChangeContext & { readonly fraction: number },
+): Change {
+  const { now, policy } = context
+  const pollMs = policy.storePollMs * (0.9 + 0.2 * context.fraction)
+  const looked: CredentialState = { ...state, storeReadAt: now, nextStoreReadAt: now + Math.round(pollMs) }
+  if (reading.kind === 'failed')
+    return storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
+  const { storeTrouble: _mended, ...rest } = looked
+  const healthy = state.storeTrouble?.code === 'store_changed' ? looked : rest
+  if (reading.kind === 'absent') return storeEmpty(healthy, context)
+  return storeRead(healthy, reading, context)
+}
+
+function storeFailed(
+  state: CredentialState,
+  reading: Extract<StoreReading, { kind: 'failed' }>,
+  nextStoreReadAt: number,
+  now: number,
+): Change {
+  const { code, summary, fix } = reading
+  const isNew = state.storeTrouble?.code !== code
+  const since = isNew ? now : (state.storeTrouble?.since ?? now)
+  const troubled = { ...state, nextStoreReadAt, storeTrouble: { since, code, summary, fix } }
+  return { state: troubled, events: isNew ? [eventOf(troubled, 'alert', now, { code, summary, fix })] : [] }
+}
+
+/** An empty store is a beginning where Keyturn can mint, and an outage where it cannot. */
+function storeEmpty(state: CredentialState, context: ChangeContext): Change {
+  const { storeCurrent: _none, ...rest } = state
+  if (state.current === undefined && mayRotateByItself(rest, context)) {
+    return startRotation(
+      rest,
+      {
+        mode: 'normal',
+        isCompromised: false,
+        reason: 'the store holds no key yet',
+        requestedBy: 'start',
+        isAutomatic: true,
+      },
+      context,
+    )
+  }
+  const trouble = {
+    since: state.storeTrouble?.since ?? context.now,
+    code: 'store_absent',
+    summary: `The store holds no key for ${state.name}.`,
+    fix: context.policy.storeWritable
+      ? `Bring one: keyturn bring ${state.name} < key.txt`
+      : 'Put the key where this store reads it from; it is looked for again by itself.',
+  }
+  return { state: { ...rest, storeTrouble: trouble }, events: [] }
+}
+
+function storeRead(
+  state: CredentialState,
+  reading: Extract<StoreReading, { kind: 'read' }>,
+  context: ChangeContext,
+): Change {
+  const { now } = context
+  const known = recordOf(state, reading.version)
+  const isSwapped = known !== undefined && known.fingerprint !== reading.fingerprint
+  if (isSwapped)
+    return alarm(
+      state,
+      reading.version,
+      'The value of a known version changed in the store: somebody overwrote it.',
+      context,
+    )
+  const added = known === undefined ? withVersion(state, { ...reading, origin: 'found' }, now) : state
+  const seen: CredentialState = { ...added, storeCurrent: reading.version }
+  if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
+  const candidate = candidateOf(seen)
+  if (candidate !== undefined) {
+    return {
+      state: withRecord(seen, candidate.version, { nextCheckAt: candidate.nextCheckAt ?? now }),
+      events: [],
+    }
+  }
+  const isOut = known?.stage === 'retired' || known?.withdrawnAt !== undefined || known?.compromised === true
+  if (!isOut || seen.isAlignmentDue) return { state: seen, events: [] }
+  return alarm(
+    seen,
+    reading.version,
+    'Somebody made a retired or withdrawn key current in the store.',
+    context,
+  )
+}
+
+function clearChanged(state: CredentialState): CredentialState {
+  if (state.storeTrouble?.code !== 'store_changed') return state
+  const { storeTrouble: _over, ...rest } = state
+  return rest
+}
+
+function alarm(state: CredentialState, version: VersionId, summary: string, context: ChangeContext): Change {
+  const fix = `It is not handed out. Put the right key back, or run: keyturn rotate ${state.name}`
+  const isNew = state.storeTrouble?.code !== 'store_changed'
+  const since = isNew ? context.now : (state.storeTrouble?.since ?? context.now)
+  const alarmed = { ...state, storeTrouble: { since, code: 'store_changed', summary, fix } }
+  return {
+    state: alarmed,
+    events: isNew
+      ? [eventOf(alarmed, 'alert', context.now, { code: 'store_changed', version, summary, fix })]
+      : [],
+  }
+}
+
+/** What a check of a version means: noted, adopted, or withdrawn with the next live version taking over at once. */
+export function recordCheck(
+  state: CredentialState,
+  version: VersionId,
+  check: CheckOutcome,
+  context: ChangeContext & { readonly fraction: number },
+): Change {
+  const before = recordOf(state, version)
+  if (before === undefined || before.stage === 'retired') return { state, events: [] }
+  const isCandidate = candidateOf(state)?.version === version
+  const checked = withRecord(state, version, checkedRecord(before, check, context))
+  const events: NewCredentialEvent[] = []
+  if (before.verdict?.kind !== check.verdict.kind && version === state.current) {
+    const { kind, cause, summary, fix } = check.verdict
+    events.push(eventOf(checked, 'verdict', context.now, { version, verdict: kind, cause, summary, fix }))
+  }
+  const isGood = isAuthentic(check.verdict.kind) && check.isOurs
+  if (isCandidate) {
+    const adopted = isGood
+      ? adopt(checked, version, check, context)
+      : refuseCandidate(checked, version, check, context)
+    return { state: adopted.state, events: [...events, ...adopted.events] }
+  }
+  const after = recordOf(checked, version)
+  const isDead =
+    version === state.current &&
+    before.withdrawnAt === undefined &&
+    (after?.rejections?.count ?? 0) >= rejectionsNeeded
+  if (!isDead) return { state: checked, events }
+  const failed = failOver(checked, check.verdict, context)
+  return { state: failed.state, events: [...events, ...failed.events] }
+}
+
+function checkedRecord(
+  before: VersionRecord,
+  check: CheckOutcome,
+  context: ChangeContext & { readonly fraction: number },
+): VersionRecord {
+  const { now, policy, fraction } = context
+  const isGood = isAuthentic(check.verdict.kind) && check.isOurs
+  const { rejections: earlier, nextCheckAt: _due, ...rest } = before
+  const base: VersionRecord = {
+    ...rest,
+    verdict: check.verdict,
+    checkedAt: now,
+    ...(isGood ? { verifiedAt: now } : {}),
+  }
+  const isSuspect = before.suspectUntil !== undefined && before.suspectUntil > now
+  if (check.verdict.kind === 'rejected') {
+    const isApart = earlier === undefined || now - earlier.lastAt >= policy.rejectionGapMs
+    const count = (earlier?.count ?? 0) + (isApart ? 1 : 0)
+    const rejections = {
+      count,
+      firstAt: earlier?.firstAt ?? now,
+      lastAt: isApart ? now : (earlier?.lastAt ?? now),
+    }
+    const isSettled = count >= rejectionsNeeded
+    return {
+      ...base,
+      rejections,
+      nextCheckAt: now + (isSettled ? policy.verifyEveryMs : policy.rejectionGapMs),
+    }
+  }
+  // No answer neither adds to the rejections nor takes them back: only the key's own voice does.
+  const kept =
+    isAuthentic(check.verdict.kind) || earlier === undefined ? base : { ...base, rejections: earlier }
+  if (before.stage === 'previous') return kept
+  const isUnsure = check.verdict.kind === 'unknown' || check.verdict.kind === 'misconfigured'
+  const soonMs = isSuspect ? suspectEveryMs : Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
+  if (isSuspect || isUnsure)
+    return { ...kept, nextCheckAt: now + Math.max(soonMs, check.verdict.retryAfterMs ?? 0) }
+  return { ...kept, nextCheckAt: nextCheckAt({ promotedAt: before.promotedAt, now, policy, fraction }) }
+}
+
+function adopt(
+  state: CredentialState,
+  version: VersionId,
+  check: CheckOutcome,
+  context: ChangeContext,
+): Change {
+  const first =
+    state.belonging === undefined && check.belonging !== undefined
+      ? { ...state, belonging: check.belonging }
+      : state
+  const why =
+    state.current === undefined
+      ? 'the key found in the store works and is ours'
+      : 'somebody put another working key of ours into the store'
+  return takeOver(
+    first,
+    version,
+    { who: state.current === undefined ? 'start' : 'store', why, isInStore: true },
+    context,
+  )
+}
+
+function refuseCandidate(
+  state: CredentialState,
+  version: VersionId,
+  check: CheckOutcome,
+  context: ChangeContext,
+): Change {
+  const isForeign = isAuthentic(check.verdict.kind) && !check.isOurs
+  if (check.verdict.kind === 'unknown' || check.verdict.kind === 'throttled') return { state, events: [] }
+  if (handedOut(state) === undefined) return noKey(state, check, isForeign, context)
+  const summary = isForeign
+    ? 'Somebody put a key of another organisation or project into the store.'
+    : `Somebody put another key into the store, and it does not work. ${check.verdict.summary}`
+  return alarm(state, version, summary, context)
+}
+
+/** The first key there is, and it cannot be handed out. */
+function noKey(
+  state: CredentialState,
+  check: CheckOutcome,
+  isForeign: boolean,
+  context: ChangeContext,
+): Change {
+  const summary = isForeign
+    ? 'The key in the store belongs to another organisation or project than the configured one.'
+    : check.verdict.summary
+  const fix = isForeign
+    ? 'Put a key of the configured organisation and project into the store, or mend organization and project in the configuration.'
+    : check.verdict.fix
+  const isNew = state.outage?.summary !== summary
+  const outage = { since: state.outage?.since ?? context.now, summary, fix }
+  const out = { ...state, outage }
+  return { state: out, events: isNew ? [eventOf(out, 'outage', context.now, { summary, fix })] : [] }
+}
+
+/** The current key is dead: the next live one takes over at once, and where another key can help, one is minted. */
+function failOver(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
+  const dead = state.current
+  const withdrawn = dead === undefined ? state : withRecord(state, dead, { withdrawnAt: context.now })
+  const next = nextLive(withdrawn, context.now)
+  const turned =
+    next === undefined
+      ? outage(withdrawn, verdict, context)
+      : takeOver(
+          withdrawn,
+          next.version,
+          { who: 'failover', why: verdict.summary, isInStore: withdrawn.storeCurrent === next.version },
+          context,
+        )
+  const alert = eventOf(turned.state, 'alert', context.now, {
+    code: 'key_rejected',
+    version: dead,
+    summary: verdict.summary,
+    fix: verdict.fix,
+    next: next?.version ?? null,
+  })
+  if (!verdict.rotationCanHelp || !mayRotateByItself(turned.state, context))
+    return { state: turned.state, events: [...turned.events, alert] }
+  const request = {
+    mode: next === undefined ? 'emergency' : 'normal',
+    isCompromised: false,
+    reason: 'the key handed out was rejected',
+    requestedBy: 'failover',
+    isAutomatic: true,
+  } as const
+  const rotating = startRotation(turned.state, request, context)
+  return { state: rotating.state, events: [...turned.events, alert, ...rotating.events] }
+}
+
+function outage(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
+  const canTurn = mayRotateByItself(state, context) || state.rotation?.phase !== undefined
+  const fix = canTurn
+    ? 'Keyturn is minting another key; run keyturn status to watch it.'
+    : `Bring a new key: keyturn bring ${state.name} < key.txt. ${verdict.fix}`.trim()
+  const out = { ...state, outage: { since: context.now, summary: verdict.summary, fix } }
+  return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }
+}
+
+/** An app says that its key was refused: a hint that makes us look, never evidence. */
+export function suspect(
+  state: CredentialState,
+  version: VersionId,
+  now: number,
+  forMs = 60_000,
+): CredentialState {
+  const record = recordOf(state, version)
+  if (record === undefined || version !== state.current) return state
+  // Probes stay at least a second apart, however many apps report.
+  const earliest = (record.checkedAt ?? 0) + suspectEveryMs
+  const dueAt =
+    record.rejections === undefined
+      ? Math.max(now, earliest)
+      : Math.min(record.nextCheckAt ?? now, Math.max(now, earliest))
+  return withRecord(state, version, {
+    suspectUntil: now + forMs,
+    nextCheckAt: Math.min(record.nextCheckAt ?? dueAt, dueAt),
+  })
+}
