@@ -1,0 +1,203 @@
+import { cannot, only, type VerdictRow } from './verdict-row.ts'
+import { issuerRows } from './verdict-rows-issuer.ts'
+
+const foreignRows: readonly VerdictRow[] = [
+  {
+    ...cannot,
+    cause: 'proxy_wants_login',
+    kind: 'unknown',
+    when: [{ isIssuers: false, status: only(407) }],
+    observed: '407 of somebody else',
+    summary: 'A proxy on the way to OpenAI wants to be logged in to.',
+    fix: 'Give HTTPS_PROXY its user and password, or let the service out without the proxy.',
+  },
+  {
+    ...cannot,
+    cause: 'address_wrong',
+    kind: 'unknown',
+    when: [{ isIssuers: false, status: only(404) }],
+    observed: '404 of somebody else',
+    summary: 'Whoever answers at the configured address has no such page: probably the base URL is wrong.',
+    fix: 'Check the base URL, for OpenAI itself https://api.openai.com/v1.',
+  },
+  {
+    ...cannot,
+    cause: 'gateway_failing',
+    kind: 'unknown',
+    when: [{ isIssuers: false, status: [500, 599] }],
+    observed: '5xx of somebody else',
+    summary: "A gateway answered with an error in OpenAI's place.",
+    fix: 'Look at the proxies on the way out, then at status.openai.com. The last verified key stays in use.',
+  },
+  {
+    ...cannot,
+    cause: 'foreign_refusal',
+    kind: 'unknown',
+    when: [{ isIssuers: false, status: [401, 403] }],
+    observed: '401, 402 or 403 of somebody else',
+    summary: 'A proxy, firewall or login page refused the call; OpenAI never said so.',
+    fix: 'Let the service out to the base URL, or take the TLS interception away from it.',
+  },
+  {
+    ...cannot,
+    cause: 'foreign_answer',
+    kind: 'unknown',
+    when: [{ isIssuers: false }],
+    observed: 'any other answer that is not in the form of OpenAI with a request id',
+    summary: 'Something else than OpenAI answered: a captive portal, a proxy or a wrong base URL.',
+    fix: 'Open the base URL from the same machine and see who answers.',
+  },
+]
+
+const failureRows: readonly VerdictRow[] = [
+  {
+    ...cannot,
+    cause: 'dns_failed',
+    kind: 'unknown',
+    when: [{ failure: 'dns' }],
+    observed: 'the name was not resolved',
+    summary: 'The name of the API server could not be resolved.',
+    fix: 'Check the DNS of this machine or container and the host name in the base URL.',
+  },
+  {
+    ...cannot,
+    cause: 'connect_failed',
+    kind: 'unknown',
+    when: [{ failure: 'connect' }],
+    observed: 'no connection',
+    summary: 'The API server could not be connected to.',
+    fix: 'Check the network, the firewall and HTTPS_PROXY; port 443 must be open outwards.',
+  },
+  {
+    ...cannot,
+    cause: 'tls_failed',
+    kind: 'unknown',
+    when: [{ failure: 'tls' }],
+    observed: 'the TLS handshake or the certificate failed',
+    summary:
+      'The certificate of the API server was not accepted: TLS interception, a wrong clock or a wrong host.',
+    fix: "Give NODE_EXTRA_CA_CERTS the company's certificate, and check the clock; never turn verification off.",
+  },
+  {
+    ...cannot,
+    cause: 'timed_out',
+    kind: 'unknown',
+    when: [{ failure: 'timeout' }],
+    observed: 'no whole answer in time',
+    summary: 'The API server did not answer in time.',
+    fix: 'Wait; if it stays, check the network and status.openai.com. The last verified key stays in use.',
+  },
+  {
+    ...cannot,
+    cause: 'connection_broken',
+    kind: 'unknown',
+    when: [{ failure: 'reset' }],
+    observed: 'the connection broke',
+    summary: 'The connection broke before the whole answer was there.',
+    fix: 'Wait; if it stays, look at proxies and idle timeouts on the way out.',
+  },
+  {
+    ...cannot,
+    cause: 'redirected',
+    kind: 'unknown',
+    when: [{ failure: 'redirect' }],
+    observed: 'a redirect, which is never followed',
+    summary: 'The address answered with a redirect, which is not followed because the key would go with it.',
+    fix: 'Set the base URL to where the API really is; a captive portal or login page redirects as well.',
+  },
+  {
+    ...cannot,
+    cause: 'answer_too_large',
+    kind: 'unknown',
+    when: [{ failure: 'too_large' }],
+    observed: 'an answer beyond the limit',
+    summary: 'The answer was larger than any of OpenAI is, so it was not read to its end.',
+    fix: 'Check the base URL and who answers there.',
+  },
+  {
+    ...cannot,
+    cause: 'probe_aborted',
+    kind: 'unknown',
+    when: [{ failure: 'aborted' }],
+    observed: 'the probe was called off',
+    summary: 'The probe was called off before it ended, because the service is stopping.',
+    fix: 'Nothing needs to be done; the key is probed again after the start.',
+  },
+  {
+    // Not `rejected`: the issuer never saw it.
+    ...cannot,
+    cause: 'key_malformed',
+    kind: 'misconfigured',
+    when: [{ failure: 'unsendable' }],
+    observed: 'white space, control characters or letters beyond ASCII in the key',
+    summary: 'The stored text holds characters that no API key has, so it was not sent.',
+    fix: 'Store the bare key: no line break, quotes, spaces or `Bearer ` around it.',
+  },
+]
+
+/** What several probes together, or belonging, can show. */
+const combinedRows: readonly VerdictRow[] = [
+  {
+    ...cannot,
+    cause: 'declared_scope_missing',
+    kind: 'restricted',
+    when: [],
+    observed: 'a declared scope is refused to the key',
+    summary: 'The key is genuine, but lacks what the apps need: {missing}.',
+    fix: 'Grant {missing} to the key and its service account, or take it out of the declared scopes.',
+  },
+  {
+    ...cannot,
+    cause: 'declared_model_missing',
+    kind: 'restricted',
+    when: [],
+    observed: 'a declared model is not visible to the key',
+    summary: 'The key is genuine, but does not see a model that the apps need: {missing}.',
+    fix: 'Allow {missing} in the model permissions of the project, or correct the declared models.',
+  },
+  {
+    ...cannot,
+    cause: 'key_foreign',
+    kind: 'misconfigured',
+    when: [],
+    observed: 'a genuine key that answers for another organisation or project than expected',
+    summary:
+      'The key works, but belongs to another organisation or project than {organization} and {project}.',
+    fix: 'Put the right key in; if the move is meant, set organisation and project in the configuration.',
+  },
+  {
+    ...cannot,
+    cause: 'belonging_untold',
+    kind: 'unknown',
+    when: [],
+    observed: 'a genuine key whose answer no longer tells the organisation it told before',
+    summary: 'The key works, but the answer does not tell whose it is, though earlier answers did.',
+    fix: 'Set organisation and project in the configuration, and look who takes the response headers away.',
+  },
+  {
+    ...cannot,
+    cause: 'not_probed',
+    kind: 'unknown',
+    when: [],
+    observed: 'no probe was made',
+    summary: 'The key was not probed.',
+    fix: 'Nothing needs to be done; it is probed again.',
+  },
+  {
+    ...cannot,
+    cause: 'answer_unexpected',
+    kind: 'unknown',
+    when: [],
+    observed: 'anything else',
+    summary: 'The answer fits nothing that OpenAI is known to say.',
+    fix: 'Look the request id up with OpenAI, and update Keyturn.',
+  },
+]
+
+/** Every verdict there is, in the order in which they are tried. docs/verdicts.md is this table for people. */
+export const verdictRows: readonly VerdictRow[] = [
+  ...issuerRows,
+  ...foreignRows,
+  ...failureRows,
+  ...combinedRows,
+]
