@@ -36,9 +36,9 @@ export function serviceAccountOf(
     : { value: { project: project.value, account } }
 }
 
-export function listReply<T extends { id: string }, V>(
+export function listReply<T extends { id: string }>(
   call: AuthenticCall,
-  list: { all: readonly T[]; isShown: (entry: T) => boolean; view: (entry: T) => V; limit?: number },
+  list: { all: readonly T[]; isShown: (entry: T) => boolean; view: (entry: T) => unknown; limit?: number },
 ): Reply {
   const page = pageOf(call.query, list.limit)
   if ('error' in page) return refuse(page.error)

@@ -4,7 +4,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Services } from './call.ts'
 import { limits } from './defaults.ts'
-import { defaultKnobs, type Knobs, knobsProblem } from './knobs.ts'
+import { knobsProblem } from './knob-checks.ts'
+import { defaultKnobs, type Knobs } from './knobs.ts'
 import type { ControlSource, RequestRecord } from './server.ts'
 
 const ROOT = '/_sandbox'

@@ -1,11 +1,11 @@
 // Which faults hit a request. Reading a plan uses up the counted ones, so that "twice" means twice.
 
+import { knobsProblem } from './knob-checks.ts'
 import {
   defaultKnobs,
   type Fault,
   type FaultKind,
   type Knobs,
-  knobsProblem,
   plumbingKinds,
   type WriteFamily,
 } from './knobs.ts'

@@ -11,6 +11,7 @@ import { type RequestRecord, startServer } from './server.ts'
 import { keyState, openWorld, policyAt, type World } from './world.ts'
 
 export { type ApiError, apiError, type ErrorDetails, type TaxonomyName, taxonomyNames } from './errors.ts'
+export { knobsProblem } from './knob-checks.ts'
 export {
   type AccountState,
   type BillingState,
@@ -18,7 +19,6 @@ export {
   type Fault,
   type FaultKind,
   type Knobs,
-  knobsProblem,
   type PerEdge,
   type WriteFamily,
 } from './knobs.ts'
@@ -118,11 +118,12 @@ export interface Sandbox {
 
 /** Starts a sandbox. Rejects when the port is taken or the state file is not readable. */
 export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbox> {
-  const { host = '127.0.0.1', port = 0, now = systemNow, random = systemRandom } = options
+  const { host = '127.0.0.1', port = 0, random = systemRandom } = options
   const knobs = createKnobStore(options.knobs ?? {})
-  const world = openWorld({ now, random, stateFile: options.stateFile })
+  const world = openWorld({ now: options.now ?? systemNow, random, stateFile: options.stateFile })
+  const { now } = world
   const services: Services = { world, knobs, limiter: createRateLimiter(), now, random, sleep: systemSleep }
-  const makers = keyMakers(world, now)
+  const makers = keyMakers(world)
   const admin = makers.createAdminKey({ name: 'Sandbox admin' })
   const { home, other } = world.data
   const keys = () => world.keys().map((key) => keyView(key, now()))
@@ -175,7 +176,6 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
 
 function keyMakers(
   world: World,
-  now: () => number,
 ): Pick<
   Sandbox,
   | 'createAdminKey'
@@ -185,6 +185,7 @@ function keyMakers(
   | 'createProject'
   | 'createServiceAccount'
 > {
+  const { now } = world
   const { home } = world.data
   const common = (options: Omit<KeyOptions, 'project'>) => ({
     name: options.name ?? 'set-up',

@@ -1,8 +1,6 @@
-// The knobs: how slow, strict, broke or broken the sandbox is. Each has a check, so that a misspelt one is refused
-// by name and not silently ignored.
+// The knobs: how slow, strict, broke or broken the sandbox is, and how it is when nothing is said.
 
-import { limits } from './defaults.ts'
-import { type TaxonomyName, taxonomyNames } from './errors.ts'
+import type { TaxonomyName } from './errors.ts'
 
 /** One number for all edges, or one per edge (edge `n` takes the entry `n` modulo the length). */
 export type PerEdge = number | readonly number[]
@@ -69,48 +67,91 @@ export type WriteFamily = (typeof writeFamilies)[number]
 export const lostAnswerForms = ['reset', 'hang', 'server_error', 'proxy_page'] as const
 
 export interface Knobs {
+  /** How many edge caches there are, 1 to 16. Default 3. */
   readonly edges: number
+  /** `request` (default): edges take turns by request. `connection`: a connection stays with its edge. */
   readonly routing: 'request' | 'connection'
+  /** How long after its creation an edge knows a key. Default 0, 40, 90. */
   readonly activationMs: PerEdge
+  /** How long after its deletion an edge still accepts a key. Default 0, 60, 150. */
   readonly revocationMs: PerEdge
+  /** How long an edge keeps the former expiry and scopes of a key. Default 0, 100, 250. */
   readonly updateMs: PerEdge
+  /** How old the use is that `last_used_at` shows. Default 0, 500, 1,000. */
   readonly lastUsedLagMs: PerEdge
+  /** How far lists of keys are behind: a new key is missing, a deleted one still there. Default 0. */
   readonly listLagMs: PerEdge
+  /** Inference requests per organisation and minute. Default null: no limit. */
   readonly requestsPerMinute: number | null
+  /** Tokens per organisation and minute. Default null: no limit. */
   readonly tokensPerMinute: number | null
+  /** Admin requests per organisation and minute. Default null: no limit. */
   readonly adminRequestsPerMinute: number | null
+  /** Refuses every inference request with a 429. `true` means `requests`. Default false. */
   readonly throttle: boolean | 'requests' | 'tokens' | 'slow_down'
+  /** Refuses chat and responses with this billing error. Default null. */
   readonly billing: BillingState | null
+  /** Restricts `billing` to one project. Default null: all. */
   readonly billingProject: string | null
+  /** Whether `GET /v1/models` sees `billing` too. Default false. */
   readonly billingOnModels: boolean
+  /** Refuses every key for the state of its account. Default null. */
   readonly account: AccountState | null
+  /** Refuses callers for where they are: the address after the key is checked, the country before. Default null. */
   readonly network: 'ip_not_authorized' | 'unsupported_country' | null
+  /** Models that only a verified organisation may use. */
   readonly unverifiedModels: readonly string[]
+  /** Models that the project may not use: not listed, 403 when asked for. */
   readonly forbiddenModels: readonly string[]
+  /** Code of the missing-scopes refusal; both forms were seen. Default null. */
   readonly scopeErrorCode: 'missing_scope' | null
+  /** What an expired key is told; the real form is not known. Default `invalid_api_key`. */
   readonly expiredKeyError: 'invalid_api_key' | 'expired_api_key'
+  /** Policy: new keys must expire within this. Default null. */
   readonly maxKeyLifetimeSeconds: number | null
+  /** Policy: no new project keys. Default false. */
   readonly refuseNewKeys: boolean
+  /** Keys of service accounts cannot be deleted, as before October 2026. Default false. */
   readonly refuseDeleteServiceAccountKey: boolean
+  /** No further key for an existing service account: the status to refuse with. Default null. */
   readonly refuseKeyOnExistingAccount: 400 | 404 | null
+  /** No route to update a key, as before October 2026. Default false. */
   readonly refuseKeyUpdate: boolean
+  /** The spend limit that the admin API shows. Default null: none is set. */
   readonly spendLimitAmount: number | null
+  /** Real time added to every request. Default 0. */
   readonly latencyMs: number
+  /** Accepts requests and never answers. Default false. */
   readonly hang: boolean
+  /** Answers everything with 500 or with 503 (overloaded). Default null. */
   readonly errorStatus: 500 | 503 | null
+  /** Breaks every stream in its middle with a server error. Default false. */
   readonly streamError: boolean
+  /** Resets the connection in the middle of every answer. Default false. */
   readonly resetMidAnswer: boolean
+  /** Answers everything with a proxy's HTML page of this status, without request id. Default null. */
   readonly proxyPage: 200 | 401 | 403 | 502 | null
+  /** Loses the Authorization header on the way, as some proxies do. Default false. */
   readonly stripAuthorization: boolean
+  /** Redirects everything (302) to this location. Default null. */
   readonly redirectTo: string | null
+  /** How many writes of a family are applied and never answered. Counts down. */
   readonly loseAnswers: Readonly<Partial<Record<WriteFamily, number>>>
+  /** What the caller sees of a lost answer. Default `reset`. */
   readonly loseAnswersBy: (typeof lostAnswerForms)[number]
+  /** How many mints are never answered and land `lateMintMs` later. Counts down. */
   readonly lateMints: number
+  /** See `lateMints`; measured with the clock of the sandbox. Default 5,000. */
   readonly lateMintMs: number
+  /** Words (and tokens and stream pieces) in an answer. Default 8. */
   readonly streamChunks: number
+  /** Real time between two pieces of a stream. Default 0. */
   readonly streamChunkDelayMs: number
+  /** Added to the `date` header. Default 0. */
   readonly dateSkewMs: number
+  /** Whether answers carry `openai-project`, which is not documented. Default true. */
   readonly projectHeader: boolean
+  /** Faults for chosen requests. */
   readonly faults: readonly Fault[]
 }
 
@@ -161,169 +202,7 @@ export const defaultKnobs: Knobs = {
   faults: [],
 }
 
-type Check = (value: unknown) => string | undefined
-
-const isWhole = (value: unknown, from: number, to: number): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && value >= from && value <= to
-
-const whole =
-  (from: number, to: number): Check =>
-  (value) =>
-    isWhole(value, from, to) ? undefined : `a whole number from ${from} to ${to}`
-
-const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false')
-
-const text: Check = (value) => (typeof value === 'string' && value.length <= 2_048 ? undefined : 'a text')
-
-const oneOf =
-  (...allowed: readonly unknown[]): Check =>
-  (value) =>
-    allowed.includes(value) ? undefined : `one of ${allowed.map((entry) => JSON.stringify(entry)).join(', ')}`
-
-const orNull =
-  (check: Check): Check =>
-  (value) => {
-    const problem = value === null ? undefined : check(value)
-    return problem === undefined ? undefined : `${problem}, or null`
-  }
-
-const isMs = (value: unknown) => isWhole(value, 0, limits.timerMsMax)
-const ms = whole(0, limits.timerMsMax)
-
-const perEdge: Check = (value) =>
-  isMs(value) ||
-  (Array.isArray(value) && value.length > 0 && value.length <= limits.edgesMax && value.every(isMs))
-    ? undefined
-    : 'milliseconds, or a list of them with one entry per edge'
-
-const texts: Check = (value) =>
-  Array.isArray(value) && value.length <= 1_000 && value.every((entry) => text(entry) === undefined)
-    ? undefined
-    : 'a list of texts'
-
-const perFamily: Check = (value) =>
-  isObject(value) &&
-  Object.entries(value).every(
-    ([family, count]) => writeFamilies.includes(family as WriteFamily) && isWhole(count, 0, 1_000_000),
-  )
-    ? undefined
-    : `counts by ${writeFamilies.join(', ')}`
-
-const checks: Record<keyof Knobs, Check> = {
-  edges: whole(1, limits.edgesMax),
-  routing: oneOf('request', 'connection'),
-  activationMs: perEdge,
-  revocationMs: perEdge,
-  updateMs: perEdge,
-  lastUsedLagMs: perEdge,
-  listLagMs: perEdge,
-  requestsPerMinute: orNull(whole(0, 1_000_000_000)),
-  tokensPerMinute: orNull(whole(0, 1_000_000_000)),
-  adminRequestsPerMinute: orNull(whole(0, 1_000_000_000)),
-  throttle: oneOf(true, false, 'requests', 'tokens', 'slow_down'),
-  billing: orNull(oneOf(...billingStates)),
-  billingProject: orNull(text),
-  billingOnModels: flag,
-  account: orNull(oneOf(...accountStates)),
-  network: oneOf('ip_not_authorized', 'unsupported_country', null),
-  unverifiedModels: texts,
-  forbiddenModels: texts,
-  scopeErrorCode: oneOf('missing_scope', null),
-  expiredKeyError: oneOf('invalid_api_key', 'expired_api_key'),
-  maxKeyLifetimeSeconds: orNull(whole(1, limits.keyLifetimeSecondsMax)),
-  refuseNewKeys: flag,
-  refuseDeleteServiceAccountKey: flag,
-  refuseKeyOnExistingAccount: oneOf(400, 404, null),
-  refuseKeyUpdate: flag,
-  spendLimitAmount: orNull(whole(0, 1_000_000_000)),
-  latencyMs: ms,
-  hang: flag,
-  errorStatus: oneOf(500, 503, null),
-  streamError: flag,
-  resetMidAnswer: flag,
-  proxyPage: oneOf(200, 401, 403, 502, null),
-  stripAuthorization: flag,
-  redirectTo: orNull(text),
-  loseAnswers: perFamily,
-  loseAnswersBy: oneOf(...lostAnswerForms),
-  lateMints: whole(0, 1_000_000),
-  lateMintMs: ms,
-  streamChunks: whole(1, limits.streamChunksMax),
-  streamChunkDelayMs: ms,
-  dateSkewMs: whole(-limits.timerMsMax, limits.timerMsMax),
-  projectHeader: flag,
-  faults: (value) => {
-    if (!Array.isArray(value) || value.length > limits.faultsMax)
-      return `a list of at most ${limits.faultsMax} faults`
-    return value.map(faultProblem).find((problem) => problem !== undefined)
-  },
-}
-
-const faultChecks: Record<keyof Fault, Check> = {
-  kind: (value) =>
-    [...plumbingKinds, ...taxonomyNames].includes(value as FaultKind)
-      ? undefined
-      : `one of ${[...plumbingKinds, ...taxonomyNames].join(', ')}`,
-  match: (value) => {
-    if (!isObject(value)) return 'an object with path, method or keyId'
-    const stray = Object.keys(value).find((name) => !['path', 'method', 'keyId'].includes(name))
-    if (stray !== undefined) return `an object with path, method or keyId, not ${stray}`
-    if (!Object.values(value).every((entry) => typeof entry === 'string')) return 'an object of texts'
-    return typeof value['path'] !== 'string' || isPattern(value['path'])
-      ? undefined
-      : 'a path that is a valid regular expression'
-  },
-  edge: whole(0, limits.edgesMax - 1),
-  times: whole(0, 1_000_000),
-  ms,
-  status: whole(200, 599),
-  location: text,
-}
-
-/** Says what is wrong with a set of knobs, naming the knob, or nothing. */
-export function knobsProblem(value: unknown): string | undefined {
-  if (!isObject(value)) return 'The knobs must be a JSON object.'
-  for (const [name, entry] of Object.entries(value)) {
-    if (!Object.hasOwn(checks, name)) return `There is no knob "${name}".${nearest(name)}`
-    const wanted = checks[name as keyof Knobs](entry)
-    if (wanted !== undefined) return `The knob "${name}" must be ${wanted}.`
-  }
-  return undefined
-}
-
 /** The value that a per-edge knob has at an edge. */
 export function atEdge(value: PerEdge, edge: number): number {
   return typeof value === 'number' ? value : (value[edge % value.length] ?? 0)
-}
-
-function faultProblem(value: unknown): string | undefined {
-  if (!isObject(value)) return 'a list of fault objects'
-  if (!Object.hasOwn(value, 'kind')) return 'a list of faults that each have a kind'
-  for (const [name, entry] of Object.entries(value)) {
-    if (!Object.hasOwn(faultChecks, name)) return `a list of faults without "${name}"`
-    const wanted = faultChecks[name as keyof Fault](entry)
-    if (wanted !== undefined) return `a list of faults whose ${name} is ${wanted}`
-  }
-  return undefined
-}
-
-function isPattern(source: string): boolean {
-  try {
-    return new RegExp(source) instanceof RegExp
-  } catch {
-    return false
-  }
-}
-
-function nearest(name: string): string {
-  const plain = name.toLowerCase()
-  const hit = Object.keys(checks).find((known) => {
-    const other = known.toLowerCase()
-    return other.startsWith(plain.slice(0, 5)) || plain.startsWith(other.slice(0, 5))
-  })
-  return hit === undefined ? '' : ` Did you mean "${hit}"?`
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -82,6 +82,8 @@ export interface AuditRecord {
 
 export interface WorldData {
   readonly format: 1
+  /** The sandbox's clock at the last write: it goes on from here and never back. */
+  savedAt: number
   readonly home: {
     readonly organization: string
     readonly project: string

@@ -60,10 +60,7 @@ function run(call: AuthenticCall, route: Route): Reply {
     })
     if (throttled !== undefined) return refuse(throttled)
   }
-  if (route.family === undefined) return route.handle(call)
-  const reply = world.batch(() => route.handle(call))
-  world.save()
-  return reply
+  return route.family === undefined ? route.handle(call) : world.batch(() => route.handle(call))
 }
 
 function match(pattern: string, path: string): Record<string, string> | undefined {

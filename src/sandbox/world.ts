@@ -1,19 +1,25 @@
 // What exists at the source of truth, and how it is changed. Every mutation is on disk before it is answered.
 
 import { limits } from './defaults.ts'
+import {
+  foundWorld,
+  type NewKey,
+  newKey,
+  newOrganization,
+  newProject,
+  newServiceAccount,
+} from './new-records.ts'
 import type {
   AccountRole,
   AuditRecord,
-  KeyKind,
   KeyPolicy,
   KeyRecord,
   OrganizationRecord,
   ProjectRecord,
   ServiceAccountRecord,
-  UserRecord,
   WorldData,
 } from './records.ts'
-import { hashKey, makeId, makeKeyValue, type RandomBytes, redactForList } from './secrets.ts'
+import { hashKey, makeId, makeKeyValue, type RandomBytes } from './secrets.ts'
 import { readState, writeState } from './state-file.ts'
 
 export interface WorldOptions {
@@ -22,37 +28,27 @@ export interface WorldOptions {
   readonly stateFile: string | undefined
 }
 
-export interface NewKey {
-  readonly kind: KeyKind
-  readonly name: string
-  readonly organization: string
-  readonly project: string | null
-  readonly serviceAccount?: string
-  readonly user?: string
-  readonly ownerAccess?: 'active' | 'inactive'
-  readonly scopes?: readonly string[]
-  readonly expiresAt?: number | null
-  readonly settled?: boolean
-  /** When the write lands. Default: now. */
-  readonly at?: number
-}
-
 export type World = ReturnType<typeof openWorld>
 
 export function openWorld(options: WorldOptions) {
-  const { now, random, stateFile } = options
-  const data = (stateFile === undefined ? undefined : readState(stateFile)) ?? foundWorld(now(), random)
+  const { random, stateFile } = options
+  const stored = stateFile === undefined ? undefined : readState(stateFile)
+  const now = steadyClock(options.now, stored?.savedAt ?? 0)
+  const data = stored ?? foundWorld(now(), random)
   const byHash = new Map(data.keys.map((key) => [key.hash, key]))
-
   let batches = 0
   const save = () => {
-    if (stateFile !== undefined && batches === 0) writeState(stateFile, data)
+    if (batches > 0) return
+    data.savedAt = now()
+    if (stateFile !== undefined) writeState(stateFile, data)
   }
-  const exists = (record: { createdAt: number }) => record.createdAt <= now()
-
-  const world = {
+  save()
+  return {
     data,
+    /** The clock of the sandbox: the given one, but never backwards, as it stands for OpenAI's and not for ours. */
+    now,
     save,
+    newId: (prefix: string) => makeId(prefix, random),
     /** Runs several mutations with one write to disk at their end. */
     batch: <T>(run: () => T): T => {
       batches += 1
@@ -60,26 +56,50 @@ export function openWorld(options: WorldOptions) {
         return run()
       } finally {
         batches -= 1
+        save()
       }
     },
-    newId: (prefix: string) => makeId(prefix, random),
+    ...lookUps(data, now, byHash),
+    ...additions({ data, now, random, save, byHash }),
+    ...changes({ data, random, save }),
+  }
+}
 
-    organization: (id: string) => data.organizations.find((entry) => entry.id === id),
-    project: (id: string) => data.projects.find((entry) => entry.id === id && exists(entry)),
-    projectsOf: (organization: string) =>
-      data.projects.filter((entry) => entry.organization === organization && exists(entry)),
-    serviceAccount: (id: string) =>
-      data.serviceAccounts.find((entry) => entry.id === id && exists(entry) && !isGone(entry, now())),
-    serviceAccountsOf: (project: string) =>
-      data.serviceAccounts.filter(
-        (entry) => entry.project === project && exists(entry) && !isGone(entry, now()),
-      ),
-    user: (id: string) => data.users.find((entry) => entry.id === id),
-    keyByHash: (hash: string) => byHash.get(hash),
+function steadyClock(now: () => number, floor: number): () => number {
+  let latest = floor
+  return () => {
+    latest = Math.max(latest, now())
+    return latest
+  }
+}
+
+function lookUps(data: WorldData, now: () => number, byHash: ReadonlyMap<string, KeyRecord>) {
+  const exists = (record: { createdAt: number }) => record.createdAt <= now()
+  const isThere = (account: ServiceAccountRecord) => exists(account) && !isGone(account, now())
+  return {
     keyByValue: (value: string) => byHash.get(hashKey(value)),
+    organization: (id: string) => data.organizations.find((entry) => entry.id === id),
+    user: (id: string) => data.users.find((entry) => entry.id === id),
+    project: (id: string) => data.projects.find((entry) => entry.id === id),
+    projectsOf: (organization: string) =>
+      data.projects.filter((entry) => entry.organization === organization),
+    serviceAccount: (id: string) => data.serviceAccounts.find((entry) => entry.id === id && isThere(entry)),
+    serviceAccountsOf: (project: string) =>
+      data.serviceAccounts.filter((entry) => entry.project === project && isThere(entry)),
     key: (id: string) => data.keys.find((entry) => entry.id === id && exists(entry)),
     keys: () => data.keys.filter(exists),
+  }
+}
 
+interface Parts {
+  readonly data: WorldData
+  readonly random: RandomBytes
+  readonly save: () => void
+}
+
+function additions(parts: Parts & { now: () => number; byHash: Map<string, KeyRecord> }) {
+  const { data, now, random, save, byHash } = parts
+  return {
     addOrganization: (name: string): OrganizationRecord => {
       const record = newOrganization(name, now(), random)
       data.organizations.push(record.organization)
@@ -117,21 +137,29 @@ export function openWorld(options: WorldOptions) {
       save()
       return { record, value }
     },
-    updateKey: (key: KeyRecord, policy: Omit<KeyPolicy, 'at'>, at: number) => {
-      key.policies = [...key.policies, { ...policy, at }].slice(-limits.policiesPerKeyMax)
-      save()
-    },
-    deleteKeys: (keys: readonly KeyRecord[], at: number) => {
-      for (const key of keys) key.deletedAt ??= at
-      save()
-    },
+  }
+}
+
+function changes({ data, random, save }: Parts) {
+  const deleteKeys = (keys: readonly KeyRecord[], at: number) => {
+    for (const key of keys) key.deletedAt ??= at
+    save()
+  }
+  return {
+    deleteKeys,
+    /** Its keys die with it. */
     deleteServiceAccount: (account: ServiceAccountRecord, at: number) => {
       account.deletedAt ??= at
-      world.deleteKeys(
+      deleteKeys(
         data.keys.filter((key) => key.serviceAccount === account.id),
         at,
       )
     },
+    updateKey: (key: KeyRecord, policy: Omit<KeyPolicy, 'at'>, at: number) => {
+      key.policies = [...key.policies, { ...policy, at }].slice(-limits.policiesPerKeyMax)
+      save()
+    },
+    /** Not written at once: uses reach the disk with the next mutation or at the close. */
     noteUse: (key: KeyRecord, at: number) => {
       key.uses = withUse(key.uses, at)
     },
@@ -141,8 +169,6 @@ export function openWorld(options: WorldOptions) {
       save()
     },
   }
-  save()
-  return world
 }
 
 export function isGone(record: { deletedAt: number | null }, at: number): boolean {
@@ -178,123 +204,4 @@ function makeRoom(data: WorldData, byHash: Map<string, KeyRecord>, at: number): 
   const index = data.keys.findIndex((key) => keyState(key, at) !== 'alive')
   if (index < 0) throw new Error(`The sandbox holds ${limits.keysMax} living keys and takes no more.`)
   for (const key of data.keys.splice(index, 1)) byHash.delete(key.hash)
-}
-
-function newKey(input: NewKey, value: string, at: number, random: RandomBytes): KeyRecord {
-  return {
-    id: makeId('key_', random),
-    kind: input.kind,
-    name: input.name,
-    organization: input.organization,
-    project: input.project,
-    serviceAccount: input.serviceAccount ?? null,
-    user: input.user ?? null,
-    ownerAccess: input.ownerAccess ?? 'active',
-    hash: hashKey(value),
-    redacted: redactForList(value),
-    createdAt: at,
-    settled: input.settled ?? false,
-    deletedAt: null,
-    policies: [{ at, scopes: [...(input.scopes ?? [])], expiresAt: input.expiresAt ?? null }],
-    uses: [],
-  }
-}
-
-function newProject(input: {
-  organization: string
-  name: string
-  isDefault: boolean
-  at: number
-  random: RandomBytes
-}): ProjectRecord {
-  const { organization, name, isDefault, at, random } = input
-  const id = makeId('proj_', random)
-  return { id, organization, name, isDefault, createdAt: at, archivedAt: null, externalKeyId: null }
-}
-
-function newServiceAccount(input: {
-  project: string
-  name: string
-  role?: AccountRole
-  at: number
-  random: RandomBytes
-}): ServiceAccountRecord {
-  const { project, name, at, random } = input
-  const id = makeId('svc_acct_', random)
-  return { id, project, name, role: input.role ?? 'member', createdAt: at, deletedAt: null }
-}
-
-function newOrganization(name: string, at: number, random: RandomBytes) {
-  const organization: OrganizationRecord = { id: makeId('org-', random), name, createdAt: at }
-  const user: UserRecord = {
-    id: makeId('user-', random),
-    organization: organization.id,
-    name: 'Sandbox Owner',
-    email: 'owner@sandbox.invalid',
-    role: 'owner',
-    createdAt: at,
-  }
-  const defaultProject = newProject({
-    organization: organization.id,
-    name: 'Default project',
-    isDefault: true,
-    at,
-    random,
-  })
-  return { organization, user, defaultProject }
-}
-
-/** Two organisations; the caller's has a Default project, a second one and two service accounts. */
-function foundWorld(at: number, random: RandomBytes): WorldData {
-  const home = newOrganization('Sandbox', at, random)
-  const project = newProject({
-    organization: home.organization.id,
-    name: 'Keyturn sandbox',
-    isDefault: false,
-    at,
-    random,
-  })
-  const account = newServiceAccount({ project: project.id, name: 'app', at, random })
-  const second = newServiceAccount({ project: project.id, name: 'batch', at, random })
-  const other = newOrganization('Someone else', at, random)
-  const otherProject = newProject({
-    organization: other.organization.id,
-    name: 'Elsewhere',
-    isDefault: false,
-    at,
-    random,
-  })
-  const otherAccount = newServiceAccount({ project: otherProject.id, name: 'app', at, random })
-  return {
-    format: 1,
-    home: {
-      organization: home.organization.id,
-      project: project.id,
-      serviceAccount: account.id,
-      defaultProject: home.defaultProject.id,
-    },
-    other: {
-      organization: other.organization.id,
-      project: otherProject.id,
-      serviceAccount: otherAccount.id,
-    },
-    organizations: [home.organization, other.organization],
-    projects: [
-      home.defaultProject,
-      project,
-      newProject({
-        organization: home.organization.id,
-        name: 'Second project',
-        isDefault: false,
-        at,
-        random,
-      }),
-      other.defaultProject,
-      otherProject,
-    ],
-    serviceAccounts: [account, second, otherAccount],
-    users: [home.user, other.user],
-    keys: [],
-    audit: [],
-  }
 }
