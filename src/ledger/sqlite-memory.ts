@@ -1,0 +1,82 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { Ledger } from '../core/ports.ts'
+import { withoutKey } from './json.ts'
+import { instant, type Tools } from './sqlite-tools.ts'
+
+/** Beyond it, the instance that was silent for longest is forgotten. */
+const leasesPerCredentialMax = 10_000
+const answersMax = 10_000
+const answerMs = 24 * 60 * 60 * 1000
+
+export function leases({
+  sql,
+  guard,
+  transaction,
+}: Tools): Pick<Ledger, 'touchLease' | 'leases' | 'dropLease'> {
+  return {
+    async touchLease({ credential, instance, app, generation, seenAt }) {
+      withoutKey(`${instance}\n${app}`, `a lease of "${credential}"`)
+      transaction(() => {
+        const known = sql(
+          'UPDATE leases SET app = ?, generation = ?, seen_at = ? WHERE credential = ? AND instance = ?',
+        ).run(app, generation, instant(seenAt), credential, instance)
+        if (Number(known.changes) > 0) return
+        if (sql('SELECT 1 FROM credentials WHERE name = ?').get(credential) === undefined)
+          throw new KeyturnError('not_found', `the ledger knows no credential "${credential}"`)
+        sql('INSERT INTO leases (credential, instance, app, generation, seen_at) VALUES (?, ?, ?, ?, ?)').run(
+          credential,
+          instance,
+          app,
+          generation,
+          instant(seenAt),
+        )
+        sql(`DELETE FROM leases WHERE credential = ? AND instance IN (SELECT instance FROM leases
+          WHERE credential = ? ORDER BY seen_at DESC LIMIT -1 OFFSET ${leasesPerCredentialMax})`).run(
+          credential,
+          credential,
+        )
+      })
+    },
+    async leases(name) {
+      const query =
+        'SELECT instance, app, generation, seen_at FROM leases WHERE credential = ? ORDER BY instance'
+      return guard(() => sql(query).all(name)).map((row) => ({
+        credential: name,
+        instance: String(row['instance']),
+        app: String(row['app']),
+        generation: Number(row['generation']),
+        seenAt: Number(row['seen_at']),
+      }))
+    },
+    async dropLease(name, instance) {
+      const query = 'DELETE FROM leases WHERE credential = ? AND instance = ?'
+      return Number(guard(() => sql(query).run(name, instance)).changes) > 0
+    },
+  }
+}
+
+export function memory({ sql, transaction }: Tools): Pick<Ledger, 'once' | 'remember'> {
+  return {
+    async once(key, value) {
+      withoutKey(value, `the setting "${key}"`)
+      return transaction(() => {
+        sql('INSERT INTO settings (key, value) VALUES (?, ?) ON CONFLICT DO NOTHING').run(key, value)
+        return String(sql('SELECT value FROM settings WHERE key = ?').get(key)?.['value'])
+      })
+    },
+    async remember({ key, requestHash, answer, at }) {
+      withoutKey(`${key}\n${answer}`, 'a remembered answer')
+      return transaction(() => {
+        sql('DELETE FROM answers WHERE at <= ?').run(instant(at) - answerMs)
+        const written = sql(
+          'INSERT INTO answers (key, request_hash, answer, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+        ).run(key, requestHash, answer, instant(at))
+        if (Number(written.changes) > 0)
+          sql(`DELETE FROM answers WHERE sequence IN (
+            SELECT sequence FROM answers ORDER BY sequence DESC LIMIT -1 OFFSET ${answersMax})`).run()
+        const row = sql('SELECT request_hash, answer FROM answers WHERE key = ?').get(key)
+        return { requestHash: String(row?.['request_hash']), answer: String(row?.['answer']) }
+      })
+    },
+  }
+}

@@ -1,0 +1,128 @@
+import { assert } from '../core/errors.ts'
+import type { Ledger, LedgerCommit } from '../core/ports.ts'
+import type { CredentialName, CredentialState } from '../core/types.ts'
+import { parseEvent, parseRotation, parseState, toJson } from './json.ts'
+import { instant, type Tools } from './sqlite-tools.ts'
+
+/** States with their events and rotations, written together or not at all. */
+export function states(
+  { sql, guard, transaction }: Tools,
+  limits: { readonly events: number; readonly rotations: number },
+): Pick<Ledger, 'open' | 'read' | 'readAll' | 'commit'> {
+  const read = (name: CredentialName) => {
+    const row = sql('SELECT state FROM credentials WHERE name = ?').get(name)
+    return row === undefined ? undefined : parseState(String(row['state']), name)
+  }
+  return {
+    async open(name, initial) {
+      assert(initial.name === name, `the first state of "${name}" is its own`)
+      const text = toJson(initial, `the state of "${name}"`)
+      return transaction(() => {
+        // Due at once: nothing is known of a credential that was just made.
+        sql(
+          'INSERT INTO credentials (name, revision, fence, state, due_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING',
+        ).run(name, initial.revision, initial.fence, text)
+        const state = read(name)
+        assert(state !== undefined, `"${name}" has an entry after it was opened`)
+        return state
+      })
+    },
+    async read(name) {
+      return guard(() => read(name))
+    },
+    async readAll() {
+      return guard(() =>
+        sql('SELECT name, state FROM credentials ORDER BY name')
+          .all()
+          .map((row) => parseState(String(row['state']), String(row['name']))),
+      )
+    },
+    async commit(commit) {
+      const { name } = commit.state
+      const state = { ...commit.state, revision: commit.state.revision + 1 }
+      const text = toJson(state, `the state of "${name}"`)
+      return transaction(() => {
+        const row = sql(
+          'SELECT revision, fence, claim_owner, claim_fence, last_event_id FROM credentials WHERE name = ?',
+        ).get(name)
+        if (row === undefined || row['revision'] !== commit.state.revision) return { kind: 'conflict' }
+        const isHeld = row['claim_owner'] !== null && row['claim_fence'] === commit.fence
+        if (commit.fence !== undefined && !isHeld) return { kind: 'conflict' }
+        assert(state.fence >= Number(row['fence']), `the fence of "${name}" never falls`)
+        const lastEventId = Number(row['last_event_id'])
+        const events = writeEvents(sql, commit, lastEventId, limits.events)
+        sql(
+          'UPDATE credentials SET revision = ?, fence = ?, state = ?, due_at = ?, last_event_id = ? WHERE name = ?',
+        ).run(state.revision, state.fence, text, instant(commit.dueAt), lastEventId + events.length, name)
+        if (state.rotation !== undefined) writeRotation(sql, state, limits.rotations)
+        return { kind: 'committed', state, events }
+      })
+    },
+  }
+}
+
+function writeEvents(sql: Tools['sql'], commit: LedgerCommit, lastId: number, keep: number) {
+  const { name } = commit.state
+  const events = commit.events.map((event, index) => ({ ...event, id: lastId + index + 1 }))
+  for (const event of events) {
+    assert(event.credential === name, `an event of "${name}" is its own`)
+    const body = toJson(event, `an event of "${name}"`)
+    sql('INSERT INTO events (credential, id, body) VALUES (?, ?, ?)').run(name, event.id, body)
+  }
+  if (events.length > 0)
+    sql('DELETE FROM events WHERE credential = ? AND id <= ?').run(name, lastId + events.length - keep)
+  return events
+}
+
+/** Every rotation that was ever in the state stays readable after the next one has taken its place. */
+function writeRotation(sql: Tools['sql'], state: CredentialState, keep: number): void {
+  const { name, rotation } = state
+  if (rotation === undefined) return
+  assert(rotation.credential === name, `a rotation of "${name}" is its own`)
+  const body = toJson(rotation, `a rotation of "${name}"`)
+  const known = sql('UPDATE rotations SET body = ? WHERE credential = ? AND id = ?').run(
+    body,
+    name,
+    rotation.id,
+  )
+  if (Number(known.changes) > 0) return
+  sql('INSERT INTO rotations (credential, id, body) VALUES (?, ?, ?)').run(name, rotation.id, body)
+  sql(`DELETE FROM rotations WHERE sequence IN (
+    SELECT sequence FROM rotations WHERE credential = ? ORDER BY sequence DESC LIMIT -1 OFFSET ?)`).run(
+    name,
+    keep,
+  )
+}
+
+export function history({
+  sql,
+  guard,
+}: Tools): Pick<Ledger, 'events' | 'lastEventId' | 'rotations' | 'rotation'> {
+  return {
+    async events(name, afterId, limit = 500) {
+      const query = 'SELECT body FROM events WHERE credential = ? AND id > ? ORDER BY id LIMIT ?'
+      return guard(() =>
+        sql(query)
+          .all(name, afterId, limit)
+          .map((row) => parseEvent(String(row['body']), name)),
+      )
+    },
+    async lastEventId(name) {
+      const row = guard(() => sql('SELECT last_event_id FROM credentials WHERE name = ?').get(name))
+      return Number(row?.['last_event_id'] ?? 0)
+    },
+    async rotations(name, limit = 50) {
+      const query = 'SELECT body FROM rotations WHERE credential = ? ORDER BY sequence DESC LIMIT ?'
+      return guard(() =>
+        sql(query)
+          .all(name, limit)
+          .map((row) => parseRotation(String(row['body']), name)),
+      )
+    },
+    async rotation(name, id) {
+      const query = 'SELECT body FROM rotations WHERE credential = ? AND id = ?'
+      const row = guard(() => sql(query).get(name, id))
+      return row === undefined ? undefined : parseRotation(String(row['body']), name)
+    },
+  }
+}

@@ -1,0 +1,42 @@
+import type { CredentialState, NewCredentialEvent, Rotation } from '../../src/core/types.ts'
+
+export function stateOf(name: string, change: Partial<CredentialState> = {}): CredentialState {
+  return {
+    name,
+    revision: 0,
+    fence: 0,
+    generation: 0,
+    versions: [],
+    nextStoreReadAt: 0,
+    retirements: [],
+    openAttempts: [],
+    automaticAt: [],
+    ...change,
+  }
+}
+
+export function eventOf(name: string, note: string): NewCredentialEvent {
+  return { at: 1_000, credential: name, kind: 'verdict', generation: 0, data: { note } }
+}
+
+export function rotationOf(name: string, id: string, change: Partial<Rotation> = {}): Rotation {
+  return {
+    id,
+    credential: name,
+    mode: 'normal',
+    isCompromised: false,
+    reason: 'quarterly',
+    requestedBy: 'schedule',
+    startedAt: 1_000,
+    phase: 'minting',
+    phaseAt: 1_000,
+    deadlineAt: 2_000,
+    wakeAt: 1_000,
+    paused: false,
+    attempts: [],
+    confirmations: 0,
+    retries: 0,
+    steps: [],
+    ...change,
+  }
+}
