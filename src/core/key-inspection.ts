@@ -178,10 +178,7 @@ const providers: readonly { readonly provider: string; readonly pattern: RegExp 
   { provider: 'LiteLLM', pattern: /^sk-litellm-/ },
   { provider: 'Langfuse', pattern: /^(?:sk|pk)-lf-/ },
   { provider: 'Stripe', pattern: /^(?:sk|pk|rk)_(?:live|test)_/ },
-  {
-    provider: 'Azure OpenAI',
-    pattern: /^(?:[0-9a-f]{32}|[A-Za-z0-9]{60,}AAA[A-Za-z]{2,}ACO[A-Za-z]*[A-Za-z0-9]{4,})$/,
-  },
+  { provider: 'Azure OpenAI', pattern: /^(?:[0-9a-f]{32}|[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{26})$/ },
 ]
 
 function kindOf(core: string): { kind: Exclude<KeyKind, 'malformed'>; provider?: string } {

@@ -1,6 +1,6 @@
 import type { ProbeExpectation } from './ports.ts'
 import type { Belonging, Observation, Verdict, VerdictKind } from './types.ts'
-import { classify, conclude, isGenuine, rowOf, type VerdictContext } from './verdict.ts'
+import { classify, conclude, fallsShort, isGenuine, rowOf, type VerdictContext } from './verdict.ts'
 
 export type Belongs = 'yes' | 'no' | 'untold'
 
@@ -11,39 +11,43 @@ export interface VerifyContext extends Omit<VerdictContext, 'sentOrganization' |
 }
 
 export interface VerifyOutcome {
-  /** The decisive verdict. A genuine key that is not ours has become `misconfigured`, cause `key_foreign`. */
+  /** The decisive verdict. It is authentic for a genuine key of somebody else's too, with the cause `key_foreign`. */
   readonly verdict: Verdict
   /** Whom it answered for, as far as was told; only for a key that is ours. Keep the first one. */
   readonly belonging?: Belonging
   readonly belongs: Belongs
   /** A version is verified when its verdict is authentic and it is ours. */
   readonly isOurs: boolean
+  /** Genuine and ours, but without a scope or model that was declared: not to be promoted. */
+  readonly lacksDeclared: boolean
 }
 
+const notOurs = { isOurs: false, lacksDeclared: false } as const
+
 /**
- * Everything that one verification concludes: the verdict of all its probes together, and belonging (invariant 1). The
- * verdict alone is safe to act on: a foreign key is never authentic in it, and where belonging can no longer be told the
- * verdict is `unknown`, which withdraws nothing and verifies nothing new.
+ * Everything that one verification concludes: the verdict of all its probes together, and belonging (invariant 1).
+ * Where belonging could be told once and no longer can, the verdict is `unknown`: that withdraws nothing and verifies
+ * nothing new.
  */
 export function verifyOutcome(observations: readonly Observation[], context: VerifyContext): VerifyOutcome {
   const { expected, known } = context
   const sent = sentContext(context)
   const verdict = combine(observations, expected, sent)
-  if (!isGenuine(verdict)) return { verdict, belongs: 'untold', isOurs: false }
+  if (!isGenuine(verdict)) return { verdict, belongs: 'untold', ...notOurs }
 
   const wanted = wantedBelonging(expected, known)
   const belongs = belongsTo(observations, wanted, expected)
   const decisive = observations[0]
   if (belongs === 'no') {
     const context = { ...sent, ...renamed(wanted) }
-    return { verdict: conclude(rowOf('key_foreign'), decisive, { context }), belongs, isOurs: false }
+    return { verdict: conclude(rowOf('key_foreign'), decisive, { context }), belongs, ...notOurs }
   }
   // With nothing to compare with, the first answer counts: there is nobody it could contradict.
   if (belongs === 'untold' && Object.keys(wanted).length > 0)
-    return { verdict: conclude(rowOf('belonging_untold'), decisive), belongs, isOurs: false }
+    return { verdict: conclude(rowOf('belonging_untold'), decisive), belongs, ...notOurs }
   const belonging = toldBelonging(observations)
   const told = Object.keys(belonging).length > 0 ? { belonging } : {}
-  return { verdict, ...told, belongs, isOurs: true }
+  return { verdict, ...told, belongs, isOurs: true, lacksDeclared: fallsShort(verdict) }
 }
 
 /** How much a conclusion of a later probe weighs against the first one's; higher wins, equal keeps the earlier. */

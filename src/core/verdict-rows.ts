@@ -158,7 +158,7 @@ const combinedRows: readonly VerdictRow[] = [
   {
     ...cannot,
     cause: 'key_foreign',
-    kind: 'misconfigured',
+    kind: 'valid',
     when: [],
     observed: 'a genuine key that answers for another organisation or project than expected',
     summary:
