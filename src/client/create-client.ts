@@ -1,0 +1,164 @@
+import { coldStart } from './cold-start.ts'
+import { pause } from './deadline.ts'
+import { createEmbeddedSource } from './embedded.ts'
+import { KeyturnClientError, toClientError } from './errors.ts'
+import { createInFlight } from './in-flight.ts'
+import { createKnowledge } from './knowledge.ts'
+import { limits } from './limits.ts'
+import type { Platform } from './platform.ts'
+import { createPulse, type Pulse } from './pulse.ts'
+import { createRefreshingFetch } from './refreshing-fetch.ts'
+import { createReplace } from './replace.ts'
+import { createServe } from './serve.ts'
+import { createServiceSource } from './service-source.ts'
+import { platformOf, readSettings } from './settings.ts'
+import type { Source } from './source.ts'
+import { createTeller } from './teller.ts'
+import type { ClientOptions, KeyturnClient, OpenAIOptions } from './types.ts'
+
+/**
+ * A client of one credential. Nothing happens before it is asked for a key; from then on it follows the service in the
+ * background until `close()`, without keeping the process alive.
+ *
+ * Throws KeyturnClientError `bad_request` or `config_invalid` for options that cannot be used.
+ */
+export function createClient(options: ClientOptions = {}): KeyturnClient {
+  const platform = platformOf(options)
+  const settings = readSettings(options, platform)
+  const { credential, timeoutMs, staleAfterMs, url } = settings
+  const closing = new AbortController()
+  const { signal } = closing
+  const teller = createTeller(options.onError, platform)
+  const source =
+    url === undefined
+      ? createEmbeddedSource({ credential, platform, open: options.openEmbedded })
+      : createServiceSource({ ...settings, url }, platform, options.fetch)
+
+  const requests = createInFlight((generation) => {
+    const served = knowledge.held()?.credential.generation
+    if (served !== undefined && generation < served) tellSoon()
+  })
+  const knowledge = createKnowledge(source, platform, requests)
+  const pulse = createPulse({ knowledge, source, platform, ...teller, signal })
+  // Keyturn waits with a retirement for this to be said, so it is said soon, though several endings make one call.
+  const tellSoon = onceAWhile(platform, limits.tellMs, signal, () => pulse.refresh())
+  const background = { source, knowledge, pulse, platform, signal, inFlight: knowledge.inFlight, ...teller }
+  const begin = startOnce(() => followInBackground(background))
+
+  const serve = createServe({
+    knowledge,
+    pulse,
+    platform,
+    staleAfterMs,
+    signal,
+    load: async () => {
+      const loaded = await coldStart({ knowledge, platform, credential, timeoutMs, staleAfterMs, signal })
+      begin()
+      return loaded
+    },
+  })
+  const replace = createReplace({
+    knowledge,
+    platform,
+    report: (refusal) => source.report(refusal, signal),
+    onTrouble: teller.onTrouble,
+    signal,
+  })
+  const withKeyRefresh: KeyturnClient['withKeyRefresh'] = (fetch) =>
+    createRefreshingFetch({ fetch, knowledge, requests, replace, platform })
+  const close = () => {
+    if (signal.aborted) return
+    closing.abort(
+      new KeyturnClientError('stopping', `The client for "${credential}" was closed.`, {
+        fix: 'Make a new one with createClient().',
+      }),
+    )
+    source.stop()
+  }
+  return {
+    getOpenAIKey: () => serve.key(),
+    getOpenAICredential: () => serve.credential(),
+    openAIOptions: async (): Promise<OpenAIOptions> => {
+      const { organization, project, baseUrl } = await serve.credential()
+      const fetch = withKeyRefresh(platform.fetch)
+      return { apiKey: () => serve.key(), organization, project, baseURL: baseUrl, fetch }
+    },
+    withKeyRefresh,
+    report: async (refusal) => {
+      const version = refusal.version ?? (await serve.credential()).version
+      try {
+        return await source.report({ ...refusal, version }, signal)
+      } catch (error) {
+        throw toClientError(error, 'Reporting a refused key failed')
+      }
+    },
+    close,
+    [Symbol.dispose]: close,
+  }
+}
+
+interface Background {
+  readonly source: Source
+  readonly pulse: Pulse
+  readonly platform: Platform
+  readonly knowledge: {
+    readonly heard: () => void
+    readonly held: () => { credential: { generation: number } } | undefined
+  }
+  readonly inFlight: () => number | undefined
+  readonly onTrouble: (error: KeyturnClientError) => void
+  readonly signal: AbortSignal
+}
+
+/** Starts a moment after the first key, so that a script which only wants one never opens a stream. */
+function followInBackground(background: Background): void {
+  const { source, pulse, platform, knowledge, inFlight, onTrouble, signal } = background
+  pulse.start()
+  const follow = () => {
+    const cancel = source.follow(
+      {
+        onLive: (isLive) => {
+          pulse.setLive(isLive)
+          // What changed between the last answer and the beginning of the stream was told to nobody.
+          if (isLive) void pulse.refresh()
+        },
+        onChange: () => void pulse.refresh(),
+        onHeard: knowledge.heard,
+        onTrouble,
+      },
+      () => ({ generation: knowledge.held()?.credential.generation ?? -1, inFlight: inFlight() }),
+    )
+    signal.addEventListener('abort', cancel, { once: true })
+  }
+  pause(platform, limits.followAfterMs, { signal, isBackground: true }).then(follow, () => undefined)
+}
+
+function startOnce(start: () => void): () => void {
+  let isStarted = false
+  return () => {
+    if (isStarted) return
+    isStarted = true
+    start()
+  }
+}
+
+function onceAWhile(
+  platform: Platform,
+  delayMs: number,
+  signal: AbortSignal,
+  act: () => Promise<void>,
+): () => void {
+  let isDue = false
+  return () => {
+    if (isDue || signal.aborted) return
+    isDue = true
+    platform.after(
+      delayMs,
+      () => {
+        isDue = false
+        if (!signal.aborted) void act()
+      },
+      { background: true },
+    )
+  }
+}

@@ -1,0 +1,37 @@
+import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http'
+import type { Send, WireRequest } from './wire.ts'
+
+/**
+ * An exchange whose connection does not keep the process alive. The global fetch cannot do that: while an answer is
+ * open, its socket holds the event loop, and an app that only wanted one key would never end. node:http lets go of
+ * the socket; it is loaded when the first background call is made.
+ */
+export const quietSend: Send = async (request) => {
+  const { url, signal } = request
+  signal.throwIfAborted()
+  const open = await (url.protocol === 'https:' ? import('node:https') : import('node:http'))
+  const answer = await exchange(open.request, request)
+  return {
+    status: answer.statusCode ?? 0,
+    header: (name) => {
+      const value = answer.headers[name.toLowerCase()]
+      return Array.isArray(value) ? value.join(', ') : (value ?? null)
+    },
+    body: answer,
+  }
+}
+
+function exchange(
+  open: (url: URL, options: RequestOptions) => ClientRequest,
+  { url, method, headers, body, signal }: WireRequest,
+): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    // A connection of its own: one that is shared would be held and let go of by whoever uses it next.
+    const request = open(url, { method, headers, signal, agent: false })
+    request.once('socket', (socket) => socket.unref())
+    request.once('response', resolve)
+    // Stays on: an abort after the answer began also shows here, and the answer's reader is told by its own error.
+    request.on('error', reject)
+    request.end(body)
+  })
+}
