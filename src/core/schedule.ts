@@ -1,0 +1,155 @@
+import { assert } from './errors.ts'
+import type { Occurrences } from './ports.ts'
+import type { CredentialState, Policy } from './types.ts'
+
+/** Once a quarter, at three in the morning of its first day. */
+export const quarterly = '0 3 1 1,4,7,10 *'
+export const defaultTimeZone = 'UTC'
+
+export interface Schedule {
+  /** A cron expression of five fields, or of six with seconds first. */
+  readonly expression: string
+  /** An IANA name, e.g. `Europe/Berlin`. */
+  readonly timeZone: string
+  /** Each rotation comes at a random instant up to this long after its occurrence. */
+  readonly jitterMs: number
+  /** What the jitter is drawn from: the same for one credential of one installation, different for any two. */
+  readonly seed: string
+  readonly occurrences: Occurrences
+}
+
+export interface ScheduledRotation {
+  /** The instant that the expression names. */
+  readonly occurrenceAt: number
+  /** `occurrenceAt` plus the jitter: when the rotation starts. */
+  readonly dueAt: number
+}
+
+/** What the state keeps of the schedule. All absent: nothing is scheduled. */
+export type RotationPlan = Pick<CredentialState, 'nextRotationAt' | 'lastScheduledAt' | 'scheduleKey'>
+
+/**
+ * The first occurrence strictly after an instant, with its jitter. The jitter is uniform in whole milliseconds from 0
+ * to `jitterMs` (both included) and a pure function of seed and occurrence, so that every replica, and the same one
+ * after a restart, comes to the same instant.
+ */
+export function nextRotation(
+  request: Schedule & { readonly afterAt: number },
+): ScheduledRotation | undefined {
+  const { expression, timeZone, jitterMs, seed, afterAt, occurrences } = request
+  assert(Number.isFinite(jitterMs) && jitterMs >= 0, 'a jitter is a duration in milliseconds')
+  const occurrenceAt = occurrences.next(expression, timeZone, afterAt)
+  if (occurrenceAt === undefined) return undefined
+  assert(occurrenceAt > afterAt, 'the next occurrence lies after the instant it was asked for')
+  const jitter = Math.floor(fractionOf(`${seed}\n${occurrenceAt}`) * (Math.floor(jitterMs) + 1))
+  return { occurrenceAt, dueAt: occurrenceAt + jitter }
+}
+
+/**
+ * Whether the schedule wants a rotation now, and the plan to keep from now on (merge it with `withPlan`). With `isDue`
+ * the plan is already the one after: commit it together with the start of the rotation, so that a crash repeats both or
+ * neither.
+ *
+ * However many occurrences were missed, they are caught up by one rotation. A clock that was set back finds a plan that
+ * still lies ahead, and the occurrence planned next is always later than the one before: nothing fires twice. A
+ * credential without a plan waits for the next occurrence. A changed schedule is planned anew from now on, after what
+ * was overdue under the old one.
+ */
+export function dueRotation(
+  state: RotationPlan,
+  schedule: Schedule | null,
+  now: number,
+): { readonly isDue: boolean; readonly plan: RotationPlan } {
+  if (schedule === null) return { isDue: false, plan: {} }
+  const isDue = state.nextRotationAt !== undefined && state.nextRotationAt <= now
+  const isSameSchedule = state.scheduleKey === scheduleKeyOf(schedule)
+  if (!isDue && isSameSchedule && state.nextRotationAt !== undefined) return { isDue, plan: planOf(state) }
+  const passedAt = isSameSchedule ? state.lastScheduledAt : undefined
+  return { isDue, plan: planAfter(schedule, Math.max(now, passedAt ?? now)) }
+}
+
+/** The state with this plan and no other. */
+export function withPlan(state: CredentialState, plan: RotationPlan): CredentialState {
+  const { nextRotationAt: _next, lastScheduledAt: _last, scheduleKey: _key, ...rest } = state
+  return { ...rest, ...plan }
+}
+
+/** Names everything that a plan is computed from, apart from the seed. */
+export function scheduleKeyOf(schedule: Pick<Schedule, 'expression' | 'timeZone' | 'jitterMs'>): string {
+  return `${schedule.expression} ${schedule.timeZone} ${schedule.jitterMs}`
+}
+
+function planAfter(schedule: Schedule, afterAt: number): RotationPlan {
+  const next = nextRotation({ ...schedule, afterAt })
+  const scheduleKey = scheduleKeyOf(schedule)
+  return next === undefined
+    ? { scheduleKey }
+    : { nextRotationAt: next.dueAt, lastScheduledAt: next.occurrenceAt, scheduleKey }
+}
+
+function planOf(state: RotationPlan): RotationPlan {
+  const { nextRotationAt, lastScheduledAt, scheduleKey } = state
+  return {
+    ...(nextRotationAt === undefined ? {} : { nextRotationAt }),
+    ...(lastScheduledAt === undefined ? {} : { lastScheduledAt }),
+    ...(scheduleKey === undefined ? {} : { scheduleKey }),
+  }
+}
+
+// ------------------------------------------------------------ verification
+
+/** Either way, around the interval. */
+const jitterShare = 0.1
+
+export interface CheckMoment {
+  readonly promotedAt: number | undefined
+  /** When the check was made that the next one follows. */
+  readonly now: number
+  readonly policy: Pick<Policy, 'verifyEveryMs' | 'verifyCloselyEveryMs' | 'verifyCloselyForMs'>
+  /** Uniform in [0, 1). */
+  readonly fraction: number
+  /** When that check was due. Given, a late one (start, outage, backlog) has its successor spread. */
+  readonly dueAt?: number | undefined
+}
+
+/**
+ * When a key that is in use is verified next: closely for a while after its promotion, then at the regular interval,
+ * each with a jitter of 10 percent either way. The check at the promotion itself is due at the promotion.
+ *
+ * Checks that were forced together, by a start or by many promotions at once, would stay bunched for hours under 10
+ * percent; so the one after a late check, and the first regular one, come anywhere within a tenth to eleven tenths of
+ * the interval. A draining key has no next check: probing it would look like use.
+ */
+export function nextCheckAt({ promotedAt, now, policy, fraction, dueAt }: CheckMoment): number {
+  const sinceMs = promotedAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now - promotedAt)
+  const isClose = sinceMs < policy.verifyCloselyForMs
+  const closelyMs = Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
+  const everyMs = isClose ? closelyMs : policy.verifyEveryMs
+  const isFirstRegular = !isClose && sinceMs < policy.verifyCloselyForMs + closelyMs * (1 + jitterShare)
+  const isLate = dueAt !== undefined && now - dueAt > everyMs * jitterShare
+  const share =
+    isFirstRegular || isLate ? jitterShare + fraction : 1 - jitterShare + 2 * jitterShare * fraction
+  return now + Math.max(1, Math.round(everyMs * share))
+}
+
+// -------------------------------------------------------------- randomness
+
+/** Uniform in [0, 1), the same for the same text: FNV-1a twice, mixed as MurmurHash3 ends. Nothing secret rests on it. */
+function fractionOf(text: string): number {
+  const high = mix(fnv1a(text, 0x811c9dc5)) >>> 11
+  const low = mix(fnv1a(text, 0x01000193))
+  return (high * 2 ** 32 + low) / 2 ** 53
+}
+
+function fnv1a(text: string, start: number): number {
+  let sum = start
+  for (let index = 0; index < text.length; index += 1)
+    sum = Math.imul(sum ^ text.charCodeAt(index), 0x01000193)
+  return sum >>> 0
+}
+
+function mix(value: number): number {
+  let mixed = Math.imul(value ^ (value >>> 16), 0x85ebca6b)
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35)
+  return (mixed ^ (mixed >>> 16)) >>> 0
+}
