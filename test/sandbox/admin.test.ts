@@ -1,4 +1,5 @@
-import OpenAI from 'openai'
+import type OpenAI from 'openai'
+import { APIError } from 'openai'
 import { describe, expect, test } from 'vitest'
 import type { Sandbox } from '../../src/sandbox/index.ts'
 import { ask, open, START, sdk, virtualClock } from './support.ts'
@@ -9,7 +10,7 @@ async function refusalOf(promise: PromiseLike<unknown>): Promise<[number | undef
   try {
     await promise
   } catch (error) {
-    if (error instanceof OpenAI.APIError) return [error.status, error.message]
+    if (error instanceof APIError) return [error.status, error.message]
     throw error
   }
   throw new Error('It was not refused.')
@@ -56,7 +57,7 @@ describe('service accounts', () => {
     const { serviceAccounts, apiKeys } = admin(sandbox).projects
     const made = await serviceAccounts.create(sandbox.project, { name: 'worker', expires_in_seconds: 60 })
     const value = made.api_key?.value ?? ''
-    expect(value).toMatch(new RegExp(`^sk-${'svcacct'}-[\\w-]{74}T3Blbk${'FJ'}[\\w-]{74}$`))
+    expect(value).toMatch(/^sk-svcacct-[\w-]{156}$/)
     expect(made.api_key?.expires_at).toBe(START / 1000 + 60)
     expect((await sdk(sandbox, value).models.list()).data.length).toBeGreaterThan(0)
     const again = await apiKeys.retrieve(made.api_key?.id ?? '', { project_id: sandbox.project })
@@ -225,7 +226,7 @@ test('administrator keys are minted, listed, used and deleted', async () => {
   const sandbox = await open()
   const { adminAPIKeys, projects } = admin(sandbox)
   const made = await adminAPIKeys.create({ name: 'next', expires_in_seconds: 60 })
-  expect(made.value).toMatch(new RegExp(`^sk-${'admin'}-[\\w-]{124}$`))
+  expect(made.value).toMatch(/^sk-admin-[\w-]{124}$/)
   expect(made.owner).toMatchObject({ type: 'user', object: 'organization.user' })
   const next = sdk(sandbox, 'unused', { adminAPIKey: made.value }).admin.organization
   expect((await collect(next.adminAPIKeys.list({ order: 'desc' })))[0]?.id).toBe(made.id)

