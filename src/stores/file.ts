@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 import type { SecretStore } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
@@ -9,7 +10,7 @@ import { secretBytesMax } from './values.ts'
 import { watchPath } from './watch-path.ts'
 
 export interface FileStoreOptions {
-  /** The file. Default: the ref, which then is its path. */
+  /** The folder in which relative refs are looked up. Default: the home folder. */
   readonly path?: string
   /** The field of a JSON document that holds the key. Default: the file is the key alone. */
   readonly field?: string
@@ -19,12 +20,13 @@ export interface FileStoreOptions {
 const propagationMs = 120_000
 
 /**
- * A secret that something else mounts as a file (Kubernetes, Docker, a sidecar). Each read follows the links anew. A
+ * A secret that something else mounts as a file (Kubernetes, Docker, a sidecar). `ref` is the file's path. Each read follows the links anew. A
  * trailing newline and a byte order mark are left out; a blank file is malformed, since a writer may be at work.
  * Read-only. Error codes: `store_denied`, `store_malformed`, `store_read_only`, `store_too_large`, `store_unreachable`.
  */
 export function openFileStore(options: FileStoreOptions, context: StoreContext): SecretStore {
-  const pathOf = (ref: string): string => resolvePath(context, options.path ?? ref)
+  const folder = resolvePath(context, options.path ?? '.')
+  const pathOf = (ref: string): string => resolve(folder, ref)
   return readOnlyStore(
     {
       kind: 'file',

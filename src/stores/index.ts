@@ -1,10 +1,12 @@
 import type { SecretStore } from '../core/ports.ts'
+import type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
 import type { StoreContext } from './context.ts'
 import type { EnvStoreOptions } from './env.ts'
 import type { FileStoreOptions } from './file.ts'
 import type { LocalStoreOptions } from './local.ts'
 import type { MemoryStoreOptions } from './memory.ts'
 
+export type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
 export type { StoreContext } from './context.ts'
 export type { EnvStoreOptions } from './env.ts'
 export type { FileStoreOptions } from './file.ts'
@@ -16,6 +18,7 @@ export type StoreConfig =
   | ({ readonly kind: 'memory' } & MemoryStoreOptions)
   | ({ readonly kind: 'env' } & EnvStoreOptions)
   | ({ readonly kind: 'file' } & FileStoreOptions)
+  | ({ readonly kind: 'aws-secrets-manager' } & AwsSecretsManagerOptions)
 
 export type StoreKind = StoreConfig['kind']
 
@@ -36,6 +39,8 @@ const openers: {
   memory: async (config, context) => (await import('./memory.ts')).openMemoryStore(config, context),
   env: async (config, context) => (await import('./env.ts')).openEnvStore(config, context),
   file: async (config, context) => (await import('./file.ts')).openFileStore(config, context),
+  'aws-secrets-manager': async (config, context) =>
+    (await import('./aws-secrets-manager.ts')).openAwsSecretsManagerStore(config, context),
 }
 
 export const storeKinds = Object.keys(openers) as readonly StoreKind[]
