@@ -1,0 +1,207 @@
+import { z } from 'zod'
+import type {
+  CheckSummary,
+  CredentialAnswer,
+  CredentialSummary,
+  EventMessage,
+  HaltSummary,
+  LeaseSummary,
+  Problem,
+  Readiness,
+  ReportAnswer,
+  RetirementSummary,
+  RotationSummary,
+  StepSummary,
+  TokenAnswer,
+  TokenSummary,
+  Trouble,
+  VersionSummary,
+} from './types.ts'
+
+/**
+ * The answers of api/types.ts once more as schemas, for /openapi.json. Nothing is validated with them at run time; each
+ * is checked against its interface by the compiler, so the two cannot drift apart.
+ */
+const instant = z.iso.datetime().describe('ISO 8601 in UTC')
+const instantOrNull = instant.nullable()
+const text = z.string()
+const textOrNull = text.nullable()
+const generation = z.int().min(0).describe('Rises with every change of what is handed out.')
+
+export const credentialAnswer = z
+  .object({
+    name: text,
+    apiKey: text.describe('The secret. The only message, beside a new token, that holds one.'),
+    organization: textOrNull,
+    project: textOrNull,
+    baseUrl: text,
+    version: text,
+    fingerprint: text.describe('First 12 hex digits of a prefixed SHA-256 of the key; safe to show.'),
+    stage: text,
+    verdict: text.describe('valid, restricted, throttled, exhausted, blocked, misconfigured or unknown.'),
+    verifiedAt: instant,
+    rotatesAt: instantOrNull,
+    staleAfterSeconds: z.int().min(0),
+    generation,
+  })
+  .meta({ id: 'CredentialAnswer' }) satisfies z.ZodType<CredentialAnswer>
+
+export const checkSummary = z
+  .object({ verdict: text, cause: text, summary: text, fix: text, checkedAt: instant })
+  .meta({ id: 'CheckSummary' }) satisfies z.ZodType<CheckSummary>
+
+export const trouble = z
+  .object({ code: text, summary: text, fix: text, since: instantOrNull })
+  .meta({ id: 'Trouble' }) satisfies z.ZodType<Trouble>
+
+export const versionSummary = z
+  .object({
+    version: text,
+    stage: text,
+    origin: text,
+    fingerprint: text,
+    keyId: textOrNull,
+    organization: textOrNull,
+    project: textOrNull,
+    serviceAccount: textOrNull,
+    addedAt: instant,
+    createdAt: instantOrNull,
+    expiresAt: instantOrNull,
+    promotedAt: instantOrNull,
+    verifiedAt: instantOrNull,
+    withdrawnAt: instantOrNull,
+    isCompromised: z.boolean(),
+    check: checkSummary.nullable(),
+  })
+  .meta({ id: 'VersionSummary' }) satisfies z.ZodType<VersionSummary>
+
+export const stepSummary = z
+  .object({ at: instant, phase: text, note: text })
+  .meta({ id: 'StepSummary' }) satisfies z.ZodType<StepSummary>
+
+export const haltSummary = z
+  .object({ from: text, reason: text, summary: text, fix: text, at: instant })
+  .meta({ id: 'HaltSummary' }) satisfies z.ZodType<HaltSummary>
+
+export const retirementSummary = z
+  .object({
+    id: text,
+    version: text,
+    fingerprint: textOrNull,
+    phase: text,
+    startedAt: instant,
+    overlapUntil: instant,
+    heldBy: textOrNull,
+    endedAt: instantOrNull,
+    halt: haltSummary.nullable(),
+    steps: z.array(stepSummary),
+  })
+  .meta({ id: 'RetirementSummary' }) satisfies z.ZodType<RetirementSummary>
+
+export const rotationSummary = z
+  .object({
+    id: text,
+    credential: text,
+    mode: z.enum(['normal', 'emergency', 'rehearsal']),
+    reason: text,
+    requestedBy: text,
+    phase: text,
+    isPaused: z.boolean(),
+    outcome: textOrNull,
+    from: textOrNull,
+    to: textOrNull,
+    startedAt: instant,
+    phaseAt: instant,
+    deadlineAt: instantOrNull,
+    endedAt: instantOrNull,
+    halt: haltSummary.nullable(),
+    steps: z.array(stepSummary),
+    retirement: retirementSummary.nullable(),
+  })
+  .meta({ id: 'RotationSummary' }) satisfies z.ZodType<RotationSummary>
+
+export const credentialSummary = z
+  .object({
+    name: text,
+    generation,
+    current: versionSummary.nullable(),
+    versions: z.array(versionSummary),
+    rotation: rotationSummary.nullable(),
+    retirements: z.array(retirementSummary),
+    rotatesAt: instantOrNull,
+    troubles: z.array(trouble),
+    store: text,
+    issuer: text,
+  })
+  .meta({ id: 'CredentialSummary' }) satisfies z.ZodType<CredentialSummary>
+
+export const leaseSummary = z
+  .object({ instance: text, app: text, generation, seenAt: instant })
+  .meta({ id: 'LeaseSummary' }) satisfies z.ZodType<LeaseSummary>
+
+export const reportAnswer = z
+  .object({ generation, version: textOrNull, verdict: text })
+  .meta({ id: 'ReportAnswer' }) satisfies z.ZodType<ReportAnswer>
+
+const tokenFields = {
+  id: text,
+  name: text,
+  role: z.enum(['app', 'operator']),
+  credentials: z.array(text),
+  createdAt: instant,
+  expiresAt: instantOrNull,
+  lastUsedAt: instantOrNull,
+}
+
+export const tokenSummary = z
+  .object(tokenFields)
+  .meta({ id: 'TokenSummary' }) satisfies z.ZodType<TokenSummary>
+
+export const tokenAnswer = z
+  .object({ ...tokenFields, token: text.describe('The token itself; it is shown this once.') })
+  .meta({ id: 'TokenAnswer' }) satisfies z.ZodType<TokenAnswer>
+
+export const eventMessage = z
+  .object({
+    credential: text,
+    kind: text,
+    generation,
+    at: instant,
+    data: z.record(text, z.unknown()),
+  })
+  .meta({ id: 'EventMessage' }) satisfies z.ZodType<EventMessage>
+
+export const readiness = z
+  .object({
+    ready: z.boolean(),
+    version: text,
+    isSandbox: z.boolean(),
+    credentials: z.array(
+      z.object({ name: text, ready: z.boolean(), verdict: textOrNull, trouble: textOrNull }),
+    ),
+  })
+  .meta({ id: 'Readiness' }) satisfies z.ZodType<Readiness>
+
+export const health = z.object({ status: z.literal('ok') }).meta({ id: 'Health' })
+
+export const problem = z
+  .object({
+    type: text.describe('urn:keyturn:error:<code>'),
+    title: text,
+    status: z.int(),
+    code: text.describe('Stable; docs/errors.md has a line for each.'),
+    detail: text,
+    fix: text.exactOptional(),
+    instance: text.describe('urn:keyturn:request:<x-request-id>').exactOptional(),
+  })
+  .meta({ id: 'Problem' }) satisfies z.ZodType<Problem>
+
+export const credentialList = listOf(credentialSummary, 'CredentialList')
+export const versionList = listOf(versionSummary, 'VersionList')
+export const rotationList = listOf(rotationSummary, 'RotationList')
+export const leaseList = listOf(leaseSummary, 'LeaseList')
+export const tokenList = listOf(tokenSummary, 'TokenList')
+
+function listOf<Item extends z.ZodType>(item: Item, id: string) {
+  return z.object({ items: z.array(item) }).meta({ id })
+}

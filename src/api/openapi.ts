@@ -1,0 +1,133 @@
+import { z } from 'zod'
+import * as answers from './answers.ts'
+import { type Operation, operations } from './operations.ts'
+import * as bodies from './validators.ts'
+
+type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
+type JsonObject = { readonly [name: string]: Json }
+
+const problemAnswer: JsonObject = {
+  description: 'An error, as RFC 9457 problem+json with a stable code and a fix',
+  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+}
+
+const headerTexts: Readonly<Record<string, string>> = {
+  'If-None-Match': 'An ETag: 304 while the credential is still the same.',
+  'Keyturn-Instance': 'A stable id of the calling process, 1 to 128 visible characters; keeps a lease.',
+  'Keyturn-Generation-In-Flight': 'The oldest generation that requests of this process still use.',
+  'Last-Event-ID': 'Replays the events after this one.',
+  'Idempotency-Key': '1 to 128 visible characters: a repeat with the same body gets the first answer.',
+}
+
+const queryTexts: Readonly<Record<string, JsonObject>> = {
+  wait: {
+    description: 'Waits up to so many seconds for an answer that differs from If-None-Match.',
+    schema: { type: 'integer', minimum: 0, maximum: bodies.waitSecondsMax },
+  },
+}
+
+/** The contract as an OpenAPI 3.1 document, made from `operations` and the schemas of bodies and answers. */
+export function openApiDocument(version: string): JsonObject {
+  const paths: Record<string, Record<string, Json>> = {}
+  for (const [id, operation] of Object.entries<Operation>(operations)) {
+    paths[operation.path] ??= {}
+    const item = paths[operation.path]
+    if (item !== undefined) item[operation.method.toLowerCase()] = describeOperation(id, operation)
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Keyturn',
+      version,
+      description: 'Hands out an OpenAI API key that works, and turns it.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    paths,
+    components: {
+      schemas: componentSchemas(),
+      securitySchemes: {
+        app: { type: 'http', scheme: 'bearer', description: 'An app token (`kt_app_…`).' },
+        operator: { type: 'http', scheme: 'bearer', description: 'An operator token (`kt_op_…`).' },
+      },
+    },
+  }
+}
+
+function describeOperation(id: string, operation: Operation): JsonObject {
+  const parameters = parametersOf(operation)
+  return {
+    operationId: id,
+    summary: operation.summary,
+    security: securityOf(operation),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...(operation.body === undefined
+      ? {}
+      : {
+          requestBody: {
+            required: operation.isBodyRequired === true,
+            content: { 'application/json': { schema: reference(operation.body) } },
+          },
+        }),
+    responses: responsesOf(operation),
+  }
+}
+
+function securityOf(operation: Operation): Json {
+  if (operation.access === 'open') return []
+  return operation.access === 'app' ? [{ app: [] }, { operator: [] }] : [{ operator: [] }]
+}
+
+function parametersOf(operation: Operation): readonly JsonObject[] {
+  const inPath = [...operation.path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: { type: 'string' },
+  }))
+  const inQuery = (operation.query ?? []).map((name) => ({ name, in: 'query', ...queryTexts[name] }))
+  const inHeader = (operation.requestHeaders ?? []).map((name) => ({
+    name,
+    in: 'header',
+    description: headerTexts[name] ?? name,
+    schema: { type: 'string' },
+  }))
+  return [...inPath, ...inQuery, ...inHeader]
+}
+
+function responsesOf(operation: Operation): JsonObject {
+  const mediaType = operation.mediaType ?? 'application/json'
+  const schema = operation.answer === undefined ? {} : reference(operation.answer)
+  const isHandOut = operation.path === operations.getCredential.path
+  return {
+    [String(operation.status)]: {
+      description: operation.summary,
+      ...(operation.status === 204 ? {} : { content: { [mediaType]: { schema } } }),
+    },
+    ...(isHandOut ? { '304': { description: 'Still the same as If-None-Match says' } } : {}),
+    ...(operation.path === operations.getReadiness.path
+      ? { '503': { description: 'Not ready', content: { 'application/json': { schema } } } }
+      : {}),
+    default: problemAnswer,
+  }
+}
+
+function reference(schema: z.ZodType): JsonObject {
+  const id = z.globalRegistry.get(schema)?.id
+  return id === undefined ? {} : { $ref: `#/components/schemas/${id}` }
+}
+
+/** Only our own schemas, by name: the registry of zod is shared with whatever else runs in the process. */
+function componentSchemas(): JsonObject {
+  const registry = z.registry<{ id?: string }>()
+  for (const schema of [...Object.values(answers), ...Object.values(bodies)])
+    if (schema instanceof z.ZodType) {
+      const id = z.globalRegistry.get(schema)?.id
+      if (id !== undefined) registry.add(schema, { id })
+    }
+  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}`, io: 'input' })
+  const plain = JSON.parse(JSON.stringify(schemas)) as Record<string, Record<string, Json>>
+  return Object.fromEntries(
+    Object.entries(plain).map(([id, { $schema: _dialect, $id: _id, ...schema }]) => [id, schema]),
+  )
+}

@@ -1,0 +1,239 @@
+import type { z } from 'zod'
+import * as answers from './answers.ts'
+import * as bodies from './validators.ts'
+
+/** open: nobody is asked. app: an app token for its own credentials, or an operator. operator: only an operator. */
+export type Access = 'open' | 'app' | 'operator'
+
+export interface Operation {
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** In the notation of OpenAPI: `{name}`. */
+  readonly path: string
+  readonly access: Access
+  readonly summary: string
+  /** A secret goes in or out: refused to anything that a browser sends for a page. */
+  readonly isSecret?: boolean
+  readonly body?: z.ZodType<object>
+  readonly isBodyRequired?: boolean
+  readonly query?: readonly string[]
+  readonly requestHeaders?: readonly string[]
+  readonly status: number
+  readonly answer?: z.ZodType
+  /** Where it is not `application/json`. */
+  readonly mediaType?: string
+}
+
+const named = '/v1/credentials/{name}'
+const leaseHeaders = ['Keyturn-Instance', 'Keyturn-Generation-In-Flight'] as const
+
+/** Every route of the service, once: the server routes by it, /openapi.json and the tests of docs/api.md are made of it. */
+export const operations = {
+  listCredentials: {
+    method: 'GET',
+    path: '/v1/credentials',
+    access: 'app',
+    summary: 'What the caller may read, without secrets',
+    status: 200,
+    answer: answers.credentialList,
+  },
+  getCredential: {
+    method: 'GET',
+    path: named,
+    access: 'app',
+    isSecret: true,
+    summary: 'The current verified credential',
+    query: ['wait'],
+    requestHeaders: ['If-None-Match', ...leaseHeaders],
+    status: 200,
+    answer: answers.credentialAnswer,
+  },
+  streamEvents: {
+    method: 'GET',
+    path: `${named}/events`,
+    access: 'app',
+    summary: 'What happens to the credential, as server-sent events',
+    requestHeaders: ['Last-Event-ID', ...leaseHeaders],
+    status: 200,
+    answer: answers.eventMessage,
+    mediaType: 'text/event-stream',
+  },
+  reportRejection: {
+    method: 'POST',
+    path: `${named}/reports`,
+    access: 'app',
+    summary: 'An app says that its key was refused',
+    body: bodies.rejectionReport,
+    isBodyRequired: true,
+    status: 200,
+    answer: answers.reportAnswer,
+  },
+  listVersions: {
+    method: 'GET',
+    path: `${named}/versions`,
+    access: 'operator',
+    summary: 'The versions of a credential, without secrets',
+    status: 200,
+    answer: answers.versionList,
+  },
+  bringVersion: {
+    method: 'POST',
+    path: `${named}/versions`,
+    access: 'operator',
+    isSecret: true,
+    summary: "Brings an operator's key",
+    body: bodies.bringRequest,
+    isBodyRequired: true,
+    status: 201,
+    answer: answers.versionSummary,
+  },
+  verifyCredential: {
+    method: 'POST',
+    path: `${named}/verifications`,
+    access: 'operator',
+    summary: 'Verifies the current version now',
+    status: 200,
+    answer: answers.credentialSummary,
+  },
+  listRotations: {
+    method: 'GET',
+    path: `${named}/rotations`,
+    access: 'operator',
+    summary: 'Running and ended rotations, newest first',
+    status: 200,
+    answer: answers.rotationList,
+  },
+  startRotation: {
+    method: 'POST',
+    path: `${named}/rotations`,
+    access: 'operator',
+    summary: 'Starts a rotation',
+    body: bodies.rotationRequest,
+    requestHeaders: ['Idempotency-Key'],
+    status: 202,
+    answer: answers.rotationSummary,
+  },
+  getRotation: {
+    method: 'GET',
+    path: `${named}/rotations/{id}`,
+    access: 'operator',
+    summary: 'One rotation, with its steps',
+    status: 200,
+    answer: answers.rotationSummary,
+  },
+  pauseRotation: rotationAct('pause', 'Pauses a rotation before its next step'),
+  resumeRotation: rotationAct('resume', 'Lets a paused or halted rotation go on'),
+  abortRotation: rotationAct('abort', 'Ends a rotation and discards its pending key'),
+  rollBack: {
+    method: 'POST',
+    path: `${named}/rollbacks`,
+    access: 'operator',
+    summary: 'Makes another live version the current one',
+    body: bodies.rollbackRequest,
+    status: 200,
+    answer: answers.credentialSummary,
+  },
+  revokeVersion: {
+    method: 'POST',
+    path: `${named}/versions/{version}/revocations`,
+    access: 'operator',
+    summary: 'Revokes a version at the issuer',
+    body: bodies.revocationRequest,
+    status: 202,
+    answer: answers.versionSummary,
+  },
+  listLeases: {
+    method: 'GET',
+    path: `${named}/leases`,
+    access: 'app',
+    summary: 'Who uses which generation; an app sees its own',
+    status: 200,
+    answer: answers.leaseList,
+  },
+  dropLease: {
+    method: 'DELETE',
+    path: `${named}/leases/{instance}`,
+    access: 'operator',
+    summary: 'Forgets an instance that will not come back',
+    status: 204,
+  },
+  listTokens: {
+    method: 'GET',
+    path: '/v1/tokens',
+    access: 'operator',
+    isSecret: true,
+    summary: 'The tokens, without their secrets',
+    status: 200,
+    answer: answers.tokenList,
+  },
+  createToken: {
+    method: 'POST',
+    path: '/v1/tokens',
+    access: 'operator',
+    isSecret: true,
+    summary: 'Makes a token; the answer shows it this once',
+    body: bodies.tokenRequest,
+    isBodyRequired: true,
+    status: 201,
+    answer: answers.tokenAnswer,
+  },
+  revokeToken: {
+    method: 'DELETE',
+    path: '/v1/tokens/{id}',
+    access: 'operator',
+    isSecret: true,
+    summary: 'Revokes a token at once',
+    status: 204,
+  },
+  getHealth: {
+    method: 'GET',
+    path: '/healthz',
+    access: 'open',
+    summary: 'Whether the process turns',
+    status: 200,
+    answer: answers.health,
+  },
+  getReadiness: {
+    method: 'GET',
+    path: '/readyz',
+    access: 'open',
+    summary: 'Whether every credential can be handed out; 503 where one cannot',
+    status: 200,
+    answer: answers.readiness,
+  },
+  getMetrics: {
+    method: 'GET',
+    path: '/metrics',
+    access: 'operator',
+    summary: 'Metrics in the text format of Prometheus',
+    status: 200,
+    mediaType: 'text/plain',
+  },
+  getOpenApi: {
+    method: 'GET',
+    path: '/openapi.json',
+    access: 'open',
+    summary: 'This contract as OpenAPI 3.1',
+    status: 200,
+  },
+  getIndex: {
+    method: 'GET',
+    path: '/',
+    access: 'open',
+    summary: 'What runs here, for people',
+    status: 200,
+    mediaType: 'text/plain',
+  },
+} as const satisfies Readonly<Record<string, Operation>>
+
+export type OperationId = keyof typeof operations
+
+function rotationAct<Act extends 'pause' | 'resume' | 'abort'>(act: Act, summary: string) {
+  return {
+    method: 'POST',
+    path: `${named}/rotations/{id}/${act}`,
+    access: 'operator',
+    summary,
+    status: 200,
+    answer: answers.rotationSummary,
+  } as const
+}

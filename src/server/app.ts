@@ -1,0 +1,187 @@
+import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { type Operation, type OperationId, operations } from '../api/operations.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { bodyTooLarge, wrongType } from './checks.ts'
+import type { ServerContext } from './context.ts'
+import { parseJson, showName } from './json-body.ts'
+import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
+import { createHandlers, type Handler } from './routes.ts'
+import type { Caller } from './tokens.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    caller: Caller | undefined
+  }
+  interface FastifyContextConfig {
+    operationId?: OperationId
+  }
+}
+
+/** Longer path parameters than any name, id or instance. */
+const paramCharsMax = 400
+
+/** The application behind the fast lane: every route of the contract, all checks, every error as problem+json. */
+export async function createApp(context: ServerContext): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: context.limits.bodyBytesMax,
+    genReqId: context.nextRequestId,
+    requestIdHeader: false,
+    routerOptions: { maxParamLength: paramCharsMax },
+    frameworkErrors: (error, request, reply) => {
+      prepareReply(context, request, reply)
+      sendProblem(reply, request.id, refusalOf(error, context))
+    },
+  })
+  app.decorateRequest('caller', undefined)
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'string' },
+    async (_request: FastifyRequest, text: string | Buffer) =>
+      text === '' ? undefined : parseJson(String(text)),
+  )
+  addChecks(app, context)
+  app.setErrorHandler((thrown, request, reply) => {
+    const refusal = refusalOf(thrown, context)
+    if (problemStatus(refusal) === 500) logFault(context, request, refusal, thrown)
+    sendProblem(reply, request.id, refusal)
+  })
+  app.setNotFoundHandler((request, reply) => sendProblem(reply, request.id, refuseRoute(request)))
+  const handlers = createHandlers(context)
+  for (const [id, operation] of Object.entries(operations) as [OperationId, Operation][])
+    addRoute(app, id, operation, handlers[id])
+  await app.ready()
+  return app
+}
+
+function addRoute(app: FastifyInstance, id: OperationId, operation: Operation, handler: Handler): void {
+  app.route({
+    method: operation.method,
+    url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    exposeHeadRoute: hasHead(operation),
+    config: { operationId: id },
+    handler: async (request, reply) => {
+      refuseQuery(request, operation)
+      const { caller } = request
+      if (caller === undefined) throw new KeyturnError('internal', 'a request came past the checks')
+      return handler({
+        request,
+        reply,
+        name: credentialOf(request) ?? '',
+        caller,
+        actor: { name: caller.name },
+      })
+    },
+  })
+}
+
+/** A stream has no length and no end, so there is nothing that HEAD could tell of it. */
+function hasHead(operation: Operation): boolean {
+  return operation.method === 'GET' && operation.mediaType !== 'text/event-stream'
+}
+
+function addChecks(app: FastifyInstance, context: ServerContext): void {
+  const { checks, metrics } = context
+  app.addHook('onRequest', (request, reply, done) => {
+    prepareReply(context, request, reply)
+    const refusal = checks.refuseTransport(request.raw)
+    if (refusal !== undefined) return sendProblem(reply, request.id, refusal)
+    const id = request.routeOptions.config.operationId
+    // Unknown routes and methods go on to the handler that says so.
+    if (id === undefined) return done()
+    const admission = checks.admit(request.raw, operations[id], credentialOf(request))
+    if (admission.kind === 'refused') return sendProblem(reply, request.id, admission.refusal)
+    request.caller = admission.caller
+    return done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    metrics.count(request.routeOptions.config.operationId ?? 'none', reply.statusCode)
+    done()
+  })
+}
+
+function prepareReply(context: ServerContext, request: FastifyRequest, reply: FastifyReply): void {
+  reply.header(requestIdHeader, request.id)
+  reply.header('cache-control', 'no-store')
+  reply.header('x-content-type-options', 'nosniff')
+  if (context.isStopping()) reply.header('connection', 'close')
+}
+
+function credentialOf(request: FastifyRequest): string | undefined {
+  return (request.params as Readonly<Record<string, string | undefined>> | undefined)?.['name']
+}
+
+function refuseQuery(request: FastifyRequest, operation: Operation): void {
+  const known: readonly string[] = operation.query ?? []
+  const unknown = Object.keys(request.query as object).find((name) => !known.includes(name))
+  if (unknown === undefined) return
+  throw new KeyturnError('bad_request', `There is no parameter ${showName(unknown)} here.`, {
+    fix: 'GET /openapi.json lists the parameters of each route.',
+  })
+}
+
+function refuseRoute(request: FastifyRequest): Refusal {
+  const path = request.url.split('?', 1)[0] ?? ''
+  const allowed = new Set<string>()
+  for (const operation of Object.values<Operation>(operations))
+    if (isPathOf(operation, path)) {
+      allowed.add(operation.method)
+      if (hasHead(operation)) allowed.add('HEAD')
+    }
+  if (allowed.size === 0)
+    return {
+      error: new KeyturnError('not_found', 'There is no such route.', {
+        fix: 'GET /openapi.json lists the routes.',
+      }),
+    }
+  const allow = [...allowed].sort().join(', ')
+  return {
+    error: new KeyturnError('method_not_allowed', 'This route does not take this method.', {
+      fix: `Use ${allow}.`,
+    }),
+    headers: { allow },
+  }
+}
+
+function isPathOf(operation: Operation, path: string): boolean {
+  const parts = path.split('/')
+  const wanted = operation.path.split('/')
+  return (
+    parts.length === wanted.length &&
+    wanted.every((part, index) => (part.startsWith('{') ? parts[index] !== '' : part === parts[index]))
+  )
+}
+
+/** Fastify's own errors by their codes; their messages may quote what was sent, so none is passed on. */
+function refusalOf(thrown: unknown, context: ServerContext): Refusal {
+  if (thrown instanceof KeyturnError) return { error: thrown }
+  const { code, statusCode } = (thrown ?? {}) as { readonly code?: unknown; readonly statusCode?: unknown }
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return { error: bodyTooLarge(context.limits) }
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return { error: wrongType() }
+  const isTheirs = typeof statusCode === 'number' && statusCode >= 400 && statusCode < 500
+  if (!isTheirs) return { error: toKeyturnError(thrown, 'Keyturn failed to answer') }
+  return {
+    error: new KeyturnError('bad_request', 'The request is malformed.', {
+      fix: 'Check the encoding of the URL and the length of the body.',
+    }),
+    status: statusCode === 414 ? 414 : 400,
+  }
+}
+
+function sendProblem(reply: FastifyReply, requestId: string, refusal: Refusal): void {
+  void reply
+    .code(problemStatus(refusal))
+    .headers(problemHeaders(refusal, requestId))
+    // As bytes: to text Fastify would add a charset, which this media type does not have.
+    .send(Buffer.from(problemBody(refusal, requestId)))
+}
+
+function logFault(context: ServerContext, request: FastifyRequest, refusal: Refusal, thrown: unknown): void {
+  context.log('error', 'a request failed', {
+    requestId: request.id,
+    operation: request.routeOptions.config.operationId ?? 'none',
+    error: refusal.error,
+    thrown,
+  })
+}

@@ -1,0 +1,31 @@
+import type { Log, System } from '../core/ports.ts'
+import type { Service } from '../engine/service.ts'
+import type { Checks } from './checks.ts'
+import type { HandOuts } from './hand-out.ts'
+import type { Once } from './idempotency.ts'
+import type { Leases } from './leases.ts'
+import type { ServerLimits } from './limits.ts'
+import type { Metrics } from './metrics.ts'
+import type { Streams } from './streams.ts'
+import type { TokenStore } from './tokens.ts'
+import type { Waiters } from './waiters.ts'
+
+/** All that the routes work with; made once per server. */
+export interface ServerContext {
+  readonly service: Service
+  readonly tokens: TokenStore
+  readonly handOuts: HandOuts
+  readonly leases: Leases
+  readonly waiters: Waiters
+  readonly streams: Streams
+  readonly checks: Checks
+  readonly metrics: Metrics
+  readonly once: Once
+  readonly limits: ServerLimits
+  readonly system: System
+  readonly log: Log
+  readonly version: string
+  readonly isSandbox: boolean
+  readonly isStopping: () => boolean
+  readonly nextRequestId: () => string
+}

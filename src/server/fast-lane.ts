@@ -1,0 +1,125 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type HandOuts, matchesEtag } from './hand-out.ts'
+import type { Hosts } from './hosts.ts'
+import type { Leases } from './leases.ts'
+import type { Metrics } from './metrics.ts'
+import type { TokenStore } from './tokens.ts'
+
+export interface FastLaneOptions {
+  readonly handOuts: HandOuts
+  readonly tokens: TokenStore
+  readonly hosts: Hosts
+  readonly leases: Leases
+  readonly metrics: Metrics
+}
+
+/** True where the request was answered. */
+export type FastLane = (request: IncomingMessage, response: ServerResponse) => boolean
+
+const prefix = '/v1/credentials/'
+
+/**
+ * The hand-out, straight on node:http. It says yes and nothing else: whatever is not a plain GET by a known caller for a
+ * key that is there (an odd Host, an Origin, a body, a query, a bad token …) is declined here and refused by the
+ * application behind, which runs all checks in their order. So there is one place that explains, and none to get round.
+ */
+export function createFastLane(options: FastLaneOptions): FastLane {
+  const { handOuts, tokens, hosts, leases, metrics } = options
+  return (request, response) => {
+    const url = request.url
+    if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
+    const name = url.slice(prefix.length)
+    const prepared = handOuts.prepared(name)
+    if (prepared === undefined) return false
+    const seen = scan(request.rawHeaders)
+    if (seen.isOdd || seen.host === undefined) return false
+    if (!hosts.allows(seen.host, request.socket.localAddress)) return false
+    const caller = tokens.authenticate(seen.authorization)
+    if (caller === undefined || !caller.sees(name)) return false
+    if (seen.instance !== undefined) {
+      const { instance, inFlight } = seen
+      if (leases.touch(name, { instance, inFlight }, caller, prepared.handOut.generation) !== undefined)
+        return false
+    }
+    if (seen.ifNoneMatch !== undefined && matchesEtag(seen.ifNoneMatch, prepared.etag)) {
+      metrics.handOutsUnchanged += 1
+      response.writeHead(304, prepared.headersUnchanged as string[])
+      response.end()
+      return true
+    }
+    metrics.handOuts += 1
+    response.writeHead(200, prepared.headers as string[])
+    response.end(prepared.body)
+    return true
+  }
+}
+
+interface Scanned {
+  host: string | undefined
+  authorization: string | undefined
+  ifNoneMatch: string | undefined
+  instance: string | undefined
+  inFlight: string | undefined
+  /** An Origin, a body, or a header twice that must be there once. */
+  isOdd: boolean
+}
+
+/**
+ * The few headers that matter, found in one walk. `request.headers` would build an object of all of them. Names are told
+ * apart by length first, so that most of them are not even lower-cased.
+ */
+function scan(raw: readonly string[]): Scanned {
+  const seen: Scanned = {
+    host: undefined,
+    authorization: undefined,
+    ifNoneMatch: undefined,
+    instance: undefined,
+    inFlight: undefined,
+    isOdd: false,
+  }
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    const value = raw[index + 1] ?? ''
+    switch (name.length) {
+      case 4:
+        if (isNamed(name, 'host')) {
+          seen.isOdd ||= seen.host !== undefined
+          seen.host = value
+        }
+        break
+      case 6:
+        seen.isOdd ||= isNamed(name, 'origin') || isNamed(name, 'expect')
+        break
+      case 13:
+        if (isNamed(name, 'authorization')) {
+          seen.isOdd ||= seen.authorization !== undefined
+          seen.authorization = value
+        } else if (isNamed(name, 'if-none-match')) {
+          seen.isOdd ||= seen.ifNoneMatch !== undefined
+          seen.ifNoneMatch = value
+        }
+        break
+      case 14:
+        seen.isOdd ||= isNamed(name, 'content-length')
+        break
+      case 16:
+        if (isNamed(name, 'keyturn-instance')) {
+          seen.isOdd ||= seen.instance !== undefined
+          seen.instance = value
+        }
+        break
+      case 17:
+        seen.isOdd ||= isNamed(name, 'transfer-encoding')
+        break
+      case 28:
+        if (isNamed(name, 'keyturn-generation-in-flight')) seen.inFlight = value
+        break
+      default:
+    }
+  }
+  return seen
+}
+
+function isNamed(name: string, lower: string): boolean {
+  return name === lower || name.toLowerCase() === lower
+}

@@ -1,0 +1,94 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { Service } from '../engine/service.ts'
+import type { CoarseClock } from './ticker.ts'
+import type { Caller } from './tokens.ts'
+
+export interface LeaseHeaders {
+  readonly instance: string
+  /** `keyturn-generation-in-flight` as it came, where it came. */
+  readonly inFlight: string | undefined
+}
+
+/**
+ * Notes who uses which generation, so that the old key is not revoked under anybody. The engine hears of an instance
+ * at most once per second and generation: a busy app asks for its key far more often than that.
+ */
+export interface Leases {
+  /** Undefined, or what is wrong with the headers. */
+  touch(name: string, headers: LeaseHeaders, caller: Caller, current: number): KeyturnError | undefined
+  /** The instance still holds a stream: whatever generation it last named is still in use. */
+  keep(name: string, instance: string, caller: Caller): void
+}
+
+interface Touch {
+  readonly app: string
+  readonly generation: number
+  readonly inFlight: string | undefined
+  readonly current: number
+  readonly at: number
+}
+
+const instancesMax = 20_000
+const instancePattern = /^[\x21-\x7e]{1,128}$/
+const inFlightPattern = /^\d{1,15}$/
+
+export function createLeases(options: {
+  readonly service: Pick<Service, 'touchLease'>
+  readonly clock: CoarseClock
+}): Leases {
+  const { service, clock } = options
+  const touches = new Map<string, Map<string, Touch>>()
+  let count = 0
+
+  const note = (name: string, instance: string, touch: Touch) => {
+    let instances = touches.get(name)
+    if (instances === undefined) touches.set(name, (instances = new Map()))
+    if (!instances.has(instance)) {
+      // Forgetting costs one call to the engine per instance, nothing else.
+      if (count >= instancesMax) {
+        touches.clear()
+        touches.set(name, (instances = new Map()))
+        count = 0
+      }
+      count += 1
+    }
+    instances.set(instance, touch)
+    service.touchLease({ name, instance, app: touch.app, generation: touch.generation })
+  }
+
+  return {
+    touch(name, { instance, inFlight }, caller, current) {
+      const last = touches.get(name)?.get(instance)
+      const isKnown =
+        last !== undefined &&
+        last.at === clock.now &&
+        last.inFlight === inFlight &&
+        last.current === current &&
+        last.app === caller.name
+      if (isKnown) return undefined
+      const refusal = refuse(instance, inFlight)
+      if (refusal !== undefined) return refusal
+      // A generation above ours is one of a ledger that was lost: what is current is the newest there is.
+      const generation = Math.min(inFlight === undefined ? current : Number(inFlight), current)
+      note(name, instance, { app: caller.name, generation, inFlight, current, at: clock.now })
+      return undefined
+    },
+    keep(name, instance, caller) {
+      const last = touches.get(name)?.get(instance)
+      if (last === undefined || last.app !== caller.name) return
+      note(name, instance, { ...last, at: clock.now })
+    },
+  }
+}
+
+function refuse(instance: string, inFlight: string | undefined): KeyturnError | undefined {
+  if (!instancePattern.test(instance))
+    return new KeyturnError('bad_request', 'The header Keyturn-Instance is not usable.', {
+      fix: 'Send 1 to 128 visible ASCII characters, e.g. the host name and the process id.',
+    })
+  if (inFlight !== undefined && !inFlightPattern.test(inFlight))
+    return new KeyturnError('bad_request', 'The header Keyturn-Generation-In-Flight is not a number.', {
+      fix: 'Send the oldest generation that still has requests in flight, as a decimal number.',
+    })
+  return undefined
+}

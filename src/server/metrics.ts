@@ -1,0 +1,84 @@
+import type { Service } from '../engine/service.ts'
+import { verifiedAgeSeconds } from './hand-out.ts'
+
+/** Counters of this process. Labels are names of operations, credentials and statuses: few, and never a secret. */
+export interface Metrics {
+  /** Answers of the fast lane, counted apart so that the hot path does no lookup. */
+  handOuts: number
+  handOutsUnchanged: number
+  count(operation: string, status: number): void
+  render(now: number): string
+}
+
+export interface Gauges {
+  readonly streams: () => number
+  readonly waiters: () => number
+}
+
+export const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
+
+export function createMetrics(service: Service, gauges: Gauges): Metrics {
+  const requests = new Map<string, number>()
+  const metrics: Metrics = {
+    handOuts: 0,
+    handOutsUnchanged: 0,
+    count(operation, status) {
+      const labels = requestLabels(operation, status)
+      requests.set(labels, (requests.get(labels) ?? 0) + 1)
+    },
+    render: (now) =>
+      [
+        ...credentialLines(service, now),
+        ...requestLines(requests, metrics),
+        ...gauge('keyturn_event_streams', 'Open event streams.', [['', gauges.streams()]]),
+        ...gauge('keyturn_long_polls', 'Requests that wait for a change.', [['', gauges.waiters()]]),
+        '',
+      ].join('\n'),
+  }
+  return metrics
+}
+
+type Sample = readonly [labels: string, value: number]
+
+function credentialLines(service: Service, now: number): readonly string[] {
+  const handOuts = service.names.map((name) => ({
+    labels: `{credential="${name}"}`,
+    handOut: service.handOut(name),
+  }))
+  const ready = handOuts.map(({ labels, handOut }): Sample => [labels, handOut?.kind === 'available' ? 1 : 0])
+  const generations = handOuts.map(({ labels, handOut }): Sample => [labels, handOut?.generation ?? 0])
+  const ages = handOuts.flatMap(({ labels, handOut }): Sample[] =>
+    handOut?.kind === 'available' ? [[labels, verifiedAgeSeconds(handOut, now)]] : [],
+  )
+  return [
+    ...gauge('keyturn_credential_ready', '1 while a verified key is handed out.', ready),
+    ...gauge('keyturn_credential_generation', 'Rises with every change of what is handed out.', generations),
+    ...gauge('keyturn_credential_verified_age_seconds', 'Since the key last proved itself.', ages),
+  ]
+}
+
+function requestLines(requests: ReadonlyMap<string, number>, metrics: Metrics): readonly string[] {
+  const counts = new Map(requests)
+  const lane: readonly Sample[] = [
+    [requestLabels('getCredential', 200), metrics.handOuts],
+    [requestLabels('getCredential', 304), metrics.handOutsUnchanged],
+  ]
+  for (const [labels, value] of lane) counts.set(labels, (counts.get(labels) ?? 0) + value)
+  return family('keyturn_http_requests_total', 'counter', 'Answered requests.', [...counts])
+}
+
+function requestLabels(operation: string, status: number): string {
+  return `{route="${operation}",status="${status}"}`
+}
+
+function gauge(name: string, help: string, samples: readonly Sample[]): readonly string[] {
+  return family(name, 'gauge', help, samples)
+}
+
+function family(name: string, type: string, help: string, samples: readonly Sample[]): readonly string[] {
+  return [
+    `# HELP ${name} ${help}`,
+    `# TYPE ${name} ${type}`,
+    ...samples.map(([labels, value]) => `${name}${labels} ${value}`),
+  ]
+}

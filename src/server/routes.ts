@@ -1,0 +1,211 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { openApiDocument } from '../api/openapi.ts'
+import type { OperationId } from '../api/operations.ts'
+import { routes } from '../api/types.ts'
+import * as bodies from '../api/validators.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { versionIdPattern } from '../core/types.ts'
+import type { Actor } from '../engine/service.ts'
+import type { ServerContext } from './context.ts'
+import { eventsRoute, handOutRoute } from './credential-routes.ts'
+import type { Answer } from './idempotency.ts'
+import { parseBody } from './json-body.ts'
+import { metricsType } from './metrics.ts'
+import { problemBody, problemStatus, problemType } from './problem.ts'
+import type { Caller } from './tokens.ts'
+
+/** One request that has passed all checks. */
+export interface Call {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  /** The credential in the path; empty where the route has none. */
+  readonly name: string
+  readonly caller: Caller
+  readonly actor: Actor
+}
+
+export type Handler = (call: Call) => unknown
+
+/** What each operation of the contract does. The compiler sees to it that none is missing. */
+export function createHandlers(context: ServerContext): Readonly<Record<OperationId, Handler>> {
+  return {
+    getCredential: handOutRoute(context),
+    streamEvents: eventsRoute(context),
+    ...credentialHandlers(context),
+    ...rotationHandlers(context),
+    ...leaseHandlers(context),
+    ...tokenHandlers(context),
+    ...processHandlers(context),
+  }
+}
+
+function credentialHandlers({ service }: ServerContext) {
+  return {
+    listCredentials: async ({ caller }) => {
+      const names = service.names.filter((name) => caller.sees(name))
+      if (names.length === service.names.length) return { items: await service.summaries() }
+      return { items: await Promise.all(names.map((name) => service.summary(name))) }
+    },
+    reportRejection: async ({ request, name, actor }) =>
+      service.report(name, parseBody(bodies.rejectionReport, request.body, true), actor),
+    listVersions: async ({ name }) => ({ items: await service.versions(name) }),
+    bringVersion: async ({ request, reply, name, actor }) => {
+      const version = await service.bring(name, parseBody(bodies.bringRequest, request.body, true), actor)
+      return reply.code(201).send(version)
+    },
+    verifyCredential: async ({ request, name, actor }) => {
+      refuseBody(request)
+      return service.verify(name, actor)
+    },
+    rollBack: async ({ request, name, actor }) =>
+      service.rollback(name, parseBody(bodies.rollbackRequest, request.body, false), actor),
+    revokeVersion: async ({ request, reply, name, actor }) => {
+      const version = param(request, 'version')
+      if (!versionIdPattern.test(version)) throw notFound('version')
+      const body = parseBody(bodies.revocationRequest, request.body, false)
+      return reply.code(202).send(await service.revoke(name, version, body, actor))
+    },
+  } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function rotationHandlers(context: ServerContext) {
+  const { service } = context
+  const act =
+    (what: 'pause' | 'resume' | 'abort'): Handler =>
+    async ({ request, name, actor }) => {
+      refuseBody(request)
+      return service.actOnRotation(name, rotationId(request), what, actor)
+    }
+  return {
+    listRotations: async ({ name }) => ({ items: await service.rotations(name) }),
+    startRotation: startRotation(context),
+    getRotation: async ({ request, name }) => service.rotation(name, rotationId(request)),
+    pauseRotation: act('pause'),
+    resumeRotation: act('resume'),
+    abortRotation: act('abort'),
+  } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function startRotation({ service, once }: ServerContext): Handler {
+  return async ({ request, reply, name, caller, actor }) => {
+    const body = parseBody(bodies.rotationRequest, request.body, false)
+    const key = idempotencyKey(request)
+    const work = async (): Promise<Answer> => {
+      const rotation = await service.rotate(name, body, actor)
+      return { status: 202, body: JSON.stringify(rotation), isRetryable: false }
+    }
+    const answer =
+      key === undefined
+        ? await work()
+        : await once({ scope: `${caller.id} ${name}`, key, content: JSON.stringify(body) }, () =>
+            work().catch((thrown: unknown) => refusedAnswer(thrown, request.id)),
+          )
+    if (answer.status !== 202)
+      return reply.code(answer.status).type(problemType).send(Buffer.from(answer.body))
+    const { id } = JSON.parse(answer.body) as { readonly id: string }
+    return reply
+      .code(202)
+      .header('location', routes.rotation(name, id))
+      .type('application/json; charset=utf-8')
+      .send(answer.body)
+  }
+}
+
+function refusedAnswer(thrown: unknown, requestId: string): Answer {
+  const error = toKeyturnError(thrown, 'starting a rotation')
+  const status = problemStatus({ error })
+  return { status, body: problemBody({ error }, requestId), isRetryable: error.retryable || status >= 500 }
+}
+
+function leaseHandlers({ service }: ServerContext) {
+  return {
+    listLeases: async ({ name, caller }) => {
+      const leases = await service.leases(name)
+      return { items: caller.role === 'operator' ? leases : leases.filter(({ app }) => app === caller.name) }
+    },
+    dropLease: async ({ request, reply, name, actor }) => {
+      await service.dropLease(name, param(request, 'instance'), actor)
+      return reply.code(204).send()
+    },
+  } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function tokenHandlers({ tokens }: ServerContext) {
+  return {
+    listTokens: () => ({ items: tokens.list() }),
+    createToken: async ({ request, reply }) =>
+      reply.code(201).send(await tokens.create(parseBody(bodies.tokenRequest, request.body, true))),
+    revokeToken: async ({ request, reply }) => {
+      if (!(await tokens.revoke(param(request, 'id')))) throw notFound('token')
+      return reply.code(204).send()
+    },
+  } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function processHandlers(context: ServerContext) {
+  const { service, metrics, system, version, isSandbox } = context
+  let openApi: string | undefined
+  return {
+    getHealth: () => ({ status: 'ok' }),
+    getReadiness: ({ reply }) => {
+      if (context.isStopping())
+        throw new KeyturnError('stopping', 'Keyturn is stopping.', {
+          fix: 'Ask another replica.',
+          retryable: true,
+        })
+      const readiness = service.readiness()
+      return reply.code(readiness.ready ? 200 : 503).send(readiness)
+    },
+    getMetrics: ({ reply }) => reply.type(metricsType).send(metrics.render(system.now())),
+    getOpenApi: ({ reply }) => {
+      openApi ??= JSON.stringify(openApiDocument(version))
+      return reply.type('application/json; charset=utf-8').send(openApi)
+    },
+    getIndex: ({ reply }) => reply.type('text/plain; charset=utf-8').send(indexPage(version, isSandbox)),
+  } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function indexPage(version: string, isSandbox: boolean): string {
+  return [
+    `Keyturn ${version}${isSandbox ? ' (sandbox: no key here opens anything at OpenAI)' : ''}`,
+    '',
+    'Hands out an OpenAI API key that works, and turns it.',
+    '',
+    'The contract:  /openapi.json',
+    'Readiness:     /readyz',
+    'A credential:  curl -H "Authorization: Bearer $TOKEN" …/v1/credentials/NAME',
+    'The manual:    docs/api.md of the package',
+    '',
+  ].join('\n')
+}
+
+const rotationIdPattern = /^[A-Za-z0-9._-]{1,128}$/
+
+function rotationId(request: FastifyRequest): string {
+  const id = param(request, 'id')
+  if (!rotationIdPattern.test(id)) throw notFound('rotation')
+  return id
+}
+
+function idempotencyKey(request: FastifyRequest): string | undefined {
+  const key = request.headers['idempotency-key']
+  if (key === undefined) return undefined
+  if (typeof key === 'string' && /^[\x21-\x7e]{1,128}$/.test(key)) return key
+  throw new KeyturnError('bad_request', 'The header Idempotency-Key is not usable.', {
+    fix: 'Send 1 to 128 visible ASCII characters, e.g. a UUID.',
+  })
+}
+
+function param(request: FastifyRequest, name: string): string {
+  return (request.params as Readonly<Record<string, string>>)[name] ?? ''
+}
+
+function refuseBody(request: FastifyRequest): void {
+  parseBody(bodies.noBody, request.body, false)
+}
+
+function notFound(what: string): KeyturnError {
+  return new KeyturnError('not_found', `There is no such ${what}.`, {
+    fix: `List them first, and use an id from there.`,
+  })
+}

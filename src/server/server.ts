@@ -1,0 +1,227 @@
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { FastifyInstance } from 'fastify'
+import { toKeyturnError } from '../core/errors.ts'
+import type { Ledger, Log, System } from '../core/ports.ts'
+import type { Service } from '../engine/service.ts'
+import { createChecks } from './checks.ts'
+import type { ServerContext } from './context.ts'
+import { createFastLane } from './fast-lane.ts'
+import { createHandOuts } from './hand-out.ts'
+import { createHosts } from './hosts.ts'
+import { createOnce } from './idempotency.ts'
+import { createLeases } from './leases.ts'
+import { defaultLimits, type ServerLimits } from './limits.ts'
+import { type Listen, listenOn } from './listen.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { problemBody, problemHeaders, problemStatus, type Refusal } from './problem.ts'
+import { expectationRefusal, refuseRaw } from './raw-refusals.ts'
+import { createStreams } from './streams.ts'
+import { createCoarseClock, every } from './ticker.ts'
+import type { TokenStore } from './tokens.ts'
+import { createWaiters } from './waiters.ts'
+
+export interface ServerOptions {
+  readonly service: Service
+  readonly tokens: TokenStore
+  /** Port 0 lets the system choose. */
+  readonly listen: Listen
+  readonly log: Log
+  readonly system: System
+  readonly version: string
+  readonly isSandbox: boolean
+  readonly limits?: Partial<ServerLimits>
+  /** Further names that the Host header may hold, without ports. */
+  readonly allowedHosts?: readonly string[]
+  /** Where answers under an Idempotency-Key are kept. Default: in memory. */
+  readonly remember?: Ledger['remember']
+}
+
+export interface RunningServer {
+  /** `http://127.0.0.1:7420`, or `unix:/path`. */
+  readonly url: string
+  readonly port?: number
+  /** Takes no more connections, ends streams and long-polls, lets requests finish, then destroys what is left. */
+  stop(): Promise<void>
+}
+
+/** The application is loaded when it is first needed, or this long after the start: hand-outs do not need it. */
+const appDelayMs = 250
+/** How often connections that have become idle are looked for while stopping. */
+const idleSweepMs = 20
+const dropLogEveryMs = 10_000
+
+/** Starts the HTTP API. `address_in_use`, `config_invalid` where it cannot listen. */
+export async function createServer(options: ServerOptions): Promise<RunningServer> {
+  const { system, log } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const state = { isStopping: false }
+  const clock = createCoarseClock(system)
+  const { context, lane, close } = assemble(options, limits, clock, () => state.isStopping)
+  const app = lazyApp(context)
+  const server = createHttpServer(httpOptions(limits), (request, response) => {
+    if (!state.isStopping && lane(request, response)) return
+    app.handle(request, response)
+  })
+  harden(server, limits, context)
+
+  const stop = async () => {
+    if (state.isStopping) return
+    state.isStopping = true
+    cancelLoading()
+    const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+    close()
+    const stopSweeping = every(system, idleSweepMs, () => server.closeIdleConnections())
+    const cancelDeadline = system.after(limits.stopMs, () => {
+      log('warn', 'requests did not finish in time and were cut off', { afterMs: limits.stopMs })
+      server.closeAllConnections()
+    })
+    await closed
+    cancelDeadline()
+    stopSweeping()
+    await app.close()
+  }
+
+  let cancelLoading = () => {}
+  try {
+    const listening = await listenOn(server, options.listen)
+    cancelLoading = system.after(appDelayMs, app.start, { background: true })
+    return { ...listening, stop }
+  } catch (thrown) {
+    close()
+    throw thrown
+  }
+}
+
+function assemble(
+  options: ServerOptions,
+  limits: ServerLimits,
+  clock: ReturnType<typeof createCoarseClock>,
+  isStopping: () => boolean,
+) {
+  const { service, tokens, system, log, version, isSandbox, listen } = options
+  const hosts = createHosts({
+    listenHost: listen.kind === 'tcp' ? listen.host : undefined,
+    allowedHosts: options.allowedHosts ?? [],
+  })
+  const handOuts = createHandOuts({ service, clock, hash: system })
+  const leases = createLeases({ service, clock })
+  const waiters = createWaiters({ service, system, waitersMax: limits.waitersMax })
+  const streams = createStreams({ service, tokens, leases, system, log, limits })
+  const stopListening = tokens.onChange(() => waiters.wakeAll())
+  const metrics: Metrics = createMetrics(service, {
+    streams: () => streams.count,
+    waiters: () => waiters.count,
+  })
+  const lane = createFastLane({ handOuts, tokens, hosts, leases, metrics })
+  const context: ServerContext = {
+    service,
+    tokens,
+    handOuts,
+    leases,
+    waiters,
+    streams,
+    checks: createChecks({ hosts, limits, tokens, service }),
+    metrics,
+    once: createOnce(system, options.remember),
+    limits,
+    system,
+    log,
+    version,
+    isSandbox,
+    isStopping,
+    nextRequestId: requestIds(system),
+  }
+  const close = () => {
+    stopListening()
+    streams.close()
+    waiters.close()
+    clock.stop()
+  }
+  return { context, lane, close }
+}
+
+/** Unique within this process and, by its random beginning, among all. */
+function requestIds(system: System): () => string {
+  const beginning = Buffer.from(system.bytes(6)).toString('base64url')
+  let count = 0
+  return () => {
+    count += 1
+    return `${beginning}-${count.toString(36)}`
+  }
+}
+
+function lazyApp(context: ServerContext) {
+  let loading: Promise<FastifyInstance> | undefined
+  let loaded: FastifyInstance | undefined
+  const load = () => {
+    loading ??= import('./app.ts').then(async ({ createApp }) => {
+      loaded = await createApp(context)
+      return loaded
+    })
+    // Whoever waits for it answers with the error; a load that nobody waits for is tried again by none.
+    loading.catch((thrown: unknown) => {
+      context.log('error', 'the application could not be loaded', {
+        error: toKeyturnError(thrown, 'loading'),
+      })
+    })
+    return loading
+  }
+  return {
+    /** Loads it ahead of the first request that needs it. */
+    start: () => void load(),
+    handle(request: IncomingMessage, response: ServerResponse) {
+      if (loaded !== undefined) return loaded.routing(request, response)
+      load().then(
+        (app) => app.routing(request, response),
+        (thrown: unknown) => answer(response, { error: toKeyturnError(thrown, 'loading') }, context),
+      )
+    },
+    async close() {
+      await (await loading?.catch(() => undefined))?.close()
+    },
+  }
+}
+
+function answer(response: ServerResponse, refusal: Refusal, context: ServerContext): void {
+  const id = context.nextRequestId()
+  response.writeHead(problemStatus(refusal), problemHeaders(refusal, id))
+  response.end(problemBody(refusal, id))
+}
+
+function httpOptions(limits: ServerLimits) {
+  return {
+    maxHeaderSize: limits.headerBytesMax,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // How often the two timeouts above are looked after.
+    connectionsCheckingInterval: Math.max(50, Math.min(2_000, limits.headersTimeoutMs / 2)),
+    // Our own check answers with a problem that says what is missing.
+    requireHostHeader: false,
+    noDelay: true,
+  }
+}
+
+function harden(server: Server, limits: ServerLimits, context: ServerContext): void {
+  const { system, log } = context
+  server.maxConnections = limits.connectionsMax
+  server.maxRequestsPerSocket = 0
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+    refuseRaw(error, socket, limits, context.nextRequestId()),
+  )
+  server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
+    answer(response, expectationRefusal(), context),
+  )
+  let droppedUntil = 0
+  server.on('drop', () => {
+    if (system.now() < droppedUntil) return
+    droppedUntil = system.now() + dropLogEveryMs
+    log('warn', 'connections are refused: too many are open', { connectionsMax: limits.connectionsMax })
+  })
+}

@@ -1,0 +1,271 @@
+import type {
+  CredentialSummary,
+  LeaseSummary,
+  RejectionReport,
+  RotationRequest,
+  RotationSummary,
+  VersionSummary,
+} from '../../src/api/types.ts'
+import { KeyturnError } from '../../src/core/errors.ts'
+import { Secret } from '../../src/core/secret.ts'
+import type { CredentialEvent, NewCredentialEvent, VerdictKind } from '../../src/core/types.ts'
+import type { HandOut, NoHandOut, Service } from '../../src/engine/service.ts'
+
+const at = Date.UTC(2026, 0, 2, 3, 4, 5)
+const iso = new Date(at).toISOString()
+
+/** What every key of these tests contains, so that it can be searched for. Joined here: no scanner shall find a key. */
+export const canary = ['canary', 'in', 'the', 'mine'].join('_')
+
+export function keyNumber(number: number): string {
+  return ['sk', 'proj', `${canary}${number}`, 'x'.repeat(40)].join('-')
+}
+
+/** A Service in memory that behaves as engine/service.ts documents, with handles to make things happen. */
+export interface FakeService extends Service {
+  /** Another key becomes current, as after a rotation. */
+  promote(name: string): void
+  setVerdict(name: string, verdict: VerdictKind): void
+  /** The same version and verdict, proven once more. */
+  reprove(name: string): void
+  withdraw(name: string): void
+  emit(event: Partial<NewCredentialEvent> & { readonly credential: string }): CredentialEvent
+  /** Empties the event log and starts counting again, as when a ledger is lost. */
+  loseLedger(): void
+  readonly touches: { name: string; instance: string; app: string; generation: number }[]
+  readonly reports: { name: string; report: RejectionReport; actor: string }[]
+  readonly rotationsStarted: RotationRequest[]
+  readonly acts: string[]
+  /** Makes the next call of `rotate` fail. */
+  failNextRotation: KeyturnError | undefined
+  /** Throws something that is no KeyturnError, with a key in its message. */
+  breakSummaries: boolean
+  /** Waited for before events are read. */
+  eventsGate: Promise<void>
+}
+
+interface Entry {
+  handOut: HandOut | NoHandOut
+  events: CredentialEvent[]
+}
+
+export function createFakeService(names: readonly string[] = ['openai', 'openai-prod']): FakeService {
+  const entries = new Map<string, Entry>()
+  const handOutListeners = new Set<(name: string) => void>()
+  const eventListeners = new Set<(event: CredentialEvent) => void>()
+  const rotations: RotationSummary[] = []
+  const leases: (LeaseSummary & { readonly name: string })[] = []
+  let keys = 0
+
+  const entry = (name: string): Entry => {
+    const found = entries.get(name)
+    if (found === undefined) throw new KeyturnError('not_found', 'There is no such credential.')
+    return found
+  }
+  const setHandOut = (name: string, handOut: HandOut | NoHandOut) => {
+    entry(name).handOut = handOut
+    for (const listener of handOutListeners) listener(name)
+  }
+  const newHandOut = (name: string, generation: number): HandOut => {
+    keys += 1
+    return {
+      kind: 'available',
+      name,
+      version: `version-${keys}`,
+      fingerprint: `f${String(keys).padStart(11, '0')}`,
+      stage: 'current',
+      secret: new Secret(keyNumber(keys)),
+      organization: 'org-test',
+      project: undefined,
+      baseUrl: 'https://api.openai.com/v1',
+      verdict: 'valid',
+      verifiedAt: at,
+      rotatesAt: at + 86_400_000,
+      staleAfterMs: 3_600_000,
+      generation,
+    }
+  }
+  for (const name of names) entries.set(name, { handOut: newHandOut(name, 1), events: [] })
+
+  const available = (name: string): HandOut => {
+    const { handOut } = entry(name)
+    if (handOut.kind !== 'available') throw new KeyturnError('no_verified_key', handOut.summary)
+    return handOut
+  }
+  const summary = (name: string): CredentialSummary => {
+    if (service.breakSummaries) throw new TypeError(`cannot read ${keyNumber(0)}`)
+    const { handOut } = entry(name)
+    return {
+      name,
+      generation: handOut.generation,
+      current: handOut.kind === 'available' ? versionSummary(handOut) : null,
+      versions: handOut.kind === 'available' ? [versionSummary(handOut)] : [],
+      rotation: null,
+      retirements: [],
+      rotatesAt: iso,
+      troubles: [],
+      store: 'memory',
+      issuer: 'openai',
+    }
+  }
+  const rotation = (name: string, id: string): RotationSummary => {
+    const found = rotations.find((candidate) => candidate.credential === name && candidate.id === id)
+    if (found === undefined) throw new KeyturnError('not_found', 'There is no such rotation.')
+    return found
+  }
+
+  const service: FakeService = {
+    names,
+    touches: [],
+    reports: [],
+    rotationsStarted: [],
+    acts: [],
+    failNextRotation: undefined,
+    breakSummaries: false,
+    eventsGate: Promise.resolve(),
+    handOut: (name) => entries.get(name)?.handOut,
+    onHandOut(listener) {
+      handOutListeners.add(listener)
+      return () => handOutListeners.delete(listener)
+    },
+    onEvent(listener) {
+      eventListeners.add(listener)
+      return () => eventListeners.delete(listener)
+    },
+    async events(name, afterId) {
+      await service.eventsGate
+      return entry(name)
+        .events.filter(({ id }) => id > afterId)
+        .slice(0, 500)
+    },
+    lastEventId: async (name) => entry(name).events.at(-1)?.id ?? 0,
+    summary: async (name) => summary(name),
+    summaries: async () => names.map(summary),
+    versions: async (name) => summary(name).versions,
+    async report(name, report, actor) {
+      service.reports.push({ name, report, actor: actor.name })
+      return { generation: entry(name).handOut.generation, version: available(name).version, verdict: 'valid' }
+    },
+    verify: async (name) => summary(name),
+    async rotate(name, request, actor) {
+      service.rotationsStarted.push(request)
+      const failure = service.failNextRotation
+      service.failNextRotation = undefined
+      if (failure !== undefined) throw failure
+      const started: RotationSummary = {
+        id: `rotation-${rotations.length + 1}`,
+        credential: name,
+        mode: request.mode ?? 'normal',
+        reason: request.reason ?? '',
+        requestedBy: actor.name,
+        phase: 'minting',
+        isPaused: false,
+        outcome: null,
+        from: available(name).version,
+        to: null,
+        startedAt: iso,
+        phaseAt: iso,
+        deadlineAt: null,
+        endedAt: null,
+        halt: null,
+        steps: [],
+        retirement: null,
+      }
+      rotations.unshift(started)
+      return started
+    },
+    rotations: async (name) => rotations.filter(({ credential }) => credential === name),
+    rotation: async (name, id) => rotation(name, id),
+    async actOnRotation(name, id, act) {
+      const found = rotation(name, id)
+      service.acts.push(act)
+      return { ...found, isPaused: act === 'pause' }
+    },
+    rollback: async (name) => summary(name),
+    bring: async (name) => versionSummary(available(name)),
+    async revoke(name, version) {
+      if (version !== available(name).version) throw new KeyturnError('not_found', 'There is no such version.')
+      throw new KeyturnError('last_working_key', `${name}: this is the last working key.`, { fix: 'Rotate first.' })
+    },
+    leases: async (name) => leases.filter((lease) => lease.name === name).map(({ name: _name, ...lease }) => lease),
+    touchLease(lease) {
+      service.touches.push(lease)
+      leases.push({ ...lease, seenAt: iso })
+    },
+    async dropLease(name, instance) {
+      const index = leases.findIndex((lease) => lease.name === name && lease.instance === instance)
+      if (index < 0) throw new KeyturnError('not_found', 'There is no such lease.')
+      leases.splice(index, 1)
+    },
+    readiness: () => ({
+      ready: names.every((name) => entry(name).handOut.kind === 'available'),
+      version: '0.0.0',
+      isSandbox: true,
+      credentials: names.map((name) => ({
+        name,
+        ready: entry(name).handOut.kind === 'available',
+        verdict: 'valid',
+        trouble: null,
+      })),
+    }),
+    promote(name) {
+      setHandOut(name, newHandOut(name, entry(name).handOut.generation + 1))
+    },
+    setVerdict(name, verdict) {
+      setHandOut(name, { ...available(name), verdict })
+    },
+    reprove(name) {
+      const handOut = available(name)
+      setHandOut(name, { ...handOut, verifiedAt: handOut.verifiedAt + 1_000 })
+    },
+    withdraw(name) {
+      setHandOut(name, {
+        kind: 'unavailable',
+        name,
+        since: at,
+        summary: 'every key was refused',
+        fix: 'Bring a key.',
+        generation: entry(name).handOut.generation + 1,
+      })
+    },
+    emit(event) {
+      const { events, handOut } = entry(event.credential)
+      const whole: CredentialEvent = {
+        at,
+        kind: 'verdict',
+        generation: handOut.generation,
+        data: {},
+        ...event,
+        id: (events.at(-1)?.id ?? 0) + 1,
+      }
+      events.push(whole)
+      for (const listener of eventListeners) listener(whole)
+      return whole
+    },
+    loseLedger() {
+      for (const { events } of entries.values()) events.length = 0
+    },
+  }
+  return service
+}
+
+function versionSummary(handOut: HandOut): VersionSummary {
+  return {
+    version: handOut.version,
+    stage: handOut.stage,
+    origin: 'minted',
+    fingerprint: handOut.fingerprint,
+    keyId: 'key_test',
+    organization: 'org-test',
+    project: null,
+    serviceAccount: null,
+    addedAt: iso,
+    createdAt: iso,
+    expiresAt: null,
+    promotedAt: iso,
+    verifiedAt: iso,
+    withdrawnAt: null,
+    isCompromised: false,
+    check: null,
+  }
+}
