@@ -1,4 +1,3 @@
-export { quarterly } from './config/build.ts'
 export {
   type ConfigCheck,
   checkConfig,
@@ -8,6 +7,7 @@ export {
   homeOf,
   loadConfig,
 } from './config/load.ts'
+export { quarterly } from './config/schedule.ts'
 export { fileJsonSchema } from './config/schema.ts'
 export type {
   Config,

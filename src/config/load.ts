@@ -1,10 +1,11 @@
 import { basename, dirname, join, resolve } from 'node:path'
 
 import { KeyturnError } from '../core/errors.ts'
-import { buildConfig, buildPolicy, defaultHosts } from './build.ts'
+import { buildConfig } from './build.ts'
 import { readDocument, secretsIn } from './document.ts'
 import { isSafeUrl } from './fields.ts'
-import { isLoopback, listenShape, parseListen } from './listen.ts'
+import { defaultListen, isLoopback, listenShape, parseListen } from './listen.ts'
+import { buildPolicy } from './policy.ts'
 import { problemsOf } from './problems.ts'
 import { fileSchema, policySchema } from './schema.ts'
 import { looksSecret } from './secrets.ts'
@@ -210,7 +211,7 @@ function listenOf(
 ): ListenConfig | undefined {
   const named = nonEmpty(sources.env['KEYTURN_LISTEN'])
   if (named !== undefined) return parseListen(named, (path) => resolve(sources.cwd, path))
-  return parseListen(ofFile ?? '127.0.0.1:7420', (path) => resolve(folder, path))
+  return parseListen(ofFile ?? defaultListen, (path) => resolve(folder, path))
 }
 
 function wrongListenVariable(): ConfigProblem {
@@ -238,20 +239,20 @@ function fromEnvironment(sources: ConfigSources): ConfigCheck {
     ...environmentProblems(baseUrl, listen),
   ]
   if (listen === undefined || problems.length > 0) return { kind: 'invalid', source: 'environment', problems }
-  const issuer: IssuerConfig = { kind: 'manual', baseUrl }
+  const issuer: IssuerConfig = { kind: 'manual', baseUrl, timeoutMs: 5_000 }
   const organization = nonEmpty(env['OPENAI_ORG_ID'])
   const project = nonEmpty(env['OPENAI_PROJECT_ID'])
   const config: Config = {
     source: 'environment',
     home: homeOf(sources),
     listen,
-    allowedHosts: defaultHosts(listen),
+    allowedHosts: [],
     log: { level: 'info', format: 'text' },
     credentials: [
       {
         name: 'openai',
         ref: 'OPENAI_API_KEY',
-        store: { kind: 'env' },
+        store: { kind: 'env', envFile: resolve(sources.cwd, '.env') },
         issuer,
         expected: {
           ...(organization === undefined ? {} : { organization }),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 import { credentialNamePattern } from '../core/types.ts'
-import { duration, httpsUrl, secretSource, text, textList, wholeNumber } from './fields.ts'
+import { duration, environmentName, httpsUrl, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
 
 /**
@@ -31,18 +31,44 @@ const memory = z.strictObject({ kind: z.literal('memory') })
 
 const environment = z.strictObject({
   kind: z.literal('env'),
-  envFile: path('A .env file, read where the variable itself is not set.').optional(),
+  variable: environmentName
+    .describe("The variable that holds the key. Default: the credential's ref.")
+    .optional(),
+  envFile: path('Read where the environment has no such variable. Default: `.env`.').optional(),
 })
 
 const file = z.strictObject({
   kind: z.literal('file'),
-  path: path('Folder in which relative refs are looked up.').optional(),
+  path: path('Folder in which relative refs are looked up. Default: the folder of this file.').optional(),
+  field: text(
+    'the name of a field',
+    'The field of a JSON document that holds the key. Default: the file is the key alone.',
+  ).optional(),
 })
 
 const awsSecretsManager = z.strictObject({
   kind: z.literal('aws-secrets-manager'),
   region: text('an AWS region such as eu-central-1', 'Default: what the AWS SDK finds.').optional(),
-  endpoint: httpsUrl.describe('Another endpoint, e.g. a VPC endpoint.').optional(),
+  endpoint: httpsUrl.describe('Another endpoint, e.g. of a VPC. Default: what the AWS SDK finds.').optional(),
+  format: z
+    .enum(['plain', 'json'], { error: 'expected plain or json' })
+    .default('plain')
+    .describe('plain: the value is the key alone. json: an object with the key in one field.'),
+  field: text(
+    'the name of a field',
+    'With format json, the field that holds the key. Default: OPENAI_API_KEY.',
+  ).optional(),
+  pendingLabel: text(
+    'a staging label',
+    'The label of a version that is not proven yet. Default: KEYTURN_PENDING.',
+  ).optional(),
+  createIfAbsent: z
+    .boolean({ error: 'expected true or false' })
+    .default(false)
+    .describe('Makes the secret with its first version where there is none.'),
+  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
+  connectionTimeout: duration({ default: '1s', min: '1ms', max: '60s' }, 'For one attempt to connect.'),
+  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
 })
 
 export const storeSchema = z.discriminatedUnion(
@@ -57,16 +83,25 @@ const baseUrl = httpsUrl
   .default('https://api.openai.com/v1')
   .describe('Where the issuer is reached, and what apps get as base URL. HTTPS, or HTTP to this machine.')
 
+const timeout = duration({ default: '5s', min: '100ms', max: '60s' }, 'For one whole call of the issuer.')
+
+const openAIId = (expected: string, description: string) =>
+  text(expected, description).regex(/^[A-Za-z0-9_-]{1,128}$/, { error: `expected ${expected}` })
+
 const openai = z.strictObject({
   kind: z.literal('openai'),
   adminKey: secretSource('Where the admin key is read from.').default({ env: 'OPENAI_ADMIN_KEY' }),
-  project: text(
+  project: openAIId(
     'a project id such as proj_abc',
     'The project in which keys are minted; not the Default project.',
   ),
-  serviceAccount: text(
+  serviceAccount: openAIId(
     'a service account id such as svc_acct_abc',
-    'The stable service account that gets each new key. Needed, except with mode new_service_account.',
+    'The stable service account that gets each new key. It or its name is needed, except with mode new_service_account.',
+  ).optional(),
+  serviceAccountName: text(
+    'the name of a service account',
+    'Its name, where the id is not known; the only one of this name in the project.',
   ).optional(),
   mode: z
     .enum(['service_account_key', 'new_service_account'], {
@@ -78,9 +113,10 @@ const openai = z.strictObject({
     ),
   scopes: textList('scope', 'Scopes of minted keys; empty: all permissions.'),
   baseUrl,
+  timeout,
 })
 
-const manual = z.strictObject({ kind: z.literal('manual'), baseUrl })
+const manual = z.strictObject({ kind: z.literal('manual'), baseUrl, timeout })
 
 export const issuerSchema = z.discriminatedUnion('kind', [openai, manual], {
   error: 'expected a kind of issuer: openai or manual',
@@ -223,7 +259,7 @@ const credential = z.strictObject({
     "The secret's name in the store: a variable, a file, an ARN. Default: the credential's name; with store env, OPENAI_API_KEY.",
   ).optional(),
   issuer: issuerReference
-    .default({ kind: 'manual', baseUrl: 'https://api.openai.com/v1' })
+    .prefault({ kind: 'manual' })
     .describe(
       'Who makes and kills keys: an issuer, or the name of one under `issuers`. Default: manual, an operator brings the key.',
     ),
@@ -252,9 +288,9 @@ export const fileSchema = z
     allowedHosts: z
       .array(text('a host name without port', ''), { error: 'expected a list of host names' })
       .max(100, { error: 'expected at most 100 host names' })
-      .optional()
+      .default([])
       .describe(
-        'Host headers that are answered, without ports. Default: this machine, and the host it listens on.',
+        'Host headers that are answered besides those of this machine and of the address it listens on; without ports.',
       ),
     log: z
       .strictObject({

@@ -18,29 +18,42 @@ export type StoreConfig =
   | { readonly kind: 'memory' }
   | {
       readonly kind: 'env'
-      /** A .env file to look in where the variable is not set. */
-      readonly envFile?: string
+      /** The variable that holds the key. Default: the credential's ref. */
+      readonly variable?: string
+      /** Read where the environment has no such variable. */
+      readonly envFile: string
     }
   | {
       readonly kind: 'file'
       /** The folder that relative refs are in. */
-      readonly path?: string
+      readonly path: string
+      /** The field of a JSON document that holds the key. Default: the file is the key alone. */
+      readonly field?: string
     }
   | {
       readonly kind: 'aws-secrets-manager'
       readonly region?: string
       readonly endpoint?: string
+      readonly format: 'plain' | 'json'
+      readonly field?: string
+      readonly pendingLabel?: string
+      readonly createIfAbsent: boolean
+      readonly requestTimeoutMs: number
+      readonly connectionTimeoutMs: number
+      readonly maxAttempts: number
     }
 
-/** Who mints and kills keys. The same shapes as src/issuers/index.ts takes. */
+/** Who mints and kills keys. The shapes that src/issuers/index.ts takes, but for the admin key, which is named, not held. */
 export type IssuerConfig =
   | {
       readonly kind: 'openai'
       readonly baseUrl: string
+      readonly timeoutMs: number
       readonly adminKey: SecretSource
-      readonly project: string
-      /** The stable service account that gets every new key; absent only with mode `new_service_account`. */
-      readonly serviceAccount?: string
+      readonly projectId: string
+      /** The stable service account that gets every new key: its id, or its name. Neither only with mode `new_service_account`. */
+      readonly serviceAccountId?: string
+      readonly serviceAccountName?: string
       readonly mode: 'service_account_key' | 'new_service_account'
       /** Scopes of minted keys; empty: all permissions. */
       readonly scopes: readonly string[]
@@ -48,6 +61,7 @@ export type IssuerConfig =
   | {
       readonly kind: 'manual'
       readonly baseUrl: string
+      readonly timeoutMs: number
     }
 
 /** A credential's rotation schedule: a cron expression in a time zone, and how far occurrences are spread. */
@@ -88,7 +102,7 @@ export interface Config {
   /** Absolute. */
   readonly home: string
   readonly listen: ListenConfig
-  /** Values of the Host header that are answered; without ports. */
+  /** Values of the Host header that are answered besides this machine's and the address listened on; without ports. */
   readonly allowedHosts: readonly string[]
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
   readonly credentials: readonly CredentialConfig[]
@@ -104,6 +118,9 @@ export interface ConfigProblem {
   readonly message: string
   readonly fix: string
 }
+
+/** Notes a problem at the place of a path. */
+export type Report = (path: readonly string[], message: string, fix: string) => void
 
 /** All that reading a configuration asks of the outside. */
 export interface ConfigSources {
