@@ -1,0 +1,66 @@
+import { resolve } from 'node:path'
+import { KeyturnError } from '../../core/errors.ts'
+import { argument, type Context, usage } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { short } from '../text.ts'
+
+/** No key is anywhere near as long; a whole file piped in by mistake is. */
+const keyBytesMax = 4_096
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { out, options } = context
+  const name = argument(context, 0)
+  const apiKey = checked(await readKey(context))
+  const reason = options.text('reason')
+  const api = await context.api()
+  const version = await api.bring(name, { apiKey, ...(reason === undefined ? {} : { reason }) })
+  out.result(version, () => [
+    `${name}: key ${version.fingerprint} is in (version ${short(version.version)}, ${version.stage})`,
+    `  see 'keyturn status ${name}' for what follows`,
+  ])
+  return exitCodes.done
+}
+
+async function readKey({ io, options }: Context): Promise<string> {
+  const file = options.text('file')
+  if (file !== undefined) {
+    const path = resolve(io.cwd, file)
+    const text = io.readFile(path)
+    if (text === undefined) throw usage(`there is no file ${path}`, 'Correct --file.')
+    return text
+  }
+  const text = io.stdin.isTerminal
+    ? await io.stdin.ask('Paste the key (it is not shown): ', { isHidden: true })
+    : await io.stdin.readAll(keyBytesMax)
+  if (text === undefined)
+    throw usage('no key was read', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
+  return text
+}
+
+/** Finds what commonly clings to a key that was copied, without showing any of it. */
+function checked(text: string): string {
+  const key = text.replace(/^\uFEFF/, '').trim()
+  const refuse = (what: string, fix: string): KeyturnError => new KeyturnError('bad_request', what, { fix })
+  if (key === '')
+    throw usage('no key was given', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
+  if (Buffer.byteLength(key) > keyBytesMax) throw refuse('this is too long for a key', 'Give the key alone.')
+  if (/^bearer\s/i.test(key))
+    throw refuse("'Bearer' stands before the key", 'Give the key alone, without it.')
+  if (/^["'`]|["'`]$/.test(key))
+    throw refuse('there are quotes around the key', 'Give the key alone, without them.')
+  if (/^[A-Z_]+=/.test(key))
+    throw refuse('a variable name stands before the key', 'Give only what stands after the =.')
+  if (!/^[\u0021-\u007e]+$/.test(key)) {
+    throw refuse(
+      'there are blanks or other characters in it that no key has',
+      'Copy the key again, on one line.',
+    )
+  }
+  if (key.startsWith('sk-admin-')) {
+    throw refuse(
+      'this is an admin key, which apps cannot use',
+      'Give a key of a project or a service account.',
+    )
+  }
+  return key
+}

@@ -1,0 +1,38 @@
+import { resolve } from 'node:path'
+import { checkConfig, describeProblem } from '../../config/load.ts'
+import { KeyturnError } from '../../core/errors.ts'
+import { argument, type Context } from '../command.ts'
+import { cronCheck } from '../cron-check.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { io, out } = context
+  const file = argument(context, 0)
+  const check = checkConfig({
+    env: io.env,
+    cwd: io.cwd,
+    readFile: io.readFile,
+    assertValidCron: await cronCheck(),
+    ...(file === '' ? {} : { configPath: resolve(io.cwd, file) }),
+  })
+  switch (check.kind) {
+    case 'missing':
+      throw new KeyturnError('config_missing', check.message, { fix: check.fix })
+    case 'invalid': {
+      const { source, problems } = check
+      out.result({ valid: false, source, problems }, () => [
+        ...problems.map((problem) => describeProblem(source, problem)),
+        problems.length === 1 ? '1 problem' : `${problems.length} problems`,
+      ])
+      return exitCodes.failed
+    }
+    case 'valid': {
+      const { source, credentials } = check.config
+      const names = credentials.map(({ name }) => name)
+      out.result({ valid: true, source, credentials: names }, () => [
+        `${source} is valid: ${names.join(', ')}`,
+      ])
+      return exitCodes.done
+    }
+  }
+}

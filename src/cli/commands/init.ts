@@ -1,0 +1,50 @@
+import { resolve } from 'node:path'
+import { KeyturnError } from '../../core/errors.ts'
+import { type Context, usage } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { starterConfig, starterStores } from '../starter-config.ts'
+
+const idPattern = /^[A-Za-z0-9_-]{1,128}$/
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { io, out, options } = context
+  const asked = options.text('store') ?? 'local'
+  const store = starterStores.find((known) => known === asked)
+  if (store === undefined)
+    throw usage('there is no such store to begin with', `Use --store ${starterStores.join(', ')}.`)
+  const project = idOption(options.text('project'), '--project')
+  const serviceAccount = idOption(options.text('serviceAccount'), '--service-account')
+  if ((project === undefined) !== (serviceAccount === undefined)) {
+    throw usage(
+      '--project and --service-account go together',
+      'Give both to let Keyturn mint keys, or neither to bring them.',
+    )
+  }
+  const path = resolve(io.cwd, options.text('file') ?? 'keyturn.yaml')
+  const minting =
+    project === undefined || serviceAccount === undefined ? undefined : { project, serviceAccount }
+  const text = starterConfig({ store, minting })
+  if (!io.writeNewFile(path, text, 0o644)) {
+    throw new KeyturnError('conflict', `${path} is there already; nothing was changed`, {
+      fix: "Look at it with 'keyturn config check', or write another with --file.",
+    })
+  }
+  out.result({ path }, () => [`wrote ${path}`, 'Now:', ...nextSteps(store, minting !== undefined)])
+  return exitCodes.done
+}
+
+function nextSteps(store: string, isMinting: boolean): string[] {
+  if (store === 'env') return ['  OPENAI_API_KEY=... keyturn serve']
+  return [
+    `  ${isMinting ? 'OPENAI_ADMIN_KEY=... ' : ''}keyturn serve`,
+    isMinting
+      ? '  keyturn rotate openai --wait    mints the first key'
+      : '  keyturn bring openai            puts in the key you have',
+    '  keyturn status openai',
+  ]
+}
+
+function idOption(value: string | undefined, flag: string): string | undefined {
+  if (value === undefined || idPattern.test(value)) return value
+  throw usage(`${flag} takes an id of OpenAI`, 'Copy it from the settings: letters, digits, - and _ only.')
+}

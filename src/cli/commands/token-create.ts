@@ -1,0 +1,38 @@
+import { parseDuration } from '../../config/duration.ts'
+import { credentialNamePattern } from '../../core/types.ts'
+import { argument, type Context, usage } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { openTokens } from '../tokens.ts'
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { out, options } = context
+  const role = options.text('role') ?? 'app'
+  if (role !== 'app' && role !== 'operator')
+    throw usage('there is no such role', 'Use --role app or --role operator.')
+  const credentials = options.list('credential')
+  if (role === 'operator' && credentials.length > 0) {
+    throw usage('an operator token is not bound to credentials', 'Leave --credential out, or use --role app.')
+  }
+  const wrong = credentials.find((name) => name !== '*' && !credentialNamePattern.test(name))
+  if (wrong !== undefined)
+    throw usage('this is no name of a credential', 'Use a-z, 0-9 and -, e.g. --credential openai.')
+  const expiry = options.text('expires')
+  const expiresMs = expiry === undefined ? undefined : parseDuration(expiry)
+  if (expiry !== undefined && (expiresMs === undefined || expiresMs < 1_000)) {
+    throw usage('--expires takes a duration of at least a second', 'E.g. --expires 90d.')
+  }
+  const tokens = await openTokens(context)
+  const answer = await tokens.create({
+    name: argument(context, 0),
+    role,
+    ...(role === 'app' ? { credentials: credentials.length === 0 ? ['*'] : credentials } : {}),
+    ...(expiresMs === undefined ? {} : { expiresInSeconds: Math.floor(expiresMs / 1_000) }),
+  })
+  if (out.isJson) {
+    out.result(answer, () => [])
+    return exitCodes.done
+  }
+  out.note(`${answer.role} token ${answer.id} for ${answer.name}; it is shown only now:`)
+  out.raw(answer.token)
+  return exitCodes.done
+}

@@ -1,0 +1,26 @@
+import type { ErrorCode } from '../core/errors.ts'
+
+/** What the process ends with. Scripts rely on it: never renumber. */
+export const exitCodes = {
+  done: 0,
+  failed: 1,
+  usage: 2,
+  /** Something has stopped until a person decides or acts. */
+  needsHuman: 3,
+  /** Ctrl-C, as shells have it: 128 + SIGINT. */
+  interrupted: 130,
+} as const
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+const forHumans: readonly ErrorCode[] = [
+  'confirmation_needed',
+  'rotation_halted',
+  'no_verified_key',
+  'last_working_key',
+]
+
+export function exitCodeOf(code: ErrorCode): ExitCode {
+  if (code === 'usage') return exitCodes.usage
+  return forHumans.includes(code) ? exitCodes.needsHuman : exitCodes.failed
+}

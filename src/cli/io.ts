@@ -1,0 +1,72 @@
+import type { CredentialSummary, TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
+import type { Config } from '../config/types.ts'
+import type { Cancel, Log } from '../core/ports.ts'
+
+/** One end of the terminal. */
+export interface Stream {
+  write(text: string): void
+  readonly isTerminal: boolean
+  /** Width in characters; 80 where nobody knows. */
+  readonly columns: number
+}
+
+/** Where secrets and confirmations come from: never from arguments, which every process of the machine can read. */
+export interface Input {
+  readonly isTerminal: boolean
+  /** All of it, up to the limit in bytes; undefined beyond. */
+  readAll(bytesMax: number): Promise<string | undefined>
+  /** One line typed by a person; hidden where asked for. Only on a terminal. Undefined when it ended (Ctrl-C, Ctrl-D). */
+  ask(question: string, options?: { readonly isHidden?: boolean }): Promise<string | undefined>
+}
+
+export interface ServeOptions {
+  readonly config?: Config
+  readonly sandbox?: boolean
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly log: Log
+}
+
+export interface Served {
+  readonly url: string
+  readonly sandboxUrl?: string
+  stop(): Promise<void>
+}
+
+/** What the command line needs of the composition root, loaded only by the commands that run the service. */
+export interface Main {
+  serve(options: ServeOptions): Promise<Served>
+  tick(options: ServeOptions): Promise<{ readonly credentials: readonly CredentialSummary[] }>
+}
+
+export interface LocalTokens {
+  create(request: TokenRequest): Promise<TokenAnswer>
+  list(): readonly TokenSummary[]
+  revoke(id: string): Promise<boolean>
+  close(): Promise<void>
+}
+
+/** All that a command touches outside of itself; the real one is in real-io.ts. */
+export interface Io {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly cwd: string
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly stdin: Input
+  readonly now: () => number
+  readonly after: (delayMs: number, callback: () => void) => Cancel
+  /** The text of a file, undefined where there is none. Throws where it cannot be read. */
+  readonly readFile: (path: string) => string | undefined
+  /** Writes a file that must not be there yet; false where it is. */
+  readonly writeNewFile: (path: string, text: string, mode: number) => boolean
+  /** Writes a file for this user alone (0600), whole, over one that is there. */
+  readonly writePrivateFile: (path: string, text: string) => void
+  /** Calls back for SIGINT and SIGTERM, which then no longer end the process. */
+  readonly onSignal: (callback: (signal: 'SIGINT' | 'SIGTERM') => void) => Cancel
+  /** Ends the process at once. */
+  readonly exit: (code: number) => void
+  readonly version: () => string
+  readonly loadMain: () => Promise<Main>
+  /** The tokens in a home folder, without a service: for the first token, and when none runs. */
+  readonly openLocalTokens: (home: string) => Promise<LocalTokens>
+}

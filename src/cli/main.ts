@@ -1,0 +1,136 @@
+import { Command, CommanderError } from 'commander'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { type CommandSpec, createContext } from './command.ts'
+import { type ExitCode, exitCodeOf, exitCodes } from './exit.ts'
+import type { Io } from './io.ts'
+import { createOutput } from './output.ts'
+import { groups, specs } from './specs.ts'
+
+/** What bin/keyturn.js calls: the command line in this process. Resolves with the exit code. */
+export async function main(argv: readonly string[]): Promise<ExitCode> {
+  const { realIo } = await import('./real-io.ts')
+  return await run(argv, realIo())
+}
+
+/** Runs one command line (without `node` and the script) and resolves with the exit code; never rejects. */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done
+  const perform = async (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => {
+    const out = createOutput({ ...io, isJson: values['json'] === true })
+    try {
+      const command = await spec.load()
+      code = await command.run(createContext({ io, out, args, values }))
+    } catch (thrown) {
+      const error = toKeyturnError(thrown, `keyturn ${spec.name} failed`)
+      out.error(error)
+      code = exitCodeOf(error.code)
+    }
+  }
+  try {
+    await buildProgram(io, perform).parseAsync([...argv], { from: 'user' })
+    return code
+  } catch (thrown) {
+    return exitOf(thrown, argv, io)
+  }
+}
+
+/** The parser ends help and wrong usage alike with an error; only the latter is one. */
+function exitOf(thrown: unknown, argv: readonly string[], io: Io): ExitCode {
+  const isShown = thrown instanceof CommanderError
+  if (isShown && thrown.exitCode === 0) return exitCodes.done
+  const out = createOutput({ ...io, isJson: argv.includes('--json') })
+  if (!isShown) {
+    out.error(toKeyturnError(thrown, 'keyturn failed'))
+    return exitCodes.failed
+  }
+  // Called without a command: the help has been shown already.
+  if (thrown.code === 'commander.help') return exitCodes.usage
+  const [first = '', ...rest] = thrown.message.replace(/^error: /, '').split('\n')
+  const guess = rest
+    .join(' ')
+    .trim()
+    .replace(/^\(|\)$/g, '')
+  const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
+  out.error(new KeyturnError('usage', first, { fix: guess === '' ? help : `${guess} ${help}` }))
+  return exitCodes.usage
+}
+
+type Perform = (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => Promise<void>
+
+export function buildProgram(io: Pick<Io, 'stdout' | 'stderr' | 'version'>, perform: Perform): Command {
+  const program = prepared(new Command('keyturn'), io)
+    .description('Makes sure that an application always holds an OpenAI API key that works.')
+    .version(io.version(), '-V, --version', 'print the version')
+    .addHelpText(
+      'after',
+      `\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 a person is needed.\nBegin with: keyturn serve --sandbox`,
+    )
+  const parents = new Map<string, Command>()
+  for (const spec of specs) {
+    const [first = '', second] = spec.name.split(' ')
+    if (second === undefined) {
+      addCommand(program, first, { spec, io, perform })
+      continue
+    }
+    let parent = parents.get(first)
+    if (parent === undefined) {
+      parent = prepared(program.command(first), io).description(groups[first] ?? '')
+      parents.set(first, parent)
+    }
+    addCommand(parent, second, { spec, io, perform })
+  }
+  return program
+}
+
+function addCommand(
+  parent: Command,
+  name: string,
+  {
+    spec,
+    io,
+    perform,
+  }: { readonly spec: CommandSpec; readonly io: Pick<Io, 'stdout' | 'stderr'>; readonly perform: Perform },
+): void {
+  const command = prepared(parent.command(name), io).summary(spec.summary)
+  command.description(`${sentence(spec.summary)} ${spec.details}`)
+  for (const argument of spec.args) {
+    command.argument(
+      argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`,
+      argument.description,
+    )
+  }
+  for (const option of spec.options) {
+    if (option.isList === true) command.option(option.flags, option.description, collect, [])
+    else command.option(option.flags, option.description)
+  }
+  command.option('--json', 'Print the result as JSON, and errors as one line of JSON.')
+  command.addHelpText('after', `\nExample:\n  ${spec.example}\n\nExit codes: ${spec.exits}`)
+  command.action(async () => await perform(spec, command.args, command.opts()))
+}
+
+function prepared(command: Command, { stdout, stderr }: Pick<Io, 'stdout' | 'stderr'>): Command {
+  return command
+    .exitOverride()
+    .allowExcessArguments(false)
+    .showSuggestionAfterError(true)
+    .configureOutput({
+      writeOut: (text) => stdout.write(text),
+      writeErr: (text) => stderr.write(text),
+      // Errors are told by `exitOf`, in the form that all errors have.
+      outputError: () => undefined,
+      getOutHelpWidth: () => Math.min(stdout.columns, 100),
+      getErrHelpWidth: () => Math.min(stderr.columns, 100),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value]
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+}

@@ -1,0 +1,122 @@
+import { Writable } from 'node:stream'
+import type { KeyturnError } from '../core/errors.ts'
+import type { Stream } from './io.ts'
+import { colourPaint, cut, type Paint, plainPaint, safeLine, table } from './text.ts'
+
+/** Everything that a command says. Results go to standard output, all else to standard error, so that results can be piped. */
+export interface Output {
+  readonly isJson: boolean
+  /** Whether a person looks at standard error, where progress is drawn. */
+  readonly isLive: boolean
+  readonly paint: Paint
+  /** A result: with --json as one document, else as the lines. */
+  result(value: unknown, lines: () => readonly string[]): void
+  /** A value exactly as it is, for `get`; with a line break only on a terminal. */
+  raw(value: string): void
+  /** Said beside the result. */
+  note(text: string): void
+  /** Said beside the result, as it is not to be missed. */
+  warn(text: string): void
+  /** One line with the cause, one with the fix. */
+  error(error: KeyturnError): void
+  /** Draws lines over those that were drawn last; only where `isLive`. */
+  redraw(lines: readonly string[]): void
+  table(rows: readonly (readonly string[])[]): string[]
+}
+
+export interface OutputOptions {
+  readonly stdout: Stream
+  readonly stderr: Stream
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly isJson: boolean
+}
+
+export function createOutput(options: OutputOptions): Output {
+  const { stdout, stderr, isJson } = options
+  const isPlain = (options.env['NO_COLOR'] ?? '') !== '' || options.env['TERM'] === 'dumb'
+  const hasColour = !isPlain && stdout.isTerminal && stderr.isTerminal
+  const paint = hasColour ? colourPaint : plainPaint
+  const line = (stream: Stream, text: string): void => stream.write(`${safeLine(text, { hasColour })}\n`)
+  let drawn = 0
+  return {
+    isJson,
+    isLive: stderr.isTerminal && options.env['TERM'] !== 'dumb',
+    paint,
+    table,
+    result(value, lines) {
+      if (isJson) stdout.write(`${jsonText(value)}\n`)
+      else for (const text of lines()) line(stdout, text)
+    },
+    raw(value) {
+      stdout.write(stdout.isTerminal ? `${safeLine(value, { hasColour: false })}\n` : value)
+    },
+    note: (text) => line(stderr, text),
+    warn: (text) => line(stderr, `${paint('yellow', 'warning:')} ${text}`),
+    error(error) {
+      if (isJson) {
+        const { code, message, fix } = error
+        stderr.write(`${JSON.stringify({ error: { code, message, fix: fix ?? null } })}\n`)
+        return
+      }
+      for (const [index, text] of error.message.split('\n').entries()) {
+        line(stderr, index === 0 ? `${paint('red', 'error:')} ${text}` : `       ${text}`)
+      }
+      if (error.fix !== undefined) line(stderr, `${paint('green', 'fix:')}   ${error.fix}`)
+    },
+    redraw(lines) {
+      const back = drawn > 0 ? `\u001b[${drawn}A\u001b[0J` : ''
+      const text = lines.map((one) => `${cut(safeLine(one, { hasColour }), stderr.columns - 1)}\n`).join('')
+      stderr.write(back + text)
+      drawn = lines.length
+    },
+  }
+}
+
+/** JSON escapes C0 itself; the rest of what a terminal obeys is escaped here. */
+function jsonText(value: unknown): string {
+  return JSON.stringify(value, null, 2).replace(
+    /[\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}
+
+/**
+ * The process's own standard output and error. A reader that went away (`| head`) is no failure: what follows is dropped.
+ */
+export function terminalStreams(): { readonly stdout: Stream; readonly stderr: Stream } {
+  return { stdout: streamOf(process.stdout), stderr: streamOf(process.stderr) }
+}
+
+function streamOf(stream: NodeJS.WriteStream): Stream {
+  let isGone = false
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    isGone = true
+    if (error.code !== 'EPIPE') process.exitCode = 1
+  })
+  return {
+    write(text) {
+      if (!isGone) stream.write(text)
+    },
+    get isTerminal() {
+      return stream.isTTY === true
+    },
+    get columns() {
+      return stream.columns ?? 80
+    },
+  }
+}
+
+/** What readline writes to while a person types an answer: standard error, or nothing for one that must not be seen. */
+export function promptStream(question: string, options: { readonly isHidden: boolean }): Writable {
+  process.stderr.write(question)
+  if (!options.isHidden) return process.stderr
+  return new Writable({
+    write(_chunk, _encoding, done) {
+      done()
+    },
+    final(done) {
+      process.stderr.write('\n')
+      done()
+    },
+  })
+}

@@ -1,0 +1,246 @@
+import type { HaltSummary, RetirementSummary, RotationSummary, StepSummary } from '../api/types.ts'
+import { type Paint, plainPaint, short, span } from './text.ts'
+
+/**
+ * The walk of a rotation and of the retirement that follows it, as lines: phases that are over ticked off with the
+ * time they took, the running one with the time it may still take, those to come. A pure function of the summary.
+ */
+export function renderProgress(
+  rotation: RotationSummary,
+  options: { readonly now: number; readonly paint?: Paint },
+): string[] {
+  const { now, paint = plainPaint } = options
+  const total = span(
+    (rotation.endedAt === null ? now : Date.parse(rotation.endedAt)) - Date.parse(rotation.startedAt),
+  )
+  const lines = [
+    `${paint('bold', rotation.credential)}  ${rotation.mode} rotation ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${total}`,
+    ...renderWalk(walkOfRotation(rotation), { now, paint }),
+  ]
+  const { retirement } = rotation
+  if (retirement !== null) {
+    lines.push(
+      `${paint('bold', 'old key')}  ${retirement.fingerprint ?? short(retirement.version)} is retired`,
+      ...renderWalk(walkOfRetirement(retirement), { now, paint }),
+    )
+  }
+  return lines
+}
+
+interface Walk {
+  /** The phases of an undisturbed walk, in order. */
+  readonly usual: readonly string[]
+  readonly phase: string
+  readonly phaseAt: number
+  readonly steps: readonly StepSummary[]
+  readonly isOver: boolean
+  readonly endedAt: number | undefined
+  readonly halt: HaltSummary | null
+  /** Said beside the running phase. */
+  readonly note: string
+}
+
+const rotationWalk = ['minting', 'proving', 'extending', 'promoting', 'confirming']
+const rehearsalWalk = ['minting', 'proving', 'discarding']
+const retirementWalk = ['draining', 'retiring', 'proving_current', 'revoking', 'dying']
+
+/** Phases that a walk ends in; they are told by the outcome, not as a line of their own. */
+const endings = ['done', 'dead', 'kept', 'halted']
+
+/** What a phase is about, for people who have not read the design. */
+const meanings: Readonly<Record<string, string>> = {
+  minting: 'a new key is made',
+  reconciling: 'looking for a key whose answer was lost',
+  awaiting: 'waiting for the key that you bring (keyturn bring)',
+  proving: 'the new key is proven',
+  discarding: 'the new key is thrown away',
+  extending: 'its expiry is set',
+  promoting: 'it becomes current',
+  confirming: 'the store is read back',
+  inspecting: 'somebody else changed the store: looking at it',
+  draining: 'both keys live until nobody uses the old one',
+  retiring: 'it is marked as retired, for good',
+  proving_current: 'the current key is proven once more',
+  revoking: 'it is revoked at the issuer',
+  dying: 'waiting until the issuer refuses it everywhere',
+  unproven: 'revoked, but it was not seen dead yet',
+}
+
+function walkOfRotation(rotation: RotationSummary): Walk {
+  const isOver = rotation.outcome !== null || rotation.phase === 'done'
+  const deadline = rotation.deadlineAt
+  return {
+    usual: rotation.mode === 'rehearsal' ? rehearsalWalk : rotationWalk,
+    phase: rotation.phase,
+    phaseAt: Date.parse(rotation.phaseAt),
+    steps: rotation.steps,
+    isOver,
+    endedAt: rotation.endedAt === null ? undefined : Date.parse(rotation.endedAt),
+    halt: rotation.halt,
+    note: rotation.isPaused ? 'paused' : deadline === null ? '' : `until ${deadline}`,
+  }
+}
+
+function walkOfRetirement(retirement: RetirementSummary): Walk {
+  const first = retirement.steps.findLast((step) => step.phase === retirement.phase)
+  const held = retirement.heldBy === null ? '' : `, held by ${retirement.heldBy}`
+  return {
+    usual: retirementWalk,
+    phase: retirement.phase,
+    phaseAt: Date.parse(first?.at ?? retirement.startedAt),
+    steps: retirement.steps,
+    isOver: retirement.endedAt !== null || retirement.phase === 'dead' || retirement.phase === 'kept',
+    endedAt: retirement.endedAt === null ? undefined : Date.parse(retirement.endedAt),
+    halt: retirement.halt,
+    note: retirement.phase === 'draining' ? `until ${retirement.overlapUntil}${held}` : held.slice(2),
+  }
+}
+
+function renderWalk(walk: Walk, options: { readonly now: number; readonly paint: Paint }): string[] {
+  const { now, paint } = options
+  const stopped = walk.halt === null ? walk.phase : walk.halt.from
+  const lines = phasesOf(walk).map((phase) => {
+    const name = phase.replaceAll('_', ' ').padEnd(16)
+    const entered = enteredAt(walk, phase)
+    if (phase === stopped && !walk.isOver && walk.halt === null) {
+      return `  ${paint('cyan', '>')} ${name} ${running(walk, phase, now)}`
+    }
+    if (phase === stopped && walk.halt !== null) return `  ${paint('red', 'x')} ${name} halted`
+    if (entered === undefined && !isBefore(walk, phase)) {
+      return paint('dim', `  . ${name} ${walk.isOver ? 'not needed' : ''}`).trimEnd()
+    }
+    return `  ${paint('green', '\u2713')} ${name} ${lasted(walk, phase)}`.trimEnd()
+  })
+  if (walk.halt !== null) {
+    lines.push(`    ${paint('red', walk.halt.summary)}`, `    fix: ${walk.halt.fix}`)
+  } else if (walk.isOver && walk.phase === 'kept') {
+    lines.push(`    ${walk.steps.at(-1)?.note ?? 'it was not revoked'}`)
+  }
+  return lines
+}
+
+/** The usual phases, with detours put in where they were taken. */
+function phasesOf(walk: Walk): string[] {
+  const phases = [...walk.usual]
+  const seen = [...walk.steps.map((step) => step.phase), walk.phase]
+  let after = 0
+  for (const phase of seen) {
+    if (endings.includes(phase) || meanings[phase] === undefined) continue
+    const index = phases.indexOf(phase)
+    if (index === -1) phases.splice(after, 0, phase)
+    after = phases.indexOf(phase) + 1
+  }
+  return phases
+}
+
+function running(walk: Walk, phase: string, now: number): string {
+  const ends = /^until (\S+)(.*)$/.exec(walk.note)
+  const left = Date.parse(ends?.[1] ?? '') - now
+  const bound = Number.isNaN(left)
+    ? walk.note
+    : left > 0
+      ? `${span(left)} left${ends?.[2] ?? ''}`
+      : `due${ends?.[2] ?? ''}`
+  const parts = [span(now - walk.phaseAt), bound, meanings[phase] ?? ''].filter((part) => part !== '')
+  return parts.join(', ')
+}
+
+/** From the first step of a phase to the first one of another after it. */
+function lasted(walk: Walk, phase: string): string {
+  const entered = enteredAt(walk, phase)
+  if (entered === undefined) return ''
+  const next = walk.steps.find((step) => Date.parse(step.at) >= entered && comesAfter(walk, step, phase))
+  const left = next === undefined ? (walk.endedAt ?? walk.phaseAt) : Date.parse(next.at)
+  return span(left - entered)
+}
+
+function comesAfter(walk: Walk, step: StepSummary, phase: string): boolean {
+  const last = walk.steps.findLastIndex((one) => one.phase === phase)
+  return walk.steps.indexOf(step) > last
+}
+
+function enteredAt(walk: Walk, phase: string): number | undefined {
+  const step = walk.steps.find((one) => one.phase === phase)
+  return step === undefined ? undefined : Date.parse(step.at)
+}
+
+/** Steps are bounded, so an early phase may have left none: what stands before the running phase is over. */
+function isBefore(walk: Walk, phase: string): boolean {
+  const phases = phasesOf(walk)
+  const here = phases.indexOf(walk.halt === null ? walk.phase : walk.halt.from)
+  return here === -1 ? false : phases.indexOf(phase) < here
+}
+
+// ------------------------------------------------------------ line by line
+
+/** Every step as one line, oldest first, for where nothing can be redrawn; `id` tells those already told. */
+export function progressLines(rotation: RotationSummary): { readonly id: string; readonly text: string }[] {
+  const line = (walk: string) => (step: StepSummary) => ({
+    id: `${walk} ${step.at} ${step.phase} ${step.note}`,
+    text: `${step.at}  ${step.phase.replaceAll('_', ' ').padEnd(16)}${step.note}`,
+  })
+  return [
+    ...rotation.steps.map(line('rotation')),
+    ...(rotation.retirement?.steps ?? []).map(line('retirement')),
+  ]
+}
+
+// ----------------------------------------------------------------- the end
+
+export type Ending =
+  | { readonly kind: 'running' }
+  /** The walk is over and well. `isUnaccompanied`: an old key was there, and its retirement was not seen yet. */
+  | { readonly kind: 'done'; readonly summary: string; readonly isUnaccompanied: boolean }
+  | { readonly kind: 'failed'; readonly summary: string; readonly fix: string }
+  | { readonly kind: 'needs_human'; readonly summary: string; readonly fix: string }
+
+/** Whether the rotation, with the retirement that follows it, has come to its end, and which. */
+export function endingOf(rotation: RotationSummary): Ending {
+  const { retirement } = rotation
+  const name = rotation.credential
+  const halt = rotation.halt ?? retirement?.halt ?? null
+  if (halt !== null) return { kind: 'needs_human', summary: halt.summary, fix: halt.fix }
+  switch (rotation.outcome) {
+    case null:
+      if (rotation.phase === 'halted') return stopped(name)
+      return { kind: 'running' }
+    case 'halted':
+      return stopped(name)
+    case 'rehearsed':
+      return { kind: 'done', summary: 'rehearsed: a key can be minted and proven', isUnaccompanied: false }
+    case 'promoted':
+      break
+    default:
+      return {
+        kind: 'failed',
+        summary: `the rotation was ${rotation.outcome}`,
+        fix: `See 'keyturn status ${name}'; start another with 'keyturn rotate ${name}'.`,
+      }
+  }
+  if (retirement === null) {
+    const summary = 'the new key is handed out'
+    return { kind: 'done', summary, isUnaccompanied: rotation.from !== null }
+  }
+  switch (retirement.phase) {
+    case 'dead':
+      return { kind: 'done', summary: 'the old key is dead', isUnaccompanied: false }
+    case 'kept':
+      return { kind: 'done', summary: 'the old key was kept, not revoked', isUnaccompanied: false }
+    case 'unproven':
+      return {
+        kind: 'needs_human',
+        summary: 'the old key was revoked, but the issuer still accepts it',
+        fix: `Look for it in the issuer's list of keys; 'keyturn status ${name}' says when it is seen dead.`,
+      }
+    default:
+      return { kind: 'running' }
+  }
+}
+
+function stopped(name: string): Ending {
+  return {
+    kind: 'needs_human',
+    summary: 'the rotation has halted',
+    fix: `See 'keyturn status ${name}', mend the cause, then 'keyturn resume ${name}' or 'keyturn abort ${name}'.`,
+  }
+}

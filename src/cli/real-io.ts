@@ -1,0 +1,83 @@
+import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { createSystem } from '../system.ts'
+import type { Io } from './io.ts'
+import { terminalStreams } from './output.ts'
+import { processInput } from './stdin.ts'
+
+/** The process that the command line runs in. */
+export function realIo(): Io {
+  const system = createSystem()
+  const streams = terminalStreams()
+  return {
+    env: process.env,
+    cwd: process.cwd(),
+    ...streams,
+    stdin: processInput(),
+    now: () => system.now(),
+    after: (delayMs, callback) => system.after(delayMs, callback),
+    readFile: readFileIfThere,
+    writeNewFile,
+    onSignal(callback) {
+      const onInterrupt = (): void => callback('SIGINT')
+      const onTerminate = (): void => callback('SIGTERM')
+      process.on('SIGINT', onInterrupt)
+      process.on('SIGTERM', onTerminate)
+      return () => {
+        process.off('SIGINT', onInterrupt)
+        process.off('SIGTERM', onTerminate)
+      }
+    },
+    exit: (code) => process.exit(code),
+    version: packageVersion,
+    writePrivateFile,
+    loadMain: () => import('../main.ts'),
+    async openLocalTokens(home) {
+      const [{ openTokenStore }, { createLog }] = await Promise.all([
+        import('../server/tokens.ts'),
+        import('../log.ts'),
+      ])
+      const write = (line: string): void => streams.stderr.write(`${line}\n`)
+      const log = createLog({ level: 'warn', format: 'text', write, clock: system })
+      return await openTokenStore({ path: join(home, 'tokens.json'), system, log })
+    },
+  }
+}
+
+function readFileIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw error
+  }
+}
+
+function writeNewFile(path: string, text: string, mode: number): boolean {
+  mkdirSync(dirname(path), { recursive: true })
+  try {
+    writeFileSync(path, text, { flag: 'wx', mode })
+    return true
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    throw error
+  }
+}
+
+function writePrivateFile(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  const temporary = `${path}.${process.pid}.tmp`
+  writeFileSync(temporary, text, { mode: 0o600 })
+  // The mode above counts for a new file only.
+  chmodSync(temporary, 0o600)
+  renameSync(temporary, path)
+}
+
+/** Two folders up, from src/cli as from dist/cli. */
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : ''
+  return typeof version === 'string' ? version : ''
+}

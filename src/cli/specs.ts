@@ -1,0 +1,268 @@
+import type { CommandSpec } from './command.ts'
+
+/**
+ * Every command: what it is called, what it says about itself, and where its code is, which is loaded when it is used.
+ * docs/cli.md says the same; a test keeps the two equal.
+ */
+
+const name = { name: 'name', description: 'The credential, e.g. openai.' }
+const reason = { flags: '--reason <text>', description: 'Why; kept with the rotation and shown to others.' }
+const local = {
+  flags: '--local',
+  description: 'Change the token file in KEYTURN_HOME itself, without a service.',
+}
+const usual = '0 done, 1 failed, 2 wrong usage'
+
+export const specs: readonly CommandSpec[] = [
+  {
+    name: 'serve',
+    args: [],
+    summary: 'run the service',
+    details:
+      'Verifies, hands out and turns the credentials of keyturn.yaml, or of OPENAI_API_KEY where there is no file. Ends on SIGINT or SIGTERM after requests in flight; a second signal ends it at once.',
+    options: [
+      {
+        flags: '--sandbox',
+        description: 'A local OpenAI and a credential of its own, to try things out; ignores OPENAI_API_KEY.',
+      },
+      { flags: '--config <file>', description: 'Read this file and no other.' },
+    ],
+    example: 'keyturn serve --sandbox',
+    exits: '0 ended by a signal, 1 failed, 2 wrong usage',
+    load: () => import('./commands/serve.ts'),
+  },
+  {
+    name: 'tick',
+    args: [],
+    summary: 'do what is due once, and end',
+    details:
+      'One beat: verifies, rotates and retires what is due. For cron, a Kubernetes CronJob or a cloud scheduler in place of a service that runs all the time.',
+    options: [{ flags: '--config <file>', description: 'Read this file and no other.' }],
+    example: 'keyturn tick --json',
+    exits: `${usual}, 3 a credential needs a person`,
+    load: () => import('./commands/tick.ts'),
+  },
+  {
+    name: 'get',
+    args: [name],
+    summary: 'print the current verified key, or another field',
+    details:
+      'Prints the key alone, without a line break unless standard output is a terminal. Takes an app token (KEYTURN_TOKEN) or an operator token.',
+    options: [
+      {
+        flags: '--field <field>',
+        description:
+          'apiKey (default), organization, project, baseUrl, version, fingerprint, stage, verdict, verifiedAt, rotatesAt or generation.',
+      },
+    ],
+    example: 'OPENAI_API_KEY="$(keyturn get openai)" node app.js',
+    exits: `${usual}, 3 there is no verified key`,
+    load: () => import('./commands/get.ts'),
+  },
+  {
+    name: 'status',
+    args: [
+      { ...name, description: 'One credential in detail. Default: all, one line each.', isOptional: true },
+    ],
+    summary: 'show what is handed out, what is going on and what is wrong',
+    details: 'Every trouble comes with what to do about it.',
+    options: [],
+    example: 'keyturn status openai',
+    exits: `${usual}, 3 something needs a person: no verified key, or something halted`,
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'verify',
+    args: [name],
+    summary: 'prove the current key against the issuer now',
+    details: 'Free of charge: no model is run.',
+    options: [],
+    example: 'keyturn verify openai',
+    exits: `0 the key works, 1 nothing could be concluded, 2 wrong usage, 3 the key or its account needs a person`,
+    load: () => import('./commands/verify.ts'),
+  },
+  {
+    name: 'rotate',
+    args: [name],
+    summary: 'turn the key: mint, prove, promote, and retire the old one',
+    details:
+      'Starts a rotation. With --wait it is shown until the old key is proven dead, which takes at least the overlap; Ctrl-C leaves it running.',
+    options: [
+      {
+        flags: '--emergency',
+        description: 'Goes before everything else that is running for this credential.',
+      },
+      {
+        flags: '--compromised',
+        description:
+          'With --emergency: the old key is in the wrong hands, and is revoked as soon as the new one is out.',
+      },
+      { flags: '--rehearse', description: 'Mints, proves and discards a key, and promotes nothing.' },
+      reason,
+      { flags: '--wait', description: 'Show the progress until the old key is proven dead.' },
+    ],
+    example: 'keyturn rotate openai --wait',
+    exits: `${usual}, 3 halted: a person is needed, 130 interrupted (the rotation goes on)`,
+    load: () => import('./commands/rotate.ts'),
+  },
+  {
+    name: 'rollback',
+    args: [name],
+    summary: 'hand out an earlier key again',
+    details: 'To any live version that is not retired.',
+    options: [
+      {
+        flags: '--to <version>',
+        description: 'A version id, its beginning, or a fingerprint. Default: the previous version.',
+      },
+      reason,
+    ],
+    example: 'keyturn rollback openai --reason "new key lacks a scope"',
+    exits: `${usual}, 3 a person is needed`,
+    load: () => import('./commands/rollback.ts'),
+  },
+  {
+    name: 'versions',
+    args: [name],
+    summary: 'list the keys of a credential',
+    details: 'Keys are shown by fingerprint, which is equal wherever the same key is found.',
+    options: [],
+    example: 'keyturn versions openai',
+    exits: usual,
+    load: () => import('./commands/versions.ts'),
+  },
+  {
+    name: 'bring',
+    args: [name],
+    summary: 'put in a key that you made yourself',
+    details:
+      'The key is read from standard input, from --file, or typed unseen; never from an argument, which other processes can read. It is proven before it is handed out.',
+    options: [{ flags: '--file <path>', description: 'Read the key from this file.' }, reason],
+    example: 'keyturn bring openai < key.txt',
+    exits: `${usual}, 3 a person is needed`,
+    load: () => import('./commands/bring.ts'),
+  },
+  {
+    name: 'revoke',
+    args: [name, { name: 'version', description: 'A version id, its beginning, or a fingerprint.' }],
+    summary: 'revoke one key at the issuer, for good',
+    details: 'Refuses to revoke the last working key, unless --even-if-last is given and confirmed.',
+    options: [
+      {
+        flags: '--even-if-last',
+        description: "Also the last working key; needs the credential's name typed as confirmation.",
+      },
+      { flags: '--confirm <name>', description: "The credential's name, where nobody is there to type it." },
+      reason,
+    ],
+    example: 'keyturn revoke openai 5c1e9a02 --reason "found in a log"',
+    exits: `${usual}, 3 confirmation needed, or it is the last working key`,
+    load: () => import('./commands/revoke.ts'),
+  },
+  act('pause', 'hold the running rotation where it is', 'Nothing more is done for it until it is resumed.'),
+  act(
+    'resume',
+    'let a paused or halted rotation go on',
+    'A halted rotation tries again from where it stopped.',
+  ),
+  act('abort', 'give the running rotation up', 'A key that it minted is revoked; what is handed out stays.'),
+  {
+    name: 'sandbox',
+    args: [],
+    summary: 'run only the local OpenAI',
+    details:
+      'Models, chat, responses and the administration API, with keys of its own, for your tests and for trying a configuration out.',
+    options: [
+      { flags: '--listen <address>', description: 'HOST:PORT on this machine. Default: 127.0.0.1:7421.' },
+      { flags: '--state <file>', description: 'Keep its state in this file. Default: in memory.' },
+    ],
+    example: 'keyturn sandbox',
+    exits: '0 ended by a signal, 1 failed, 2 wrong usage',
+    load: () => import('./commands/sandbox.ts'),
+  },
+  {
+    name: 'config check',
+    args: [{ name: 'file', description: 'Default: the file that serve would read.', isOptional: true }],
+    summary: 'look a configuration over without starting anything',
+    details:
+      'Names every unknown key, wrong value and contradiction with its line and what to write instead.',
+    options: [],
+    example: 'keyturn config check keyturn.yaml',
+    exits: '0 valid, 1 invalid or missing, 2 wrong usage',
+    load: () => import('./commands/config-check.ts'),
+  },
+  {
+    name: 'init',
+    args: [],
+    summary: 'write a commented keyturn.yaml to begin with',
+    details:
+      'Never overwrites, and asks nothing. With --project and --service-account keys are minted; else you bring them.',
+    options: [
+      { flags: '--store <kind>', description: 'local (default), env or aws-secrets-manager.' },
+      { flags: '--project <id>', description: 'The OpenAI project in which keys are minted.' },
+      { flags: '--service-account <id>', description: 'The service account that gets each new key.' },
+      { flags: '--file <path>', description: 'Default: keyturn.yaml.' },
+    ],
+    example: 'keyturn init --project proj_abc --service-account svc_acct_abc',
+    exits: '0 written, 1 there is one already, 2 wrong usage',
+    load: () => import('./commands/init.ts'),
+  },
+  {
+    name: 'token create',
+    args: [{ name: 'token-name', description: 'Whose token it is, e.g. billing-worker.' }],
+    summary: 'make a token for an app or an operator',
+    details: 'The token is printed once, alone on standard output, and kept only as a hash.',
+    options: [
+      { flags: '--role <role>', description: 'app (default) reads credentials; operator also acts.' },
+      {
+        flags: '--credential <name>',
+        description: 'What an app may read; may be given several times. Default: all.',
+        isList: true,
+      },
+      { flags: '--expires <duration>', description: 'E.g. 90d. Default: never.' },
+      local,
+    ],
+    example: 'keyturn token create billing-worker --credential openai --expires 90d > app.token',
+    exits: usual,
+    load: () => import('./commands/token-create.ts'),
+  },
+  {
+    name: 'token list',
+    args: [],
+    summary: 'list tokens, without the tokens themselves',
+    details: 'With when each was last used.',
+    options: [local],
+    example: 'keyturn token list',
+    exits: usual,
+    load: () => import('./commands/token-list.ts'),
+  },
+  {
+    name: 'token revoke',
+    args: [{ name: 'id', description: 'As in token list.' }],
+    summary: 'take a token back at once',
+    details: 'Whoever uses it is refused from the next request on.',
+    options: [local],
+    example: 'keyturn token revoke 3f9c2a71',
+    exits: usual,
+    load: () => import('./commands/token-revoke.ts'),
+  },
+]
+
+/** Groups of commands, and what they say about themselves. */
+export const groups: Readonly<Record<string, string>> = {
+  config: 'look at the configuration',
+  token: 'tokens of apps and operators',
+}
+
+function act(verb: 'pause' | 'resume' | 'abort', summary: string, details: string): CommandSpec {
+  return {
+    name: verb,
+    args: [name],
+    summary,
+    details,
+    options: [],
+    example: `keyturn ${verb} openai`,
+    exits: usual,
+    load: async () => (await import('./commands/act.ts'))[verb],
+  }
+}

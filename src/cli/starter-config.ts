@@ -1,0 +1,77 @@
+export const starterStores = ['local', 'env', 'aws-secrets-manager'] as const
+
+export type StarterStore = (typeof starterStores)[number]
+
+/** A keyturn.yaml that is valid as it is and shows in comments what else there is. */
+export function starterConfig(options: {
+  readonly store: StarterStore
+  readonly minting: { readonly project: string; readonly serviceAccount: string } | undefined
+}): string {
+  return `# Configuration of Keyturn. Every key, its default and its range: docs/configuration.md
+# Secrets never stand here: they are in the store, or named as { env: NAME } or { file: PATH }.
+# Look it over with: keyturn config check
+
+credentials:
+  # The name that apps ask for.
+  openai:
+${storeText[options.store]}
+${issuerText(options)}
+${scheduleText(options)}
+    # Whom the key must belong to, so that nobody can plant another one.
+    # expected:
+    #   organization: org-...
+    #   project: proj_...
+    #   models: [gpt-5-mini]
+
+    # policy:
+    #   overlap: 24h       # how long the old key lives on after a rotation
+    #   verifyEvery: 5m
+
+# listen: 127.0.0.1:7420
+# log: { level: info, format: json }
+`
+}
+
+const storeText: Readonly<Record<StarterStore, string>> = {
+  local: `    # Files encrypted with age, below KEYTURN_HOME (.keyturn).
+    store: { kind: local }`,
+  env: `    # The variable OPENAI_API_KEY, else .env: verified and handed out; it cannot be turned.
+    store: { kind: env }
+    ref: OPENAI_API_KEY`,
+  'aws-secrets-manager': `    # Needs: npm install @aws-sdk/client-secrets-manager@3
+    store:
+      kind: aws-secrets-manager
+      # region: eu-central-1
+      createIfAbsent: true
+    # The secret's name or ARN.
+    ref: openai/api-key`,
+}
+
+function issuerText({ minting }: Parameters<typeof starterConfig>[0]): string {
+  const openai = [
+    'issuer:',
+    '  kind: openai',
+    '  adminKey: { env: OPENAI_ADMIN_KEY }',
+    `  project: ${minting?.project ?? 'proj_...'}`,
+    `  serviceAccount: ${minting?.serviceAccount ?? 'svc_acct_...'}`,
+  ]
+  const isActive = minting !== undefined
+  const lines = openai.map((line) => `    ${isActive ? '' : '# '}${line}`)
+  return isActive
+    ? ['', '    # Mints each new key on one stable service account, with an admin key.', ...lines].join('\n')
+    : [
+        '',
+        '    # You bring keys yourself (keyturn bring openai). To have them minted and turned:',
+        ...lines,
+      ].join('\n')
+}
+
+function scheduleText({ store, minting }: Parameters<typeof starterConfig>[0]): string {
+  if (store === 'env') return ''
+  const isActive = minting !== undefined
+  const mark = isActive ? '' : '# '
+  return `
+    # When the key is turned; this is also the default where keys are minted.
+    ${mark}schedule: { cron: '0 3 1 1,4,7,10 *', timeZone: UTC, jitter: 1h }
+`
+}

@@ -1,0 +1,95 @@
+import type { CheckSummary, CredentialSummary, VersionSummary } from '../api/types.ts'
+import { isAuthentic, type VerdictKind } from '../core/types.ts'
+import type { Output } from './output.ts'
+import { renderProgress } from './progress.ts'
+import { type Paint, short, when } from './text.ts'
+
+/** How credentials and their versions are shown. */
+export interface View {
+  readonly now: number
+  readonly out: Pick<Output, 'paint' | 'table'>
+}
+
+/** Whether anything waits for a person: nothing can be handed out, or a walk has halted. */
+export function needsHuman(summary: CredentialSummary): boolean {
+  const { current, rotation, retirements } = summary
+  const halted = [rotation, ...retirements].some((walk) => walk !== null && walk.halt !== null)
+  const isDead = current === null || current.withdrawnAt !== null || current.check?.verdict === 'rejected'
+  return halted || isDead
+}
+
+export function renderList(all: readonly CredentialSummary[], { now, out }: View): string[] {
+  if (all.length === 0) return ['No credential is configured.']
+  const header = ['CREDENTIAL', 'VERDICT', 'KEY', 'VERIFIED', 'ROTATES', 'STATE']
+  const rows = all.map((summary) => [
+    summary.name,
+    verdictText(summary.current?.check ?? null, out.paint),
+    summary.current?.fingerprint ?? '-',
+    when(summary.current?.verifiedAt ?? null, now),
+    when(summary.rotatesAt, now),
+    stateOf(summary),
+  ])
+  const troubles = all.flatMap((summary) => renderTroubles(summary, out.paint))
+  return [...out.table([header, ...rows]), ...troubles]
+}
+
+function stateOf({ rotation, retirements, troubles }: CredentialSummary): string {
+  if (rotation !== null && rotation.endedAt === null) return rotation.isPaused ? 'paused' : rotation.phase
+  const [retirement] = retirements
+  if (retirement !== undefined) return `old key ${retirement.phase.replaceAll('_', ' ')}`
+  return troubles.length === 0 ? 'ok' : (troubles[0]?.code ?? 'trouble')
+}
+
+export function renderDetail(summary: CredentialSummary, view: View): string[] {
+  const { now, out } = view
+  const { current, rotation } = summary
+  const facts: (readonly [string, string])[] = [
+    ['verdict', verdictText(current?.check ?? null, out.paint)],
+    ['key', current === null ? 'none' : `${current.fingerprint} (version ${short(current.version)})`],
+    ['verified', when(current?.verifiedAt ?? null, now)],
+    ['belongs to', [current?.organization, current?.project].filter(Boolean).join(' / ') || '-'],
+    ['expires', when(current?.expiresAt ?? null, now)],
+    ['rotates', when(summary.rotatesAt, now)],
+    ['store', summary.store],
+    ['issuer', summary.issuer],
+    ['generation', String(summary.generation)],
+  ]
+  const lines = [
+    out.paint('bold', summary.name),
+    ...out.table(facts.map(([label, value]) => [`  ${label}`, value])),
+  ]
+  if (rotation !== null) lines.push('', ...renderProgress(rotation, { now, paint: out.paint }))
+  lines.push('', ...renderVersions(summary.versions, view))
+  const troubles = renderTroubles(summary, out.paint)
+  if (troubles.length > 0) lines.push('', ...troubles)
+  return lines
+}
+
+function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {
+  return troubles.flatMap((trouble) => [
+    `${paint('red', `${name}: ${trouble.summary}`)}`,
+    ...(trouble.fix === '' ? [] : [`  fix: ${trouble.fix}`]),
+  ])
+}
+
+export function renderVersions(versions: readonly VersionSummary[], { now, out }: View): string[] {
+  if (versions.length === 0) return ['There is no key yet.']
+  const header = ['VERSION', 'STAGE', 'FINGERPRINT', 'VERDICT', 'CHECKED', 'ORIGIN', 'ADDED', 'EXPIRES']
+  const rows = versions.map((version) => [
+    short(version.version),
+    `${version.stage}${version.isCompromised ? ' (compromised)' : version.withdrawnAt === null ? '' : ' (withdrawn)'}`,
+    version.fingerprint,
+    verdictText(version.check, out.paint),
+    when(version.check?.checkedAt ?? null, now),
+    version.origin,
+    when(version.addedAt, now),
+    when(version.expiresAt, now),
+  ])
+  return out.table([header, ...rows])
+}
+
+export function verdictText(check: CheckSummary | null, paint: Paint): string {
+  if (check === null) return '-'
+  if (check.verdict === 'valid') return paint('green', check.verdict)
+  return paint(isAuthentic(check.verdict as VerdictKind) ? 'yellow' : 'red', check.verdict)
+}

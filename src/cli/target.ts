@@ -1,0 +1,119 @@
+import { join, resolve } from 'node:path'
+import { KeyturnError } from '../core/errors.ts'
+import type { Io } from './io.ts'
+
+/** Where the service is: an origin, or a socket on this machine. */
+export type Address =
+  | { readonly kind: 'url'; readonly url: URL }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export interface Target {
+  readonly address: Address
+  readonly home: string
+  /** Where the address came from, for messages. */
+  readonly from: string
+}
+
+/**
+ * KEYTURN_URL (`http://…`, `https://…` or `unix:PATH`), else KEYTURN_LISTEN, else the address in the configuration file, else the
+ * default: so that a command typed beside a running service finds it.
+ */
+export async function findTarget(io: Io): Promise<Target> {
+  const named = nonEmpty(io.env['KEYTURN_URL'])
+  if (named !== undefined) {
+    return { address: parseUrl(named, io.cwd), home: homeOfEnvironment(io), from: 'KEYTURN_URL' }
+  }
+  const { locate } = await import('../config/locate.ts')
+  const { home, listen, from } = await locate({ env: io.env, cwd: io.cwd, readFile: io.readFile })
+  if (listen.kind === 'unix') return { address: listen, home, from }
+  const host = connectable(listen.host)
+  return { address: { kind: 'url', url: new URL(`http://${host}:${listen.port}`) }, home, from }
+}
+
+/** An address to listen on is not always one to connect to. */
+function connectable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1'
+  if (host === '::') return '[::1]'
+  return host.includes(':') ? `[${host}]` : host
+}
+
+function parseUrl(text: string, cwd: string): Address {
+  if (text.startsWith('unix:')) return { kind: 'unix', path: resolve(cwd, text.slice('unix:'.length)) }
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:'
+  if (url === undefined || !isHttp || url.username !== '' || url.password !== '') {
+    throw new KeyturnError('usage', 'KEYTURN_URL is no address of a service', {
+      fix: 'Set it to http://HOST:PORT, https://HOST or unix:PATH, without user and password.',
+    })
+  }
+  return { kind: 'url', url }
+}
+
+function homeOfEnvironment(io: Io): string {
+  return resolve(io.cwd, nonEmpty(io.env['KEYTURN_HOME']) ?? '.keyturn')
+}
+
+export function nonEmpty(text: string | undefined): string | undefined {
+  const trimmed = text?.trim()
+  return trimmed === '' ? undefined : trimmed
+}
+
+// ------------------------------------------------------------------ tokens
+
+export type Role = 'operator' | 'app'
+
+/** In this order. Reading a credential is all that an app's token may do; an operator's may do that too. */
+const places: Readonly<Record<Role, readonly string[]>> = {
+  operator: ['KEYTURN_OPERATOR_TOKEN'],
+  app: ['KEYTURN_TOKEN', 'KEYTURN_OPERATOR_TOKEN'],
+}
+
+const filesInHome: Readonly<Record<Role, readonly string[]>> = {
+  operator: ['operator.token'],
+  app: ['app.token', 'operator.token'],
+}
+
+/** The token from NAME or NAME_FILE of the environment, else from the home folder. Error: `unauthenticated` where none is found. */
+export function findToken(io: Io, home: string, role: Role): string {
+  for (const name of places[role]) {
+    const value = nonEmpty(io.env[name])
+    if (value !== undefined) return checked(value, name)
+    const file = nonEmpty(io.env[`${name}_FILE`])
+    if (file === undefined) continue
+    const path = resolve(io.cwd, file)
+    const text = nonEmpty(readToken(io, path))
+    if (text === undefined) {
+      throw new KeyturnError('unauthenticated', `${name}_FILE names ${path}, which is not there or empty`, {
+        fix: `Correct ${name}_FILE.`,
+      })
+    }
+    return checked(text, path)
+  }
+  for (const file of filesInHome[role]) {
+    const path = join(home, file)
+    const text = nonEmpty(readToken(io, path))
+    if (text !== undefined) return checked(text, path)
+  }
+  throw new KeyturnError('unauthenticated', `no ${role} token was found in the environment or in ${home}`, {
+    fix: `Set ${places[role][0]} or ${places[role][0]}_FILE, or run the command in the folder where the service was started (KEYTURN_HOME).`,
+  })
+}
+
+function readToken(io: Io, path: string): string | undefined {
+  try {
+    return io.readFile(path)
+  } catch (error) {
+    throw new KeyturnError('permissions_lax', `${path} is there and cannot be read`, {
+      fix: 'Run the command as the user that runs the service, or set KEYTURN_OPERATOR_TOKEN_FILE.',
+      cause: error,
+    })
+  }
+}
+
+/** A header takes no line breaks, and Node's error about one would quote the token. */
+function checked(token: string, from: string): string {
+  if (/^[\u0021-\u007e]{1,4096}$/.test(token)) return token
+  throw new KeyturnError('unauthenticated', `what stands in ${from} is no token`, {
+    fix: 'It must be one line of printable characters; make a new one with `keyturn token create`.',
+  })
+}

@@ -1,0 +1,38 @@
+import type { TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Context } from './command.ts'
+import type { LocalTokens } from './io.ts'
+
+export interface Tokens {
+  create(request: TokenRequest): Promise<TokenAnswer>
+  list(): Promise<readonly TokenSummary[]>
+  /** `not_found` where there is no such token. */
+  revoke(id: string): Promise<void>
+}
+
+/** Tokens through the service, or with --local in the file that a service reads. */
+export async function openTokens(context: Context): Promise<Tokens> {
+  if (!context.options.has('local')) {
+    const api = await context.api()
+    return { create: api.createToken, list: api.tokens, revoke: api.revokeToken }
+  }
+  const { home } = await context.target()
+  const use = async <Result>(work: (tokens: LocalTokens) => Promise<Result> | Result): Promise<Result> => {
+    const tokens = await context.io.openLocalTokens(home)
+    try {
+      return await work(tokens)
+    } finally {
+      await tokens.close()
+    }
+  }
+  return {
+    create: (request) => use((tokens) => tokens.create(request)),
+    list: () => use((tokens) => tokens.list()),
+    async revoke(id) {
+      if (await use((tokens) => tokens.revoke(id))) return
+      throw new KeyturnError('not_found', `there is no token with the id ${id}`, {
+        fix: "'keyturn token list --local' shows them.",
+      })
+    },
+  }
+}

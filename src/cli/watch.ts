@@ -1,0 +1,201 @@
+import type { RotationSummary } from '../api/types.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Api } from './api.ts'
+import type { Context } from './command.ts'
+import { type ExitCode, exitCodes } from './exit.ts'
+import { type Ending, endingOf, progressLines, renderProgress } from './progress.ts'
+
+/** How often is asked while events are told, so that one that was lost is caught, and while they are not. */
+const askWithStreamMs = 5_000
+const askAloneMs = 1_000
+/** How often the drawn times move on. */
+const redrawMs = 1_000
+/** A stream that ended is opened again after this long. */
+const streamAgainMs = 2_000
+/** A service that is started anew is waited for this long. */
+const unreachableMsMax = 120_000
+/** How long a promoted rotation without a retirement is looked at, in case it was asked in between. */
+const settleMs = 3_000
+
+/** Shows a rotation until it has ended; `first` is the summary that starting it answered. */
+export async function watchRotation(context: Context, api: Api, first: RotationSummary): Promise<ExitCode> {
+  const { io, out } = context
+  const alarm = createAlarm((delayMs, callback) => io.after(delayMs, callback))
+  const show = createShow(context)
+  const stream = followEvents(context, api, { name: first.credential, alarm })
+  let isInterrupted = false
+  const stopSignals = io.onSignal(() => {
+    isInterrupted = true
+    alarm.ring()
+  })
+  try {
+    let latest = first
+    let settledAt: number | undefined
+    for (;;) {
+      show(latest)
+      const ending = endingOf(latest)
+      if (isInterrupted) return interrupted(context, latest)
+      if (ending.kind === 'done' && ending.isUnaccompanied) settledAt ??= io.now() + settleMs
+      const isSettling = settledAt !== undefined && io.now() < settledAt && latest.retirement === null
+      if (ending.kind !== 'running' && !isSettling) return ended(context, latest, ending)
+      await alarm.wait(stream.isOpen() && !isSettling ? askWithStreamMs : askAloneMs, () => {
+        if (out.isLive) show(latest)
+      })
+      latest = isInterrupted
+        ? latest
+        : await ask(context, { api, latest, alarm, isOver: () => isInterrupted })
+    }
+  } finally {
+    stopSignals()
+    stream.stop()
+    alarm.cancel()
+  }
+}
+
+/** The rotation as it is now; a service that is away for a moment is waited for. */
+async function ask(
+  { io, out }: Context,
+  input: {
+    readonly api: Api
+    readonly latest: RotationSummary
+    readonly alarm: Alarm
+    readonly isOver: () => boolean
+  },
+): Promise<RotationSummary> {
+  const { api, latest, alarm } = input
+  const giveUpAt = io.now() + unreachableMsMax
+  let isTold = false
+  for (;;) {
+    try {
+      return await api.rotation(latest.credential, latest.id)
+    } catch (thrown) {
+      const error = toKeyturnError(thrown, 'asking for the rotation failed')
+      const isAway = ['service_unreachable', 'timeout', 'stopping'].includes(error.code)
+      if (!isAway || io.now() >= giveUpAt) throw lost(error)
+      if (!isTold) out.note('the service does not answer; waiting for it to come back')
+      isTold = true
+      await alarm.wait(askAloneMs)
+      if (input.isOver()) return latest
+    }
+  }
+}
+
+function lost(error: KeyturnError): KeyturnError {
+  return new KeyturnError(error.code, `${error.message}; the rotation goes on once the service runs`, {
+    ...(error.fix === undefined ? {} : { fix: error.fix }),
+    cause: error,
+  })
+}
+
+function interrupted({ out }: Context, rotation: RotationSummary): ExitCode {
+  out.note(
+    `The rotation goes on. See 'keyturn status ${rotation.credential}'; stop it with 'keyturn abort ${rotation.credential}'.`,
+  )
+  return exitCodes.interrupted
+}
+
+function ended({ out }: Context, rotation: RotationSummary, ending: Ending): ExitCode {
+  if (ending.kind === 'done' || ending.kind === 'running') {
+    const summary = ending.kind === 'done' ? ending.summary : rotation.phase
+    out.result(rotation, () => [`${rotation.credential}: ${summary}`])
+    return exitCodes.done
+  }
+  if (out.isJson) out.result(rotation, () => [])
+  const code = ending.kind === 'needs_human' ? 'rotation_halted' : 'rotation_not_running'
+  out.error(new KeyturnError(code, `${rotation.credential}: ${ending.summary}`, { fix: ending.fix }))
+  return ending.kind === 'needs_human' ? exitCodes.needsHuman : exitCodes.failed
+}
+
+/** Redraws for a person; elsewhere one line for each step, once. */
+function createShow({ io, out }: Context): (rotation: RotationSummary) => void {
+  const told = new Set<string>()
+  return (rotation) => {
+    if (out.isLive) {
+      out.redraw(renderProgress(rotation, { now: io.now(), paint: out.paint }))
+      return
+    }
+    for (const { id, text } of progressLines(rotation)) {
+      if (told.has(id)) continue
+      told.add(id)
+      out.note(text)
+    }
+  }
+}
+
+// ------------------------------------------------------------------ events
+
+/** Rings the alarm at each event; without a stream the watcher asks more often instead. */
+function followEvents(
+  { io }: Context,
+  api: Api,
+  { name, alarm }: { readonly name: string; readonly alarm: Alarm },
+): { isOpen(): boolean; stop(): void } {
+  const abort = new AbortController()
+  let isOpen = false
+  let cancelRetry = (): void => undefined
+  const follow = (): void => {
+    const onEvent = (): void => {
+      isOpen = true
+      alarm.ring()
+    }
+    const again = (): void => {
+      isOpen = false
+      if (!abort.signal.aborted) cancelRetry = io.after(streamAgainMs, follow)
+    }
+    // Whatever ended the stream, asking goes on without it and says what is wrong with the service.
+    void api.follow(name, onEvent, abort.signal).then(again, again)
+  }
+  follow()
+  return {
+    isOpen: () => isOpen,
+    stop() {
+      abort.abort()
+      cancelRetry()
+    },
+  }
+}
+
+interface Alarm {
+  /** Resolves after the delay, or as soon as it rings; a ring in between is not lost. `onPulse` is called now and then. */
+  wait(delayMs: number, onPulse?: () => void): Promise<void>
+  ring(): void
+  cancel(): void
+}
+
+function createAlarm(after: Context['io']['after']): Alarm {
+  let hasRung = false
+  let wake: (() => void) | undefined
+  return {
+    async wait(delayMs, onPulse) {
+      if (!hasRung) {
+        await new Promise<void>((resolve) => {
+          let left = delayMs
+          let cancel = (): void => undefined
+          const pulse = (): void => {
+            const part = Math.min(left, redrawMs)
+            left -= part
+            cancel = after(part, () => {
+              onPulse?.()
+              if (left > 0) pulse()
+              else wake?.()
+            })
+          }
+          wake = () => {
+            cancel()
+            wake = undefined
+            resolve()
+          }
+          pulse()
+        })
+      }
+      hasRung = false
+    },
+    ring() {
+      hasRung = true
+      wake?.()
+    },
+    cancel() {
+      wake?.()
+    },
+  }
+}
