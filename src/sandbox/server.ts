@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import { bearerOf } from './authenticate.ts'
 import { type Route, refuse, type Services } from './call.ts'
+import { closeServer, trackConnections } from './connections.ts'
 import { answerControl, isControlPath } from './control.ts'
 import { limits } from './defaults.ts'
 import { type ApiError, apiError, bodyTooLarge, type TaxonomyName } from './errors.ts'
@@ -56,6 +57,7 @@ export async function startServer(options: {
       headersTimeout: limits.keepAliveMs + 1_000,
     },
     (request, response) => {
+      connections.begin(request.socket, response)
       const handled = isControlPath(request.url ?? '')
         ? answerControl(request, response, { services, requests, control })
         : answer({
@@ -70,12 +72,17 @@ export async function startServer(options: {
       handled.catch(() => response.destroy())
     },
   )
+  const connections = trackConnections(server, closing.signal)
   server.maxConnections = limits.connectionsMax
   await listen(server, host, port)
+  let closed: Promise<void> | undefined
   return {
     port: (server.address() as AddressInfo).port,
     requests,
-    close: () => closeServer(server, closing, services),
+    close: () => {
+      closed ??= closeServer({ server, closing, services, connections })
+      return closed
+    },
   }
 }
 
@@ -268,20 +275,4 @@ function listen(server: Server, host: string, port: number): Promise<void> {
       resolve()
     })
   })
-}
-
-/** Slow streams are written to their end at once, hanging requests are cut, then every connection is closed. */
-async function closeServer(server: Server, closing: AbortController, services: Services): Promise<void> {
-  if (closing.signal.aborted) return
-  closing.abort()
-  const closed = new Promise<void>((resolve) => {
-    server.close(() => resolve())
-  })
-  server.closeIdleConnections()
-  const inTime = new AbortController()
-  const grace = services.sleep(limits.closeGraceMs, inTime.signal).then(() => server.closeAllConnections())
-  await closed
-  inTime.abort()
-  await grace
-  services.world.save()
 }

@@ -142,14 +142,14 @@ function additions(parts: Parts & { now: () => number; byHash: Map<string, KeyRe
 
 function changes({ data, random, save }: Parts) {
   const deleteKeys = (keys: readonly KeyRecord[], at: number) => {
-    for (const key of keys) key.deletedAt ??= at
+    for (const key of keys) key.deletedAt = earlier(key.deletedAt, at)
     save()
   }
   return {
     deleteKeys,
     /** Its keys die with it. */
     deleteServiceAccount: (account: ServiceAccountRecord, at: number) => {
-      account.deletedAt ??= at
+      account.deletedAt = earlier(account.deletedAt, at)
       deleteKeys(
         data.keys.filter((key) => key.serviceAccount === account.id),
         at,
@@ -188,6 +188,11 @@ export function keyState(key: KeyRecord, at: number): 'alive' | 'deleted' | 'exp
   if (isGone(key, at)) return 'deleted'
   const { expiresAt } = policyAt(key, at)
   return expiresAt !== null && expiresAt <= at ? 'expired' : 'alive'
+}
+
+/** A deletion that lands late does not delay one that lands now. */
+function earlier(known: number | null, at: number): number {
+  return known === null ? at : Math.min(known, at)
 }
 
 /** Halving the older entries keeps the newest use exact and old ones near enough, in bounded space. */
