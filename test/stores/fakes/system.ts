@@ -2,9 +2,14 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { System } from '../../../src/core/ports.ts'
 import type { StoreContext } from '../../../src/stores/index.ts'
 
-/** The real clock, timers and randomness, as the tests of drivers that touch a real disk or socket need them. */
+let last = 0
+
+/** The real clock (which never stands still, so that later is always greater), timers and randomness. */
 export const testSystem: System = {
-  now: () => Date.now(),
+  now: () => {
+    last = Math.max(Date.now(), last + 1)
+    return last
+  },
   after(delayMs, callback, options) {
     const timer = setTimeout(callback, delayMs)
     if (options?.background === true) timer.unref()

@@ -1,0 +1,143 @@
+import { describe, expect, it } from 'vitest'
+import type { Issuer } from '../../src/core/ports.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { classify, isConclusiveRejection } from '../../src/core/verdict.ts'
+
+export type IssuerFault = 'hang' | 'server_error' | 'proxy_page' | 'redirect'
+
+/** One issuer against a wire-level fake, fresh for each test. */
+export interface IssuerUnderTest {
+  readonly issuer: Issuer
+  /** A key that works. */
+  readonly good: Secret
+  /** A key that was revoked, on every edge. */
+  readonly dead: Secret
+  /** From now on every request fails in this way. */
+  readonly breakWith: (fault: IssuerFault) => void
+  readonly isAlive: (secret: Secret) => boolean
+}
+
+/** What every issuer owes, whatever it stands for. The second half is for those that mint. */
+export function issuerSuite(name: string, canMint: boolean, make: () => Promise<IssuerUnderTest>): void {
+  describe(`issuer ${name}`, () => {
+    it('proves a key that works', async () => {
+      const { issuer, good } = await make()
+      const [first] = await issuer.verify(good, {})
+      expect(first).toMatchObject({ kind: 'answer', status: 200, isIssuers: true, probe: 'models' })
+    })
+
+    it('reports a dead key so that it can be rejected, with one call only', async () => {
+      const { issuer, dead } = await make()
+      const seen = await issuer.verify(dead, { scopes: ['api.responses.write'], models: ['gpt-5'] })
+      expect(seen).toHaveLength(1)
+      const [first] = seen
+      expect(first !== undefined && isConclusiveRejection(classify(first))).toBe(true)
+    })
+
+    it.each([
+      ['hang', 'timed_out'],
+      ['server_error', 'issuer_failing'],
+      ['proxy_page', 'foreign_refusal'],
+      ['redirect', 'redirected'],
+    ] as const)('concludes nothing when the issuer is out of reach: %s', async (fault, cause) => {
+      const { issuer, good, breakWith } = await make()
+      breakWith(fault)
+      const [first] = await issuer.verify(good, {})
+      expect(first !== undefined && classify(first)).toMatchObject({ kind: 'unknown', cause })
+    })
+
+    it('sends nothing that no header can carry', async () => {
+      const { issuer, good } = await make()
+      const [first] = await issuer.verify(new Secret(`${good.reveal()}\n`), {})
+      expect(first).toEqual({ kind: 'no_answer', failure: 'unsendable', probe: 'models' })
+    })
+
+    it('ends what is under way when it is closed, and starts nothing after', async () => {
+      const { issuer, good, breakWith } = await make()
+      breakWith('hang')
+      const running = issuer.verify(good, {})
+      await issuer.close()
+      const aborted = [{ kind: 'no_answer', failure: 'aborted', probe: 'models' }]
+      expect(await running).toEqual(aborted)
+      expect(await issuer.verify(good, {})).toEqual(aborted)
+    })
+
+    it('says what it can do, and omits what it cannot', async () => {
+      const { issuer } = await make()
+      expect(issuer.canMint).toBe(canMint)
+      for (const method of ['mint', 'list', 'revoke', 'setExpiry', 'check'] as const)
+        expect(issuer[method] !== undefined).toBe(canMint)
+      expect(issuer.baseUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/v1$/)
+    })
+
+    if (canMint) mintingSuite(make)
+  })
+}
+
+function mintingSuite(make: () => Promise<IssuerUnderTest>): void {
+  const opened = async () => {
+    const place = await make()
+    const { mint, list, revoke, setExpiry, check } = place.issuer
+    if (!mint || !list || !revoke || !setExpiry || !check) throw new Error('the issuer cannot mint')
+    return { ...place, mint, list, revoke, setExpiry, check }
+  }
+  const marker = () => `keyturn-${crypto.randomUUID()}`
+
+  it('mints a key that works, is found by its marker, and dies when it is revoked', async () => {
+    const place = await opened()
+    const name = marker()
+    const minted = await place.mint({ marker: name, expiresInSeconds: 3_600 })
+    if (minted.kind !== 'minted') throw new Error('expected a key')
+    expect((await place.issuer.verify(minted.secret, {}))[0]).toMatchObject({ status: 200 })
+    const listed = await place.list()
+    if (listed.kind !== 'listed') throw new Error('expected a list')
+    const found = listed.keys.filter((key) => key.name === name)
+    expect(found).toMatchObject([
+      { keyId: minted.keyId, owner: 'service_account', serviceAccount: minted.serviceAccount },
+    ])
+    expect(found[0]?.expiresAt).toBe(minted.expiresAt)
+    expect(await place.revoke(minted.keyId)).toEqual({ kind: 'gone' })
+    expect(place.isAlive(minted.secret)).toBe(false)
+    expect(place.isAlive(place.good)).toBe(true)
+  })
+
+  it('finds a key gone that was revoked before, and says so again', async () => {
+    const place = await opened()
+    const minted = await place.mint({ marker: marker() })
+    if (minted.kind !== 'minted') throw new Error('expected a key')
+    await place.revoke(minted.keyId)
+    expect(await place.revoke(minted.keyId)).toEqual({ kind: 'gone' })
+  })
+
+  it('changes the expiry and confirms it', async () => {
+    const place = await opened()
+    const minted = await place.mint({ marker: marker(), expiresInSeconds: 600 })
+    if (minted.kind !== 'minted') throw new Error('expected a key')
+    const outcome = await place.setExpiry(minted.keyId, 86_400)
+    if (outcome.kind !== 'set') throw new Error('expected it to be set')
+    const listed = await place.list()
+    const key = listed.kind === 'listed' && listed.keys.find((one) => one.keyId === minted.keyId)
+    expect(key && key.expiresAt).toBe(outcome.expiresAt)
+  })
+
+  it.each(['hang', 'server_error', 'proxy_page', 'redirect'] as const)(
+    'knows nothing when the issuer is out of reach: %s',
+    async (fault) => {
+      const place = await opened()
+      place.breakWith(fault)
+      expect((await place.mint({ marker: marker() })).kind).toBe('unknown')
+      expect((await place.list()).kind).toBe('failed')
+      expect((await place.revoke('key_1')).kind).toBe('unknown')
+      expect((await place.setExpiry('key_1', 60)).kind).toBe('unknown')
+      const states = (await place.check()).map((finding) => finding.state)
+      expect(states.every((state) => state === 'untested')).toBe(true)
+    },
+  )
+
+  it('finds its permissions granted', async () => {
+    const place = await opened()
+    const findings = await place.check()
+    expect(findings.length).toBeGreaterThan(2)
+    expect(findings.filter((finding) => finding.state !== 'granted')).toEqual([])
+  })
+}

@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AwsFault, type FakeSecret, operations } from './aws-fake-operations.ts'
+
+/**
+ * AWS Secrets Manager on the wire (JSON 1.1 over HTTP, X-Amz-Target), for the real SDK: it refuses what AWS refuses,
+ * with AWS's names, statuses and headers, and does on demand what networks and clouds do on bad days.
+ */
+export type FaultKind =
+  | 'throttled'
+  | 'denied'
+  | 'internal'
+  | 'unavailable'
+  | 'hang'
+  | 'reset'
+  | 'proxy_page'
+  /** The answer never comes, but the change was made. */
+  | 'lost'
+  /** The connection breaks, but the change was made. */
+  | 'broken'
+
+export interface Fault {
+  readonly action?: string
+  readonly kind: FaultKind
+  /** How many requests it hits; default 1. */
+  readonly times?: number
+}
+
+export interface AwsFake {
+  readonly endpoint: string
+  readonly secrets: Map<string, FakeSecret>
+  /** The actions that were asked for, in order. */
+  readonly requests: { readonly action: string; readonly body: Readonly<Record<string, unknown>> }[]
+  fault(fault: Fault): void
+  deny(...actions: readonly string[]): void
+  /** Answered by this type and message until taken back; the message of real ones may quote parameters. */
+  answer(action: string, error: { readonly type: string; readonly message: string } | undefined): void
+  /** Runs once, after the next request of this action was checked and before it is carried out. */
+  before(action: string, act: () => void): void
+  close(): Promise<void>
+}
+
+export async function startAwsFake(): Promise<AwsFake> {
+  const secrets = new Map<string, FakeSecret>()
+  const requests: AwsFake['requests'] = []
+  const faults: { action: string | undefined; kind: FaultKind; left: number }[] = []
+  const denied = new Set<string>()
+  const answers = new Map<string, { readonly type: string; readonly message: string }>()
+  const acts = new Map<string, () => void>()
+  let requestNumber = 0
+
+  const takeFault = (action: string): FaultKind | undefined => {
+    const fault = faults.find(
+      (each) => each.left > 0 && (each.action === undefined || each.action === action),
+    )
+    if (fault === undefined) return undefined
+    fault.left -= 1
+    return fault.kind
+  }
+
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    requestNumber += 1
+    response.setHeader(
+      'x-amzn-requestid',
+      `00000000-0000-4000-8000-${String(requestNumber).padStart(12, '0')}`,
+    )
+    const body = await readJson(request)
+    const action = String(request.headers['x-amz-target'] ?? '').replace(/^secretsmanager\./, '')
+    requests.push({ action, body })
+    const kind = takeFault(action)
+    if (kind !== undefined && failInstead(kind, response)) return
+    try {
+      assertSigned(request)
+      if (denied.has(action)) throw new AwsFault('AccessDeniedException', deniedText(action))
+      const planned = answers.get(action)
+      if (planned !== undefined) throw new AwsFault(planned.type, planned.message)
+      acts.get(action)?.()
+      acts.delete(action)
+      const operation = operations[action]
+      if (operation === undefined) throw new AwsFault('UnknownOperationException', 'no such operation')
+      const result = operation(secrets, body)
+      if (kind === 'lost') return
+      if (kind === 'broken') response.destroy()
+      else reply(response, 200, result)
+    } catch (thrown) {
+      if (!(thrown instanceof AwsFault)) throw thrown
+      reply(response, thrown.status, {
+        __type: thrown.type,
+        Message: thrown.message,
+        message: thrown.message,
+      })
+    }
+  }
+
+  const server = createServer((request, response) => void handle(request, response))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    secrets,
+    requests,
+    fault: ({ action, kind, times = 1 }) => void faults.push({ action, kind, left: times }),
+    deny(...actions) {
+      denied.clear()
+      for (const action of actions) denied.add(action)
+    },
+    answer(action, error) {
+      if (error === undefined) answers.delete(action)
+      else answers.set(action, error)
+    },
+    before: (action, act) => void acts.set(action, act),
+    close: () => closeServer(server),
+  }
+}
+
+/** True where no answer of the operation shall follow. */
+function failInstead(kind: FaultKind, response: ServerResponse): boolean {
+  const planned = plannedErrors[kind]
+  if (planned !== undefined) reply(response, planned.status, { __type: planned.type, message: 'as planned' })
+  else if (kind === 'reset') response.destroy()
+  else if (kind === 'proxy_page')
+    response.writeHead(502, { 'content-type': 'text/html' }).end('<html><body>Bad gateway</body></html>')
+  return kind !== 'lost' && kind !== 'broken'
+}
+
+const plannedErrors: Readonly<
+  Partial<Record<FaultKind, { readonly status: number; readonly type: string }>>
+> = {
+  throttled: { status: 400, type: 'ThrottlingException' },
+  denied: { status: 400, type: 'AccessDeniedException' },
+  internal: { status: 500, type: 'InternalServiceError' },
+  unavailable: { status: 503, type: 'ServiceUnavailableException' },
+}
+
+function deniedText(action: string): string {
+  return `User: arn:aws:iam::111122223333:user/app is not authorized to perform: secretsmanager:${action}`
+}
+
+/** The signature itself is not recomputed: what the driver could get wrong is not to sign at all. */
+function assertSigned(request: IncomingMessage): void {
+  const header = request.headers.authorization ?? ''
+  const isSigned =
+    /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d{8}\/[a-z0-9-]+\/secretsmanager\/aws4_request, ?SignedHeaders=[a-z0-9;-]+, ?Signature=[0-9a-f]{64}$/.test(
+      header,
+    )
+  if (!isSigned) throw new AwsFault('MissingAuthenticationTokenException', 'Missing Authentication Token')
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.setHeader('content-type', 'application/x-amz-json-1.1').writeHead(status)
+  response.end(JSON.stringify(body))
+}
+
+async function readJson(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  return JSON.parse(Buffer.concat(chunks).toString() || '{}') as Readonly<Record<string, unknown>>
+}
+
+async function closeServer(server: Server): Promise<void> {
+  server.closeAllConnections()
+  await new Promise<void>((resolve) => void server.close(() => resolve()))
+}
