@@ -236,23 +236,29 @@ function stepAsked(rotation: Rotation, event: RotationEvent, context: RotationCo
 
 function resume(rotation: Rotation, by: string, context: RotationContext): Rotation {
   if (rotation.phase === 'halted') return reenter(rotation, context, `resumed by ${by}`)
-  if (!rotation.paused) return rotation
+  if (!rotation.paused || rotation.phase === 'done') return rotation
   const rested = {
     ...rotation,
     paused: false,
     wakeAt: context.now,
-    deadlineAt: context.now + context.policy.phaseDeadlineMs,
+    deadlineAt: deadlineOf(rotation.phase, context),
   }
   return noted(rested, context, `resumed by ${by}`)
 }
 
-/** Takes up a halted rotation where its facts say: an open attempt is reconciled first, a staged key is proven again. */
+/**
+ * Takes up a halted rotation where its facts say: a staged key is proven again, or discarded to the end where that was
+ * begun; only where there is none are open attempts reconciled, since going on from there means to mint another.
+ */
 function reenter(rotation: Rotation, context: RotationContext, note: string): Rotation {
   const { halt: _halt, ...rest } = { ...rotation, paused: false }
   const from = rotation.halt?.from
-  if (rotation.attempts.some((one) => one.outcome === 'open'))
-    return enter(rest, 'reconciling', context, note)
-  if (pendingOf(rotation) === undefined) return enter({ ...rest, attempts: [] }, 'checking', context, note)
+  if (pendingOf(rotation) === undefined) {
+    if (rotation.attempts.some((one) => one.outcome === 'open'))
+      return enter(rest, 'reconciling', context, note)
+    const { discard: _discard, ...fresh } = rest
+    return enter({ ...fresh, attempts: [] }, 'checking', context, note)
+  }
   if (from === 'discarding' && rotation.discard !== undefined) return enter(rest, 'discarding', context, note)
   if (from === 'confirming' || from === 'inspecting' || from === 'promoting')
     return enter(rest, 'inspecting', context, note)
@@ -262,8 +268,10 @@ function reenter(rotation: Rotation, context: RotationContext, note: string): Ro
 /** Before anything is moved, an abort takes the pending key back; after that it is too late and a rollback is the way. */
 function abort(rotation: Rotation, by: string, context: RotationContext): Rotation {
   const phase = rotation.phase === 'halted' ? rotation.halt?.from : rotation.phase
-  if (phase === 'done' || phase === 'promoting' || phase === 'confirming' || phase === 'inspecting')
-    return rotation
+  const isMoving = phase === 'promoting' || phase === 'confirming' || phase === 'inspecting'
+  // What is current was read before that halt, and it was not ours: nothing was moved.
+  const isElsewhere = rotation.halt?.reason === 'store_changed'
+  if (phase === 'done' || (isMoving && !isElsewhere)) return rotation
   const discard: Discard = {
     then: 'end',
     outcome: 'aborted',
@@ -285,10 +293,12 @@ function hasten(
   context: RotationContext,
 ): Rotation {
   if (rotation.phase === 'done') return rotation
-  const { discard: _discard, ...rest } = rotation
-  const base = rotation.discard?.then === 'end' ? rest : rotation
+  const { discard, ...rest } = rotation
+  // A discard that has begun goes on to its end, since the key may be half dead, and another key follows.
+  const isStaged = pendingOf(rotation) !== undefined
   const urgent: Rotation = {
-    ...base,
+    ...rest,
+    ...(discard !== undefined && isStaged ? { discard: followedByMint(discard) } : {}),
     mode: 'emergency',
     isCompromised: rotation.isCompromised || event.isCompromised,
     reason: event.reason,
@@ -298,7 +308,12 @@ function hasten(
   }
   const note = `emergency asked for by ${event.by}: ${event.reason}`
   if (rotation.phase === 'halted') return reenter(urgent, context, note)
-  return noted({ ...urgent, deadlineAt: context.now + context.policy.phaseDeadlineMs }, context, note)
+  return noted({ ...urgent, deadlineAt: deadlineOf(rotation.phase, context) }, context, note)
+}
+
+function followedByMint(discard: Discard): Discard {
+  const { outcome: _outcome, ...rest } = discard
+  return { ...rest, then: 'mint' }
 }
 
 // ------------------------------------------------------------ phase by phase
@@ -306,9 +321,7 @@ function hasten(
 function stepChecking(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'checked':
-      return context.policy.isManual
-        ? enter(rotation, 'awaiting', context, 'waits for the operator to bring a key')
-        : startMinting(rotation, context, 'store and issuer allow it')
+      return startMinting(rotation, context, 'store and issuer allow it')
     case 'check_failed':
       return halt(rotation, context, event)
     case 'check_unknown':
@@ -379,12 +392,7 @@ function stepReconciling(rotation: Rotation, event: RotationEvent, context: Rota
 
 function stepProving(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   if (event.kind === 'pending_lost') {
-    return discard(rotation, context, {
-      then: 'mint',
-      reason: 'pending_lost',
-      summary: 'The new key vanished from the store before it was promoted.',
-      fix: 'Find out who else writes to this secret.',
-    })
+    return discardLost(rotation, context)
   }
   if (event.kind !== 'proved') return rotation
   const { verdict } = event
@@ -457,13 +465,26 @@ function refusedWhileProving(rotation: Rotation, context: RotationContext, verdi
     const { provingSince: _since, ...rest } = rotation
     return retry({ ...rest, confirmations: 0 }, context)
   }
-  const isBrought = pendingOf(rotation)?.keyId === undefined
   return discard(rotation, context, {
-    then: isBrought ? 'halt' : 'mint',
+    then: isBrought(rotation) ? 'halt' : 'mint',
     reason: 'key_rejected',
     summary: `The new key does not work. ${verdict.summary}`,
     fix: verdict.fix,
   })
+}
+
+function discardLost(rotation: Rotation, context: RotationContext): Rotation {
+  return discard(rotation, context, {
+    then: isBrought(rotation) ? 'halt' : 'mint',
+    reason: 'pending_lost',
+    summary: 'The new key vanished from the store before it was promoted.',
+    fix: 'Find out who else writes to this secret.',
+  })
+}
+
+/** Another key in place of one that a person brought can only come from a person. */
+function isBrought(rotation: Rotation): boolean {
+  return pendingOf(rotation)?.keyId === undefined
 }
 
 function stepDiscarding(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
@@ -503,16 +524,11 @@ function stepExtending(rotation: Rotation, event: RotationEvent, context: Rotati
 function stepPromoting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'promoted':
-      return enter(rotation, 'confirming', context, 'moved to current in the store')
+      return goOn(rotation, 'confirming', context, 'moved to current in the store')
     case 'promote_lost':
-      return enter(rotation, 'inspecting', context, 'somebody else changed what is current: looking at it')
+      return goOn(rotation, 'inspecting', context, 'somebody else changed what is current: looking at it')
     case 'promote_gone':
-      return discard(rotation, context, {
-        then: 'mint',
-        reason: 'pending_lost',
-        summary: 'The new key vanished from the store before it was promoted.',
-        fix: 'Find out who else writes to this secret.',
-      })
+      return discardLost(rotation, context)
     case 'promote_unknown':
       return retry(rotation, context)
     default:
@@ -525,7 +541,7 @@ function stepConfirming(rotation: Rotation, event: RotationEvent, context: Rotat
     case 'confirmed':
       return end(rotation, 'promoted', context, 'read back from the store')
     case 'confirm_lost':
-      return enter(rotation, 'inspecting', context, 'the store reads back something else: looking at it')
+      return goOn(rotation, 'inspecting', context, 'the store reads back something else: looking at it')
     case 'confirm_unknown':
       return retry(rotation, context)
     default:
@@ -538,9 +554,9 @@ function stepInspecting(rotation: Rotation, event: RotationEvent, context: Rotat
   if (event.kind !== 'inspected') return rotation
   switch (event.finding) {
     case 'ours':
-      return enter(rotation, 'confirming', context, 'it is ours after all')
+      return goOn(rotation, 'confirming', context, 'it is ours after all', context.policy.retryBaseMs)
     case 'unchanged':
-      return enter(rotation, 'promoting', context, 'nobody changed it after all')
+      return goOn(rotation, 'promoting', context, 'nobody changed it after all', context.policy.retryBaseMs)
     case 'adopted':
       return discard(rotation, context, {
         then: 'end',
@@ -570,6 +586,8 @@ function startMinting(rotation: Rotation, context: RotationContext, note: string
       fix: after?.fix || 'Look at the steps of this rotation, mend the cause, then resume it.',
     })
   }
+  if (context.policy.isManual)
+    return enter(rotation, 'awaiting', context, `${note}: waits for the operator to bring a key`)
   const attempt: Attempt = { ...context.fresh, number, startedAt: context.now, outcome: 'open' }
   return enter({ ...rotation, attempts: [...rotation.attempts, attempt] }, 'minting', context, note)
 }
@@ -617,16 +635,33 @@ function enter(
   note: string,
   delayMs = 0,
 ): Rotation {
-  const deadlineMs = phase === 'awaiting' ? neverMs : context.policy.phaseDeadlineMs
   const entered = {
     ...rotation,
     phase,
     phaseAt: context.now,
-    deadlineAt: context.now + deadlineMs,
+    deadlineAt: deadlineOf(phase, context),
     wakeAt: context.now + delayMs,
     retries: 0,
   }
   return noted(entered, context, note)
+}
+
+function deadlineOf(phase: RotationPhase, context: RotationContext): number {
+  return context.now + (phase === 'awaiting' ? neverMs : context.policy.phaseDeadlineMs)
+}
+
+/**
+ * From one part of promoting to another, under the deadline of the whole: a store that answers now from one replica and
+ * now from another would otherwise send us round for ever.
+ */
+function goOn(
+  rotation: Rotation,
+  phase: 'promoting' | 'confirming' | 'inspecting',
+  context: RotationContext,
+  note: string,
+  delayMs = 0,
+): Rotation {
+  return { ...enter(rotation, phase, context, note, delayMs), deadlineAt: rotation.deadlineAt }
 }
 
 /** Stays in the phase and tries again later: exponential, from retryBaseMs up to retryMaxMs, or as the other side asks. */

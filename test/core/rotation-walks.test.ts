@@ -1,0 +1,559 @@
+import { describe, expect, it } from 'vitest'
+import { effectOf, newRotation, type RotationEvent, step } from '../../src/core/rotation.ts'
+import type { Policy, Rotation, RotationMode } from '../../src/core/types.ts'
+import { dayMs, minuteMs, policyOf, startAt, verdictOf, type Walked, walkRotation } from './fixtures.ts'
+
+const policy = policyOf()
+const by = 'ada'
+const checked: RotationEvent = { kind: 'checked' }
+const minted: RotationEvent = { kind: 'minted', keyId: 'key-1' }
+const lost: RotationEvent = { kind: 'mint_unknown' }
+const nothing: RotationEvent = { kind: 'reconciled', found: undefined }
+const discarded: RotationEvent = { kind: 'discarded' }
+const promoted: RotationEvent = { kind: 'promoted' }
+const resume: RotationEvent = { kind: 'resume_asked', by }
+const abort: RotationEvent = { kind: 'abort_asked', by }
+const pause: RotationEvent = { kind: 'pause_asked', by }
+const deadline: RotationEvent = { kind: 'deadline_passed' }
+const emergency: RotationEvent = { kind: 'emergency_asked', by, reason: 'leaked', isCompromised: true }
+const proved = (
+  kind: Parameters<typeof verdictOf>[0],
+  change: { readonly isOurs?: boolean; readonly lacksDeclared?: boolean } = {},
+): RotationEvent => ({
+  kind: 'proved',
+  verdict: verdictOf(kind),
+  isOurs: true,
+  lacksDeclared: false,
+  ...change,
+})
+const valid = proved('valid')
+const toExtending = [checked, minted, valid, valid, valid]
+const toPromoting = [...toExtending, { kind: 'extended' } as const]
+const toInspecting = [...toPromoting, { kind: 'promote_lost' } as const]
+
+function begin(
+  mode: RotationMode | undefined,
+  from: string | undefined,
+  rules: Policy = policy,
+): Walked<Rotation> {
+  const request = {
+    id: 'r-1',
+    credential: 'openai',
+    mode: mode ?? 'normal',
+    isCompromised: false,
+    reason: 'due',
+    requestedBy: 'schedule',
+    from,
+  }
+  return { at: newRotation(request, { now: startAt, policy: rules }), now: startAt }
+}
+
+function walk(
+  events: readonly (RotationEvent | number)[],
+  options: {
+    readonly mode?: RotationMode
+    readonly from?: string | undefined
+    readonly policy?: Policy
+  } = {},
+): Walked<Rotation> {
+  const rules = options.policy ?? policy
+  const from = 'from' in options ? options.from : 'v-old'
+  return walkRotation(begin(options.mode, from, rules), events, rules)
+}
+
+const openOf = (rotation: Rotation): number =>
+  rotation.attempts.filter((one) => one.outcome === 'open').length
+
+describe('the way that goes well', () => {
+  it('walks from the check to a promotion that was read back, with an effect for every phase on the way', () => {
+    const effects: string[] = []
+    let state = walk([])
+    const events: readonly RotationEvent[] = [...toPromoting, promoted, { kind: 'confirmed' }]
+    for (const event of events) {
+      effects.push(effectOf(state.at)?.kind ?? 'none')
+      state = walkRotation(state, [event], policy)
+    }
+    expect(effects).toEqual(['check', 'mint', 'prove', 'prove', 'prove', 'extend', 'promote', 'confirm'])
+    expect(state.at).toMatchObject({ phase: 'done', outcome: 'promoted', endedAt: state.now })
+    expect(effectOf(state.at)).toBeUndefined()
+    expect(state.at.attempts).toHaveLength(1)
+    expect(state.at.attempts[0]).toMatchObject({ number: 1, outcome: 'staged', keyId: 'key-1' })
+  })
+
+  it('names in its effects the versions and keys they are about', () => {
+    const pending = walk([checked, minted]).at.attempts[0]
+    expect(effectOf(walk([checked, minted]).at)).toEqual({ kind: 'prove', version: pending?.version })
+    expect(effectOf(walk(toExtending).at)).toEqual({
+      kind: 'extend',
+      version: pending?.version,
+      keyId: 'key-1',
+    })
+    expect(effectOf(walk(toPromoting).at)).toEqual({ kind: 'promote', from: 'v-old', to: pending?.version })
+    expect(effectOf(walk([...toPromoting, promoted]).at)).toEqual({ kind: 'confirm', to: pending?.version })
+    expect(effectOf(walk(toInspecting).at)).toEqual({ kind: 'inspect', from: 'v-old', to: pending?.version })
+    expect(effectOf(walk([checked, minted, { kind: 'pending_lost' }]).at)).toEqual({
+      kind: 'discard',
+      version: pending?.version,
+      keyId: 'key-1',
+    })
+  })
+
+  it('proves as often and as long as the policy says, and no longer', () => {
+    const twice = walk([checked, minted, valid, valid])
+    expect(twice.at).toMatchObject({ phase: 'proving', confirmations: 2 })
+    const soon = policyOf({ provingSettleMs: 10_000 })
+    expect(walk([checked, minted, valid, valid, valid, valid], { policy: soon }).at.phase).toBe('proving')
+    expect(walk([checked, minted, valid, valid, valid, 10_000, valid], { policy: soon }).at.phase).toBe(
+      'extending',
+    )
+  })
+
+  it('promotes at once where the expiry is not managed', () => {
+    expect(walk(toExtending, { policy: policyOf({ expiryManaged: false }) }).at.phase).toBe('promoting')
+  })
+
+  it('asks for one proof only in an emergency and for a first key', () => {
+    expect(walk([checked, minted, valid], { mode: 'emergency' }).at.phase).toBe('extending')
+    expect(walk([checked, minted, valid], { from: undefined }).at.phase).toBe('extending')
+    expect(walk([checked, minted, valid]).at.phase).toBe('proving')
+  })
+
+  it('never promotes in a rehearsal: the new key is proven and taken back', () => {
+    const rehearsed = walk(toExtending, { mode: 'rehearsal' })
+    expect(rehearsed.at).toMatchObject({
+      phase: 'discarding',
+      discard: { then: 'end', outcome: 'rehearsed' },
+    })
+    const ended = walkRotation(rehearsed, [discarded], policy)
+    expect(ended.at).toMatchObject({ phase: 'done', outcome: 'rehearsed' })
+    expect(ended.at.attempts[0]?.outcome).toBe('gone')
+  })
+})
+
+describe('minting', () => {
+  it('tries again with the same marker when throttled, and no sooner than was asked for', () => {
+    const before = walk([checked])
+    const after = walkRotation(
+      before,
+      [{ kind: 'mint_refused', verdict: verdictOf('throttled', { retryAfterMs: 20_000 }) }],
+      policy,
+    )
+    expect(after.at.wakeAt).toBe(after.now + 20_000)
+    expect(after.at.attempts).toEqual(before.at.attempts)
+    expect(effectOf(after.at)).toEqual(effectOf(before.at))
+  })
+
+  it('waits at most the longest pause, whatever the other side asks for', () => {
+    const far = verdictOf('throttled', { retryAfterMs: dayMs })
+    const after = walk([checked, { kind: 'mint_refused', verdict: far }])
+    expect(after.at.wakeAt).toBe(after.now + policy.retryMaxMs)
+  })
+
+  it('doubles its pauses up to the longest and begins anew in the next phase', () => {
+    const unknown: RotationEvent = { kind: 'check_unknown' }
+    const pauses = [1, 2, 3, 7, 40].map((count) => {
+      const state = walk(Array.from({ length: count }, () => unknown))
+      return state.at.wakeAt - state.now
+    })
+    expect(pauses).toEqual([1_000, 2_000, 4_000, 60_000, 60_000])
+    expect(walk([unknown, unknown, checked]).at.retries).toBe(0)
+  })
+
+  it('halts with the issuer’s reason when refused, and leaves no attempt open', () => {
+    const refused = walk([checked, { kind: 'mint_refused', verdict: verdictOf('blocked') }])
+    expect(refused.at.halt).toMatchObject({
+      from: 'minting',
+      reason: 'minting_refused',
+      fix: 'Mend blocked.',
+    })
+    expect(refused.at.attempts[0]?.outcome).toBe('refused')
+  })
+
+  it('keeps an attempt open whose key was not found, and mints with another marker and version', () => {
+    const second = walk([checked, lost, nothing])
+    expect(second.at.phase).toBe('minting')
+    expect(second.at.attempts.map((one) => [one.number, one.outcome])).toEqual([
+      [1, 'open'],
+      [2, 'open'],
+    ])
+    const [one, two] = second.at.attempts
+    expect(one?.marker).not.toBe(two?.marker)
+    expect(one?.version).not.toBe(two?.version)
+  })
+
+  it('waits a moment before it looks for a key that may land late, and remembers its id where it knows it', () => {
+    const unknown = walk([checked, { kind: 'mint_unknown', keyId: 'key-9' }])
+    expect(unknown.at.wakeAt).toBe(unknown.now + policy.retryBaseMs)
+    expect(unknown.at.attempts[0]).toMatchObject({ outcome: 'open', keyId: 'key-9' })
+  })
+
+  it('goes on with a key that was found in the store, also with one of an earlier attempt', () => {
+    const looking = walk([checked, lost, nothing, lost])
+    const [first, second] = looking.at.attempts
+    const found = { version: first?.version ?? '', keyId: 'key-late' }
+    const proving = walkRotation(looking, [{ kind: 'reconciled', found }], policy)
+    expect(proving.at.phase).toBe('proving')
+    expect(effectOf(proving.at)).toEqual({ kind: 'prove', version: first?.version })
+    expect(proving.at.attempts).toContainEqual({ ...first, outcome: 'staged', keyId: 'key-late' })
+    expect(proving.at.attempts).toContainEqual(second)
+  })
+
+  it('throws when a key was found that belongs to no attempt: that is a fault of the caller', () => {
+    const looking = walk([checked, lost])
+    const stranger: RotationEvent = { kind: 'reconciled', found: { version: 'v-other', keyId: 'key-x' } }
+    expect(() => walkRotation(looking, [stranger], policy)).toThrow(/belongs to an attempt/)
+  })
+
+  it('halts when all attempts are used up, with what the last one died of', () => {
+    const dead = [minted, { kind: 'pending_lost' } as const, discarded]
+    const halted = walk([checked, ...dead, ...dead, ...dead])
+    expect(halted.at.halt).toMatchObject({ reason: 'attempts_exhausted', from: 'discarding' })
+    expect(halted.at.halt?.summary).toContain('vanished from the store')
+    expect(halted.at.attempts.map((one) => one.outcome)).toEqual(['gone', 'gone', 'gone'])
+    const resumed = walkRotation(halted, [resume, checked], policy)
+    expect(resumed.at.phase).toBe('minting')
+  })
+})
+
+describe('proving', () => {
+  it('does not believe a rejection within the activation grace, and starts counting again', () => {
+    const unsure = walk([checked, minted, valid, proved('rejected')])
+    expect(unsure.at).toMatchObject({ phase: 'proving', confirmations: 0 })
+    expect(unsure.at.provingSince).toBeUndefined()
+    expect(unsure.at.wakeAt).toBe(unsure.now + policy.retryBaseMs)
+    expect(walkRotation(unsure, [valid, valid, valid], policy).at.phase).toBe('extending')
+  })
+
+  it('believes it beyond the grace: the key goes, and another is minted', () => {
+    const dead = walk([checked, minted, policy.activationGraceMs, proved('rejected')])
+    expect(dead.at.discard).toMatchObject({ then: 'mint', reason: 'key_rejected' })
+    const next = walkRotation(dead, [discarded], policy)
+    expect(next.at.phase).toBe('minting')
+    expect(next.at.discard).toBeUndefined()
+    expect(next.at.attempts.map((one) => one.outcome)).toEqual(['gone', 'open'])
+  })
+
+  it('settles anew for every key: what the last one proved counts for nothing', () => {
+    const again = walk([checked, minted, valid, valid, { kind: 'pending_lost' }, discarded, minted])
+    expect(again.at).toMatchObject({ phase: 'proving', confirmations: 0 })
+    expect(again.at.provingSince).toBeUndefined()
+  })
+
+  it('neither adds nor takes away by an answer that says nothing', () => {
+    const state = walk([checked, minted, valid, proved('unknown'), proved('unknown')])
+    expect(state.at).toMatchObject({ phase: 'proving', confirmations: 1, retries: 2 })
+    expect(walkRotation(state, [valid, valid], policy).at.phase).toBe('extending')
+  })
+
+  it('never promotes a foreign key or one that lacks what was declared, however genuine', () => {
+    for (const [event, reason] of [
+      [proved('valid', { isOurs: false }), 'foreign_key'],
+      [proved('restricted', { lacksDeclared: true }), 'scope_missing'],
+    ] as const) {
+      const going = walk([checked, minted, event])
+      expect(going.at.discard).toMatchObject({ then: 'halt', reason })
+      const halted = walkRotation(going, [discarded], policy)
+      expect(halted.at.halt).toMatchObject({ reason, from: 'discarding' })
+      expect(halted.at.attempts[0]?.outcome).toBe('gone')
+    }
+  })
+
+  it('halts where minting another key would not help, and keeps the pending one for later', () => {
+    for (const kind of ['blocked', 'misconfigured'] as const) {
+      const halted = walk([checked, minted, proved(kind)])
+      expect(halted.at.halt?.reason).toBe(`proving_${kind}`)
+      const resumed = walkRotation(halted, [resume], policy)
+      expect(resumed.at).toMatchObject({ phase: 'proving', confirmations: 0 })
+      expect(resumed.at.attempts).toEqual(halted.at.attempts)
+    }
+  })
+})
+
+describe('keys that people bring', () => {
+  const manual = policyOf({ isManual: true, canMint: false })
+  const brought: RotationEvent = { kind: 'brought', version: 'v-brought' }
+
+  it('waits for them without a deadline, however often it is paused, resumed or made urgent', () => {
+    for (const events of [[checked], [checked, pause, resume], [checked, emergency]]) {
+      const waiting = walk(events, { policy: manual })
+      expect(waiting.at.phase).toBe('awaiting')
+      expect(effectOf(waiting.at)).toBeUndefined()
+      expect(waiting.at.deadlineAt - waiting.now).toBeGreaterThan(365 * dayMs)
+    }
+  })
+
+  it('proves and promotes what was brought, without lengthening a life that is not ours to lengthen', () => {
+    const proving = walk([checked, brought], { policy: manual })
+    expect(effectOf(proving.at)).toEqual({ kind: 'prove', version: 'v-brought' })
+    expect(walkRotation(proving, [valid, valid, valid], manual).at.phase).toBe('promoting')
+  })
+
+  it('halts on a brought key that is dead: only a person can bring another', () => {
+    const dead = walk([checked, brought, policy.activationGraceMs, proved('rejected'), discarded], {
+      policy: manual,
+    })
+    expect(dead.at.halt?.reason).toBe('key_rejected')
+    expect(walkRotation(dead, [resume, checked], manual).at.phase).toBe('awaiting')
+  })
+
+  it('halts when the brought one vanishes, also where keys can be minted, and waits for another', () => {
+    for (const vanish of [{ kind: 'pending_lost' } as const, { kind: 'promote_gone' } as const]) {
+      const way = vanish.kind === 'promote_gone' ? [valid, valid, valid] : []
+      const waiting = walk([checked], { policy: manual })
+      const halted = walkRotation(waiting, [brought, ...way, vanish, discarded], policy)
+      expect(halted.at.halt?.reason).toBe('pending_lost')
+      expect(walkRotation(halted, [resume, checked], manual).at.phase).toBe('awaiting')
+    }
+  })
+
+  it('waits for another key, and never mints, in an emergency', () => {
+    const again = walk([checked, brought, { kind: 'pending_lost' }, emergency, discarded], { policy: manual })
+    expect(again.at.phase).toBe('awaiting')
+    expect(openOf(again.at)).toBe(0)
+  })
+})
+
+describe('promoting', () => {
+  it('ends as superseded when a person’s working key was adopted, and takes its own back first', () => {
+    const adopted = walk([...toInspecting, { kind: 'inspected', finding: 'adopted' }])
+    expect(adopted.at).toMatchObject({ phase: 'discarding', discard: { then: 'end', outcome: 'superseded' } })
+    expect(walkRotation(adopted, [discarded], policy).at).toMatchObject({
+      phase: 'done',
+      outcome: 'superseded',
+    })
+  })
+
+  it('reads back when it turns out that it was ours, and promotes again when nothing was changed', () => {
+    expect(walk([...toInspecting, { kind: 'inspected', finding: 'ours' }]).at.phase).toBe('confirming')
+    const again = walk([...toInspecting, { kind: 'inspected', finding: 'unchanged' }])
+    expect(again.at.phase).toBe('promoting')
+    expect(effectOf(again.at)).toMatchObject({ kind: 'promote', from: 'v-old' })
+  })
+
+  it('halts on a foreign key in the store, and can then be resumed or aborted as its fix says', () => {
+    const halted = walk([...toInspecting, { kind: 'inspected', finding: 'foreign' }])
+    expect(halted.at.halt).toMatchObject({ reason: 'store_changed', from: 'inspecting' })
+    expect(halted.at.halt?.fix).toContain('resume or abort')
+    expect(walkRotation(halted, [resume], policy).at.phase).toBe('inspecting')
+    const aborted = walkRotation(halted, [abort, discarded], policy)
+    expect(aborted.at).toMatchObject({ phase: 'done', outcome: 'aborted' })
+  })
+
+  it('does not go in circles for ever between a store that says yes and one that says no', () => {
+    let state = walk(toPromoting)
+    const firstDeadlineAt = state.at.deadlineAt
+    for (let round = 0; round < 20; round++) {
+      state = walkRotation(
+        state,
+        [promoted, { kind: 'confirm_lost' }, { kind: 'inspected', finding: 'unchanged' }],
+        policy,
+      )
+      expect(state.at.wakeAt).toBeGreaterThan(state.now)
+      expect(state.at.deadlineAt).toBe(firstDeadlineAt)
+    }
+    expect(walkRotation(state, [deadline], policy).at.halt?.reason).toBe('deadline_passed')
+  })
+})
+
+/** Every phase with a walk to it. */
+const ways: Readonly<Record<string, readonly RotationEvent[]>> = {
+  checking: [],
+  minting: [checked],
+  reconciling: [checked, lost],
+  proving: [checked, minted, valid],
+  discarding: [checked, minted, { kind: 'pending_lost' }],
+  extending: toExtending,
+  promoting: toPromoting,
+  confirming: [...toPromoting, promoted],
+  inspecting: toInspecting,
+}
+
+describe('a deadline in every phase', () => {
+  const after: Readonly<Record<string, string>> = {
+    checking: 'checking',
+    minting: 'reconciling',
+    reconciling: 'reconciling',
+    proving: 'proving',
+    discarding: 'discarding',
+    extending: 'proving',
+    promoting: 'inspecting',
+    confirming: 'inspecting',
+    inspecting: 'inspecting',
+  }
+  for (const [phase, way] of Object.entries(ways)) {
+    it(`halts ${phase}, says where and what to do, and is taken up again in ${after[phase]}`, () => {
+      const before = walk(way)
+      const halted = walkRotation(before, [deadline], policy)
+      expect(halted.at.halt).toMatchObject({ from: phase, reason: 'deadline_passed', at: halted.now })
+      expect(halted.at.halt?.summary).toContain(phase)
+      expect(halted.at.halt?.fix).not.toBe('')
+      const resumed = walkRotation(halted, [resume], policy)
+      expect(resumed.at.phase).toBe(after[phase])
+      expect(resumed.at.halt).toBeUndefined()
+      expect(resumed.at.deadlineAt).toBe(resumed.now + policy.phaseDeadlineMs)
+      expect(openOf(resumed.at)).toBe(openOf(before.at))
+    })
+  }
+})
+
+describe('a crash in every phase', () => {
+  for (const [phase, way] of Object.entries(ways)) {
+    it(`${phase}: ${phase === 'minting' ? 'looks for a key first' : 'goes on where it was'}`, () => {
+      const before = walk(way)
+      const after = walkRotation(before, [{ kind: 'resumed' }], policy)
+      if (phase !== 'minting') {
+        expect(after.at).toBe(before.at)
+        return
+      }
+      expect(effectOf(after.at)).toEqual({ kind: 'reconcile', attempts: before.at.attempts })
+    })
+  }
+})
+
+describe('an abort in every phase', () => {
+  for (const [phase, way] of Object.entries(ways)) {
+    it(phase, () => {
+      const before = walk(way)
+      const after = walkRotation(before, [abort], policy)
+      if (['promoting', 'confirming', 'inspecting'].includes(phase)) {
+        expect(after.at).toBe(before.at)
+        return
+      }
+      const ended = walkRotation(after, [nothing, discarded], policy)
+      expect(ended.at).toMatchObject({ phase: 'done', outcome: 'aborted' })
+      // What was staged was taken back, and what nobody ever saw stays open for the sweep.
+      expect(ended.at.attempts.some((one) => one.outcome === 'staged')).toBe(false)
+      expect(openOf(ended.at)).toBe(openOf(before.at))
+    })
+  }
+
+  it('takes back a key that turns up while it aborts', () => {
+    const aborting = walk([checked, lost, abort])
+    const version = aborting.at.attempts[0]?.version ?? ''
+    const found = walkRotation(
+      aborting,
+      [{ kind: 'reconciled', found: { version, keyId: 'key-late' } }],
+      policy,
+    )
+    expect(effectOf(found.at)).toEqual({ kind: 'discard', version, keyId: 'key-late' })
+    expect(walkRotation(found, [discarded], policy).at.outcome).toBe('aborted')
+  })
+
+  it('overrules what a discard was for, and lets a paused rotation go', () => {
+    const after = walk([checked, minted, { kind: 'pending_lost' }, pause, abort])
+    expect(after.at).toMatchObject({ paused: false, discard: { then: 'end', outcome: 'aborted' } })
+  })
+
+  it('is forgotten when the rotation is resumed after its halt', () => {
+    const halted = walk([checked, lost, abort, deadline])
+    const again = walkRotation(halted, [emergency, nothing], policy)
+    expect(again.at).toMatchObject({ phase: 'minting' })
+    expect(again.at.discard).toBeUndefined()
+  })
+})
+
+describe('an emergency in every phase', () => {
+  const urgent = { mode: 'emergency', isCompromised: true, reason: 'leaked', requestedBy: by, paused: false }
+
+  for (const [phase, way] of Object.entries(ways)) {
+    it(`makes ${phase} urgent, also when it is paused, and gives it a fresh deadline`, () => {
+      for (const events of [[...way], [...way, pause]]) {
+        const after = walkRotation(walk(events), [10 * minuteMs, emergency], policy)
+        expect(after.at).toMatchObject({ ...urgent, phase, wakeAt: after.now })
+        expect(after.at.deadlineAt).toBe(after.now + policy.phaseDeadlineMs)
+      }
+    })
+
+    it(`takes a rotation up that halted in ${phase}`, () => {
+      const after = walkRotation(walk(way), [deadline, emergency], policy)
+      expect(after.at).toMatchObject(urgent)
+      expect(after.at.halt).toBeUndefined()
+      expect(after.at.wakeAt).toBe(after.now)
+      expect(effectOf(after.at)).toBeDefined()
+    })
+  }
+
+  it('turns every discard into one that is followed by another key', () => {
+    const discarding: readonly (readonly [readonly RotationEvent[], RotationMode])[] = [
+      [[checked, minted, abort], 'normal'],
+      [toExtending, 'rehearsal'],
+      [[checked, minted, proved('valid', { isOurs: false })], 'normal'],
+      [[...toInspecting, { kind: 'inspected', finding: 'adopted' }], 'normal'],
+      [[checked, minted, { kind: 'pending_lost' }], 'normal'],
+    ]
+    for (const [way, mode] of discarding) {
+      for (const detour of [[], [deadline]]) {
+        const hastened = walk([...way, ...detour, emergency], { mode })
+        expect(hastened.at.phase).toBe('discarding')
+        const after = walkRotation(hastened, [discarded], policy)
+        expect(after.at).toMatchObject({ ...urgent, phase: 'minting' })
+        expect(after.at.attempts.map((one) => one.outcome)).toEqual(['gone', 'open'])
+      }
+    }
+  })
+
+  it('goes on minting when it comes while an abort looks for keys', () => {
+    const after = walk([checked, lost, abort, emergency, nothing])
+    expect(after.at).toMatchObject({ ...urgent, phase: 'minting' })
+  })
+
+  it('promotes what a rehearsal minted', () => {
+    const after = walk([checked, minted, valid, emergency, valid], { mode: 'rehearsal' })
+    expect(after.at.phase).toBe('extending')
+  })
+
+  it('never takes back that a key is compromised', () => {
+    const calm: RotationEvent = { ...emergency, isCompromised: false } as RotationEvent
+    expect(walk([emergency, calm]).at.isCompromised).toBe(true)
+    expect(walk([calm]).at.isCompromised).toBe(false)
+  })
+})
+
+describe('pausing', () => {
+  it('stops the clock of the phase: resumed, it has its whole deadline again', () => {
+    const before = walk([checked, minted, pause, 3 * policy.phaseDeadlineMs])
+    const after = walkRotation(before, [resume], policy)
+    expect(after.at).toMatchObject({ phase: 'proving', paused: false, wakeAt: after.now })
+    expect(after.at.deadlineAt).toBe(after.now + policy.phaseDeadlineMs)
+  })
+
+  it('lets a call that was under way tell what came of it', () => {
+    const after = walk([checked, pause, minted])
+    expect(after.at).toMatchObject({ phase: 'proving', paused: true })
+  })
+})
+
+describe('resuming with a staged key and an earlier attempt still open', () => {
+  it('goes on with the staged key and forgets neither of them', () => {
+    const halted = walk([checked, lost, nothing, minted, deadline])
+    expect(halted.at.attempts.map((one) => one.outcome)).toEqual(['open', 'staged'])
+    for (const event of [resume, emergency]) {
+      const after = walkRotation(halted, [event], policy)
+      expect(after.at.phase).toBe('proving')
+      expect(after.at.attempts).toEqual(halted.at.attempts)
+    }
+    const aborted = walkRotation(halted, [abort, discarded], policy)
+    expect(aborted.at.attempts.map((one) => one.outcome)).toEqual(['open', 'gone'])
+  })
+})
+
+it('keeps a bounded story however long it takes', () => {
+  let state = walk([])
+  for (let round = 0; round < 100; round++) state = walkRotation(state, [pause, resume], policy)
+  expect(state.at.steps).toHaveLength(60)
+  expect(state.at.steps.at(-1)?.note).toBe('resumed by ada')
+})
+
+it('changes nothing of a rotation that has ended', () => {
+  const done = walk([...toPromoting, promoted, { kind: 'confirmed' }])
+  for (const event of [abort, emergency, resume, pause, deadline, minted]) {
+    const fresh = { marker: 'm', version: 'v' }
+    expect(step(done.at, event, { now: done.now, policy, fresh })).toBe(done.at)
+  }
+})
+
+it('stays ended when it was paused meanwhile', () => {
+  const done = walk([...toPromoting, promoted, pause, { kind: 'confirmed' }])
+  expect(done.at.outcome).toBe('promoted')
+  expect(walkRotation(done, [resume], policy).at).toBe(done.at)
+})
