@@ -53,7 +53,8 @@ export function initialState(name: CredentialName, now: number): CredentialState
   return {
     name,
     revision: 0,
-    fence: 0,
+    // A ledger that was lost begins above every fence it ever gave out: it claims far less than once a millisecond.
+    fence: now,
     generation: 0,
     versions: [],
     nextStoreReadAt: now,
@@ -253,7 +254,7 @@ export function startRotation(
   assert(!isRunning(state.rotation), 'one rotation of a credential at a time')
   const { isAutomatic, ...rest } = request
   const rotation = newRotation(
-    { ...rest, id: context.uuid(), credential: state.name, from: state.current ?? state.storeCurrent },
+    { ...rest, id: context.uuid(), credential: state.name, from: comparedWith(state, isAutomatic) },
     context,
   )
   const dayAgo = context.now - 86_400_000
@@ -263,6 +264,12 @@ export function startRotation(
   ]
   const started = { ...state, rotation, automaticAt }
   return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+}
+
+/** What the promotion will compare with. Whoever asks for a rotation after an alarm wants what was planted to be replaced. */
+function comparedWith(state: CredentialState, isAutomatic: boolean): VersionId | undefined {
+  const isReplacing = state.storeTrouble?.code === 'store_changed' && !isAutomatic
+  return isReplacing ? state.storeCurrent : (state.current ?? state.storeCurrent)
 }
 
 /** Whether a rotation that nobody asked for may start now (bounded per day; only where it can help and is possible). */

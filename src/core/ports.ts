@@ -285,7 +285,10 @@ export interface Ledger {
   open(name: CredentialName, initial: CredentialState): Promise<CredentialState>
   read(name: CredentialName): Promise<CredentialState | undefined>
   readAll(): Promise<readonly CredentialState[]>
-  /** Claims up to `limit` credentials that are due and nobody else's; raises their fence. `names` narrows it. */
+  /**
+   * Claims up to `limit` credentials that are due and nobody else's; raises their fence. `names` narrows it. What the
+   * same owner holds already counts as free: it has restarted, and asks for nothing that it is still working on.
+   */
   claim(request: {
     readonly owner: string
     readonly now: number

@@ -27,6 +27,8 @@ export type RetirementEvent =
   | { readonly kind: 'retire_refused' }
   | { readonly kind: 'current_proved'; readonly verdict: Verdict; readonly isOurs: boolean }
   | { readonly kind: 'current_unknown' }
+  /** Nothing is handed out: only possible where a person had the last working key revoked. */
+  | { readonly kind: 'current_absent' }
   | { readonly kind: 'revoked' }
   | { readonly kind: 'expiring' }
   | { readonly kind: 'revoke_refused' }
@@ -265,6 +267,17 @@ function stepProvingCurrent(
   context: RetirementContext,
 ): Retirement {
   if (event.kind === 'current_unknown') return retry(retirement, context)
+  if (event.kind === 'current_absent') {
+    const isMeant = retirement.isForced
+    return isMeant
+      ? enter(
+          without(retirement),
+          'revoking',
+          context,
+          'nothing else is handed out: revoked all the same, as was asked',
+        )
+      : retry(retirement, context)
+  }
   if (event.kind !== 'current_proved') return retirement
   if (isAuthentic(event.verdict.kind) && event.isOurs) {
     return enter(

@@ -358,6 +358,8 @@ export interface CredentialState {
   /** The next scheduled rotation and the occurrence of the schedule it stands for. */
   readonly nextRotationAt?: number
   readonly lastScheduledAt?: number
+  /** The schedule that `nextRotationAt` was computed from; another one computes it anew. */
+  readonly scheduleKey?: string
   /** Instants of rotations that no person asked for, within the last day; bounded by the policy. */
   readonly automaticAt: readonly number[]
   /** Set when no live version is left. */

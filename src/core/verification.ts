@@ -228,7 +228,16 @@ function checkedRecord(
   const soonMs = isSuspect ? suspectEveryMs : Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
   if (isSuspect || isUnsure)
     return { ...kept, nextCheckAt: now + Math.max(soonMs, check.verdict.retryAfterMs ?? 0) }
-  return { ...kept, nextCheckAt: nextCheckAt({ promotedAt: before.promotedAt, now, policy, fraction }) }
+  return {
+    ...kept,
+    nextCheckAt: nextCheckAt({
+      promotedAt: before.promotedAt,
+      now,
+      policy,
+      fraction,
+      dueAt: before.nextCheckAt,
+    }),
+  }
 }
 
 function adopt(

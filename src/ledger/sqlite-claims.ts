@@ -14,13 +14,13 @@ export function claims({
   transaction,
 }: Tools): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt'> {
   const findDue = `SELECT name, state FROM credentials
-    WHERE due_at <= ? AND (claim_owner IS NULL OR claim_until <= ?)
+    WHERE due_at <= ? AND (claim_owner IS NULL OR claim_until <= ? OR claim_owner = ?)
     AND (? IS NULL OR name IN (SELECT value FROM json_each(?))) ORDER BY due_at, name LIMIT ?`
   return {
     async claim({ owner, now, leaseMs, limit, names }) {
       const narrowed = names === undefined ? null : JSON.stringify(names)
       return transaction(() => {
-        const rows = sql(findDue).all(now, now, narrowed, narrowed, limit + damagedMax)
+        const rows = sql(findDue).all(now, now, owner, narrowed, narrowed, limit + damagedMax)
         const untilAt = instant(now + leaseMs)
         const taken: Claim[] = []
         let damage: KeyturnError | undefined

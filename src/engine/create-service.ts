@@ -1,0 +1,194 @@
+import type { CredentialSummary, Readiness } from '../api/types.ts'
+import { currentOf, initialState } from '../core/credential.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Beat, Cancel } from '../core/ports.ts'
+import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
+import { type Book, createBook } from './book.ts'
+import { createKeyring } from './keyring.ts'
+import { createLeaseKeeper } from './leases.ts'
+import {
+  actOnRotation,
+  bring,
+  type OperationsContext,
+  report,
+  revoke,
+  rollback,
+  rotate,
+  verifyNow,
+} from './operations.ts'
+import { createResolver } from './resolver.ts'
+import { planned } from './scheduling.ts'
+import type { Actor, RunningService } from './service.ts'
+import type { CredentialSetup, EngineDeps } from './setup.ts'
+import {
+  credentialSummary,
+  leaseSummary,
+  rotationSummary,
+  troublesOf,
+  versionSummaries,
+  versionSummary,
+} from './summaries.ts'
+import { createWorker } from './worker.ts'
+
+export interface ServiceOptions {
+  readonly setups: readonly CredentialSetup[]
+  readonly deps: EngineDeps
+  /** Absent: nothing is done by itself, only by `tick`. */
+  readonly beat?: Beat
+  /** How long a claim is kept over a pause. Default 2 s; `tick` waits longer. */
+  readonly patienceMs?: number
+  readonly version: string
+  readonly isSandbox: boolean
+  /** Closed last, in this order. */
+  readonly close: readonly (() => Promise<void>)[]
+}
+
+/** Puts the engine together and starts it. */
+export async function createService(options: ServiceOptions): Promise<RunningService> {
+  const { deps } = options
+  const setups = new Map(options.setups.map((one) => [one.name, one]))
+  const book = createBook(setups, deps)
+  const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
+  const resolver = createResolver(setups, keyring)
+  const leases = createLeaseKeeper(deps, (name) => book.state(name))
+  const worker = createWorker(setups, book, keyring, deps, { patienceMs: options.patienceMs ?? 2_000 })
+  const listeners = new Set<(event: CredentialEvent) => void>()
+
+  book.onCommit((state, events) => {
+    keyring.follow(state)
+    resolver.refresh(state)
+    for (const event of events) tell(event)
+  })
+  function tell(event: CredentialEvent): void {
+    const level = event.kind === 'alert' || event.kind === 'outage' ? 'warn' : 'info'
+    deps.log(level, `${event.credential}: ${event.kind}`, event.data)
+    for (const listener of listeners) listener(event)
+  }
+
+  for (const setup of setups.values()) await openCredential(setup, book, deps)
+  for (const name of setups.keys()) {
+    keyring.follow(book.state(name))
+    resolver.refresh(book.state(name))
+  }
+  if (options.beat !== undefined) worker.start(options.beat)
+
+  const contextOf = (name: CredentialName): OperationsContext => {
+    const setup = setups.get(name)
+    if (setup === undefined)
+      throw new KeyturnError('not_found', `There is no credential ${name}.`, {
+        fix: 'keyturn status lists those that are configured.',
+      })
+    return { setup, book, keyring, deps, wake: () => worker.wake(name) }
+  }
+  const summaryOf = (name: CredentialName): CredentialSummary =>
+    credentialSummary(book.state(name), contextOf(name).setup)
+
+  return {
+    names: [...setups.keys()],
+    handOut: (name) => resolver.handOut(name),
+    onHandOut: (listener) => resolver.onHandOut(listener),
+    onEvent(listener): Cancel {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    events: (name, afterId) => deps.ledger.events(name, afterId),
+    lastEventId: (name) => deps.ledger.lastEventId(name),
+    summary: async (name) => summaryOf(name),
+    summaries: async () => [...setups.keys()].map(summaryOf),
+    versions: async (name) => versionSummaries(book.state(contextOf(name).setup.name)),
+    report: (name, told, _actor: Actor) => report(told, contextOf(name)),
+    async verify(name) {
+      await verifyNow(contextOf(name))
+      return summaryOf(name)
+    },
+    async rotate(name, request, actor) {
+      const state = await rotate(request, actor.name, contextOf(name))
+      return runningRotation(state)
+    },
+    async rotations(name) {
+      const state = book.state(contextOf(name).setup.name)
+      return (await deps.ledger.rotations(name)).map((one) => rotationSummary(one, state))
+    },
+    async rotation(name, id) {
+      const state = book.state(contextOf(name).setup.name)
+      const found = state.rotation?.id === id ? state.rotation : await deps.ledger.rotation(name, id)
+      if (found === undefined)
+        throw new KeyturnError('not_found', `${name} has no rotation ${id}.`, {
+          fix: `keyturn status ${name} shows the latest.`,
+        })
+      return rotationSummary(found, state)
+    },
+    actOnRotation: async (name, id, act, actor) =>
+      runningRotation(await actOnRotation(id, act, actor.name, contextOf(name))),
+    async rollback(name, request, actor) {
+      await rollback(request, actor.name, contextOf(name))
+      return summaryOf(name)
+    },
+    bring: async (name, request, actor) => versionSummary(await bring(request, actor.name, contextOf(name))),
+    revoke: async (name, version, request, actor) =>
+      versionSummary(await revoke(version, request, actor.name, contextOf(name))),
+    leases: async (name) => (await leases.list(contextOf(name).setup.name)).map(leaseSummary),
+    touchLease: (lease) => leases.touch(lease),
+    async dropLease(name, instance) {
+      const isDropped = await leases.drop(contextOf(name).setup.name, instance)
+      if (!isDropped)
+        throw new KeyturnError('not_found', `${name} has no lease of ${instance}.`, {
+          fix: 'GET its leases to see who holds one.',
+        })
+      worker.wake(name)
+    },
+    readiness: () => readiness(book, setups, resolver.handOut, options),
+    async tick() {
+      await worker.drain()
+      await leases.flush()
+    },
+    async stop() {
+      await worker.stop()
+      await leases.stop()
+      keyring.stop()
+      for (const close of options.close) await close()
+    },
+  }
+}
+
+function runningRotation(state: CredentialState): ReturnType<typeof rotationSummary> {
+  if (state.rotation === undefined)
+    throw new KeyturnError('rotation_not_running', `${state.name} is not being turned.`)
+  return rotationSummary(state.rotation, state)
+}
+
+async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDeps): Promise<void> {
+  const now = deps.system.now()
+  const state = await deps.ledger.open(setup.name, initialState(setup.name, now))
+  book.adopt(state)
+  await book.change(setup.name, (before, context) => {
+    // The store is looked at first thing after every start: that is where a change made meanwhile shows.
+    const looked = { ...before, nextStoreReadAt: Math.min(before.nextStoreReadAt, now) }
+    return { state: planned(looked, setup, deps, context.now).state, events: [] }
+  })
+}
+
+function readiness(
+  book: Book,
+  setups: ReadonlyMap<CredentialName, CredentialSetup>,
+  handOut: RunningService['handOut'],
+  options: Pick<ServiceOptions, 'version' | 'isSandbox'>,
+): Readiness {
+  const credentials = [...setups.keys()].map((name) => {
+    const state = book.state(name)
+    const given = handOut(name)
+    const trouble = given?.kind === 'unavailable' ? given.summary : (troublesOf(state)[0]?.summary ?? null)
+    return {
+      name,
+      ready: given?.kind === 'available',
+      verdict: currentOf(state)?.verdict?.kind ?? null,
+      trouble,
+    }
+  })
+  return {
+    ready: credentials.every((one) => one.ready),
+    version: options.version,
+    isSandbox: options.isSandbox,
+    credentials,
+  }
+}

@@ -1,0 +1,338 @@
+import type {
+  BringRequest,
+  RejectionReport,
+  ReportAnswer,
+  RevocationRequest,
+  RollbackRequest,
+  RotationRequest,
+} from '../api/types.ts'
+import { candidateOf, currentOf, recordOf, withRecord } from '../core/credential.ts'
+import { KeyturnError } from '../core/errors.ts'
+import { fingerprint } from '../core/fingerprint.ts'
+import { inspectKeyShape } from '../core/key-inspection.ts'
+import {
+  askForRotation,
+  askOfRotation,
+  assertCanGoBack,
+  awaitBrought,
+  revokeVersion,
+  rollBack,
+  takeBrought,
+} from '../core/operations.ts'
+import { matchesRedacted } from '../core/redacted.ts'
+import { Secret } from '../core/secret.ts'
+import {
+  type CredentialState,
+  isAuthentic,
+  type KeyId,
+  type VersionId,
+  type VersionRecord,
+} from '../core/types.ts'
+import { suspect } from '../core/verification.ts'
+import type { Book } from './book.ts'
+import type { Keyring } from './keyring.ts'
+import { probe } from './probe.ts'
+import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
+
+export interface OperationsContext {
+  readonly setup: CredentialSetup
+  readonly book: Book
+  readonly keyring: Keyring
+  readonly deps: EngineDeps
+  /** Tells the worker that something is due for this credential. */
+  readonly wake: () => void
+}
+
+const reasonMax = 500
+
+function reasonOf(reason: string | undefined, otherwise: string): string {
+  return (reason ?? '').trim().slice(0, reasonMax) || otherwise
+}
+
+export async function rotate(
+  request: RotationRequest,
+  by: string,
+  context: OperationsContext,
+): Promise<CredentialState> {
+  const asked = {
+    mode: request.mode ?? 'normal',
+    isCompromised: request.isCompromised ?? false,
+    reason: reasonOf(request.reason, 'asked for by an operator'),
+    requestedBy: by,
+  }
+  if (asked.isCompromised && asked.mode !== 'emergency') {
+    throw new KeyturnError('bad_request', 'isCompromised goes with mode emergency.', {
+      fix: 'Send mode: emergency with it.',
+    })
+  }
+  const state = await context.book.change(context.setup.name, (before, change) =>
+    askForRotation(before, asked, change),
+  )
+  context.wake()
+  return state
+}
+
+export async function actOnRotation(
+  id: string,
+  act: 'pause' | 'resume' | 'abort',
+  by: string,
+  context: OperationsContext,
+): Promise<CredentialState> {
+  const state = await context.book.change(context.setup.name, (before, change) =>
+    askOfRotation(before, { id, act, by }, change),
+  )
+  context.wake()
+  return state
+}
+
+/** Proves the target first: what does not work is not gone back to. */
+export async function rollback(
+  request: RollbackRequest,
+  by: string,
+  context: OperationsContext,
+): Promise<CredentialState> {
+  const { setup, book, keyring, deps } = context
+  const target = targetOf(book.state(setup.name), request.to)
+  assertCanGoBack(book.state(setup.name), target.version)
+  const secret = await keyring.get(setup.name, target.version)
+  if (secret === undefined) {
+    throw new KeyturnError('version_not_live', `The store no longer holds ${target.version}.`, {
+      fix: `Turn the key instead: keyturn rotate ${setup.name}`,
+    })
+  }
+  const { verdict, isOurs } = await probe(
+    setup,
+    book.state(setup.name),
+    { secret, version: target.version },
+    deps,
+  )
+  if (!isAuthentic(verdict.kind) || !isOurs) {
+    throw new KeyturnError(
+      'version_not_live',
+      `${target.version} does not work, so nothing was changed. ${verdict.summary}`,
+      { fix: verdict.fix, retryable: verdict.kind === 'unknown' },
+    )
+  }
+  const why = reasonOf(request.reason, 'rolled back by an operator')
+  const state = await book.change(setup.name, (before, change) =>
+    rollBack(before, target.version, { who: by, why }, change),
+  )
+  context.wake()
+  return state
+}
+
+/** By id, by a unique beginning of it, or by fingerprint; without a name, what was current before. */
+function targetOf(state: CredentialState, to: string | undefined): VersionRecord {
+  if (to === undefined) {
+    const previous = state.versions
+      .filter((one) => one.stage === 'previous')
+      .toSorted((a, b) => (b.promotedAt ?? 0) - (a.promotedAt ?? 0))[0]
+    if (previous !== undefined) return previous
+    throw new KeyturnError('version_not_live', `${state.name} has no earlier version that is still alive.`, {
+      fix: `keyturn versions ${state.name} lists what there is.`,
+    })
+  }
+  return findVersion(state, to)
+}
+
+export function findVersion(state: CredentialState, text: string): VersionRecord {
+  const exact = recordOf(state, text)
+  if (exact !== undefined) return exact
+  const found =
+    text.length < 4
+      ? []
+      : state.versions.filter((one) => one.version.startsWith(text) || one.fingerprint === text)
+  const [only] = found
+  if (only !== undefined && found.length === 1) return only
+  const message =
+    found.length > 1
+      ? `More than one version of ${state.name} begins like that.`
+      : `${state.name} has no such version.`
+  throw new KeyturnError('not_found', message, { fix: `keyturn versions ${state.name} lists them.` })
+}
+
+/** The intent first, then the value into the store, then the walk: a crash in between leaves a rotation that waits for a key. */
+export async function bring(
+  request: BringRequest,
+  by: string,
+  context: OperationsContext,
+): Promise<VersionRecord> {
+  const { setup, book, keyring, deps } = context
+  assertShape(request.apiKey)
+  const secret = new Secret(request.apiKey)
+  const name = setup.name
+  const reason = reasonOf(request.reason, 'an operator brings a key')
+  const print = fingerprint(secret, deps.system)
+  const twin = book.state(name).versions.find((one) => one.fingerprint === print && one.stage !== 'retired')
+  if (twin !== undefined) {
+    throw new KeyturnError(
+      'conflict',
+      `${name} holds this very key already (${twin.stage}, version ${twin.version}).`,
+      { fix: 'Make another key at OpenAI and bring that one.' },
+    )
+  }
+  const state = await book.change(name, (before, change) =>
+    awaitBrought(before, { reason, requestedBy: by }, change),
+  )
+  const version = deps.system.uuid()
+  const meta = { createdAt: deps.system.now() }
+  await setup.store.stage(setup.ref, { version, secret, meta, fence: state.fence })
+  keyring.put(name, version, secret)
+  const added = { version, fingerprint: print, meta, origin: 'brought' } as const
+  const brought = await book.change(name, (before, change) => takeBrought(before, added, change))
+  context.wake()
+  const record = recordOf(brought, version)
+  if (record !== undefined) return record
+  throw new KeyturnError(
+    'rotation_not_running',
+    `The rotation of ${name} that waited for a key ended meanwhile.`,
+    { fix: `Bring it again: keyturn bring ${name}` },
+  )
+}
+
+/** Refuses only what can never be a key; what works is for OpenAI to say. */
+function assertShape(text: string): void {
+  const shape = inspectKeyShape(text)
+  const fatal = shape.problems.find((one) => one.isFatal)
+  if (shape.kind === 'placeholder') {
+    throw new KeyturnError('bad_request', 'This is a placeholder and not a key.', {
+      fix: 'Copy the key itself from OpenAI’s dashboard.',
+    })
+  }
+  if (shape.core === 'admin') {
+    throw new KeyturnError('bad_request', 'This is an admin key, which cannot be used by apps.', {
+      fix: 'Bring a project or service-account key.',
+    })
+  }
+  if (shape.core === 'other_provider') {
+    throw new KeyturnError(
+      'bad_request',
+      `This looks like a key of ${shape.provider ?? 'another provider'}.`,
+      { fix: 'Bring a key of OpenAI.' },
+    )
+  }
+  if (fatal === undefined) return
+  const where = fatal.position === undefined ? '' : ` at position ${fatal.position + 1}`
+  throw new KeyturnError(
+    'bad_request',
+    `This cannot be a key: ${fatal.character ?? fatal.name.replaceAll('_', ' ')}${where}.`,
+    { fix: 'Copy the key again, without anything around it.' },
+  )
+}
+
+export async function revoke(
+  versionText: string,
+  request: RevocationRequest,
+  by: string,
+  context: OperationsContext,
+): Promise<VersionRecord> {
+  const { setup, book } = context
+  const target = findVersion(book.state(setup.name), versionText)
+  const isEvenIfLast = request.evenIfLast === true
+  if (isEvenIfLast && request.confirm !== setup.name) {
+    throw new KeyturnError(
+      'confirmation_needed',
+      `Revoking the last working key of ${setup.name} stops its apps: type its name to confirm.`,
+      { fix: `Send confirm: "${setup.name}" with it.` },
+    )
+  }
+  const keyId = target.meta.keyId ?? (await findKeyId(target.version, context))
+  const reason = reasonOf(request.reason, 'revoked by an operator')
+  const state = await book.change(setup.name, (before, change) =>
+    revokeVersion(before, { version: target.version, keyId, by, reason, isEvenIfLast }, change),
+  )
+  context.wake()
+  return recordOf(state, target.version) ?? target
+}
+
+/** A key that Keyturn did not make is found by its redacted value, and only where exactly one fits. */
+async function findKeyId(
+  version: VersionId,
+  { setup, keyring }: OperationsContext,
+): Promise<KeyId | undefined> {
+  const secret = await keyring.get(setup.name, version)
+  const listed = await setup.issuer.list?.()
+  if (secret === undefined || listed?.kind !== 'listed') return undefined
+  const fitting = listed.keys.filter((one) => matchesRedacted(secret, one.redacted))
+  return fitting.length === 1 ? fitting[0]?.keyId : undefined
+}
+
+/** Verifies what is handed out (or waits to be) now, and waits for the conclusion. */
+export async function verifyNow(context: OperationsContext): Promise<void> {
+  const { setup, book, deps } = context
+  const { name } = setup
+  const askedAt = deps.system.now()
+  const target = currentOf(book.state(name)) ?? candidateOf(book.state(name))
+  if (target === undefined) {
+    await book.change(name, (before) => ({ state: { ...before, nextStoreReadAt: askedAt }, events: [] }))
+    context.wake()
+    await until(context, (state) => (state.storeReadAt ?? 0) >= askedAt, engineLimits.probeWaitMs)
+    return
+  }
+  const { version } = target
+  await book.change(name, (before) => ({
+    state: { ...withRecord(before, version, { nextCheckAt: askedAt }), nextStoreReadAt: askedAt },
+    events: [],
+  }))
+  context.wake()
+  await until(
+    context,
+    (state) => (recordOf(state, version)?.checkedAt ?? 0) >= askedAt,
+    engineLimits.probeWaitMs,
+  )
+}
+
+/** An app's report makes us look at once; it is answered with what that look brought, or with what is known after 3 s. */
+export async function report(told: RejectionReport, context: OperationsContext): Promise<ReportAnswer> {
+  const { setup, book, deps } = context
+  const before = book.state(setup.name)
+  if (told.version === before.current) {
+    const checkedAt = recordOf(before, told.version)?.checkedAt ?? 0
+    await book.change(setup.name, (state) => noteSuspicion(state, told.version, deps.system.now()))
+    context.wake()
+    const isSettled = (state: CredentialState): boolean => {
+      const record = recordOf(state, told.version)
+      const isChecked = (record?.checkedAt ?? 0) > checkedAt && record?.rejections === undefined
+      return state.generation !== before.generation || isChecked || record?.withdrawnAt !== undefined
+    }
+    await until(context, isSettled, engineLimits.reportWaitMs)
+  }
+  const after = book.state(setup.name)
+  return {
+    generation: after.generation,
+    version: after.current ?? null,
+    verdict: currentOf(after)?.verdict?.kind ?? 'unknown',
+  }
+}
+
+function noteSuspicion(
+  state: CredentialState,
+  version: VersionId,
+  now: number,
+): { state: CredentialState; events: [] } | undefined {
+  const record = recordOf(state, version)
+  // Ten thousand reports of one outage are one change of the ledger a second.
+  if (record?.suspectUntil !== undefined && record.suspectUntil > now + 59_000) return undefined
+  return { state: suspect(state, version, now), events: [] }
+}
+
+/** Resolves when the state fulfils the claim, or after the time, whichever comes first. */
+export function until(
+  context: Pick<OperationsContext, 'book' | 'setup' | 'deps'>,
+  isSo: (state: CredentialState) => boolean,
+  withinMs: number,
+): Promise<void> {
+  const { book, setup, deps } = context
+  return new Promise((resolve) => {
+    const end = (): void => {
+      stopListening()
+      cancel()
+      resolve()
+    }
+    const stopListening = book.onCommit((state) => {
+      if (state.name === setup.name && isSo(state)) end()
+    })
+    const cancel = deps.system.after(withinMs, end)
+    if (isSo(book.state(setup.name))) end()
+  })
+}

@@ -1,0 +1,172 @@
+import { currentOf, recordOf } from '../core/credential.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
+import type { CredentialState, KeyId, VersionId } from '../core/types.ts'
+import { assertNotInUse, listed, type PerformContext } from './perform-rotation.ts'
+import { probe } from './probe.ts'
+import { engineLimits } from './setup.ts'
+
+export interface RetirementPerformContext extends PerformContext {
+  /** The states of the other credentials, to find one that holds the same key. */
+  readonly others: () => readonly CredentialState[]
+}
+
+/** Performs what a retirement wants. Never throws: whatever goes wrong is an event. */
+export async function performRetirement(
+  effect: RetirementEffect,
+  context: RetirementPerformContext,
+): Promise<RetirementEvent> {
+  try {
+    return await perform(effect, context)
+  } catch (thrown) {
+    const error = toKeyturnError(thrown, `retirement in ${context.setup.name}, ${effect.kind}`)
+    context.deps.log('warn', 'a step of a retirement failed; it will be tried again', {
+      credential: context.setup.name,
+      effect: effect.kind,
+      error,
+    })
+    return failureOf(effect)
+  }
+}
+
+function failureOf(effect: RetirementEffect): RetirementEvent {
+  switch (effect.kind) {
+    case 'gather':
+      return { kind: 'evidence_unknown' }
+    case 'retire':
+      return { kind: 'retire_failed' }
+    case 'prove_current':
+      return { kind: 'current_unknown' }
+    case 'revoke':
+      return { kind: 'revoke_unknown' }
+    case 'probe_death':
+      return { kind: 'death_probed', listed: 'unknown', verdict: undefined }
+    case 'destroy':
+      return { kind: 'destroy_failed' }
+  }
+}
+
+function perform(effect: RetirementEffect, context: RetirementPerformContext): Promise<RetirementEvent> {
+  switch (effect.kind) {
+    case 'gather':
+      return gather(effect, context)
+    case 'retire':
+      return retire(effect.version, context)
+    case 'prove_current':
+      return proveCurrent(context)
+    case 'revoke':
+      return revoke(effect.keyId, context)
+    case 'probe_death':
+      return probeDeath(effect, context)
+    case 'destroy':
+      return destroy(effect.version, context)
+  }
+}
+
+async function gather(
+  effect: Extract<RetirementEffect, { kind: 'gather' }>,
+  context: RetirementPerformContext,
+): Promise<RetirementEvent> {
+  const { setup, deps } = context
+  const keys = await listed(context)
+  if (keys === undefined && setup.issuer.list !== undefined) return { kind: 'evidence_unknown' }
+  const state = context.state()
+  const record = recordOf(state, effect.version)
+  const key = keys?.find((one) => one.keyId === effect.keyId)
+  const evidence: Evidence = {
+    holders: await holders(state, key?.lastUsedAt, context),
+    lastUsedAt: key?.lastUsedAt,
+    ownProbeAt: record?.checkedAt,
+    isListed: key !== undefined,
+    sharedWith: context
+      .others()
+      .find((other) =>
+        other.versions.some((one) => one.fingerprint === record?.fingerprint && one.stage !== 'retired'),
+      )?.name,
+  }
+  deps.log('debug', 'looked who still uses an old key', {
+    credential: setup.name,
+    version: effect.version,
+    holders: evidence.holders,
+  })
+  return { kind: 'evidence', evidence }
+}
+
+/**
+ * Instances that have not moved on to the generation of today. One that has long been silent is believed gone only
+ * where the issuer tells the last use, since then a silent user would show there.
+ */
+async function holders(
+  state: CredentialState,
+  lastUsedAt: number | null | undefined,
+  context: PerformContext,
+): Promise<readonly string[]> {
+  const leases = await context.deps.ledger.leases(state.name)
+  const silentSince = context.deps.system.now() - engineLimits.leaseSilentMs
+  const isTold = lastUsedAt !== undefined
+  return leases
+    .filter((lease) => lease.generation < state.generation)
+    .filter((lease) => lease.seenAt > silentSince || !isTold)
+    .map((lease) => `${lease.app} (${lease.instance})`)
+}
+
+async function retire(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
+  const { setup } = context
+  try {
+    await setup.store.retire(setup.ref, { version, fence: context.state().fence })
+    return { kind: 'retired' }
+  } catch (thrown) {
+    if (thrown instanceof KeyturnError && thrown.code === 'store_conflict') return { kind: 'retire_refused' }
+    throw thrown
+  }
+}
+
+async function proveCurrent(context: PerformContext): Promise<RetirementEvent> {
+  const current = currentOf(context.state())
+  const secret =
+    current === undefined ? undefined : await context.keyring.get(context.setup.name, current.version)
+  if (current === undefined) return { kind: 'current_absent' }
+  if (secret === undefined) return { kind: 'current_unknown' }
+  const { verdict, isOurs } = await probe(
+    context.setup,
+    context.state(),
+    { secret, version: current.version },
+    context.deps,
+  )
+  return { kind: 'current_proved', verdict, isOurs }
+}
+
+async function revoke(keyId: KeyId, context: PerformContext): Promise<RetirementEvent> {
+  assertNotInUse(keyId, context)
+  const { issuer } = context.setup
+  const outcome = await issuer.revoke?.(keyId)
+  if (outcome?.kind === 'gone') return { kind: 'revoked' }
+  if (outcome?.kind === 'unknown') return { kind: 'revoke_unknown' }
+  const expiry = await issuer.setExpiry?.(keyId, 1)
+  if (expiry?.kind === 'set') return { kind: 'expiring' }
+  return expiry?.kind === 'unknown' ? { kind: 'revoke_unknown' } : { kind: 'revoke_refused' }
+}
+
+async function probeDeath(
+  effect: Extract<RetirementEffect, { kind: 'probe_death' }>,
+  context: PerformContext,
+): Promise<RetirementEvent> {
+  const keys = await listed(context)
+  const isThere = keys?.some((one) => one.keyId === effect.keyId)
+  const listing = isThere === undefined ? 'unknown' : isThere ? 'present' : 'absent'
+  const secret = await context.keyring.get(context.setup.name, effect.version)
+  if (secret === undefined) return { kind: 'death_probed', listed: listing, verdict: undefined }
+  const { verdict } = await probe(
+    context.setup,
+    context.state(),
+    { secret, version: effect.version },
+    context.deps,
+  )
+  return { kind: 'death_probed', listed: listing, verdict }
+}
+
+async function destroy(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
+  await context.setup.store.destroy(context.setup.ref, version)
+  context.keyring.drop(context.setup.name, version)
+  return { kind: 'destroyed' }
+}

@@ -1,0 +1,333 @@
+import { currentOf, type NewVersion, recordOf } from '../core/credential.ts'
+import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { fingerprint } from '../core/fingerprint.ts'
+import type { IssuedKey, MintOutcome } from '../core/ports.ts'
+import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
+import {
+  type Attempt,
+  type CredentialState,
+  isAuthentic,
+  type KeyId,
+  type VersionMeta,
+} from '../core/types.ts'
+import { classify } from '../core/verdict.ts'
+import type { Keyring } from './keyring.ts'
+import { probe } from './probe.ts'
+import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
+
+export interface Performed {
+  readonly event: RotationEvent
+  /** A version that appeared or whose metadata changed; goes into the same commit as the event. */
+  readonly added?: NewVersion
+}
+
+export interface PerformContext {
+  readonly setup: CredentialSetup
+  readonly keyring: Keyring
+  readonly deps: EngineDeps
+  /** The latest committed state. */
+  readonly state: () => CredentialState
+}
+
+/** Performs what a rotation wants. Never throws: whatever goes wrong is an event. */
+export async function performRotation(effect: RotationEffect, context: PerformContext): Promise<Performed> {
+  try {
+    return await perform(effect, context)
+  } catch (thrown) {
+    const error = toKeyturnError(thrown, `rotation of ${context.setup.name}, ${effect.kind}`)
+    context.deps.log('warn', 'a step of a rotation failed; it will be tried again', {
+      credential: context.setup.name,
+      effect: effect.kind,
+      error,
+    })
+    return { event: failureOf(effect, error) }
+  }
+}
+
+/** A fault means that nobody knows: each phase has an event for that. Only refusals known to be final halt at once. */
+function failureOf(effect: RotationEffect, error: KeyturnError): RotationEvent {
+  switch (effect.kind) {
+    case 'check':
+      return error.retryable
+        ? { kind: 'check_unknown' }
+        : { kind: 'check_failed', reason: error.code, summary: error.message, fix: error.fix ?? '' }
+    case 'mint':
+      return { kind: 'mint_unknown' }
+    case 'reconcile':
+      return { kind: 'reconcile_failed' }
+    case 'prove':
+      return {
+        kind: 'proved',
+        verdict: classify({ kind: 'no_answer', failure: 'aborted' }),
+        isOurs: false,
+        lacksDeclared: false,
+      }
+    case 'discard':
+      return { kind: 'discard_failed' }
+    case 'extend':
+      return { kind: 'extend_unknown' }
+    case 'promote':
+      return { kind: 'promote_unknown' }
+    case 'confirm':
+      return { kind: 'confirm_unknown' }
+    case 'inspect':
+      return { kind: 'inspect_unknown' }
+  }
+}
+
+function perform(effect: RotationEffect, context: PerformContext): Promise<Performed> {
+  switch (effect.kind) {
+    case 'check':
+      return check(context)
+    case 'mint':
+      return mint(effect.attempt, context)
+    case 'reconcile':
+      return reconcile(effect.attempts, context)
+    case 'prove':
+      return prove(effect.version, context)
+    case 'discard':
+      return discard(effect, context)
+    case 'extend':
+      return extend(effect, context)
+    case 'promote':
+      return promote(effect, context)
+    case 'confirm':
+      return confirm(effect.to, context)
+    case 'inspect':
+      return inspect(effect, context)
+  }
+}
+
+async function check({ setup }: PerformContext): Promise<Performed> {
+  if (!setup.store.capabilities.writable) {
+    throw new KeyturnError(
+      'store_read_only',
+      `The ${setup.store.capabilities.kind} store of ${setup.name} cannot be written.`,
+      {
+        fix: 'Keep the credential in a store that can be written, or replace the key there by hand: Keyturn takes it up.',
+      },
+    )
+  }
+  const findings = [...(await setup.store.check(setup.ref)), ...((await setup.issuer.check?.()) ?? [])]
+  const missing = findings.filter((one) => one.state === 'missing')
+  if (missing.length === 0) return { event: { kind: 'checked' } }
+  const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
+  const fix = missing.map((one) => one.fix ?? `Grant ${one.permission}.`).join(' ')
+  return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
+}
+
+/** The one effect that is not safe to repeat. What was minted is staged at once: between the two the key lives in memory alone. */
+async function mint(attempt: Attempt, context: PerformContext): Promise<Performed> {
+  const { setup } = context
+  assert(setup.issuer.mint !== undefined, `${setup.name} has an issuer that mints`)
+  const expiresInSeconds = setup.policy.expiryManaged
+    ? setup.policy.pendingExpirySeconds
+    : setup.policy.keyExpirySeconds
+  const scopes = setup.mintScopes.length > 0 ? { scopes: setup.mintScopes } : {}
+  const outcome = await setup.issuer.mint({ marker: attempt.marker, expiresInSeconds, ...scopes })
+  if (outcome.kind === 'refused')
+    return { event: { kind: 'mint_refused', verdict: classify(outcome.observation) } }
+  if (outcome.kind === 'unknown') return { event: { kind: 'mint_unknown' } }
+  try {
+    const added = await stage(attempt, outcome, context)
+    return { event: { kind: 'minted', keyId: outcome.keyId }, added }
+  } catch (thrown) {
+    context.deps.log('error', 'a minted key could not be put into the store; it will be revoked', {
+      credential: setup.name,
+      keyId: outcome.keyId,
+      error: thrown,
+    })
+    return { event: { kind: 'mint_unknown', keyId: outcome.keyId } }
+  }
+}
+
+async function stage(
+  attempt: Attempt,
+  minted: Extract<MintOutcome, { kind: 'minted' }>,
+  context: PerformContext,
+): Promise<NewVersion> {
+  const { setup, keyring, deps } = context
+  const meta: VersionMeta = {
+    keyId: minted.keyId,
+    serviceAccount: minted.serviceAccount,
+    marker: attempt.marker,
+    createdAt: minted.createdAt,
+    ...(minted.expiresAt === undefined ? {} : { expiresAt: minted.expiresAt }),
+    ...(setup.expected.organization === undefined ? {} : { organization: setup.expected.organization }),
+    ...(setup.expected.project === undefined ? {} : { project: setup.expected.project }),
+  }
+  const request = { version: attempt.version, secret: minted.secret, meta, fence: context.state().fence }
+  for (let tries = 1; ; tries++) {
+    try {
+      await setup.store.stage(setup.ref, request)
+      break
+    } catch (thrown) {
+      const isFinal =
+        !(thrown instanceof KeyturnError && thrown.retryable) || tries >= engineLimits.stageTries
+      if (isFinal) throw thrown
+      await pause(setup.policy.retryBaseMs * 2 ** tries, deps)
+    }
+  }
+  keyring.put(setup.name, attempt.version, minted.secret)
+  return {
+    version: attempt.version,
+    fingerprint: fingerprint(minted.secret, deps.system),
+    meta,
+    origin: 'minted',
+  }
+}
+
+function pause(delayMs: number, deps: EngineDeps): Promise<void> {
+  return new Promise((resolve) => void deps.system.after(delayMs, resolve))
+}
+
+/**
+ * Finds out what became of attempts whose answer was never seen. A key at the issuer that bears our marker and has no
+ * stored value can never be used by anybody: it is revoked. Errors are not absence: any of them makes this fail.
+ */
+async function reconcile(attempts: readonly Attempt[], context: PerformContext): Promise<Performed> {
+  const { setup } = context
+  const keys = await listed(context)
+  if (keys === undefined) return { event: { kind: 'reconcile_failed' } }
+  let found: { readonly attempt: Attempt; readonly keyId: KeyId } | undefined
+  for (const attempt of attempts.toReversed()) {
+    const key = keys.find((one) => one.name === attempt.marker)
+    const stored = await setup.store.read(setup.ref, { version: attempt.version })
+    const keyId = key?.keyId ?? stored?.meta.keyId
+    if (keyId === undefined) continue
+    if (stored !== undefined && found === undefined) found = { attempt, keyId }
+    else if (key !== undefined && !(await kill(key.keyId, context)))
+      return { event: { kind: 'reconcile_failed' } }
+  }
+  if (found === undefined) return { event: { kind: 'reconciled', found: undefined } }
+  const stored = await setup.store.read(setup.ref, { version: found.attempt.version })
+  if (stored === undefined) return { event: { kind: 'reconcile_failed' } }
+  const { version } = found.attempt
+  context.keyring.put(setup.name, version, stored.secret)
+  const added: NewVersion = {
+    version,
+    fingerprint: fingerprint(stored.secret, context.deps.system),
+    meta: { ...stored.meta, keyId: found.keyId },
+    origin: 'minted',
+  }
+  return { event: { kind: 'reconciled', found: { version, keyId: found.keyId } }, added }
+}
+
+/** All keys where this issuer mints; undefined when that could not be found out. */
+export async function listed(context: PerformContext): Promise<readonly IssuedKey[] | undefined> {
+  const outcome = await context.setup.issuer.list?.()
+  return outcome?.kind === 'listed' ? outcome.keys : undefined
+}
+
+/** Ends a key that nobody uses: deletes it, or where that is refused, lets it expire at once. False: not known to be over. */
+export async function kill(keyId: KeyId, context: PerformContext): Promise<boolean> {
+  assertNotInUse(keyId, context)
+  const { issuer, policy } = context.setup
+  // An issuer that cannot revoke leaves the pending key to its own short expiry, and to the person who brought it.
+  if (issuer.revoke === undefined || !policy.canMint) return true
+  const outcome = await issuer.revoke(keyId)
+  if (outcome.kind === 'gone') return true
+  if (outcome.kind === 'unknown') return false
+  const expiry = await issuer.setExpiry?.(keyId, 1)
+  return expiry?.kind === 'set'
+}
+
+/** Invariant 2, checked on the last line before the wire. */
+export function assertNotInUse(keyId: KeyId, context: PerformContext): void {
+  const holder = context
+    .state()
+    .versions.find((one) => one.meta.keyId === keyId && one.stage !== 'retired' && one.stage !== 'pending')
+  assert(holder === undefined, `${context.setup.name}: no key that is in use is revoked`)
+  assert(
+    currentOf(context.state())?.meta.keyId !== keyId,
+    `${context.setup.name}: the current key is never revoked`,
+  )
+}
+
+async function prove(version: string, context: PerformContext): Promise<Performed> {
+  const secret = await context.keyring.get(context.setup.name, version)
+  if (secret === undefined) return { event: { kind: 'pending_lost' } }
+  const { verdict, isOurs, lacksDeclared } = await probe(
+    context.setup,
+    context.state(),
+    { secret, version },
+    context.deps,
+  )
+  return { event: { kind: 'proved', verdict, isOurs, lacksDeclared } }
+}
+
+async function discard(
+  effect: Extract<RotationEffect, { kind: 'discard' }>,
+  context: PerformContext,
+): Promise<Performed> {
+  const { setup, keyring } = context
+  if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
+    return { event: { kind: 'discard_failed' } }
+  await setup.store.destroy(setup.ref, effect.version)
+  keyring.drop(setup.name, effect.version)
+  return { event: { kind: 'discarded' } }
+}
+
+async function extend(
+  effect: Extract<RotationEffect, { kind: 'extend' }>,
+  context: PerformContext,
+): Promise<Performed> {
+  const { setup } = context
+  const record = recordOf(context.state(), effect.version)
+  assert(record !== undefined, 'a key is on record before its life is extended')
+  const outcome = await setup.issuer.setExpiry?.(effect.keyId, setup.policy.keyExpirySeconds)
+  if (outcome === undefined || outcome.kind === 'refused') return { event: { kind: 'extend_refused' } }
+  if (outcome.kind === 'unknown') return { event: { kind: 'extend_unknown' } }
+  const meta = { ...record.meta, expiresAt: outcome.expiresAt }
+  await setup.store.annotate(setup.ref, effect.version, meta)
+  return {
+    event: { kind: 'extended' },
+    added: { version: effect.version, fingerprint: record.fingerprint, meta, origin: record.origin },
+  }
+}
+
+async function promote(
+  effect: Extract<RotationEffect, { kind: 'promote' }>,
+  context: PerformContext,
+): Promise<Performed> {
+  const { setup } = context
+  const request = { to: effect.to, expectCurrent: effect.from, fence: context.state().fence }
+  const outcome = await setup.store.promote(setup.ref, request)
+  switch (outcome.kind) {
+    case 'promoted':
+    case 'already':
+      return { event: { kind: 'promoted' } }
+    case 'conflict':
+      return { event: { kind: 'promote_lost' } }
+    case 'gone':
+      return { event: { kind: 'promote_gone' } }
+  }
+}
+
+/** Reads back what another reader of the store gets, and compares the value too. */
+async function confirm(to: string, context: PerformContext): Promise<Performed> {
+  const { setup, deps } = context
+  const read = await setup.store.read(setup.ref)
+  if (read === undefined) return { event: { kind: 'confirm_unknown' } }
+  const isSame =
+    read.version === to &&
+    fingerprint(read.secret, deps.system) === recordOf(context.state(), to)?.fingerprint
+  return { event: { kind: isSame ? 'confirmed' : 'confirm_lost' } }
+}
+
+async function inspect(
+  effect: Extract<RotationEffect, { kind: 'inspect' }>,
+  context: PerformContext,
+): Promise<Performed> {
+  const { setup } = context
+  const read = await setup.store.read(setup.ref)
+  if (read?.version === effect.to) return { event: { kind: 'inspected', finding: 'ours' } }
+  if (read?.version === effect.from) return { event: { kind: 'inspected', finding: 'unchanged' } }
+  if (read === undefined) return { event: { kind: 'inspected', finding: 'foreign' } }
+  const { verdict, isOurs } = await probe(setup, context.state(), { secret: read.secret }, context.deps)
+  if (isAuthentic(verdict.kind))
+    return { event: { kind: 'inspected', finding: isOurs ? 'adopted' : 'foreign' } }
+  return verdict.kind === 'rejected'
+    ? { event: { kind: 'inspected', finding: 'foreign' } }
+    : { event: { kind: 'inspect_unknown' } }
+}

@@ -1,0 +1,36 @@
+import { expectedBelonging, recordOf } from '../core/credential.ts'
+import type { Secret } from '../core/secret.ts'
+import type { CredentialState, VersionId } from '../core/types.ts'
+import { fallsShort } from '../core/verdict.ts'
+import { verifyOutcome } from '../core/verdict-outcome.ts'
+import type { CheckOutcome } from '../core/verification.ts'
+import type { CredentialSetup, EngineDeps } from './setup.ts'
+
+export interface Probe extends CheckOutcome {
+  /** It is genuine but lacks a scope or a model that was declared. */
+  readonly lacksDeclared: boolean
+}
+
+/** One verification of one secret: asks the issuer, and concludes. */
+export async function probe(
+  setup: CredentialSetup,
+  state: CredentialState,
+  target: { readonly secret: Secret; readonly version?: VersionId },
+  deps: Pick<EngineDeps, 'system'>,
+): Promise<Probe> {
+  const observations = await setup.issuer.verify(target.secret, setup.expected)
+  const expiresAt = recordOf(state, target.version)?.meta.expiresAt
+  const known = expectedBelonging(state, {})
+  const outcome = verifyOutcome(observations, {
+    expected: setup.expected,
+    known,
+    now: deps.system.now(),
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  })
+  return {
+    verdict: outcome.verdict,
+    isOurs: outcome.isOurs,
+    belonging: outcome.belonging,
+    lacksDeclared: fallsShort(outcome.verdict),
+  }
+}

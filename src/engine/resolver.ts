@@ -1,0 +1,104 @@
+import { handedOut } from '../core/credential.ts'
+import type { Cancel } from '../core/ports.ts'
+import type { CredentialName, CredentialState } from '../core/types.ts'
+import type { Keyring } from './keyring.ts'
+import type { HandOut, NoHandOut } from './service.ts'
+import type { CredentialSetup } from './setup.ts'
+
+/** What is handed out, ready in memory: replaced only when a state or a secret changed, so that nobody waits for anything. */
+export interface Resolver {
+  handOut(name: CredentialName): HandOut | NoHandOut | undefined
+  onHandOut(listener: (name: CredentialName) => void): Cancel
+  refresh(state: CredentialState): void
+}
+
+export function createResolver(
+  setups: ReadonlyMap<CredentialName, CredentialSetup>,
+  keyring: Keyring,
+): Resolver {
+  const handOuts = new Map<CredentialName, HandOut | NoHandOut>()
+  const listeners = new Set<(name: CredentialName) => void>()
+
+  return {
+    handOut: (name) => handOuts.get(name),
+    onHandOut(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    refresh(state) {
+      const setup = setups.get(state.name)
+      if (setup === undefined) return
+      const next = available(state, setup, keyring) ?? unavailable(state, setup)
+      const before = handOuts.get(state.name)
+      if (before !== undefined && isSame(before, next)) return
+      handOuts.set(state.name, next)
+      for (const listener of listeners) listener(state.name)
+    },
+  }
+}
+
+function available(state: CredentialState, setup: CredentialSetup, keyring: Keyring): HandOut | undefined {
+  const record = handedOut(state)
+  const secret = record === undefined ? undefined : keyring.peek(state.name, record.version)
+  if (record?.verifiedAt === undefined || secret === undefined) return undefined
+  return {
+    kind: 'available',
+    name: state.name,
+    version: record.version,
+    fingerprint: record.fingerprint,
+    stage: record.stage,
+    secret,
+    organization: setup.expected.organization,
+    project: setup.expected.project,
+    baseUrl: setup.issuer.baseUrl,
+    verdict: record.verdict?.kind ?? 'unknown',
+    verifiedAt: record.verifiedAt,
+    rotatesAt: rotatesAt(state, setup),
+    staleAfterMs: setup.policy.staleAfterMs,
+    generation: state.generation,
+  }
+}
+
+/** When it will turn by itself; undefined where that is not scheduled or not possible. */
+export function rotatesAt(state: CredentialState, setup: CredentialSetup): number | undefined {
+  const isPossible = setup.policy.storeWritable && (setup.policy.canMint || setup.policy.isManual)
+  return isPossible ? state.nextRotationAt : undefined
+}
+
+function unavailable(state: CredentialState, setup: CredentialSetup): NoHandOut {
+  const record = handedOut(state)
+  const { since, summary, fix } = whyNot(state, setup, record !== undefined)
+  return { kind: 'unavailable', name: state.name, since, summary, fix, generation: state.generation }
+}
+
+function whyNot(
+  state: CredentialState,
+  setup: CredentialSetup,
+  isLoading: boolean,
+): { since: number; summary: string; fix: string } {
+  const since = state.storeTrouble?.since ?? state.storeReadAt ?? 0
+  if (isLoading) {
+    return {
+      since,
+      summary: `The verified key of ${state.name} is being read from the ${setup.store.capabilities.kind} store.`,
+      fix: 'Try again in a moment; if it persists, check that the store can be reached (keyturn status).',
+    }
+  }
+  if (state.outage !== undefined) return state.outage
+  if (state.storeTrouble !== undefined) return state.storeTrouble
+  const halt = state.rotation?.halt
+  if (halt !== undefined && state.rotation?.phase === 'halted')
+    return { since: halt.at, summary: halt.summary, fix: halt.fix }
+  return {
+    since,
+    summary: `No key of ${state.name} has been verified yet.`,
+    fix: 'Try again in a moment; keyturn status shows what it waits for.',
+  }
+}
+
+function isSame(before: HandOut | NoHandOut, next: HandOut | NoHandOut): boolean {
+  const names = new Set([...Object.keys(before), ...Object.keys(next)])
+  const a: Readonly<Record<string, unknown>> = { ...before }
+  const b: Readonly<Record<string, unknown>> = { ...next }
+  return [...names].every((name) => a[name] === b[name])
+}

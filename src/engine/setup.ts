@@ -1,0 +1,56 @@
+import type {
+  Hash,
+  Issuer,
+  Ledger,
+  Log,
+  Occurrences,
+  ProbeExpectation,
+  SecretStore,
+  System,
+} from '../core/ports.ts'
+import type { CredentialName, Policy } from '../core/types.ts'
+
+/** One credential with everything that is needed to look after it; made by the composition root. */
+export interface CredentialSetup {
+  readonly name: CredentialName
+  /** The secret's name in the store. */
+  readonly ref: string
+  readonly store: SecretStore
+  readonly issuer: Issuer
+  readonly expected: ProbeExpectation
+  /** Scopes of minted keys; empty: all permissions. */
+  readonly mintScopes: readonly string[]
+  readonly policy: Policy
+  readonly schedule:
+    | { readonly expression: string; readonly timeZone: string; readonly jitterMs: number }
+    | undefined
+}
+
+export interface EngineDeps {
+  readonly system: System & Hash
+  readonly log: Log
+  readonly ledger: Ledger
+  readonly occurrences: Occurrences
+  /** Who holds claims: stable where one process owns the ledger, so that a restart takes its own claims over at once. */
+  readonly owner: string
+  /** Part of every marker, so that one installation never touches another's keys. */
+  readonly installation: string
+}
+
+/** Named limits of the engine. */
+export const engineLimits = {
+  /** Credentials being worked on at once by one replica. */
+  runnersMax: 64,
+  /** Conflicting commits in a row before it is a bug. */
+  commitTries: 50,
+  claimMs: 60_000,
+  renewEveryMs: 20_000,
+  /** A silent instance is believed gone after this long, unless the issuer still sees its key used. */
+  leaseSilentMs: 600_000,
+  /** An operator or an app waits at most this long for a probe it asked for. */
+  probeWaitMs: 15_000,
+  reportWaitMs: 3_000,
+  /** A store that refuses what was just minted is tried this often before the key is given up and swept. */
+  stageTries: 4,
+  stopMs: 10_000,
+} as const

@@ -1,0 +1,199 @@
+import type {
+  CheckSummary,
+  CredentialSummary,
+  HaltSummary,
+  LeaseSummary,
+  RetirementSummary,
+  RotationSummary,
+  Trouble,
+  VersionSummary,
+} from '../api/types.ts'
+import { currentOf, handedOut, recordOf } from '../core/credential.ts'
+import type { Lease } from '../core/ports.ts'
+import { isRunning, pendingOf } from '../core/rotation.ts'
+import {
+  type CredentialState,
+  type Halt,
+  isAuthentic,
+  type Retirement,
+  type Rotation,
+  type VersionRecord,
+} from '../core/types.ts'
+import { rotatesAt } from './resolver.ts'
+import type { CredentialSetup } from './setup.ts'
+
+/** States as the messages of the API. No function here ever sees a secret. */
+export function credentialSummary(state: CredentialState, setup: CredentialSetup): CredentialSummary {
+  const current = currentOf(state)
+  return {
+    name: state.name,
+    generation: state.generation,
+    current: current === undefined ? null : versionSummary(current),
+    versions: versionSummaries(state),
+    rotation: state.rotation === undefined ? null : rotationSummary(state.rotation, state),
+    retirements: state.retirements.map((one) => retirementSummary(one, state)).toReversed(),
+    rotatesAt: iso(rotatesAt(state, setup)),
+    troubles: troublesOf(state),
+    store: setup.store.capabilities.kind,
+    issuer: setup.issuer.kind,
+  }
+}
+
+/** Newest first. */
+export function versionSummaries(state: CredentialState): readonly VersionSummary[] {
+  return state.versions.map(versionSummary).toReversed()
+}
+
+export function versionSummary(record: VersionRecord): VersionSummary {
+  const { meta } = record
+  return {
+    version: record.version,
+    stage: record.stage,
+    origin: record.origin,
+    fingerprint: record.fingerprint,
+    keyId: meta.keyId ?? null,
+    organization: meta.organization ?? null,
+    project: meta.project ?? null,
+    serviceAccount: meta.serviceAccount ?? null,
+    addedAt: new Date(record.addedAt).toISOString(),
+    createdAt: iso(meta.createdAt),
+    expiresAt: iso(meta.expiresAt),
+    promotedAt: iso(record.promotedAt),
+    verifiedAt: iso(record.verifiedAt),
+    withdrawnAt: iso(record.withdrawnAt),
+    isCompromised: record.compromised === true,
+    check: checkSummary(record),
+  }
+}
+
+function checkSummary({ verdict, checkedAt }: VersionRecord): CheckSummary | null {
+  if (verdict === undefined || checkedAt === undefined) return null
+  const { kind, cause, summary, fix } = verdict
+  return { verdict: kind, cause, summary, fix, checkedAt: new Date(checkedAt).toISOString() }
+}
+
+/** `state`: where the old version's walk is looked up; absent for rotations of the past. */
+export function rotationSummary(rotation: Rotation, state?: CredentialState): RotationSummary {
+  const isEnded = rotation.phase === 'done'
+  const to = pendingOf(rotation)?.version ?? rotation.attempts.at(-1)?.version
+  const retirement = state?.retirements.find(
+    (one) => rotation.from !== undefined && one.version === rotation.from && rotation.outcome === 'promoted',
+  )
+  return {
+    id: rotation.id,
+    credential: rotation.credential,
+    mode: rotation.mode,
+    reason: rotation.reason,
+    requestedBy: rotation.requestedBy,
+    phase: rotation.phase,
+    isPaused: rotation.paused,
+    outcome: rotation.outcome ?? null,
+    from: rotation.from ?? null,
+    to: to ?? null,
+    startedAt: new Date(rotation.startedAt).toISOString(),
+    phaseAt: new Date(rotation.phaseAt).toISOString(),
+    deadlineAt: isEnded || rotation.phase === 'halted' ? null : iso(rotation.deadlineAt),
+    endedAt: iso(rotation.endedAt),
+    halt: haltSummary(rotation.halt),
+    steps: rotation.steps.map(stepSummary),
+    retirement: retirement === undefined || state === undefined ? null : retirementSummary(retirement, state),
+  }
+}
+
+export function retirementSummary(retirement: Retirement, state: CredentialState): RetirementSummary {
+  return {
+    id: retirement.id,
+    version: retirement.version,
+    fingerprint: recordOf(state, retirement.version)?.fingerprint ?? null,
+    phase: retirement.phase,
+    startedAt: new Date(retirement.startedAt).toISOString(),
+    overlapUntil: new Date(retirement.overlapUntil).toISOString(),
+    heldBy: retirement.heldBy ?? null,
+    endedAt: iso(retirement.endedAt),
+    halt: haltSummary(retirement.halt),
+    steps: retirement.steps.map(stepSummary),
+  }
+}
+
+function haltSummary(halt: Halt | undefined): HaltSummary | null {
+  return halt === undefined ? null : { ...halt, at: new Date(halt.at).toISOString() }
+}
+
+function stepSummary(step: { readonly at: number; readonly phase: string; readonly note: string }): {
+  at: string
+  phase: string
+  note: string
+} {
+  return { ...step, at: new Date(step.at).toISOString() }
+}
+
+export function leaseSummary(lease: Lease): LeaseSummary {
+  const { instance, app, generation, seenAt } = lease
+  return { instance, app, generation, seenAt: new Date(seenAt).toISOString() }
+}
+
+/** What is wrong now, worst first: nothing handed out, then the store, a halted walk, and what the last check said. */
+export function troublesOf(state: CredentialState): readonly Trouble[] {
+  const troubles: Trouble[] = []
+  const { outage, storeTrouble, rotation } = state
+  if (outage !== undefined)
+    troubles.push({
+      code: 'no_verified_key',
+      summary: outage.summary,
+      fix: outage.fix,
+      since: iso(outage.since),
+    })
+  else if (handedOut(state) === undefined && !isRunning(rotation)) {
+    troubles.push({
+      code: 'no_verified_key',
+      summary: 'No verified key is handed out.',
+      fix: 'See below, or wait for the first check.',
+      since: null,
+    })
+  }
+  if (storeTrouble !== undefined)
+    troubles.push({
+      code: storeTrouble.code,
+      summary: storeTrouble.summary,
+      fix: storeTrouble.fix,
+      since: iso(storeTrouble.since),
+    })
+  if (rotation?.halt !== undefined && rotation.phase === 'halted')
+    troubles.push(haltTrouble('rotation_halted', rotation.halt))
+  for (const one of state.retirements) {
+    if (one.halt !== undefined && one.phase === 'halted')
+      troubles.push(haltTrouble('retirement_halted', one.halt))
+    if (one.phase === 'unproven')
+      troubles.push({
+        code: 'key_not_dead',
+        summary: 'An old key was deleted but is still accepted.',
+        fix: 'Check it in OpenAI’s dashboard; probing goes on.',
+        since: iso(one.phaseAt),
+      })
+    if (one.isLimitAlerted && one.phase === 'draining') {
+      troubles.push({
+        code: 'key_still_used',
+        summary: `The old key is ${one.heldBy ?? 'still in use'}.`,
+        fix: `Move that app on, or run: keyturn revoke ${state.name} ${one.version}`,
+        since: iso(one.limitAt),
+      })
+    }
+  }
+  return [...troubles, ...checkTroubles(state)]
+}
+
+function haltTrouble(code: string, halt: Halt): Trouble {
+  return { code, summary: halt.summary, fix: halt.fix, since: iso(halt.at) }
+}
+
+function checkTroubles(state: CredentialState): readonly Trouble[] {
+  const current = currentOf(state)
+  const verdict = current?.verdict
+  if (verdict === undefined || verdict.kind === 'valid' || state.outage !== undefined) return []
+  const code = isAuthentic(verdict.kind) ? `key_${verdict.kind}` : `check_${verdict.kind}`
+  return [{ code, summary: verdict.summary, fix: verdict.fix, since: iso(current?.checkedAt) }]
+}
+
+function iso(at: number | undefined): string | null {
+  return at === undefined ? null : new Date(at).toISOString()
+}

@@ -1,0 +1,262 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { CredentialSummary } from './api/types.ts'
+import { defaultListen, isLoopback, listenShape, parseListen } from './config/listen.ts'
+import type { Config } from './config.ts'
+import { KeyturnError } from './core/errors.ts'
+import type { Log, System } from './core/ports.ts'
+import type { HandOut, NoHandOut } from './engine/service.ts'
+import { createLog } from './log.ts'
+import { composeService, type Environment } from './main/compose.ts'
+import { openHome } from './main/home.ts'
+import { openSandboxMode } from './main/sandbox-mode.ts'
+import { openTokens } from './main/tokens.ts'
+import { createSystem } from './system.ts'
+
+/** The composition root: the only place that knows every part. */
+export interface ServeOptions {
+  readonly config?: Config
+  /** A local OpenAI instead of the real one. */
+  readonly sandbox?: boolean
+  readonly env: Environment
+  readonly cwd: string
+  readonly log?: Log
+  readonly system?: System
+}
+
+export interface Serving {
+  readonly url: string
+  readonly home: string
+  readonly sandboxUrl?: string
+  /** Resolves when the first credential can be handed out, or with false after the time given. */
+  readyWithin(ms: number): Promise<boolean>
+  stop(): Promise<void>
+}
+
+/** Runs the service until it is stopped. */
+export async function serve(options: ServeOptions): Promise<Serving> {
+  const system = options.system ?? createSystem()
+  const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
+  const log = options.log ?? logTo(base, system)
+  const home = await openHome(base.home)
+  const undo: (() => Promise<void> | void)[] = [() => home.close()]
+  try {
+    // What takes long to load is loaded while the first key is being fetched and proven.
+    const [{ openSqliteLedger }, { createServer }, { createCronBeat }] = await Promise.all([
+      import('./ledger/sqlite.ts'),
+      import('./server/server.ts'),
+      import('./engine/cron.ts'),
+    ])
+    const mode = options.sandbox === true ? await openSandboxMode(home, base) : undefined
+    if (mode !== undefined) undo.push(() => mode.sandbox.close())
+    const config = mode?.config ?? base
+    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    undo.push(() => ledger.close())
+    const version = packageVersion()
+    const isSandbox = mode !== undefined
+    const service = await composeService({
+      config,
+      system,
+      log,
+      env: mode?.env ?? options.env,
+      ledger,
+      beat: createCronBeat(log),
+      version,
+      isSandbox,
+    })
+    undo.push(() => service.stop())
+    const isFromEnvironment = config.source === 'environment'
+    const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
+    undo.push(() => tokens.close())
+    const { listen, allowedHosts } = config
+    const server = await createServer({
+      service,
+      tokens,
+      listen,
+      log,
+      system,
+      version,
+      isSandbox,
+      allowedHosts,
+      remember: (request) => ledger.remember(request),
+    })
+    undo.push(() => server.stop())
+    return {
+      url: server.url,
+      home: home.path,
+      ...(mode === undefined ? {} : { sandboxUrl: mode.sandbox.url }),
+      readyWithin: (ms) => whenReady(service, system, ms),
+      stop: () => unwind(undo),
+    }
+  } catch (thrown) {
+    await unwind(undo)
+    throw thrown
+  }
+}
+
+/** The latest opened is closed first; what fails to close does not keep the rest open. */
+async function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (let close = undo.pop(); close !== undefined; close = undo.pop()) {
+    try {
+      await close()
+    } catch (thrown) {
+      failures.push(thrown)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+}
+
+function whenReady(
+  service: { readiness(): { readonly ready: boolean }; onHandOut(listener: () => void): () => void },
+  system: System,
+  ms: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const end = (isReady: boolean): void => {
+      stopListening()
+      cancel()
+      resolve(isReady)
+    }
+    const stopListening = service.onHandOut(() => {
+      if (service.readiness().ready) end(true)
+    })
+    const cancel = system.after(ms, () => end(false))
+    if (service.readiness().ready) end(true)
+  })
+}
+
+/** One beat and out: everything that is due is done, and nothing is left running. For cron and its like. */
+export async function tick(
+  options: Omit<ServeOptions, 'sandbox'>,
+): Promise<{ readonly credentials: readonly CredentialSummary[] }> {
+  const system = options.system ?? createSystem()
+  const config = options.config ?? (await loadFrom(options))
+  const log = options.log ?? logTo(config, system)
+  const home = await openHome(config.home)
+  try {
+    const { openSqliteLedger } = await import('./ledger/sqlite.ts')
+    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    const service = await composeService({
+      config,
+      system,
+      log,
+      env: options.env,
+      ledger,
+      patienceMs: 30_000,
+      version: packageVersion(),
+      isSandbox: false,
+    })
+    await service.tick()
+    const credentials = await service.summaries()
+    await service.stop()
+    return { credentials }
+  } finally {
+    home.close()
+  }
+}
+
+export interface Embedded {
+  handOut(): HandOut | NoHandOut | undefined
+  onHandOut(listener: () => void): () => void
+  report(refusal: {
+    readonly version: string
+    readonly status: number
+    readonly code?: string
+    readonly requestId?: string
+  }): Promise<{ generation: number; version: string | null; verdict: string }>
+  stop(): Promise<void>
+}
+
+/** For apps without a service: the key is verified, cached and failed over in this process, and never turned. */
+export async function openEmbedded(options: {
+  readonly credential: string
+  readonly env: Environment
+  readonly cwd?: string
+  readonly system?: System
+}): Promise<Embedded> {
+  const system = backgroundOnly(options.system ?? createSystem())
+  const all = await loadFrom({ env: options.env, cwd: options.cwd ?? process.cwd() })
+  const config = { ...all, credentials: all.credentials.filter((one) => one.name === options.credential) }
+  const log = logTo({ log: { level: 'error', format: 'text' } }, system)
+  const [{ openSqliteLedger }, { createBeat }] = await Promise.all([
+    import('./ledger/sqlite.ts'),
+    import('./main/embedded-beat.ts'),
+  ])
+  const ledger = openSqliteLedger({ path: ':memory:' })
+  const service = await composeService({
+    config,
+    system,
+    log,
+    env: options.env,
+    ledger,
+    beat: createBeat(system),
+    version: packageVersion(),
+    isSandbox: false,
+    isReadOnly: true,
+  })
+  const name = options.credential
+  return {
+    handOut: () => service.handOut(name),
+    onHandOut: (listener) => service.onHandOut(() => listener()),
+    report: (refusal) => service.report(name, refusal, { name: 'this process' }),
+    stop: () => service.stop(),
+  }
+}
+
+/** Nothing that Keyturn does in an app's process may keep that process from ending. */
+function backgroundOnly(system: System): System {
+  return { ...system, after: (delayMs, callback) => system.after(delayMs, callback, { background: true }) }
+}
+
+/** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
+async function loadFrom({ env, cwd }: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config> {
+  const { loadConfig } = await import('./config.ts')
+  return loadConfig({ env, cwd, readFile: readFileIfThere })
+}
+
+function readFileIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw thrown
+  }
+}
+
+/** What of a configuration the sandbox needs before it exists. It is for one machine, whatever the environment says. */
+function emptyConfig({ env, cwd }: ServeOptions): Config {
+  const text = env['KEYTURN_LISTEN']?.trim() || defaultListen
+  const listen = parseListen(text, (path) => resolve(cwd, path))
+  if (listen === undefined || (listen.kind === 'tcp' && !isLoopback(listen.host))) {
+    throw new KeyturnError(
+      'config_invalid',
+      `KEYTURN_LISTEN is not an address on this machine: the sandbox listens on loopback or on a Unix socket.`,
+      {
+        fix: `Set it to ${listenShape}, or unset it.`,
+      },
+    )
+  }
+  const home = resolve(cwd, env['KEYTURN_HOME']?.trim() || '.keyturn')
+  return {
+    source: 'sandbox',
+    home,
+    listen,
+    allowedHosts: [],
+    log: { level: 'warn', format: 'text' },
+    credentials: [],
+  }
+}
+
+function logTo(config: Pick<Config, 'log'>, system: System): Log {
+  return createLog({ ...config.log, write: (line) => void process.stderr.write(`${line}\n`), clock: system })
+}
+
+/** One folder up, from src as from dist. */
+function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  const version =
+    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
+  return typeof version === 'string' ? version : 'unknown'
+}

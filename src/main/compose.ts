@@ -1,0 +1,138 @@
+import { readFileSync } from 'node:fs'
+import type { Config, CredentialConfig, IssuerConfig, SecretSource } from '../config.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
+import { Secret } from '../core/secret.ts'
+import type { Policy } from '../core/types.ts'
+import { createService } from '../engine/create-service.ts'
+import { createOccurrences } from '../engine/cron.ts'
+import type { RunningService } from '../engine/service.ts'
+import type { CredentialSetup } from '../engine/setup.ts'
+import { openIssuer } from '../issuers/index.ts'
+import { openStore } from '../stores/index.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+export interface ComposeOptions {
+  readonly config: Config
+  readonly system: System
+  readonly log: Log
+  readonly env: Environment
+  readonly ledger: Ledger
+  readonly beat?: Beat
+  readonly patienceMs?: number
+  readonly version: string
+  readonly isSandbox: boolean
+  /** In-process resolving: nothing is minted, moved or revoked, whatever the configuration allows. */
+  readonly isReadOnly?: boolean
+  /** Closed after everything else. */
+  readonly close?: readonly (() => Promise<void>)[]
+}
+
+/** Opens every store and issuer that the configuration names, each once, and puts the service together. */
+export async function composeService(options: ComposeOptions): Promise<RunningService> {
+  const { config, ledger, system, log } = options
+  const stores = new Map<string, Promise<SecretStore>>()
+  const issuers = new Map<string, Issuer>()
+  const opened: (() => Promise<void>)[] = []
+  try {
+    const setups: CredentialSetup[] = []
+    for (const credential of config.credentials) {
+      const store = await shared(stores, credential.store, () =>
+        openStore(credential.store, storeContext(options)),
+      )
+      const key = JSON.stringify(credential.issuer)
+      const issuer =
+        issuers.get(key) ??
+        openIssuer(issuerSettings(credential.issuer, options), { system, log, fetch: globalThis.fetch })
+      issuers.set(key, issuer)
+      setups.push(setupOf(credential, store, issuer, options))
+    }
+    for (const store of stores.values()) opened.push(async () => (await store).close())
+    for (const issuer of issuers.values()) opened.push(() => issuer.close())
+    const installation = await ledger.once('installation', system.uuid().slice(0, 8))
+    return await createService({
+      setups,
+      deps: { system, log, ledger, occurrences: createOccurrences(), owner: 'this-host', installation },
+      ...(options.beat === undefined ? {} : { beat: options.beat }),
+      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+      version: options.version,
+      isSandbox: options.isSandbox,
+      close: [...opened, () => ledger.close(), ...(options.close ?? [])],
+    })
+  } catch (thrown) {
+    for (const close of opened) await close()
+    throw thrown
+  }
+}
+
+function shared<Value>(
+  known: Map<string, Promise<Value>>,
+  config: unknown,
+  open: () => Promise<Value>,
+): Promise<Value> {
+  const key = JSON.stringify(config)
+  const found = known.get(key)
+  if (found !== undefined) return found
+  const opening = open()
+  known.set(key, opening)
+  return opening
+}
+
+function storeContext({ system, log, config, env }: ComposeOptions): Parameters<typeof openStore>[1] {
+  return { system, log, home: config.home, env }
+}
+
+function issuerSettings(issuer: IssuerConfig, { env }: ComposeOptions): Parameters<typeof openIssuer>[0] {
+  if (issuer.kind === 'manual') return issuer
+  const { adminKey, ...rest } = issuer
+  return { ...rest, adminKey: () => readSecret(adminKey, env) }
+}
+
+/** Read at every use, so that a turned admin key is used at once. */
+async function readSecret(source: SecretSource, env: Environment): Promise<Secret> {
+  const text = 'env' in source ? env[source.env] : readFile(source.file)
+  const trimmed = text?.trim() ?? ''
+  if (trimmed !== '') return new Secret(trimmed)
+  const where = 'env' in source ? `the variable ${source.env}` : source.file
+  throw new KeyturnError('issuer_denied', `The admin key is not in ${where}.`, {
+    fix: `Put an admin key with api.management.write into ${where}.`,
+  })
+}
+
+function readFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (thrown) {
+    throw new KeyturnError('issuer_denied', `The admin key file ${path} cannot be read.`, {
+      fix: `Put the admin key there, readable by this user (chmod 600 ${path}).`,
+      cause: thrown,
+    })
+  }
+}
+
+function setupOf(
+  credential: CredentialConfig,
+  store: SecretStore,
+  issuer: Issuer,
+  options: ComposeOptions,
+): CredentialSetup {
+  const isReadOnly = options.isReadOnly === true
+  const policy: Policy = {
+    ...credential.policy,
+    canMint: issuer.canMint && !isReadOnly,
+    isManual: issuer.kind === 'manual' && !isReadOnly,
+    storeWritable: store.capabilities.writable && !isReadOnly,
+    overlapMs: Math.max(credential.policy.overlapMs, store.capabilities.propagationMs),
+  }
+  return {
+    name: credential.name,
+    ref: credential.ref,
+    store,
+    issuer,
+    expected: credential.expected,
+    mintScopes: credential.issuer.kind === 'openai' ? credential.issuer.scopes : [],
+    policy,
+    schedule: credential.schedule ?? undefined,
+  }
+}

@@ -1,0 +1,24 @@
+import type { Beat, Cancel, Timers } from '../core/ports.ts'
+
+const beatMs = 1_000
+
+/** A beat for apps' own processes: a timer that does not keep them alive, instead of a scheduler that would. */
+export function createBeat(timers: Timers): Beat {
+  let cancel: Cancel = () => undefined
+  return {
+    start(onBeat) {
+      const again = (): void => {
+        cancel = timers.after(
+          beatMs,
+          () => {
+            onBeat()
+            again()
+          },
+          { background: true },
+        )
+      }
+      again()
+    },
+    stop: () => cancel(),
+  }
+}

@@ -1,0 +1,55 @@
+import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { KeyturnError } from '../core/errors.ts'
+
+/**
+ * The folder where one installation keeps its ledger, tokens and, in sandbox mode, its secrets. One process at a time
+ * works in it: two workers on one embedded ledger would both be right and get in each other's way.
+ */
+export interface Home {
+  readonly path: string
+  file(...parts: readonly string[]): string
+  close(): void
+}
+
+const privateFolder = 0o700
+
+/** Makes the folder where it is missing and takes its lock. `home_in_use`, `permissions_lax`. */
+export async function openHome(path: string): Promise<Home> {
+  mkdirSync(path, { recursive: true, mode: privateFolder })
+  assertPrivate(path)
+  const lock = await takeLock(join(path, 'instance.lock'), path)
+  return { path, file: (...parts) => join(path, ...parts), close: lock }
+}
+
+function assertPrivate(path: string): void {
+  const { mode, uid } = statSync(path)
+  if ((mode & 0o077) === 0) return
+  const isOwn = process.getuid?.() === uid
+  if (!isOwn) {
+    throw new KeyturnError('permissions_lax', `${path} can be read by others and belongs to another user.`, {
+      fix: `chmod 700 ${path}`,
+    })
+  }
+  chmodSync(path, privateFolder)
+}
+
+/**
+ * A lock that the kernel lets go of when the process dies, however it dies: an exclusive transaction on an empty
+ * SQLite file. A file with a process id would have to be judged stale after a kill -9, and that judgement races.
+ */
+async function takeLock(file: string, home: string): Promise<() => void> {
+  const { DatabaseSync } = await import('node:sqlite')
+  const database = new DatabaseSync(file)
+  try {
+    chmodSync(file, 0o600)
+    database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+  } catch (thrown) {
+    database.close()
+    throw new KeyturnError('home_in_use', `Another Keyturn process works in ${home}.`, {
+      fix: 'Use the one that runs (keyturn status), end it first, or choose another folder with KEYTURN_HOME.',
+      cause: thrown,
+    })
+  }
+  return () => database.close()
+}
