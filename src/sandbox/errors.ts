@@ -165,7 +165,7 @@ export const taxonomy = {
     ),
     headers: retryAfter(2_000),
   }),
-  // Only the tail of this row's wording is known; the codes are documented.
+  // ASSUMPTION: the codes of the next four are documented, their wording is not.
   credit_balance_exhausted: () =>
     quota('credit_balance_exhausted', 'You have no prepaid credits left. Please add credits to continue.'),
   organization_spend_limit_exceeded: () =>

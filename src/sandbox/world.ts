@@ -42,7 +42,6 @@ export function openWorld(options: WorldOptions) {
     data.savedAt = now()
     if (stateFile !== undefined) writeState(stateFile, data)
   }
-  save()
   return {
     data,
     /** The clock of the sandbox: the given one, but never backwards, as it stands for OpenAI's and not for ours. */
