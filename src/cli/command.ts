@@ -13,7 +13,7 @@ export interface Context {
   readonly options: Options
   /** Connects to the service as this role; errors say how to start it or where the token is looked for. */
   api(role?: Role): Promise<Api>
-  target(): Promise<Target>
+  readonly target: () => Promise<Target>
 }
 
 export interface Options {

@@ -29,14 +29,17 @@ export interface ServeOptions {
 
 export interface Served {
   readonly url: string
+  readonly home: string
   readonly sandboxUrl?: string
+  /** Resolves when the first credential can be handed out, or with false after the time given. */
+  readyWithin(ms: number): Promise<boolean>
   stop(): Promise<void>
 }
 
 /** What the command line needs of the composition root, loaded only by the commands that run the service. */
 export interface Main {
-  serve(options: ServeOptions): Promise<Served>
-  tick(options: ServeOptions): Promise<{ readonly credentials: readonly CredentialSummary[] }>
+  readonly serve: (options: ServeOptions) => Promise<Served>
+  readonly tick: (options: ServeOptions) => Promise<{ readonly credentials: readonly CredentialSummary[] }>
 }
 
 export interface LocalTokens {

@@ -98,7 +98,7 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       if (!isGone) stream.write(text)
     },
     get isTerminal() {
-      return stream.isTTY === true
+      return stream.isTTY
     },
     get columns() {
       return stream.columns ?? 80

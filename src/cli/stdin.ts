@@ -7,7 +7,7 @@ export function processInput(): Input {
   const { stdin } = process
   return {
     get isTerminal() {
-      return stdin.isTTY === true
+      return stdin.isTTY
     },
     readAll,
     ask,

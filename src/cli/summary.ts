@@ -67,7 +67,7 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
 
 function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {
   return troubles.flatMap((trouble) => [
-    `${paint('red', `${name}: ${trouble.summary}`)}`,
+    paint('red', `${name}: ${trouble.summary}`),
     ...(trouble.fix === '' ? [] : [`  fix: ${trouble.fix}`]),
   ])
 }

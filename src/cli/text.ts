@@ -32,13 +32,13 @@ export function safeLine(text: string, options: { readonly hasColour: boolean })
 
 /** Characters on the screen, near enough: colours take none. */
 export function visibleLength(text: string): number {
-  return [...text.replace(ownSequence, '')].length
+  return Array.from(text.replace(ownSequence, '')).length
 }
 
 /** Cut to a width, so that a redrawn line never becomes two. */
 export function cut(text: string, columns: number): string {
   if (visibleLength(text) <= columns) return text
-  const plain = [...text.replace(ownSequence, '')]
+  const plain = Array.from(text.replace(ownSequence, ''))
   return `${plain.slice(0, Math.max(0, columns - 1)).join('')}…`
 }
 

@@ -14,7 +14,11 @@ export interface Tokens {
 export async function openTokens(context: Context): Promise<Tokens> {
   if (!context.options.has('local')) {
     const api = await context.api()
-    return { create: api.createToken, list: api.tokens, revoke: api.revokeToken }
+    return {
+      create: (request) => api.createToken(request),
+      list: () => api.tokens(),
+      revoke: (id) => api.revokeToken(id),
+    }
   }
   const { home } = await context.target()
   const use = async <Result>(work: (tokens: LocalTokens) => Promise<Result> | Result): Promise<Result> => {

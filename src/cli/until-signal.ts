@@ -3,7 +3,7 @@ import type { Io } from './io.ts'
 import type { Output } from './output.ts'
 
 /** Resolves at the first SIGINT or SIGTERM; a second one, while `stop` is at work, ends the process at once. */
-export function signals(io: Io, out: Output): { readonly first: Promise<void>; ignore(): void } {
+export function signals(io: Io, out: Output): { readonly first: Promise<void>; readonly ignore: () => void } {
   let count = 0
   let onFirst = (): void => undefined
   const first = new Promise<void>((resolve) => {

@@ -20,29 +20,23 @@ type StoreFile = ConfigFile['stores'][string]
 type IssuerFile = ConfigFile['issuers'][string]
 
 export function absoluteStore(store: StoreFile, { home, resolve }: Folders): StoreConfig {
-  switch (store.kind) {
-    case 'local':
-      return {
-        kind: 'local',
-        folder: store.folder === undefined ? `${home}/secrets` : resolve(store.folder),
-        ...present({ identityFile: store.identityFile && resolve(store.identityFile) }),
-        ...absolutePassphrase(store.passphrase, resolve),
-      }
-    case 'env':
-      return { ...present(store), envFile: resolve(store.envFile ?? '.env') }
-    case 'file':
-      return { ...present(store), path: resolve(store.path ?? '.') }
-    case 'aws-secrets-manager': {
-      const { requestTimeout, connectionTimeout, attempts, ...rest } = store
-      return {
-        ...present(rest),
-        requestTimeoutMs: durationMs(requestTimeout),
-        connectionTimeoutMs: durationMs(connectionTimeout),
-        maxAttempts: attempts,
-      }
+  if (store.kind === 'memory') return store
+  if (store.kind === 'env') return { ...present(store), envFile: resolve(store.envFile ?? '.env') }
+  if (store.kind === 'file') return { ...present(store), path: resolve(store.path ?? '.') }
+  if (store.kind === 'local') {
+    return {
+      kind: 'local',
+      folder: store.folder === undefined ? `${home}/secrets` : resolve(store.folder),
+      ...present({ identityFile: store.identityFile && resolve(store.identityFile) }),
+      ...absolutePassphrase(store.passphrase, resolve),
     }
-    case 'memory':
-      return store
+  }
+  const { requestTimeout, connectionTimeout, attempts, ...rest } = store
+  return {
+    ...present(rest),
+    requestTimeoutMs: durationMs(requestTimeout),
+    connectionTimeoutMs: durationMs(connectionTimeout),
+    maxAttempts: attempts,
   }
 }
 

@@ -18,7 +18,7 @@ export interface SchemaNode {
 
 /** The keys that may stand in the map at this path of the value. */
 export function keysAt(path: KeyPath, value: unknown): string[] {
-  let node: SchemaNode | undefined = fileJsonSchema() as SchemaNode
+  let node: SchemaNode | undefined = fileJsonSchema()
   let at = value
   for (const part of path) {
     node = variant(node, at)

@@ -28,14 +28,9 @@ export type ConfigCheck =
  */
 export function loadConfig(sources: ConfigSources): Config {
   const check = checkConfig(sources)
-  switch (check.kind) {
-    case 'valid':
-      return check.config
-    case 'missing':
-      throw new KeyturnError('config_missing', check.message, { fix: check.fix })
-    case 'invalid':
-      throw invalid(check.source, check.problems)
-  }
+  if (check.kind === 'missing') throw new KeyturnError('config_missing', check.message, { fix: check.fix })
+  if (check.kind === 'invalid') throw invalid(check.source, check.problems)
+  return check.config
 }
 
 function invalid(source: string, problems: readonly ConfigProblem[]): KeyturnError {

@@ -15,24 +15,17 @@ export async function run(context: Context): Promise<ExitCode> {
     assertValidCron: await cronCheck(),
     ...(file === '' ? {} : { configPath: resolve(io.cwd, file) }),
   })
-  switch (check.kind) {
-    case 'missing':
-      throw new KeyturnError('config_missing', check.message, { fix: check.fix })
-    case 'invalid': {
-      const { source, problems } = check
-      out.result({ valid: false, source, problems }, () => [
-        ...problems.map((problem) => describeProblem(source, problem)),
-        problems.length === 1 ? '1 problem' : `${problems.length} problems`,
-      ])
-      return exitCodes.failed
-    }
-    case 'valid': {
-      const { source, credentials } = check.config
-      const names = credentials.map(({ name }) => name)
-      out.result({ valid: true, source, credentials: names }, () => [
-        `${source} is valid: ${names.join(', ')}`,
-      ])
-      return exitCodes.done
-    }
+  if (check.kind === 'missing') throw new KeyturnError('config_missing', check.message, { fix: check.fix })
+  if (check.kind === 'invalid') {
+    const { source, problems } = check
+    out.result({ valid: false, source, problems }, () => [
+      ...problems.map((problem) => describeProblem(source, problem)),
+      problems.length === 1 ? '1 problem' : `${problems.length} problems`,
+    ])
+    return exitCodes.failed
   }
+  const { source, credentials } = check.config
+  const names = credentials.map(({ name }) => name)
+  out.result({ valid: true, source, credentials: names }, () => [`${source} is valid: ${names.join(', ')}`])
+  return exitCodes.done
 }

@@ -8,22 +8,27 @@ import type { Io, Served } from '../io.ts'
 import { serviceLog } from '../service-log.ts'
 import { signals } from '../until-signal.ts'
 
+/** How long the greeting waits for the first verified key, so that what it says to try works. */
+const readyMs = 3_000
+
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out, options } = context
   const isSandbox = options.has('sandbox')
   const config = isSandbox ? undefined : await readConfiguration(context)
   const log = await serviceLog(io, config?.log ?? sandboxLog(io))
-  const { serve } = await io.loadMain()
+  const main = await io.loadMain()
   const { first, ignore } = signals(io, out)
   try {
-    const served = await serve({
+    const served = await main.serve({
       ...(config === undefined ? { sandbox: true } : { config }),
       env: io.env,
       cwd: io.cwd,
       log,
     })
-    if (config === undefined) await greetSandbox(context, served)
+    const isReady = await served.readyWithin(readyMs)
+    if (config === undefined) greetSandbox(context, served)
     else greet(context, served, config)
+    if (!isReady) out.warn("no key could be verified yet; 'keyturn status' says why")
     await first
     await served.stop()
     return exitCodes.done
@@ -43,16 +48,16 @@ function sandboxLog(io: Io): Config['log'] {
 function greet({ out, io }: Context, served: Served, config: Config): void {
   const names = config.credentials.map(({ name }) => name)
   const { url } = served
-  out.result({ url, isSandbox: false, source: config.source, credentials: names }, () => [
+  out.result({ url, home: served.home, isSandbox: false, source: config.source, credentials: names }, () => [
     `Keyturn serves ${names.join(', ')} at ${url}`,
-    `  configured by ${shown(io, config.source)}, state in ${shown(io, config.home)}`,
+    `  configured by ${shown(io, config.source)}, state in ${shown(io, served.home)}`,
     `  see 'keyturn status'; make a token for an app with 'keyturn token create NAME'`,
   ])
 }
 
-async function greetSandbox({ out, io, target }: Context, served: Served): Promise<void> {
+function greetSandbox({ out, io }: Context, served: Served): void {
   const { url, sandboxUrl } = served
-  const home = shown(io, (await target()).home)
+  const home = shown(io, served.home)
   const isIgnoring = (io.env['OPENAI_API_KEY'] ?? '') !== ''
   const curl = url.startsWith('unix:') ? `curl --unix-socket ${url.slice('unix:'.length)}` : 'curl'
   const origin = url.startsWith('unix:') ? 'http://localhost' : url

@@ -8,8 +8,8 @@ export async function run(context: Context): Promise<ExitCode> {
   const { io, out } = context
   const config = await readConfiguration(context)
   const log = await serviceLog(io, config.log)
-  const { tick } = await io.loadMain()
-  const { credentials } = await tick({ config, env: io.env, cwd: io.cwd, log })
+  const main = await io.loadMain()
+  const { credentials } = await main.tick({ config, env: io.env, cwd: io.cwd, log })
   out.result({ items: credentials }, () => renderList(credentials, { now: io.now(), out }))
   return credentials.some(needsHuman) ? exitCodes.needsHuman : exitCodes.done
 }
