@@ -193,11 +193,12 @@ function stepDraining(
   event: RetirementEvent,
   context: RetirementContext,
 ): Retirement {
-  if (event.kind === 'evidence_unknown') return retry(retirement, context)
-  if (event.kind !== 'evidence') return retirement
+  if (event.kind !== 'evidence' && event.kind !== 'evidence_unknown') return retirement
   if (context.now < retirement.overlapUntil) return { ...retirement, wakeAt: retirement.overlapUntil }
+  // Evidence that would change nothing is not waited for.
   if (retirement.isForced)
     return enter(retirement, 'retiring', context, 'revoked at once: the gate was opened by hand')
+  if (event.kind === 'evidence_unknown') return retry(retirement, context)
   const heldBy = holderOf(event.evidence, context)
   if (heldBy === undefined) return enter(without(retirement), 'retiring', context, gateNote(event.evidence))
   if (context.now < retirement.limitAt) return waitFor(retirement, heldBy, context)
@@ -222,7 +223,7 @@ function holderOf(evidence: Evidence, context: RetirementContext): string | unde
     return `still in use by ${evidence.holders.slice(0, 5).join(', ')}${evidence.holders.length > 5 ? ' and others' : ''}`
   const { lastUsedAt, ownProbeAt } = evidence
   if (typeof lastUsedAt !== 'number') return undefined
-  const isOwnProbe = ownProbeAt !== undefined && lastUsedAt <= ownProbeAt + ownProbeToleranceMs
+  const isOwnProbe = ownProbeAt !== undefined && Math.abs(lastUsedAt - ownProbeAt) <= ownProbeToleranceMs
   if (isOwnProbe || context.now - lastUsedAt >= context.policy.quietMs) return undefined
   return `OpenAI saw it used ${Math.max(0, Math.round((context.now - lastUsedAt) / 1000))} seconds ago`
 }
@@ -327,7 +328,9 @@ function stepDying(
   context: RetirementContext,
 ): Retirement {
   const isGone = event.listed === 'absent' || (retirement.isExpiring && event.listed === 'present')
-  const isRejected = event.verdict === undefined ? isGone : event.verdict.kind === 'rejected'
+  // Where the value is lost nobody can ask the key itself, and only its absence speaks.
+  const isRejected =
+    event.verdict === undefined ? event.listed === 'absent' : event.verdict.kind === 'rejected'
   const gapMs = Math.ceil(context.policy.deadSpanMs / Math.max(1, context.policy.deadProbes - 1))
   if (isGone && isRejected) {
     const rejectedSince = retirement.rejectedSince ?? context.now

@@ -15,7 +15,8 @@ const resume: RotationEvent = { kind: 'resume_asked', by }
 const abort: RotationEvent = { kind: 'abort_asked', by }
 const pause: RotationEvent = { kind: 'pause_asked', by }
 const deadline: RotationEvent = { kind: 'deadline_passed' }
-const emergency: RotationEvent = { kind: 'emergency_asked', by, reason: 'leaked', isCompromised: true }
+const leak = { by, reason: 'leaked', isCompromised: true }
+const emergency: RotationEvent = { kind: 'emergency_asked', ...leak }
 const proved = (
   kind: Parameters<typeof verdictOf>[0],
   change: { readonly isOurs?: boolean; readonly lacksDeclared?: boolean } = {},
@@ -503,7 +504,7 @@ describe('an emergency in every phase', () => {
   })
 
   it('never takes back that a key is compromised', () => {
-    const calm: RotationEvent = { ...emergency, isCompromised: false } as RotationEvent
+    const calm: RotationEvent = { kind: 'emergency_asked', ...leak, isCompromised: false }
     expect(walk([emergency, calm]).at.isCompromised).toBe(true)
     expect(walk([calm]).at.isCompromised).toBe(false)
   })
