@@ -84,7 +84,8 @@ export function confirm(cache: Cache, etag: string | undefined, at: Moment): Cac
 /** The service said, of a higher generation, that nothing can be handed out: what is served was withdrawn. */
 export function withdraw(cache: Cache, generation: number | undefined): Cache {
   const { held } = cache
-  if (held === undefined || generation === undefined || generation <= held.credential.generation) return cache
+  if (held === undefined || generation === undefined) return cache
+  if (!(generation > held.credential.generation)) return cache
   return { ...cache, held: undefined, doubt: undefined }
 }
 

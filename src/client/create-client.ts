@@ -107,12 +107,13 @@ interface Background {
   }
   readonly inFlight: () => number | undefined
   readonly onTrouble: (error: KeyturnClientError) => void
+  readonly onDegraded: (error: KeyturnClientError) => void
   readonly signal: AbortSignal
 }
 
 /** Starts a moment after the first key, so that a script which only wants one never opens a stream. */
 function followInBackground(background: Background): void {
-  const { source, pulse, platform, knowledge, inFlight, onTrouble, signal } = background
+  const { source, pulse, platform, knowledge, inFlight, onTrouble, onDegraded, signal } = background
   pulse.start()
   const follow = () => {
     const cancel = source.follow(
@@ -125,6 +126,7 @@ function followInBackground(background: Background): void {
         onChange: () => void pulse.refresh(),
         onHeard: knowledge.heard,
         onTrouble,
+        onDegraded,
       },
       () => ({ generation: knowledge.held()?.credential.generation ?? -1, inFlight: inFlight() }),
     )

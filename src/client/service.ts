@@ -15,7 +15,7 @@ export interface Service {
   readonly quietSend: Send
   readonly url: (path: string, hold?: number) => URL
   readonly headers: (inFlight: number | undefined) => Promise<Record<string, string>>
-  readonly refusal: (answer: WireAnswer) => Promise<KeyturnClientError>
+  readonly refusal: (answer: WireAnswer, what?: string) => Promise<KeyturnClientError>
 }
 
 export function describeService(
@@ -44,13 +44,13 @@ export function describeService(
       [names.instance]: instance,
       ...(inFlight === undefined ? {} : { [names.inFlight]: String(inFlight) }),
     }),
-    refusal: async (answer) =>
+    refusal: async (answer, asked) =>
       refusalError({
         status: answer.status,
         contentType: answer.header('content-type') ?? '',
         text: await readText(answer.body, limits.bodyBytesMax),
         retryAfter: answer.header('retry-after'),
-        what,
+        what: asked ?? what,
         where,
         now: platform.now(),
       }),

@@ -31,6 +31,8 @@ export interface Follower {
   /** A sign of life. */
   readonly onHeard: () => void
   readonly onTrouble: (error: KeyturnClientError) => void
+  /** It works, but changes are seen later than they could be. */
+  readonly onDegraded: (error: KeyturnClientError) => void
 }
 
 /** Where keys come from: the service over HTTP, or the resolver in this process. Failures are KeyturnClientErrors. */

@@ -51,8 +51,10 @@ async function keepFollowing(reader: Reader): Promise<void> {
     } catch (error) {
       if (signal.aborted) return
       const known = toClientError(error, 'The event stream of Keyturn broke')
-      follower.onTrouble(known)
       const isAbsent = known.status !== undefined && noStream.includes(known.status)
+      // A broken stream is no news: it is taken up again, and the questions that stand in for it tell of real trouble.
+      // That there is none is a matter of the set-up, and slows down every turn from now on.
+      if (isAbsent) follower.onDegraded(known)
       delayMs = isAbsent ? limits.streamAgainMs : known.retryAfterMs
     }
     follower.onLive(false)
@@ -84,7 +86,7 @@ async function followOnce(reader: Reader): Promise<void> {
       },
       signal: silence.signal,
     })
-    if (answer.status !== 200) throw await service.refusal(answer)
+    if (answer.status !== 200) throw await service.refusal(answer, `the events of ${service.what}`)
     if (answer.header('content-type')?.startsWith('text/event-stream') !== true) throw notAStream(service)
     await readStream(reader, answer.body, silence)
   } catch (error) {
