@@ -230,6 +230,10 @@ describe('the local store among processes', () => {
     await expectAllThere(store, staged)
     const promoted = outputs.flatMap((lines) => versionsOf(lines, 'promoted'))
     expect(promoted).toContain((await store.describe('openai'))?.current)
+    // Two that left the same one would both have won the same compare-and-swap.
+    const left = outputs.flatMap((lines) => versionsOf(lines, 'left promoted'))
+    expect(left).toHaveLength(promoted.length)
+    expect(new Set(left).size).toBe(left.length)
   })
 
   it('loses nothing acknowledged and is never wedged when its writer is killed, again and again', async () => {

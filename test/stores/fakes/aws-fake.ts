@@ -33,6 +33,10 @@ export interface AwsFake {
   /** The actions that were asked for, in order. */
   readonly requests: { readonly action: string; readonly body: Readonly<Record<string, unknown>> }[]
   fault(fault: Fault): void
+  /** Lets so many requests pass, of whatever action, and then hits one. */
+  faultAfter(requests: number, kind: FaultKind): void
+  /** Forgets the faults that are still to come. */
+  clear(): void
   deny(...actions: readonly string[]): void
   /** Answered by this type and message until taken back; the message of real ones may quote parameters. */
   answer(action: string, error: { readonly type: string; readonly message: string } | undefined): void
@@ -44,7 +48,7 @@ export interface AwsFake {
 export async function startAwsFake(): Promise<AwsFake> {
   const secrets = new Map<string, FakeSecret>()
   const requests: AwsFake['requests'] = []
-  const faults: { action: string | undefined; kind: FaultKind; left: number }[] = []
+  const faults: { action: string | undefined; kind: FaultKind; left: number; wait: number }[] = []
   const denied = new Set<string>()
   const answers = new Map<string, { readonly type: string; readonly message: string }>()
   const acts = new Map<string, () => void>()
@@ -101,7 +105,9 @@ export async function startAwsFake(): Promise<AwsFake> {
     endpoint: `http://127.0.0.1:${port}`,
     secrets,
     requests,
-    fault: ({ action, kind, times = 1 }) => void faults.push({ action, kind, left: times }),
+    fault: ({ action, kind, times = 1 }) => void faults.push({ action, kind, left: times, wait: 0 }),
+    faultAfter: (wait, kind) => void faults.push({ action: undefined, kind, left: 1, wait }),
+    clear: () => void faults.splice(0),
     deny(...actions) {
       denied.clear()
       for (const action of actions) denied.add(action)

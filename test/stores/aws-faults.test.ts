@@ -1,0 +1,236 @@
+import { randomUUID } from 'node:crypto'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyturnError } from '../../src/core/errors.ts'
+import type { SecretStore } from '../../src/core/ports.ts'
+import { canary, establish, failure, newSecret, stageNew } from '../conformance/store-suite-support.ts'
+import type { FaultKind } from './fakes/aws-fake.ts'
+import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
+
+let place: AwsPlace
+let store: SecretStore
+
+beforeEach(async () => {
+  place = await startAws()
+  store = await openAws(place, { createIfAbsent: true })
+})
+afterEach(() => place.end())
+
+/** One attempt and little patience, so that each fault comes through to the driver. */
+function openImpatient(): Promise<SecretStore> {
+  return openAws(place, { createIfAbsent: true, maxAttempts: 1, requestTimeoutMs: 120 })
+}
+
+describe('errors of AWS', () => {
+  const cases: readonly (readonly [
+    type: string,
+    code: KeyturnError['code'],
+    retryable: boolean,
+    says: string,
+  ])[] = [
+    ['AccessDeniedException', 'store_denied', false, 'secretsmanager:GetSecretValue'],
+    ['UnrecognizedClientException', 'store_denied', false, 'credentials'],
+    ['ExpiredTokenException', 'store_denied', false, 'credentials'],
+    ['DecryptionFailure', 'store_denied', false, 'kms:Decrypt'],
+    ['InvalidRequestException', 'store_disabled', false, 'restore-secret'],
+    ['ThrottlingException', 'store_throttled', true, 'throttled'],
+    ['LimitExceededException', 'store_throttled', true, 'quota'],
+    ['InternalServiceError', 'store_unreachable', true, 'network'],
+    ['SomethingNobodyKnows', 'store_malformed', true, 'proxy'],
+  ]
+  it.each(cases)('turns %s into %s', async (type, code, retryable, says) => {
+    const impatient = await openImpatient()
+    place.fake.answer('GetSecretValue', { type, message: `Value '${canary}' at 'secretString' is bad` })
+    const error = await failure(impatient.read('openai'))
+    expect([error.code, error.retryable]).toEqual([code, retryable])
+    expect(`${error.message} ${error.fix}`).toContain(says)
+    expect(error.message).toContain('openai')
+    expect(error.message).toContain('eu-central-1')
+    expect(error.fix).toBeTruthy()
+  })
+
+  const transport: readonly (readonly [kind: FaultKind, code: KeyturnError['code']])[] = [
+    ['hang', 'store_unreachable'],
+    ['reset', 'store_unreachable'],
+    ['internal', 'store_unreachable'],
+    ['unavailable', 'store_unreachable'],
+    ['throttled', 'store_throttled'],
+    ['proxy_page', 'store_malformed'],
+  ]
+  it.each(transport)('ends a call that meets %s with %s', async (kind, code) => {
+    const impatient = await openImpatient()
+    place.fake.fault({ kind, times: 9 })
+    const error = await failure(impatient.describe('openai'))
+    expect([error.code, error.retryable]).toEqual([code, true])
+  })
+
+  it('tries again what passes', async () => {
+    await establish(store, 'openai')
+    const read = place.fake.requests.length
+    place.fake.fault({ action: 'GetSecretValue', kind: 'throttled', times: 2 })
+    expect(await store.read('openai')).toBeDefined()
+    expect(place.fake.requests.slice(read).filter(({ action }) => action === 'GetSecretValue')).toHaveLength(
+      3,
+    )
+  })
+
+  it('is unreachable where nobody listens', async () => {
+    const nowhere = await openAws(place, { endpoint: 'http://127.0.0.1:1', maxAttempts: 1 })
+    expect((await failure(nowhere.read('openai'))).code).toBe('store_unreachable')
+  })
+
+  it('names the action that is not allowed, for each change', async () => {
+    const { version } = await establish(store, 'openai')
+    const other = await establish(store, 'openai')
+    const back = { to: version, expectCurrent: other.version, fence: 9 }
+    const changes: readonly (readonly [action: string, change: () => Promise<unknown>])[] = [
+      ['PutSecretValue', () => stageNew(store, 'openai')],
+      ['TagResource', () => stageNew(store, 'openai')],
+      ['UpdateSecretVersionStage', () => store.promote('openai', { ...back, fence: 1 })],
+      ['TagResource', () => store.promote('openai', back)],
+      ['TagResource', () => store.retire('openai', { version, fence: 1 })],
+      ['DescribeSecret', () => store.retire('openai', { version, fence: 1 })],
+      ['CreateSecret', () => stageNew(store, 'other')],
+    ]
+    for (const [action, change] of changes) {
+      place.fake.deny(action)
+      const error = await failure(change())
+      expect([action, error.code]).toEqual([action, 'store_denied'])
+      expect(error.fix).toContain(`secretsmanager:${action}`)
+    }
+    place.fake.deny()
+    expect(await store.describe('openai')).toMatchObject({ current: other.version, previous: version })
+  })
+
+  it('says that a secret is marked for deletion, and how to take that back', async () => {
+    await establish(store, 'openai')
+    const secret = place.fake.secrets.get('openai')
+    if (secret !== undefined) secret.deletedAt = 1_795_000_000
+    const calls = [
+      () => store.read('openai'),
+      () => store.describe('openai'),
+      () => stageNew(store, 'openai'),
+      () => store.check('openai'),
+    ]
+    for (const call of calls) {
+      const error = await failure(call())
+      expect([error.code, error.fix?.includes('restore-secret')]).toEqual(['store_disabled', true])
+    }
+  })
+})
+
+describe('answers of AWS that get lost', () => {
+  it('settle a promotion by asking what is current', async () => {
+    await establish(store, 'openai')
+    const impatient = await openImpatient()
+    for (const kind of ['lost', 'broken'] as const) {
+      const { version } = await stageNew(store, 'openai')
+      const expectCurrent = (await store.describe('openai'))?.current
+      place.fake.fault({ action: 'UpdateSecretVersionStage', kind })
+      expect(await impatient.promote('openai', { to: version, expectCurrent, fence: 1 })).toEqual({
+        kind: 'already',
+      })
+      expect(await store.describe('openai')).toMatchObject({ current: version })
+      expect((await store.describe('openai'))?.pending).toBeUndefined()
+    }
+  })
+
+  it('settle a promotion whose second attempt AWS refused for what the first one did', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    place.fake.fault({ action: 'UpdateSecretVersionStage', kind: 'broken' })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'already' })
+  })
+
+  it('settle a staging by reading back what is there', async () => {
+    await establish(store, 'openai')
+    const impatient = await openImpatient()
+    for (const kind of ['lost', 'broken'] as const) {
+      place.fake.fault({ action: 'PutSecretValue', kind })
+      const { version, secret } = await stageNew(impatient, 'openai')
+      expect((await store.read('openai', { version }))?.secret.equals(secret)).toBe(true)
+    }
+  })
+
+  it('leave a promotion that was not made to be tried again', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const impatient = await openImpatient()
+    place.fake.fault({ action: 'UpdateSecretVersionStage', kind: 'hang' })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    const error = await failure(impatient.promote('openai', promote))
+    expect([error.code, error.retryable]).toEqual(['store_unreachable', true])
+    expect(await impatient.promote('openai', promote)).toEqual({ kind: 'promoted' })
+  })
+
+  it('do not hide a promotion behind a pending label that could not be taken off', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const impatient = await openImpatient()
+    place.fake.before('UpdateSecretVersionStage', () => {
+      place.fake.fault({ action: 'UpdateSecretVersionStage', kind: 'internal' })
+    })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await impatient.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    expect(place.context.warnings).toHaveLength(1)
+    expect((await store.describe('openai'))?.pending).toBeUndefined()
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'already' })
+    expect([...(place.fake.secrets.get('openai')?.versions.get(version)?.labels ?? [])]).not.toContain(
+      'KEYTURN_PENDING',
+    )
+  })
+
+  const everywhere: readonly FaultKind[] = ['broken', 'reset', 'internal', 'proxy_page']
+  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
+    const impatient = await openImpatient()
+    const requestsMax = 60
+    let position = 0
+    for (let isOver = false; !isOver; position += 1) {
+      expect(position).toBeLessThan(requestsMax)
+      const ref = `openai-${position}`
+      place.fake.faultAfter(position, kind)
+      const before = place.fake.requests.length
+      const { old, current } = await rotateUntilDone(impatient, ref)
+      isOver = place.fake.requests.length - before <= position
+      place.fake.clear()
+      expect(await store.describe(ref)).toMatchObject({ current: current.version })
+      expect((await store.describe(ref))?.pending).toBeUndefined()
+      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
+      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
+      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
+    }
+    expect(position).toBeGreaterThan(10)
+  })
+})
+
+interface Rotated {
+  readonly old: { readonly version: string }
+  readonly current: { readonly version: string; readonly secret: ReturnType<typeof newSecret> }
+}
+
+/** First key, second key, retirement of the first: each step again until it succeeds, as the engine does. */
+async function rotateUntilDone(client: SecretStore, ref: string): Promise<Rotated> {
+  const [old, current] = [0, 1].map(() => ({ version: randomUUID(), secret: newSecret() }))
+  if (old === undefined || current === undefined) throw new Error('two versions are made above')
+  for (const [to, expectCurrent] of [
+    [old, undefined],
+    [current, old.version],
+  ] as const) {
+    await untilDone(() => client.stage(ref, { ...to, meta: {}, fence: 1 }))
+    const outcome = await untilDone(() => client.promote(ref, { to: to.version, expectCurrent, fence: 1 }))
+    expect(['promoted', 'already']).toContain(outcome.kind)
+  }
+  await untilDone(() => client.retire(ref, { version: old.version, fence: 1 }))
+  await untilDone(() => client.destroy(ref, old.version))
+  return { old, current }
+}
+
+async function untilDone<Result>(act: () => Promise<Result>): Promise<Result> {
+  try {
+    return await act()
+  } catch (thrown) {
+    const error = await failure(Promise.reject(thrown instanceof Error ? thrown : new Error('not an error')))
+    expect(error.retryable, error.message).toBe(true)
+    return act()
+  }
+}
