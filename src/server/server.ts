@@ -4,6 +4,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
@@ -69,6 +70,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     app.handle(request, response)
   })
   harden(server, limits, context)
+  const sockets = trackSockets(server)
 
   const stop = async () => {
     if (state.isStopping) return
@@ -76,7 +78,12 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     cancelLoading()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     close()
-    const stopSweeping = every(system, idleSweepMs, () => server.closeIdleConnections())
+    const sweep = () => {
+      server.closeIdleConnections()
+      // Node takes a connection on which nothing was ever sent for a busy one; pools open such ahead of need.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy()
+    }
+    const stopSweeping = every(system, idleSweepMs, sweep)
     const cancelDeadline = system.after(limits.stopMs, () => {
       log('warn', 'requests did not finish in time and were cut off', { afterMs: limits.stopMs })
       server.closeAllConnections()
@@ -206,6 +213,15 @@ function httpOptions(limits: ServerLimits) {
     requireHostHeader: false,
     noDelay: true,
   }
+}
+
+function trackSockets(server: Server): ReadonlySet<Socket> {
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  return sockets
 }
 
 function harden(server: Server, limits: ServerLimits, context: ServerContext): void {

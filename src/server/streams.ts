@@ -85,8 +85,9 @@ export function createStreams(options: StreamsOptions): Streams {
   }
 
   const write = (stream: Stream, frame: string | Buffer) => {
-    stream.response.write(frame)
+    // Looked at before, not after: a message of any size gets through to a reader that keeps up.
     if (stream.response.writableLength > limits.streamBufferBytesMax) cut(stream, 'its reader is too slow')
+    else stream.response.write(frame)
   }
 
   const bye = (stream: Stream, reason: string) => {
@@ -126,19 +127,24 @@ export function createStreams(options: StreamsOptions): Streams {
     write(stream, `id: ${stream.lastId}\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`)
     for (let page = 0; stream.lastId < head && page < replayPagesMax; page += 1) {
       const events = await service.events(stream.name, stream.lastId)
-      if (events.length === 0 || stream.response.destroyed) break
-      for (const event of events) writeOnce(stream, event)
-      if (stream.response.writableNeedDrain) await drained(stream.response)
+      if (events.length === 0) break
+      await replay(stream, events)
     }
+    // While these are written more may arrive behind them; the loop ends when none has.
     const backlog = stream.backlog ?? []
+    while (backlog.length > 0) await replay(stream, backlog.splice(0))
     stream.backlog = undefined
-    for (const event of backlog) writeOnce(stream, event)
   }
 
-  const writeOnce = (stream: Stream, event: CredentialEvent) => {
-    if (event.id <= stream.lastId) return
-    stream.lastId = event.id
-    write(stream, frameOf(event))
+  /** At the pace of the reader, unlike live events: what it reads from the ledger need not wait in memory. */
+  const replay = async (stream: Stream, events: readonly CredentialEvent[]) => {
+    for (const event of events) {
+      if (event.id <= stream.lastId) continue
+      if (stream.response.writableNeedDrain) await drained(stream.response)
+      if (stream.response.destroyed) return
+      stream.lastId = event.id
+      write(stream, frameOf(event))
+    }
   }
 
   const beat = () => {
@@ -220,9 +226,16 @@ function frameOf(event: CredentialEvent): string {
   return `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(message)}\n\n`
 }
 
+/** Resolves when there is room again, or nobody left to write to. */
 function drained(response: ServerResponse): Promise<void> {
   return new Promise((resolve) => {
-    response.once('drain', resolve)
-    response.once('close', resolve)
+    const finish = () => {
+      response.off('drain', finish)
+      response.off('close', finish)
+      resolve()
+    }
+    response.on('drain', finish)
+    response.on('close', finish)
+    if (response.destroyed) finish()
   })
 }

@@ -144,7 +144,11 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
     versions: async (name) => summary(name).versions,
     async report(name, report, actor) {
       service.reports.push({ name, report, actor: actor.name })
-      return { generation: entry(name).handOut.generation, version: available(name).version, verdict: 'valid' }
+      return {
+        generation: entry(name).handOut.generation,
+        version: available(name).version,
+        verdict: 'valid',
+      }
     },
     verify: async (name) => summary(name),
     async rotate(name, request, actor) {
@@ -184,10 +188,14 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
     rollback: async (name) => summary(name),
     bring: async (name) => versionSummary(available(name)),
     async revoke(name, version) {
-      if (version !== available(name).version) throw new KeyturnError('not_found', 'There is no such version.')
-      throw new KeyturnError('last_working_key', `${name}: this is the last working key.`, { fix: 'Rotate first.' })
+      if (version !== available(name).version)
+        throw new KeyturnError('not_found', 'There is no such version.')
+      throw new KeyturnError('last_working_key', `${name}: this is the last working key.`, {
+        fix: 'Rotate first.',
+      })
     },
-    leases: async (name) => leases.filter((lease) => lease.name === name).map(({ name: _name, ...lease }) => lease),
+    leases: async (name) =>
+      leases.filter((lease) => lease.name === name).map(({ name: _name, ...lease }) => lease),
     touchLease(lease) {
       service.touches.push(lease)
       leases.push({ ...lease, seenAt: iso })

@@ -1,0 +1,239 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import type { Problem } from '../../src/api/types.ts'
+import type { Ledger, Log, System } from '../../src/core/ports.ts'
+import type { ServerLimits } from '../../src/server/limits.ts'
+import type { Listen } from '../../src/server/listen.ts'
+import { createServer, type RunningServer } from '../../src/server/server.ts'
+import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
+import { createSystem } from '../../src/system.ts'
+import { createFakeService, type FakeService } from './fake-service.ts'
+
+export interface Harness {
+  readonly server: RunningServer
+  readonly url: string
+  readonly port: number
+  readonly service: FakeService
+  readonly tokens: TokenStore
+  readonly system: ShiftedSystem
+  readonly logs: string[]
+  readonly folder: string
+  /** May read `openai`. */
+  readonly app: string
+  readonly appId: string
+  /** May read `openai-prod` only. */
+  readonly other: string
+  readonly operator: string
+  get(path: string, headers?: Record<string, string>): Promise<Response>
+  send(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<Response>
+}
+
+/** The real system with a clock that can be put forward. */
+export interface ShiftedSystem extends System {
+  shiftMs: number
+}
+
+export function shiftedSystem(): ShiftedSystem {
+  const real = createSystem()
+  const shifted: ShiftedSystem = { ...real, shiftMs: 0, now: () => real.now() + shifted.shiftMs }
+  return shifted
+}
+
+export interface HarnessOptions {
+  readonly limits?: Partial<ServerLimits>
+  readonly allowedHosts?: readonly string[]
+  readonly listen?: Listen
+  readonly remember?: Ledger['remember']
+}
+
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'keyturn-server-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+/** A server on a free port with three tokens; stopped when the test ends. */
+export async function startServer(options: HarnessOptions = {}): Promise<Harness> {
+  const folder = await temporaryFolder()
+  const system = shiftedSystem()
+  const logs: string[] = []
+  const log: Log = (level, message, fields) =>
+    logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
+  const service = createFakeService()
+  const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
+  const app = await tokens.create({ name: 'web', role: 'app', credentials: ['openai'] })
+  const other = await tokens.create({ name: 'batch', role: 'app', credentials: ['openai-prod'] })
+  const operator = await tokens.create({ name: 'ops', role: 'operator' })
+  const { listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }, ...rest } = options
+  const server = await createServer({
+    service,
+    tokens,
+    listen,
+    log,
+    system,
+    version: '1.2.3',
+    isSandbox: true,
+    ...rest,
+  })
+  onTestFinished(async () => {
+    await server.stop()
+    await tokens.close()
+  })
+  return {
+    server,
+    url: server.url,
+    port: server.port ?? 0,
+    service,
+    tokens,
+    system,
+    logs,
+    folder,
+    app: app.token,
+    appId: app.id,
+    other: other.token,
+    operator: operator.token,
+    get: (path, headers) => fetch(server.url + path, { headers: { ...bearer(app.token), ...headers } }),
+    send: (method, path, body, headers) =>
+      fetch(server.url + path, {
+        method,
+        headers: {
+          ...bearer(operator.token),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      }),
+  }
+}
+
+export function bearer(token: string): { readonly authorization: string } {
+  return { authorization: `Bearer ${token}` }
+}
+
+export async function problemOf(response: Response): Promise<Problem> {
+  return (await response.json()) as Problem
+}
+
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: ReadonlyMap<string, string>
+  readonly body: string
+  readonly text: string
+}
+
+/** Sends bytes as they are and reads until the server closes; ask for `connection: close` where it would not. */
+export function rawRequest(port: number, bytes: string | Buffer): Promise<RawAnswer> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    let text = ''
+    socket.on('connect', () => socket.write(bytes))
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1')
+    })
+    // A server that closes while bytes are still on their way resets the connection; what it said counts.
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => resolve(parseAnswer(text)))
+    socket.on('end', () => socket.end())
+  })
+}
+
+/** A GET of which every header is ours. */
+export function rawGet(path: string, headers: readonly string[], method = 'GET'): string {
+  return [`${method} ${path} HTTP/1.1`, ...headers, 'connection: close', '', ''].join('\r\n')
+}
+
+function parseAnswer(text: string): RawAnswer {
+  const [head = '', ...rest] = text.split('\r\n\r\n')
+  const [statusLine = '', ...lines] = head.split('\r\n')
+  const headers = new Map(
+    lines.map((line) => {
+      const colon = line.indexOf(':')
+      return [line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const
+    }),
+  )
+  return { status: Number(statusLine.split(' ')[1] ?? 0), headers, body: rest.join('\r\n\r\n'), text }
+}
+
+/** Waits until it holds, looking again at every turn; the test's own timeout ends it otherwise. */
+export async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve))
+}
+
+export interface SseMessage {
+  readonly id: string | undefined
+  readonly event: string
+  readonly data: Record<string, unknown>
+  readonly retry: string | undefined
+}
+
+export interface SseReader {
+  readonly response: Response
+  readonly messages: SseMessage[]
+  readonly comments: string[]
+  readonly isEnded: () => boolean
+  /** Resolves with all messages so far when there are so many. */
+  received(count: number): Promise<readonly SseMessage[]>
+  close(): void
+}
+
+export async function openStream(
+  harness: Harness,
+  headers: Record<string, string> = {},
+  name = 'openai',
+): Promise<SseReader> {
+  const gone = new AbortController()
+  const response = await fetch(`${harness.url}/v1/credentials/${name}/events`, {
+    headers: { ...bearer(harness.app), ...headers },
+    signal: gone.signal,
+  })
+  const messages: SseMessage[] = []
+  const comments: string[] = []
+  let isEnded = false
+  const read = async () => {
+    let rest = ''
+    const decoder = new TextDecoder()
+    for await (const chunk of response.body ?? []) {
+      rest += decoder.decode(chunk, { stream: true })
+      const parts = rest.split('\n\n')
+      rest = parts.pop() ?? ''
+      for (const part of parts) {
+        if (part.startsWith(':')) comments.push(part)
+        else messages.push(parseMessage(part))
+      }
+    }
+  }
+  void read()
+    .catch(() => undefined)
+    .finally(() => {
+      isEnded = true
+    })
+  return {
+    response,
+    messages,
+    comments,
+    isEnded: () => isEnded,
+    async received(count) {
+      await until(() => messages.length >= count)
+      return messages
+    },
+    close: () => gone.abort(),
+  }
+}
+
+function parseMessage(text: string): SseMessage {
+  const fields = new Map(
+    text.split('\n').map((line) => {
+      const colon = line.indexOf(': ')
+      return [line.slice(0, colon), line.slice(colon + 2)] as const
+    }),
+  )
+  return {
+    id: fields.get('id'),
+    event: fields.get('event') ?? '',
+    data: JSON.parse(fields.get('data') ?? '{}') as Record<string, unknown>,
+    retry: fields.get('retry'),
+  }
+}

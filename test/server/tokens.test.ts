@@ -1,0 +1,227 @@
+import * as crypto from 'node:crypto'
+import { chmod, readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { KeyturnError } from '../../src/core/errors.ts'
+import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
+import { type ShiftedSystem, shiftedSystem, temporaryFolder, until } from './harness.ts'
+
+vi.mock('node:crypto', async (original) => {
+  const actual = await original<typeof crypto>()
+  return { ...actual, timingSafeEqual: vi.fn(actual.timingSafeEqual) }
+})
+
+interface Opened {
+  readonly store: TokenStore
+  readonly path: string
+  readonly system: ShiftedSystem
+  readonly logs: string[]
+}
+
+async function open(path?: string): Promise<Opened> {
+  const at = path ?? join(await temporaryFolder(), 'home', 'tokens.json')
+  const system = shiftedSystem()
+  const logs: string[] = []
+  const store = await openTokenStore({
+    path: at,
+    system,
+    log: (level, message) => logs.push(`${level} ${message}`),
+  })
+  onTestFinished(() => store.close())
+  return { store, path: at, system, logs }
+}
+
+const appRequest = { name: 'web', role: 'app', credentials: ['openai'] } as const
+
+function failureOf(work: Promise<unknown>): Promise<KeyturnError> {
+  return work.then(
+    () => {
+      throw new Error('it did not fail')
+    },
+    (thrown: KeyturnError) => thrown,
+  )
+}
+
+describe('the token store', () => {
+  it('makes tokens that say what they are for and cannot be guessed', async () => {
+    const { store } = await open()
+    const app = await store.create(appRequest)
+    const operator = await store.create({ name: 'ops', role: 'operator' })
+    expect(app.token).toMatch(/^kt_app_[A-Za-z0-9_-]{43}$/)
+    expect(operator.token).toMatch(/^kt_op_[A-Za-z0-9_-]{43}$/)
+    expect(app).toMatchObject({
+      name: 'web',
+      role: 'app',
+      credentials: ['openai'],
+      expiresAt: null,
+      lastUsedAt: null,
+    })
+    expect(store.list().map(({ id }) => id)).toEqual([app.id, operator.id])
+  })
+
+  it('keeps only the hash, in a file that nobody else may read', async () => {
+    const { store, path } = await open()
+    const { token } = await store.create(appRequest)
+    const text = await readFile(path, 'utf8')
+    expect(text).not.toContain(token.slice(7))
+    expect(text).toContain(crypto.createHash('sha256').update(token).digest('hex'))
+    expect((await stat(path)).mode & 0o777).toBe(0o600)
+    expect(await readdir(join(path, '..'))).toEqual(['tokens.json'])
+  })
+
+  it('knows its tokens again after a restart', async () => {
+    const first = await open()
+    const { token, id } = await first.store.create(appRequest)
+    await first.store.close()
+    const { store } = await open(first.path)
+    expect(store.authenticate(`Bearer ${token}`)).toMatchObject({ id, name: 'web', role: 'app' })
+  })
+
+  it('lets an app see what it was given, and an operator everything', async () => {
+    const { store } = await open()
+    const app = store.authenticate(`Bearer ${(await store.create(appRequest)).token}`)
+    expect([app?.sees('openai'), app?.sees('openai-prod'), app?.sees('*')]).toEqual([true, false, false])
+    const all = await store.create({ ...appRequest, credentials: ['*'] })
+    expect(store.authenticate(`Bearer ${all.token}`)?.sees('openai-prod')).toBe(true)
+    const operator = await store.create({ name: 'ops', role: 'operator' })
+    expect(store.authenticate(`Bearer ${operator.token}`)?.sees('openai-prod')).toBe(true)
+  })
+
+  it('compares in constant time, once per minute and token', async () => {
+    const { store, system } = await open()
+    const { token } = await store.create(appRequest)
+    const compared = vi.mocked(crypto.timingSafeEqual)
+    compared.mockClear()
+    for (let count = 0; count < 5; count += 1) store.authenticate(`Bearer ${token}`)
+    expect(compared).toHaveBeenCalledTimes(1)
+    system.shiftMs += 60_000
+    store.authenticate(`Bearer ${token}`)
+    expect(compared).toHaveBeenCalledTimes(2)
+  })
+
+  it('refuses a digest that differs only behind what finds the candidate', async () => {
+    const first = await open()
+    const { token } = await first.store.create(appRequest)
+    await first.store.close()
+    const text = await readFile(first.path, 'utf8')
+    const sha256 = crypto.createHash('sha256').update(token).digest('hex')
+    const last = sha256.endsWith('0') ? '1' : '0'
+    await writeFile(first.path, text.replace(sha256, sha256.slice(0, -1) + last))
+    const { store } = await open(first.path)
+    vi.mocked(crypto.timingSafeEqual).mockClear()
+    expect(store.authenticate(`Bearer ${token}`)).toBeUndefined()
+    expect(crypto.timingSafeEqual).toHaveBeenCalledTimes(1)
+  })
+
+  it('forgets a revoked token at once and tells who listens', async () => {
+    const { store } = await open()
+    const { token, id } = await store.create(appRequest)
+    const caller = store.authenticate(`Bearer ${token}`)
+    if (caller === undefined) throw new Error('not let in')
+    let told = 0
+    store.onChange(() => {
+      told += 1
+    })
+    expect(await store.revoke(id)).toBe(true)
+    expect([store.authenticate(`Bearer ${token}`), store.isLive(caller), told]).toEqual([undefined, false, 1])
+    expect(await store.revoke(id)).toBe(false)
+  })
+
+  it('loses no change when many are made at once, in two processes', async () => {
+    const { store, path } = await open()
+    const other = await open(path)
+    const made = await Promise.all(
+      [store, other.store, store, other.store, store].map((each) => each.create(appRequest)),
+    )
+    await Promise.all([store.revoke(made[0]?.id ?? ''), other.store.revoke(made[1]?.id ?? '')])
+    const { store: third } = await open(path)
+    expect(
+      third
+        .list()
+        .map(({ id }) => id)
+        .sort(),
+    ).toEqual(
+      made
+        .slice(2)
+        .map(({ id }) => id)
+        .sort(),
+    )
+  })
+
+  it('takes over what another process changed', async () => {
+    const { store, path } = await open()
+    const { token, id } = await store.create(appRequest)
+    expect(store.authenticate(`Bearer ${token}`)).toBeDefined()
+    const other = await open(path)
+    await other.store.revoke(id)
+    await until(() => store.authenticate(`Bearer ${token}`) === undefined)
+  })
+
+  it('notes when a token was last used, to the minute, and writes it down at the end', async () => {
+    const { store, path, system } = await open()
+    const { token } = await store.create(appRequest)
+    store.authenticate(`Bearer ${token}`)
+    const usedAt = Date.parse(store.list()[0]?.lastUsedAt ?? '')
+    expect(usedAt % 60_000).toBe(0)
+    expect(system.now() - usedAt).toBeLessThan(61_000)
+    await store.close()
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ tokens: [{ lastUsedAt: usedAt }] })
+  })
+
+  it('refuses an app token that may read nothing', async () => {
+    const { store } = await open()
+    for (const credentials of [undefined, []]) {
+      const failure = await failureOf(
+        store.create({ name: 'web', role: 'app', ...(credentials === undefined ? {} : { credentials }) }),
+      )
+      expect([failure.code, failure.fix]).toEqual(['bad_request', expect.stringContaining('credentials')])
+    }
+  })
+
+  it.each([
+    ['no JSON', '{"version": 1, "tokens": ['],
+    ['no list', '{"version": 1}'],
+    ['another version', '{"version": 2, "tokens": []}'],
+    ['an entry that is no token', '{"version": 1, "tokens": [{"id": "x"}]}'],
+    ['nothing', ''],
+  ])('refuses to start on a file with %s, by name and with a fix', async (_what, text) => {
+    const path = join(await temporaryFolder(), 'tokens.json')
+    await writeFile(path, text, { mode: 0o600 })
+    const failure = await failureOf(open(path))
+    expect(failure.code).toBe('config_invalid')
+    expect(failure.message).toContain(path)
+    expect(failure.fix).toBeTruthy()
+    expect(await readFile(path, 'utf8')).toBe(text)
+  })
+
+  it('refuses a file that others may read', async () => {
+    const { store, path } = await open()
+    await store.create(appRequest)
+    await store.close()
+    await chmod(path, 0o640)
+    const failure = await failureOf(open(path))
+    expect([failure.code, failure.fix]).toEqual(['permissions_lax', `chmod 600 ${path}`])
+  })
+
+  it.each([
+    ['malformed', (path: string) => writeFile(path, 'oops')],
+    ['gone', (path: string) => unlink(path)],
+  ])('keeps what it knows when the file is %s while it runs, and says so once', async (_what, spoil) => {
+    const { store, path, logs } = await open()
+    const { token } = await store.create(appRequest)
+    await spoil(path)
+    await until(() => logs.length > 0)
+    expect(store.authenticate(`Bearer ${token}`)).toBeDefined()
+    expect(logs).toEqual([expect.stringContaining('token file')])
+  })
+
+  it('breaks a lock whose owner died, and waits for one that lives', async () => {
+    const { store, path } = await open()
+    await store.create(appRequest)
+    await writeFile(`${path}.lock`, '')
+    const waiting = store.create(appRequest)
+    const old = new Date(Date.now() - 60_000)
+    await utimes(`${path}.lock`, old, old)
+    expect((await waiting).name).toBe('web')
+  })
+})
