@@ -34,14 +34,16 @@ export function createClient(options: ClientOptions = {}): KeyturnClient {
       ? createEmbeddedSource({ credential, platform, open: options.openEmbedded })
       : createServiceSource({ ...settings, url }, platform, options.fetch)
 
-  const requests = createInFlight((generation) => {
-    const served = knowledge.held()?.credential.generation
-    if (served !== undefined && generation < served) tellSoon()
-  })
+  const requests = createInFlight(() => movedOn())
   const knowledge = createKnowledge(source, platform, requests)
   const pulse = createPulse({ knowledge, source, platform, ...teller, signal })
   // Keyturn waits with a retirement for this to be said, so it is said soon, though several endings make one call.
   const tellSoon = onceAWhile(platform, limits.tellMs, signal, () => pulse.refresh())
+  const movedOn = () => {
+    const [now, said] = [knowledge.inFlight(), knowledge.saidInFlight()]
+    if (now !== undefined && said !== undefined && now > said) tellSoon()
+  }
+  knowledge.onChange(movedOn)
   const background = { source, knowledge, pulse, platform, signal, inFlight: knowledge.inFlight, ...teller }
   const begin = startOnce(() => followInBackground(background))
 

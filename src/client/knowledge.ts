@@ -25,6 +25,8 @@ export interface Knowledge {
   readonly byKey: (key: string) => OpenAICredential | undefined
   /** The oldest generation this process uses: of a request under way, else of the key that is served. */
   readonly inFlight: () => number | undefined
+  /** What Keyturn was last told of it; undefined until there is something to tell. */
+  readonly saidInFlight: () => number | undefined
   readonly now: () => Moment
   /** Puts a question and takes the answer in. Rejects with a KeyturnClientError, also where there is no key to be had. */
   readonly ask: (asking: Asking) => Promise<Outcome>
@@ -37,6 +39,7 @@ export interface Knowledge {
 export function createKnowledge(source: Source, platform: Platform, requests: InFlight): Knowledge {
   let cache: Cache = emptyCache
   let order = 0
+  let said: number | undefined
   const listeners = new Set<() => void>()
   const now = (): Moment => ({ wall: platform.now(), steady: platform.steadyNow() })
 
@@ -54,10 +57,12 @@ export function createKnowledge(source: Source, platform: Platform, requests: In
     held: () => cache.held,
     byKey: (key) => cache.history.find((credential) => credential.apiKey === key),
     inFlight,
+    saidInFlight: () => said,
     now,
     async ask({ isHeldRefused, ...asking }) {
       const asked = ++order
-      const reply = await source.ask({ ...asking, etag: cache.held?.etag, inFlight: inFlight() })
+      said = inFlight()
+      const reply = await source.ask({ ...asking, etag: cache.held?.etag, inFlight: said })
       const answered = ++order
       if (reply.kind === 'same') {
         replace(confirm(cache, reply.etag, now()))

@@ -244,13 +244,13 @@ describe('what the service says of a key', () => {
     const client = await following(service, { timeoutMs: 300 })
     withoutKey(service, 2)
     await service.until(() => service.hands().length >= 3)
-    let error: unknown
-    while (error === undefined) {
-      await turnOfLoop()
-      await client.getOpenAIKey().catch((thrown: unknown) => {
-        error = thrown
-      })
-    }
+    const outcome = () =>
+      client.getOpenAIKey().then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+    let error = await outcome()
+    for (; error === undefined; error = await outcome()) await turnOfLoop()
     expect(error).toMatchObject({ code: 'no_verified_key', fix: 'Bring a key.' })
   })
 

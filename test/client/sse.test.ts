@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import { array, assert, asyncProperty, nat } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { limits } from '../../src/client/limits.ts'
 import { readEvents, type StreamEvent } from '../../src/client/sse.ts'
@@ -29,8 +29,8 @@ describe('the event stream', () => {
   it('reads the same wherever the chunks are cut', async () => {
     const whole = await eventsOf([text])
     const bytes = new TextEncoder().encode(text)
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.nat(bytes.length), { maxLength: 40 }), async (cuts) => {
+    await assert(
+      asyncProperty(array(nat(bytes.length), { maxLength: 40 }), async (cuts) => {
         const places = [0, ...cuts.sort((a, b) => a - b), bytes.length]
         const parts = places.slice(1).map((end, index) => bytes.subarray(places[index], end))
         expect(await eventsOf(parts)).toEqual(whole)

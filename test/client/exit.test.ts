@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { type FakeService } from './fake-service.ts'
+import { serviceForTest } from './support.ts'
+
+const entry = new URL('../../src/index.ts', import.meta.url).href
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Runs a script with the client in a process of its own and resolves when that has ended by itself. */
+function run(script: string, service: FakeService): Promise<{ code: number | null; output: string }> {
+  const env = { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token }
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, env })
+  let output = ''
+  child.stdout.on('data', (part: Buffer) => (output += part.toString()))
+  child.stderr.on('data', (part: Buffer) => (output += part.toString()))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, output }))
+  })
+}
+
+describe('a process that used the client', () => {
+  it('ends by itself right after it has its key', async () => {
+    const service = await serviceForTest()
+    const script = `import { getOpenAIKey } from '${entry}'; process.stdout.write(await getOpenAIKey())`
+    expect(await run(script, service)).toEqual({ code: 0, output: service.answer().apiKey })
+  })
+
+  it('ends by itself while its event stream is open', async () => {
+    const service = await serviceForTest()
+    let sawStream = false
+    const script = `
+      import { getOpenAIKey } from '${entry}'
+      await getOpenAIKey()
+      process.stdin.once('data', () => process.stdin.destroy())
+      process.stdin.resume()`
+    const env = { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token }
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, env })
+    const closed = new Promise<number | null>((resolve) => {
+      child.once('close', resolve)
+    })
+    await service.until(() => service.streams.size === 1 && service.hands().length === 2)
+    sawStream = service.streams.size === 1
+    child.stdin.write('go\n')
+    expect(await closed).toBe(0)
+    expect(sawStream).toBe(true)
+  })
+
+  it('ends by itself while a question in the background is not answered', async () => {
+    const service = await serviceForTest({}, { hasStream: false })
+    service.override = (request) => service.hands().indexOf(request) > 0 || request.path.endsWith('/events')
+    const script = `
+      import { createClient } from '${entry}'
+      const client = createClient()
+      await client.getOpenAIKey()
+      process.stdin.once('data', () => process.stdin.destroy())
+      process.stdin.resume()`
+    const env = { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token }
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, env })
+    const closed = new Promise<number | null>((resolve) => {
+      child.once('close', resolve)
+    })
+    await service.request((request) => request.path.endsWith('/events'))
+    child.stdin.write('go\n')
+    expect(await closed).toBe(0)
+  })
+
+  it('loads no package and nothing else of Keyturn when the client is imported, and does nothing', async () => {
+    const service = await serviceForTest()
+    const script = `
+      import { registerHooks } from 'node:module'
+      const loaded = []
+      registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context) } })
+      await import('${entry}')
+      process.stdout.write(JSON.stringify(loaded.filter((url) => !/src\\/(client\\/|api\\/types|index)/.test(url))))`
+    expect(await run(script, service)).toEqual({ code: 0, output: '[]' })
+    expect(service.seen).toHaveLength(0)
+  })
+})
