@@ -18,13 +18,18 @@ export function renderProgress(
     ...renderWalk(walkOfRotation(rotation), { now, paint }),
   ]
   const { retirement } = rotation
-  if (retirement !== null) {
-    lines.push(
-      `${paint('bold', 'old key')}  ${retirement.fingerprint ?? short(retirement.version)} is retired`,
-      ...renderWalk(walkOfRetirement(retirement), { now, paint }),
-    )
-  }
-  return lines
+  return retirement === null ? lines : [...lines, ...renderRetirement(retirement, { now, paint })]
+}
+
+/** The walk of an old version alone. */
+export function renderRetirement(
+  retirement: RetirementSummary,
+  { now, paint = plainPaint }: { readonly now: number; readonly paint?: Paint },
+): string[] {
+  return [
+    `${paint('bold', 'old key')}  ${retirement.fingerprint ?? short(retirement.version)} is retired`,
+    ...renderWalk(walkOfRetirement(retirement), { now, paint }),
+  ]
 }
 
 interface Walk {
@@ -40,15 +45,16 @@ interface Walk {
   readonly note: string
 }
 
-const rotationWalk = ['minting', 'proving', 'extending', 'promoting', 'confirming']
-const rehearsalWalk = ['minting', 'proving', 'discarding']
-const retirementWalk = ['draining', 'retiring', 'proving_current', 'revoking', 'dying']
+const rotationWalk = ['checking', 'minting', 'proving', 'extending', 'promoting', 'confirming']
+const rehearsalWalk = ['checking', 'minting', 'proving', 'discarding']
+const retirementWalk = ['draining', 'retiring', 'proving_current', 'revoking', 'dying', 'destroying']
 
 /** Phases that a walk ends in; they are told by the outcome, not as a line of their own. */
 const endings = ['done', 'dead', 'kept', 'halted']
 
 /** What a phase is about, for people who have not read the design. */
 const meanings: Readonly<Record<string, string>> = {
+  checking: 'may the store and the issuer do what is needed?',
   minting: 'a new key is made',
   reconciling: 'looking for a key whose answer was lost',
   awaiting: 'waiting for the key that you bring (keyturn bring)',
@@ -64,13 +70,14 @@ const meanings: Readonly<Record<string, string>> = {
   revoking: 'it is revoked at the issuer',
   dying: 'waiting until the issuer refuses it everywhere',
   unproven: 'revoked, but it was not seen dead yet',
+  destroying: 'it is dead, and its value leaves the store',
 }
 
 function walkOfRotation(rotation: RotationSummary): Walk {
   const isOver = rotation.outcome !== null || rotation.phase === 'done'
   const deadline = rotation.deadlineAt
   return {
-    usual: rotation.mode === 'rehearsal' ? rehearsalWalk : rotationWalk,
+    usual: usualWalk(rotation),
     phase: rotation.phase,
     phaseAt: Date.parse(rotation.phaseAt),
     steps: rotation.steps,
@@ -79,6 +86,13 @@ function walkOfRotation(rotation: RotationSummary): Walk {
     halt: rotation.halt,
     note: rotation.isPaused ? 'paused' : deadline === null ? '' : `until ${deadline}`,
   }
+}
+
+/** A key that is brought is awaited in place of being minted. */
+function usualWalk({ mode, phase, steps }: RotationSummary): readonly string[] {
+  const walk = mode === 'rehearsal' ? rehearsalWalk : rotationWalk
+  const has = (name: string): boolean => phase === name || steps.some((step) => step.phase === name)
+  return has('awaiting') && !has('minting') ? walk.filter((name) => name !== 'minting') : walk
 }
 
 function walkOfRetirement(retirement: RetirementSummary): Walk {

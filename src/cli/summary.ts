@@ -1,7 +1,7 @@
 import type { CheckSummary, CredentialSummary, VersionSummary } from '../api/types.ts'
 import { isAuthentic, type VerdictKind } from '../core/types.ts'
 import type { Output } from './output.ts'
-import { renderProgress } from './progress.ts'
+import { renderProgress, renderRetirement } from './progress.ts'
 import { type Paint, short, when } from './text.ts'
 
 /** How credentials and their versions are shown. */
@@ -35,14 +35,14 @@ export function renderList(all: readonly CredentialSummary[], { now, out }: View
 
 function stateOf({ rotation, retirements, troubles }: CredentialSummary): string {
   if (rotation !== null && rotation.endedAt === null) return rotation.isPaused ? 'paused' : rotation.phase
-  const [retirement] = retirements
+  const retirement = retirements.find((one) => one.endedAt === null)
   if (retirement !== undefined) return `old key ${retirement.phase.replaceAll('_', ' ')}`
   return troubles.length === 0 ? 'ok' : (troubles[0]?.code ?? 'trouble')
 }
 
 export function renderDetail(summary: CredentialSummary, view: View): string[] {
   const { now, out } = view
-  const { current, rotation } = summary
+  const { current } = summary
   const facts: (readonly [string, string])[] = [
     ['verdict', verdictText(current?.check ?? null, out.paint)],
     ['key', current === null ? 'none' : `${current.fingerprint} (version ${short(current.version)})`],
@@ -58,11 +58,26 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
     out.paint('bold', summary.name),
     ...out.table(facts.map(([label, value]) => [`  ${label}`, value])),
   ]
-  if (rotation !== null) lines.push('', ...renderProgress(rotation, { now, paint: out.paint }))
+  lines.push(...renderWalks(summary, view))
   lines.push('', ...renderVersions(summary.versions, view))
   const troubles = renderTroubles(summary, out.paint)
   if (troubles.length > 0) lines.push('', ...troubles)
   return lines
+}
+
+/** What is going on: the rotation that runs, the old keys that are being retired, or how the last rotation ended. */
+function renderWalks({ rotation, retirements }: CredentialSummary, { now, out }: View): string[] {
+  const { paint } = out
+  const isRunning = rotation !== null && rotation.endedAt === null
+  const walks = isRunning ? ['', ...renderProgress(rotation, { now, paint })] : []
+  const shown = isRunning ? rotation.retirement?.id : undefined
+  for (const retirement of retirements) {
+    if (retirement.endedAt !== null || retirement.id === shown) continue
+    walks.push('', ...renderRetirement(retirement, { now, paint }))
+  }
+  if (rotation === null || isRunning) return walks
+  const outcome = rotation.outcome ?? rotation.phase
+  return [`  last rotation ${short(rotation.id)}: ${outcome} ${when(rotation.endedAt, now)}`, ...walks]
 }
 
 function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {

@@ -39,7 +39,10 @@ const environment = z.strictObject({
 
 const file = z.strictObject({
   kind: z.literal('file'),
-  path: path('Folder in which relative refs are looked up. Default: the folder of this file.').optional(),
+  path: text(
+    'a path',
+    'Folder in which relative refs are looked up. Default: the folder of this file.',
+  ).optional(),
   field: text(
     'the name of a field',
     'The field of a JSON document that holds the key. Default: the file is the key alone.',
