@@ -20,6 +20,7 @@ export interface FolderLock {
 /** Up to about ten seconds; a section takes milliseconds. */
 const attemptsMax = 400
 const waitMs = 25
+/** The low byte of SQLite's extended result codes. */
 const sqliteBusy = 5
 
 export function openFolderLock(path: string, system: System): FolderLock {
@@ -53,7 +54,8 @@ function runLocked<Result>(database: DatabaseSync, section: () => Result): Resul
 
 function tryBegin(database: DatabaseSync, path: string): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    // The journal mode is set here and not when it is opened, because that too meets the lock of another.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return true
   } catch (thrown) {
     if (isBusy(thrown)) return false
@@ -62,7 +64,7 @@ function tryBegin(database: DatabaseSync, path: string): boolean {
 }
 
 function isBusy(thrown: unknown): boolean {
-  return thrown instanceof Error && 'errcode' in thrown && thrown.errcode === sqliteBusy
+  return thrown instanceof Error && 'errcode' in thrown && Number(thrown.errcode) % 256 === sqliteBusy
 }
 
 function openDatabase(path: string): DatabaseSync {
@@ -75,7 +77,7 @@ function openDatabase(path: string): DatabaseSync {
   }
   try {
     const database = new DatabaseSync(path)
-    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY')
+    database.exec('PRAGMA busy_timeout = 0')
     return database
   } catch (thrown) {
     throw fileError(thrown, path, 'write')

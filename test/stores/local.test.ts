@@ -268,9 +268,10 @@ describe('the local store among processes', () => {
 
   it('waits for a writer that is at work and goes on when it is done', async () => {
     const home = await makeHome()
-    const store = await open(home)
+    await open(home)
     const other = new DatabaseSync(join(home, 'secrets', 'lock.db'))
     other.exec('BEGIN EXCLUSIVE')
+    const store = await open(home)
     let isDone = false
     const staging = stageNew(store, 'openai').then(() => {
       isDone = true
