@@ -19,7 +19,7 @@ export function parseJson(text: string): unknown {
 
 /** The body as its schema wants it. Names what is wrong by field, and never the value. */
 export function parseBody<Body>(schema: z.ZodType<Body>, body: unknown, isRequired: boolean): Body {
-  const parsed = schema.safeParse(body ?? (isRequired ? null : {}))
+  const parsed = schema.safeParse(body === undefined ? (isRequired ? null : {}) : body)
   if (parsed.success) return parsed.data
   const faults = parsed.error.issues.slice(0, faultsMax).map(describe)
   throw new KeyturnError('bad_request', `The body is not valid: ${faults.join('; ')}.`, {
