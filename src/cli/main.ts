@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { redactKeys } from '../core/key-shape.ts'
 import { type CommandSpec, createContext } from './command.ts'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.ts'
 import type { Io } from './io.ts'
@@ -45,7 +46,9 @@ function exitOf(thrown: unknown, argv: readonly string[], io: Io): ExitCode {
   }
   // Called without a command: the help has been shown already.
   if (thrown.code === 'commander.help') return exitCodes.usage
-  const [first = '', ...rest] = thrown.message.replace(/^error: /, '').split('\n')
+  // The parser quotes what it did not expect, and that may be a key given as an argument.
+  const message = redactKeys(thrown.message.replace(/^error: /, '').replace(/(but got \d+): .*/s, '$1'))
+  const [first = '', ...rest] = message.split('\n')
   const guess = rest
     .join(' ')
     .trim()

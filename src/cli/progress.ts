@@ -148,7 +148,7 @@ function phasesOf(walk: Walk): string[] {
 }
 
 function running(walk: Walk, phase: string, now: number): string {
-  const ends = /^until (\S+)(.*)$/.exec(walk.note)
+  const ends = /^until ([^\s,]+)(.*)$/.exec(walk.note)
   const left = Date.parse(ends?.[1] ?? '') - now
   const bound = Number.isNaN(left)
     ? walk.note

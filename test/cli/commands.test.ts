@@ -1,0 +1,474 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { run } from '../../src/cli/main.ts'
+import { specs } from '../../src/cli/specs.ts'
+import { type FakeIoOptions, fakeIo } from './fake-io.ts'
+import { type FakeService, fakeService } from './fake-service.ts'
+import { apiKey, canary, operatorToken, rotationAt, start, summaryOf, tokenSummary } from './samples.ts'
+
+let service: FakeService
+
+beforeEach(async () => {
+  service = await fakeService()
+})
+afterEach(async () => {
+  await service.close()
+})
+
+async function keyturn(line: string, options: FakeIoOptions = {}) {
+  const io = fakeIo({
+    now: () => start,
+    ...options,
+    env: { KEYTURN_URL: service.url, KEYTURN_OPERATOR_TOKEN: operatorToken, ...options.env },
+  })
+  const code = await run(line === '' ? [] : line.split(' '), io)
+  return { code, out: io.out(), err: io.err(), io }
+}
+
+describe('every command that asks the service', () => {
+  const rows: readonly {
+    readonly line: string
+    readonly stdin?: string
+    readonly asks: string
+    readonly sends?: unknown
+    readonly says: RegExp
+    readonly json: object
+  }[] = [
+    {
+      line: 'status',
+      asks: 'GET /v1/credentials',
+      says: /openai +valid +0123456789ab +5s ago +in 1h +minting/,
+      json: { items: [{ name: 'openai' }] },
+    },
+    {
+      line: 'status openai',
+      asks: 'GET /v1/credentials',
+      says: /belongs to +org-a \/ proj_a[\s\S]*> minting[\s\S]*v-curren +current/,
+      json: { name: 'openai' },
+    },
+    {
+      line: 'verify openai',
+      asks: 'POST /v1/credentials/openai/verifications',
+      says: /openai: valid, OpenAI accepted the key\./,
+      json: { name: 'openai' },
+    },
+    {
+      line: 'versions openai',
+      asks: 'GET /v1/credentials/openai/versions',
+      says: /VERSION +STAGE/,
+      json: { items: [{ stage: 'current' }] },
+    },
+    {
+      line: 'rotate openai --reason leak --emergency --compromised',
+      asks: 'POST /v1/credentials/openai/rotations',
+      sends: { mode: 'emergency', isCompromised: true, reason: 'leak' },
+      says: /rotation r has started \(minting\)/,
+      json: { id: 'r' },
+    },
+    {
+      line: 'rotate openai --rehearse',
+      asks: 'POST /v1/credentials/openai/rotations',
+      sends: { mode: 'rehearsal' },
+      says: /has started/,
+      json: { id: 'r' },
+    },
+    {
+      line: 'rollback openai --to v-old',
+      asks: 'POST /v1/credentials/openai/rollbacks',
+      sends: { to: 'v-old' },
+      says: /is handed out again/,
+      json: { name: 'openai' },
+    },
+    {
+      line: 'bring openai',
+      stdin: `${apiKey}\n`,
+      asks: 'POST /v1/credentials/openai/versions',
+      sends: { apiKey },
+      says: /key 0123456789ab is in \(version v-curren, pending\)/,
+      json: { stage: 'pending' },
+    },
+    {
+      line: 'revoke openai v-old --reason old',
+      asks: 'POST /v1/credentials/openai/versions/v-old/revocations',
+      sends: { reason: 'old' },
+      says: /is retired/,
+      json: { stage: 'retired' },
+    },
+    {
+      line: 'pause openai',
+      asks: 'POST /v1/credentials/openai/rotations/r/pause',
+      says: /paused in minting/,
+      json: { isPaused: true },
+    },
+    {
+      line: 'resume openai',
+      asks: 'POST /v1/credentials/openai/rotations/r/resume',
+      says: /rotation r is minting/,
+      json: { phase: 'minting' },
+    },
+    {
+      line: 'abort openai',
+      asks: 'POST /v1/credentials/openai/rotations/r/abort',
+      says: /rotation r is aborted/,
+      json: { outcome: 'aborted' },
+    },
+    {
+      line: 'token list',
+      asks: 'GET /v1/tokens',
+      says: /tok_1 +billing +app +openai/,
+      json: { items: [{ id: 'tok_1' }] },
+    },
+    {
+      line: 'token revoke tok_1',
+      asks: 'DELETE /v1/tokens/tok_1',
+      says: /token tok_1 is revoked/,
+      json: { revoked: true },
+    },
+  ]
+
+  it.each(rows)('keyturn $line', async ({ line, stdin, asks, sends, says, json }) => {
+    const given = stdin === undefined ? {} : { stdin }
+    const text = await keyturn(line, given)
+    expect(text).toMatchObject({ code: 0, err: '' })
+    expect(text.out).toMatch(says)
+    const request = service.asked.at(-1)
+    expect(`${request?.method} ${request?.path}`).toBe(asks)
+    expect(request?.authorization).toBe(`Bearer ${operatorToken}`)
+    if (sends !== undefined) expect(request?.body).toEqual(sends)
+    const asJson = await keyturn(`${line} --json`, given)
+    expect(asJson.code).toBe(0)
+    expect(JSON.parse(asJson.out)).toMatchObject(json)
+    expect(text.out + text.err + asJson.out + asJson.err).not.toContain(canary)
+  })
+
+  it.each(rows)(
+    'keyturn $line, refused: one line with the cause, one with the fix',
+    async ({ line, stdin, asks }) => {
+      service.refuse(asks, 409, 'rotation_in_progress', 'A rotation is running.', 'Wait for it.')
+      const { code, out, err } = await keyturn(line, stdin === undefined ? {} : { stdin })
+      expect({ code, out, err }).toEqual({
+        code: 1,
+        out: '',
+        err: 'error: A rotation is running.\nfix:   Wait for it.\n',
+      })
+    },
+  )
+
+  it('starts a rotation with an idempotency key of its own', async () => {
+    await keyturn('rotate openai')
+    await keyturn('rotate openai')
+    const keys = service.asked.map((asked) => asked.idempotencyKey)
+    expect(new Set(keys).size).toBe(2)
+    expect(keys).not.toContain(undefined)
+  })
+})
+
+describe('get', () => {
+  it('prints the key alone, without a line break, when it is piped', async () => {
+    expect(await keyturn('get openai')).toMatchObject({ code: 0, out: apiKey, err: '' })
+  })
+
+  it('warns when the key lands on a screen', async () => {
+    const { out, err } = await keyturn('get openai', { isTerminal: true })
+    expect(out).toBe(`${apiKey}\n`)
+    expect(err).toMatch(/on your screen/)
+  })
+
+  it('prints another field, nothing for one that is not set, everything as JSON', async () => {
+    expect((await keyturn('get openai --field baseUrl')).out).toBe('https://api.openai.com/v1')
+    expect((await keyturn('get openai --field project')).out).toBe('')
+    expect(JSON.parse((await keyturn('get openai --json')).out)).toMatchObject({ apiKey, generation: 4 })
+  })
+
+  it('refuses a field that is not there, with the nearest', async () => {
+    const { code, err } = await keyturn('get openai --field apikei')
+    expect(code).toBe(2)
+    expect(err).toMatch(/Did you mean 'apiKey'\?/)
+  })
+
+  it('is content with the token of an app', async () => {
+    await keyturn('get openai', { env: { KEYTURN_TOKEN: 'kt_app_x' } })
+    expect(service.asked[0]?.authorization).toBe('Bearer kt_app_x')
+  })
+
+  it('ends with 3 where there is no verified key', async () => {
+    service.refuse('GET /v1/credentials/openai', 503, 'no_verified_key', 'No key works.', 'Bring one.')
+    expect(await keyturn('get openai')).toMatchObject({ code: 3, out: '' })
+  })
+})
+
+describe('exit codes tell a script what to do', () => {
+  const summaries = (change: Parameters<typeof summaryOf>[1]) => {
+    const io = fakeIo({
+      env: { OPENAI_API_KEY: 'x' },
+      main: { tick: async () => ({ credentials: [summaryOf('openai', change)] }) },
+    })
+    return run(['tick'], io)
+  }
+  const halt = { from: 'minting', reason: 'minting_refused', summary: 's', fix: 'f', at: '' }
+
+  it('tick: 0 when all is well, 3 without a key or with something halted', async () => {
+    expect(await summaries({})).toBe(0)
+    expect(await summaries({ current: null })).toBe(3)
+    expect(await summaries({ rotation: rotationAt('halted', { halt }) })).toBe(3)
+  })
+
+  it('2 for wrong usage, with a guess', async () => {
+    for (const line of [
+      'rotat',
+      'rotate',
+      'rotate a b',
+      'rotate openai --wiat',
+      'rotate openai --compromised',
+      'revoke openai',
+      'token create x --role king',
+      'token create x --expires soon',
+      'sandbox --listen 0.0.0.0:1',
+      'init --store nowhere',
+      'init --project p',
+      '',
+    ]) {
+      expect((await keyturn(line)).code, line).toBe(2)
+    }
+    expect((await keyturn('rotat openai')).err).toBe(
+      "error: unknown command 'rotat'\nfix:   Did you mean rotate? See 'keyturn --help' or 'keyturn COMMAND --help'.\n",
+    )
+  })
+
+  it('3 where the service wants a confirmation', async () => {
+    const { code, err } = await keyturn('revoke openai v-old --even-if-last')
+    expect(code).toBe(3)
+    expect(err).toMatch(/--confirm openai/)
+    expect(service.asked).toEqual([])
+  })
+
+  it('errors are JSON with --json', async () => {
+    service.refuse('GET /v1/credentials', 403, 'forbidden', 'Not for you.')
+    const { code, err } = await keyturn('status --json')
+    expect(code).toBe(1)
+    expect(JSON.parse(err)).toEqual({
+      error: { code: 'forbidden', message: 'Not for you.', fix: expect.stringContaining('operator token') },
+    })
+  })
+})
+
+describe('confirmation by typing', () => {
+  it('sends the typed name, and nothing when another was typed', async () => {
+    const yes = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: ['openai'] })
+    expect(yes.code).toBe(0)
+    expect(service.asked[0]?.body).toEqual({ evenIfLast: true, confirm: 'openai' })
+    const no = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: ['yes'] })
+    expect(no.code).toBe(3)
+    expect(service.asked).toHaveLength(1)
+  })
+
+  it('asks when the service does', async () => {
+    const route = 'POST /v1/credentials/openai/versions/v-old/revocations'
+    service.refuse(route, 409, 'confirmation_needed', 'Keyturn did not make this key.')
+    const { code } = await keyturn('revoke openai v-old', { isTerminal: true, typed: ['openai'] })
+    expect(code).toBe(0)
+    expect(service.asked.map((asked) => asked.body)).toEqual([{}, { confirm: 'openai' }])
+  })
+})
+
+describe('bring', () => {
+  it.each([
+    ['', 2, /no key was given/],
+    [`Bearer ${apiKey}`, 1, /'Bearer' stands before/],
+    [`"${apiKey}"`, 1, /quotes around/],
+    [`OPENAI_API_KEY=${apiKey}`, 1, /variable name stands before/],
+    [`${apiKey} ${apiKey}`, 1, /blanks or other characters/],
+    [['sk', 'admin', canary].join('-'), 1, /admin key/],
+    ['x'.repeat(5_000), 2, /no key was read/],
+  ])('refuses what clings to a key, without showing it: case %#', async (stdin, code, says) => {
+    const result = await keyturn('bring openai', { stdin })
+    expect(result.code).toBe(code)
+    expect(result.err).toMatch(says)
+    expect(result.err).not.toContain(canary)
+    expect(service.asked).toEqual([])
+  })
+
+  it('reads a file, and a hidden answer at a terminal', async () => {
+    await keyturn('bring openai --file key.txt', { files: { '/srv/app/key.txt': `\uFEFF${apiKey}\r\n` } })
+    await keyturn('bring openai', { isTerminal: true, typed: [apiKey] })
+    expect(service.asked.map((asked) => asked.body)).toEqual([{ apiKey }, { apiKey }])
+  })
+
+  it('takes no key as an argument', async () => {
+    const { code, err } = await keyturn(`bring openai ${apiKey}`)
+    expect(code).toBe(2)
+    expect(err).not.toContain(canary)
+  })
+})
+
+describe('tokens', () => {
+  it('prints a new token once, alone on standard output', async () => {
+    const { out, err } = await keyturn('token create billing --credential openai --credential b --expires 2d')
+    expect(out).toBe(`kt_app_${canary}`)
+    expect(err).toMatch(/shown only now/)
+    expect(service.asked[0]?.body).toEqual({
+      name: 'billing',
+      role: 'app',
+      credentials: ['openai', 'b'],
+      expiresInSeconds: 172_800,
+    })
+  })
+
+  it('works on the token file itself with --local, without a service', async () => {
+    let closed = 0
+    const tokens = {
+      create: async () => ({ ...tokenSummary, token: 'kt_app_local' }),
+      list: () => [tokenSummary],
+      revoke: async (id: string) => id === 'tok_1',
+      close: async () => {
+        closed += 1
+      },
+    }
+    const options = { tokens, env: { KEYTURN_OPERATOR_TOKEN: undefined } }
+    expect((await keyturn('token create billing --local', options)).out).toBe('kt_app_local')
+    expect((await keyturn('token list --local', options)).out).toMatch(/tok_1/)
+    expect((await keyturn('token revoke tok_1 --local', options)).code).toBe(0)
+    expect(await keyturn('token revoke tok_2 --local', options)).toMatchObject({ code: 1 })
+    expect(closed).toBe(4)
+    expect(service.asked).toEqual([])
+  })
+})
+
+describe('finding the service', () => {
+  it('says how to start it where nobody answers', async () => {
+    const url = service.url
+    await service.close()
+    const { code, err } = await keyturn('status', { env: { KEYTURN_URL: url } })
+    expect(code).toBe(1)
+    expect(err).toMatch(/no Keyturn answers at .*ECONNREFUSED/)
+    expect(err).toMatch(/npm start/)
+    service = await fakeService()
+  })
+
+  it('takes the address of the configuration and the token of the home folder', async () => {
+    const files = {
+      '/srv/app/keyturn.yaml': `listen: ${new URL(service.url).host}\ncredentials: { openai: { store: { kind: local } } }\n`,
+      '/srv/app/.keyturn/operator.token': 'kt_op_home\n',
+    }
+    const result = await keyturn('status', {
+      files,
+      env: { KEYTURN_URL: undefined, KEYTURN_OPERATOR_TOKEN: undefined },
+    })
+    expect(result).toMatchObject({ code: 0, err: '' })
+    expect(service.asked[0]?.authorization).toBe('Bearer kt_op_home')
+  })
+
+  it('speaks through a socket file', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keyturn-'))
+    const socket = await fakeService(join(folder, 's.sock'))
+    try {
+      expect(await keyturn('status', { env: { KEYTURN_URL: socket.url } })).toMatchObject({
+        code: 0,
+        err: '',
+      })
+      expect(socket.asked).toHaveLength(1)
+    } finally {
+      await socket.close()
+      rmSync(folder, { recursive: true })
+    }
+  })
+
+  it('says where it looked for a token', async () => {
+    const { code, err } = await keyturn('status', { env: { KEYTURN_OPERATOR_TOKEN: '' } })
+    expect(code).toBe(1)
+    expect(err).toMatch(/no operator token was found/)
+    const broken = await keyturn('status', { env: { KEYTURN_OPERATOR_TOKEN: `${canary}\n${canary}` } })
+    expect(broken.err).toMatch(/is no token/)
+    expect(broken.err).not.toContain(canary)
+  })
+
+  it('does not take a stranger for the service, and repeats nothing of what it said', async () => {
+    const { code, err } = await keyturn('versions nobody')
+    expect(code).toBe(1)
+    expect(err).toMatch(/not in Keyturn's words/)
+    expect(err).not.toContain(canary)
+  })
+
+  it('names the credentials there are', async () => {
+    const { code, err } = await keyturn('status opnai')
+    expect(code).toBe(1)
+    expect(err).toMatch(/There are: openai\./)
+  })
+})
+
+describe('config check and init', () => {
+  it('fails on a misspelt key and names the line', async () => {
+    const files = { '/srv/app/keyturn.yaml': 'credentials:\n  openai:\n    stor: { kind: local }\n' }
+    const { code, out } = await keyturn('config check', { files })
+    expect(code).toBe(1)
+    expect(out).toMatch(/^keyturn\.yaml:3:5: .*Did you mean 'store'\?$/m)
+    const json = await keyturn('config check keyturn.yaml --json', { files })
+    expect(json.code).toBe(1)
+    expect(JSON.parse(json.out)).toMatchObject({
+      valid: false,
+      problems: expect.arrayContaining([expect.objectContaining({ line: 3 })]),
+    })
+  })
+
+  it('is content with a valid file, and fails without one', async () => {
+    const files = { '/srv/app/a.yaml': 'credentials:\n  openai:\n    store: { kind: local }\n' }
+    expect(await keyturn('config check a.yaml', { files })).toMatchObject({
+      code: 0,
+      out: '/srv/app/a.yaml is valid: openai\n',
+    })
+    expect(await keyturn('config check b.yaml', { files })).toMatchObject({ code: 1, out: '' })
+  })
+
+  it.each([
+    'init',
+    'init --store env',
+    'init --store aws-secrets-manager',
+    'init --project proj_a --service-account svc_acct_a',
+    'init --store aws-secrets-manager --project proj_a --service-account svc_acct_a',
+  ])('%s writes a file that is valid as it is', async (line) => {
+    const { code, io } = await keyturn(line)
+    expect(code).toBe(0)
+    const files = Object.fromEntries(io.files)
+    expect(await keyturn('config check', { files })).toMatchObject({ code: 0, err: '' })
+  })
+
+  it('never overwrites', async () => {
+    const { code, io } = await keyturn('init', { files: { '/srv/app/keyturn.yaml': 'mine' } })
+    expect(code).toBe(1)
+    expect(io.files.get('/srv/app/keyturn.yaml')).toBe('mine')
+  })
+})
+
+describe('output', () => {
+  it('escapes what could move the cursor or forge a line', async () => {
+    service.refuse('GET /v1/credentials', 500, 'internal', 'bad \u001b[2J\u0007\nfix:   rm -rf\u202e')
+    const { err } = await keyturn('status')
+    expect(err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/)
+    expect(err).toContain('\\u001b[2J')
+  })
+
+  it('is coloured for people only, and never with NO_COLOR', async () => {
+    expect((await keyturn('status', { isTerminal: true })).out).toContain('\u001b[32m')
+    expect((await keyturn('status')).out).not.toContain('\u001b')
+    expect((await keyturn('status', { isTerminal: true, env: { NO_COLOR: '1' } })).out).not.toContain(
+      '\u001b',
+    )
+  })
+
+  it.each(specs.map(({ name }) => name))(
+    'keyturn %s --help has a description, an example and exit codes',
+    async (name) => {
+      const { code, out } = await keyturn(`${name} --help`)
+      expect(code).toBe(0)
+      expect(out).toMatch(/^Usage: keyturn /)
+      expect(out).toMatch(/\nExample:\n {2}\S/)
+      expect(out).toMatch(/\nExit codes: 0 /)
+    },
+  )
+
+  it('prints the version', async () => {
+    expect(await keyturn('--version')).toMatchObject({ code: 0, out: '9.9.9\n' })
+  })
+})

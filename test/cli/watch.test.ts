@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { RotationSummary } from '../../src/api/types.ts'
+import { run } from '../../src/cli/main.ts'
+import { type FakeIoOptions, fakeIo } from './fake-io.ts'
+import { type FakeService, fakeService } from './fake-service.ts'
+import { canary, instant, operatorToken, retirementAt, rotationAt } from './samples.ts'
+
+let service: FakeService
+
+beforeEach(async () => {
+  service = await fakeService()
+})
+afterEach(async () => {
+  await service.close()
+})
+
+function rotate(walk: readonly RotationSummary[], options: FakeIoOptions = {}, more: readonly string[] = []) {
+  service.walk.push(...walk)
+  // Waiting is cut short: what is watched for is what the service says, not how long it takes to say it.
+  const io = fakeIo({ env: { KEYTURN_URL: service.url, KEYTURN_OPERATOR_TOKEN: operatorToken }, ...options })
+  const quick = { ...io, after: (_delayMs: number, callback: () => void) => io.after(1, callback) }
+  return { io, ended: run(['rotate', 'openai', '--wait', ...more], quick) }
+}
+
+const draining = rotationAt('done', { retirement: retirementAt('draining') })
+const dead = rotationAt('done', { retirement: retirementAt('dead') })
+
+describe('rotate --wait', () => {
+  it('tells each step once and ends with 0 when the old key is proven dead', async () => {
+    const { io, ended } = rotate([rotationAt('minting'), rotationAt('promoting'), draining, draining, dead])
+    expect(await ended).toBe(0)
+    expect(io.out()).toBe('openai: the old key is dead\n')
+    const lines = io.err().trim().split('\n')
+    expect(lines.filter((line) => line.includes('minting began'))).toHaveLength(1)
+    expect(lines.at(-1)).toContain('dead began')
+    expect(io.err()).not.toContain('\u001b')
+  })
+
+  it('draws over what it drew for a person', async () => {
+    const { io, ended } = rotate([rotationAt('minting'), dead], { isTerminal: true })
+    expect(await ended).toBe(0)
+    expect(io.err()).toContain('\u001b[0J')
+    expect(io.err()).toContain('✓')
+  })
+
+  it('prints the last summary as JSON', async () => {
+    const { io, ended } = rotate([rotationAt('minting'), dead], {}, ['--json'])
+    expect(await ended).toBe(0)
+    expect(JSON.parse(io.out())).toMatchObject({ id: 'r', retirement: { phase: 'dead' } })
+  })
+
+  it('ends with 3, cause and fix when it halts', async () => {
+    const halt = {
+      from: 'minting',
+      reason: 'x',
+      summary: 'The issuer refused.',
+      fix: 'Grant the scope.',
+      at: instant(9),
+    }
+    const { io, ended } = rotate([rotationAt('minting'), rotationAt('minting', { phase: 'halted', halt })])
+    expect(await ended).toBe(3)
+    expect(io.err()).toMatch(/error: openai: The issuer refused\.\nfix: {3}Grant the scope\.\n$/)
+  })
+
+  it('ends with 1 when it was aborted', async () => {
+    expect(await rotate([rotationAt('done', { outcome: 'aborted' })]).ended).toBe(1)
+  })
+
+  it('ends when there was no old key to retire', async () => {
+    const { io, ended } = rotate([rotationAt('done', { from: null })])
+    expect(await ended).toBe(0)
+    expect(io.out()).toMatch(/the new key is handed out/)
+  })
+
+  it('waits a little for a retirement that was not there yet', async () => {
+    const { ended, io } = rotate([rotationAt('done'), rotationAt('done'), draining, dead])
+    expect(await ended).toBe(0)
+    expect(io.out()).toMatch(/the old key is dead/)
+  })
+
+  it('leaves the rotation running on Ctrl-C, and says so', async () => {
+    const { io, ended } = rotate([rotationAt('minting')])
+    await io.seen('minting began')
+    io.signal('SIGINT')
+    expect(await ended).toBe(130)
+    expect(io.err()).toMatch(/The rotation goes on\./)
+    expect(service.asked.some(({ path }) => path.endsWith('/abort'))).toBe(false)
+  })
+
+  it('asks at once when an event says that something changed', async () => {
+    service.walk.push(rotationAt('minting'))
+    // Here nothing but an event can wake it: the timers never ring.
+    const io = fakeIo({ env: { KEYTURN_URL: service.url, KEYTURN_OPERATOR_TOKEN: operatorToken } })
+    const ended = run(['rotate', 'openai', '--wait'], { ...io, after: () => () => undefined })
+    await io.seen('minting began')
+    service.walk.splice(0, 1, dead)
+    await service.announce()
+    expect(await ended).toBe(0)
+  })
+
+  it('goes on without the stream, and through a refusal of the service for a moment', async () => {
+    const { io, ended } = rotate([rotationAt('minting')])
+    await io.seen('minting began')
+    service.dropStreams()
+    service.refuse('GET /v1/credentials/openai/rotations/r', 503, 'stopping', 'Stopping.')
+    await io.seen('waiting for it to come back')
+    service.walk.splice(0, 1, dead)
+    expect(await ended).toBe(0)
+    expect(io.err() + io.out()).not.toContain(canary)
+  })
+
+  it('gives up when the token is no longer good', async () => {
+    const { io, ended } = rotate([rotationAt('minting')])
+    await io.seen('minting began')
+    service.refuse('GET /v1/credentials/openai/rotations/r', 401, 'unauthenticated', 'Unknown token.')
+    expect(await ended).toBe(1)
+    expect(io.err()).toMatch(/the rotation goes on/)
+  })
+})
