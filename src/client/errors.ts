@@ -25,7 +25,8 @@ export class KeyturnClientError extends Error {
 
   constructor(code: ErrorCode, message: string, options: KeyturnClientErrorOptions = {}) {
     // SDKs wrap what a key function throws and show only the message, so the fix has to be in it.
-    const sentence = options.fix === undefined ? message : `${message} ${options.fix}`
+    const said = /[.!?]$/.test(message) ? message : `${message}.`
+    const sentence = options.fix === undefined ? said : `${said} ${options.fix}`
     super(sentence, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = 'KeyturnClientError'
     this.code = code

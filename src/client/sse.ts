@@ -6,6 +6,8 @@ export interface StreamEvent {
   readonly data: string
   /** The last id seen so far; what a reader reconnects with. */
   readonly id: string
+  /** How long to wait before connecting again, in milliseconds, as the other side last asked; not yet bounded. */
+  readonly retryMs: number | undefined
 }
 
 /**
@@ -33,10 +35,13 @@ function createParser(lastId: string): { push(text: string): StreamEvent[] | und
   let kind = ''
   let data: string[] = []
   let size = 0
+  let retryMs: number | undefined
 
   const end = (): StreamEvent | undefined => {
     const event =
-      data.length === 0 ? undefined : { kind: kind === '' ? 'message' : kind, data: data.join('\n'), id }
+      data.length === 0
+        ? undefined
+        : { kind: kind === '' ? 'message' : kind, data: data.join('\n'), id, retryMs }
     kind = ''
     data = []
     size = 0
@@ -51,6 +56,7 @@ function createParser(lastId: string): { push(text: string): StreamEvent[] | und
       data.push(value)
       size += value.length
     } else if (field === 'event') kind = value
+    else if (field === 'retry' && /^\d{1,9}$/.test(value)) retryMs = Number(value)
     else if (field === 'id' && !value.includes('\0')) id = value
     return undefined
   }

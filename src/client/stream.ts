@@ -22,7 +22,15 @@ const telling: readonly string[] = ['promoted', 'verdict', 'revoking', 'outage']
  */
 export function followStream(service: Service, follower: Follower, current: Current): Cancel {
   const controller = new AbortController()
-  const reader: Reader = { service, follower, current, signal: controller.signal, lastId: '', attempt: 0 }
+  const reader: Reader = {
+    service,
+    follower,
+    current,
+    signal: controller.signal,
+    lastId: '',
+    retryMs: 0,
+    attempt: 0,
+  }
   void keepFollowing(reader).catch((error: unknown) => {
     if (!controller.signal.aborted)
       follower.onTrouble(toClientError(error, 'The event stream of Keyturn ended'))
@@ -36,6 +44,8 @@ interface Reader {
   readonly current: Current
   readonly signal: AbortSignal
   lastId: string
+  /** How long the service asked to stay away after this connection: one that goes down spreads its clients that way. */
+  retryMs: number
   /** Connections in a row that brought nothing. */
   attempt: number
 }
@@ -61,7 +71,7 @@ async function keepFollowing(reader: Reader): Promise<void> {
     const bounds = { baseMs: limits.backoffBaseMs, maxMs: limits.backoffMaxMs }
     const backoff = backoffMs(reader.attempt, platform.fraction(), bounds)
     reader.attempt += 1
-    await pause(platform, Math.max(delayMs ?? 0, backoff), { signal, isBackground: true })
+    await pause(platform, Math.max(delayMs ?? 0, reader.retryMs, backoff), { signal, isBackground: true })
   }
 }
 
@@ -105,6 +115,7 @@ async function readStream(reader: Reader, body: AsyncIterable<Uint8Array>, silen
     reader.attempt = 0
     if (event === undefined) continue
     reader.lastId = event.id
+    reader.retryMs = Math.min(event.retryMs ?? 0, limits.retryAfterMsMax)
     const message = parseJson(event.data)
     const generation = isRecord(message) ? message['generation'] : undefined
     if (telling.includes(event.kind) || generation !== current().generation) follower.onChange()

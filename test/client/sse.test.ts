@@ -20,9 +20,9 @@ const text =
 describe('the event stream', () => {
   it('reads kinds, ids and data of several lines, and skips comments and hints', async () => {
     expect(await eventsOf([text])).toEqual([
-      { kind: 'promoted', data: '{"a":1,\n"ü":2}', id: '7' },
-      { kind: 'message', data: 'x', id: '8' },
-      { kind: 'message', data: '', id: '8' },
+      { kind: 'promoted', data: '{"a":1,\n"ü":2}', id: '7', retryMs: undefined },
+      { kind: 'message', data: 'x', id: '8', retryMs: undefined },
+      { kind: 'message', data: '', id: '8', retryMs: undefined },
     ])
   })
 
@@ -38,12 +38,19 @@ describe('the event stream', () => {
     )
   })
 
+  it('tells how long the other side asked to stay away', async () => {
+    const [event] = await eventsOf(['event: bye\nretry: 1200\nretry: soon\ndata: {}\n\n'])
+    expect(event).toMatchObject({ kind: 'bye', retryMs: 1_200 })
+  })
+
   it('does not deliver an event that was cut off', async () => {
     expect(await eventsOf(['data: whole\n\ndata: ha'])).toHaveLength(1)
   })
 
   it('keeps the id it was started with until another one comes', async () => {
-    expect(await eventsOf(['data: x\n\n'], '41')).toEqual([{ kind: 'message', data: 'x', id: '41' }])
+    expect(await eventsOf(['data: x\n\n'], '41')).toEqual([
+      { kind: 'message', data: 'x', id: '41', retryMs: undefined },
+    ])
   })
 
   it('ends on an event that is larger than the limit, however it is cut', async () => {
