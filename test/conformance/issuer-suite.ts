@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Issuer } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { classify, isConclusiveRejection } from '../../src/core/verdict.ts'
+import { assertCanMint } from '../issuers/support.ts'
 
 export type IssuerFault = 'hang' | 'server_error' | 'proxy_page' | 'redirect'
 
@@ -77,45 +78,44 @@ export function issuerSuite(name: string, canMint: boolean, make: () => Promise<
 function mintingSuite(make: () => Promise<IssuerUnderTest>): void {
   const opened = async () => {
     const place = await make()
-    const { mint, list, revoke, setExpiry, check } = place.issuer
-    if (!mint || !list || !revoke || !setExpiry || !check) throw new Error('the issuer cannot mint')
-    return { ...place, mint, list, revoke, setExpiry, check }
+    assertCanMint(place.issuer)
+    return { ...place, issuer: place.issuer }
   }
   const marker = () => `keyturn-${crypto.randomUUID()}`
 
   it('mints a key that works, is found by its marker, and dies when it is revoked', async () => {
     const place = await opened()
     const name = marker()
-    const minted = await place.mint({ marker: name, expiresInSeconds: 3_600 })
+    const minted = await place.issuer.mint({ marker: name, expiresInSeconds: 3_600 })
     if (minted.kind !== 'minted') throw new Error('expected a key')
     expect((await place.issuer.verify(minted.secret, {}))[0]).toMatchObject({ status: 200 })
-    const listed = await place.list()
+    const listed = await place.issuer.list()
     if (listed.kind !== 'listed') throw new Error('expected a list')
     const found = listed.keys.filter((key) => key.name === name)
     expect(found).toMatchObject([
       { keyId: minted.keyId, owner: 'service_account', serviceAccount: minted.serviceAccount },
     ])
     expect(found[0]?.expiresAt).toBe(minted.expiresAt)
-    expect(await place.revoke(minted.keyId)).toEqual({ kind: 'gone' })
+    expect(await place.issuer.revoke(minted.keyId)).toEqual({ kind: 'gone' })
     expect(place.isAlive(minted.secret)).toBe(false)
     expect(place.isAlive(place.good)).toBe(true)
   })
 
   it('finds a key gone that was revoked before, and says so again', async () => {
     const place = await opened()
-    const minted = await place.mint({ marker: marker() })
+    const minted = await place.issuer.mint({ marker: marker() })
     if (minted.kind !== 'minted') throw new Error('expected a key')
-    await place.revoke(minted.keyId)
-    expect(await place.revoke(minted.keyId)).toEqual({ kind: 'gone' })
+    await place.issuer.revoke(minted.keyId)
+    expect(await place.issuer.revoke(minted.keyId)).toEqual({ kind: 'gone' })
   })
 
   it('changes the expiry and confirms it', async () => {
     const place = await opened()
-    const minted = await place.mint({ marker: marker(), expiresInSeconds: 600 })
+    const minted = await place.issuer.mint({ marker: marker(), expiresInSeconds: 600 })
     if (minted.kind !== 'minted') throw new Error('expected a key')
-    const outcome = await place.setExpiry(minted.keyId, 86_400)
+    const outcome = await place.issuer.setExpiry(minted.keyId, 86_400)
     if (outcome.kind !== 'set') throw new Error('expected it to be set')
-    const listed = await place.list()
+    const listed = await place.issuer.list()
     const key = listed.kind === 'listed' && listed.keys.find((one) => one.keyId === minted.keyId)
     expect(key && key.expiresAt).toBe(outcome.expiresAt)
   })
@@ -125,18 +125,18 @@ function mintingSuite(make: () => Promise<IssuerUnderTest>): void {
     async (fault) => {
       const place = await opened()
       place.breakWith(fault)
-      expect((await place.mint({ marker: marker() })).kind).toBe('unknown')
-      expect((await place.list()).kind).toBe('failed')
-      expect((await place.revoke('key_1')).kind).toBe('unknown')
-      expect((await place.setExpiry('key_1', 60)).kind).toBe('unknown')
-      const states = (await place.check()).map((finding) => finding.state)
+      expect((await place.issuer.mint({ marker: marker() })).kind).toBe('unknown')
+      expect((await place.issuer.list()).kind).toBe('failed')
+      expect((await place.issuer.revoke('key_1')).kind).toBe('unknown')
+      expect((await place.issuer.setExpiry('key_1', 60)).kind).toBe('unknown')
+      const states = (await place.issuer.check()).map((finding) => finding.state)
       expect(states.every((state) => state === 'untested')).toBe(true)
     },
   )
 
   it('finds its permissions granted', async () => {
     const place = await opened()
-    const findings = await place.check()
+    const findings = await place.issuer.check()
     expect(findings.length).toBeGreaterThan(2)
     expect(findings.filter((finding) => finding.state !== 'granted')).toEqual([])
   })

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import type { Observation } from '../../src/core/types.ts'
 import type { VerdictContext } from '../../src/core/verdict.ts'
 import { verdictRows } from '../../src/core/verdict-rows.ts'

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isAuthentic, type Observation } from '../../src/core/types.ts'
 import { belongsTo, combine, verifyOutcome } from '../../src/core/verdict-outcome.ts'

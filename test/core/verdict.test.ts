@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { authenticVerdicts, type Observation, type TransportFailure } from '../../src/core/types.ts'
 import { classify, isConclusiveRejection, type VerdictContext } from '../../src/core/verdict.ts'

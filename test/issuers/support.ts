@@ -43,7 +43,7 @@ export function mintingIssuer(
   place: Sandbox,
   options: Partial<OpenAIIssuerOptions> = {},
   context: IssuerContext = issuerContext(),
-): Issuer & Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check'>> {
+): MintingIssuer {
   const issuer = createOpenAIIssuer(
     {
       baseUrl: place.baseUrl,
@@ -55,17 +55,17 @@ export function mintingIssuer(
     },
     context,
   )
-  const { mint, list, revoke, setExpiry, check } = issuer
-  if (
-    mint === undefined ||
-    list === undefined ||
-    revoke === undefined ||
-    setExpiry === undefined ||
-    check === undefined
-  )
-    throw new Error('the issuer cannot mint')
   onTestFinished(() => issuer.close())
-  return { ...issuer, mint, list, revoke, setExpiry, check }
+  assertCanMint(issuer)
+  return issuer
+}
+
+export type MintingIssuer = Issuer &
+  Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check'>>
+
+export function assertCanMint(issuer: Issuer): asserts issuer is MintingIssuer {
+  const methods = ['mint', 'list', 'revoke', 'setExpiry', 'check'] as const
+  if (methods.some((name) => issuer[name] === undefined)) throw new Error('the issuer cannot mint')
 }
 
 export interface Stub {
@@ -124,7 +124,7 @@ export function stubbedIssuer(
   place: Stub,
   options: Partial<OpenAIIssuerOptions> = {},
   context: IssuerContext = issuerContext(),
-) {
+): MintingIssuer {
   const issuer = createOpenAIIssuer(
     {
       baseUrl: place.baseUrl,
@@ -137,8 +137,6 @@ export function stubbedIssuer(
     context,
   )
   onTestFinished(() => issuer.close())
-  const { mint, list, revoke, setExpiry } = issuer
-  if (mint === undefined || list === undefined || revoke === undefined || setExpiry === undefined)
-    throw new Error('the issuer cannot mint')
-  return { ...issuer, mint, list, revoke, setExpiry }
+  assertCanMint(issuer)
+  return issuer
 }
