@@ -1,5 +1,5 @@
 import { assert } from './errors.ts'
-import { newRetirement, type RetirementEvent, stepRetirement } from './retirement.ts'
+import { isWalking, newRetirement, type RetirementEvent, stepRetirement } from './retirement.ts'
 import { isRunning, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
 import {
   type Belonging,
@@ -46,8 +46,9 @@ export interface NewVersion {
 
 /** An attempt whose answer was never seen is looked for again this long: a mint that timed out can land late. */
 export const openAttemptMs = 24 * 3_600_000
-/** Ended versions and retirements that are kept for people to look at. */
+/** Versions and retirements that nothing waits for any more, kept for people to look at. */
 const endedMax = 20
+const openAttemptsMax = 100
 
 export function initialState(name: CredentialName, now: number): CredentialState {
   return {
@@ -133,13 +134,22 @@ export function withVersion(state: CredentialState, added: NewVersion, now: numb
     return withRecord(state, added.version, { meta: added.meta })
   }
   const record: VersionRecord = { ...added, stage: 'pending', addedAt: now }
-  return { ...state, versions: bounded([...state.versions, record]) }
+  return bounded({ ...state, versions: [...state.versions, record] }, added.version)
 }
 
-function bounded(versions: readonly VersionRecord[]): readonly VersionRecord[] {
-  const ended = versions.filter((one) => one.stage === 'retired')
-  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - endedMax)))
-  return versions.filter((one) => !dropped.has(one))
+/** Forgets the oldest versions that are neither handed out, in reserve, in the store, being turned nor on their way out. */
+function bounded(state: CredentialState, added: VersionId): CredentialState {
+  const needed = new Set([
+    added,
+    state.storeCurrent,
+    ...(state.rotation?.attempts ?? []).map((one) => one.version),
+    ...state.retirements.filter(isWalking).map((one) => one.version),
+  ])
+  const idle = state.versions.filter(
+    (one) => one.stage !== 'current' && one.stage !== 'standby' && !needed.has(one.version),
+  )
+  const dropped = new Set(idle.slice(0, Math.max(0, idle.length - endedMax)))
+  return { ...state, versions: state.versions.filter((one) => !dropped.has(one)) }
 }
 
 /**
@@ -188,7 +198,7 @@ export function takeOver(
     by: by.who,
     why: by.why,
   })
-  return { state: startRetirements(moved, by, context), events: [promoted] }
+  return { state: startRetirements(moved, { ...by, left: state.current }, context), events: [promoted] }
 }
 
 /** A rotation that has not moved anything yet compares with the new current one from now on. */
@@ -201,10 +211,19 @@ function rebased(rotation: Rotation, before: VersionId | undefined, to: VersionI
 /** Every version that is alive and neither current nor kept in reserve walks towards its end. */
 function startRetirements(
   state: CredentialState,
-  by: { readonly why: string; readonly isCompromised?: boolean },
+  by: {
+    readonly why: string
+    readonly isCompromised?: boolean
+    /** What was current until now: it drains anew, also when it was taken back from draining once. */
+    readonly left: VersionId | undefined
+  },
   context: ChangeContext,
 ): CredentialState {
-  const walking = new Set(state.retirements.filter((one) => one.phase !== 'kept').map((one) => one.version))
+  const walking = new Set(
+    state.retirements
+      .filter((one) => one.phase !== 'kept' || one.version !== by.left)
+      .map((one) => one.version),
+  )
   const started = state.versions
     .filter((one) => one.stage === 'previous' && !walking.has(one.version))
     .map((one) =>
@@ -221,12 +240,10 @@ function startRetirements(
       ),
     )
   const replaced = new Set(started.map((one) => one.version))
-  return {
-    ...state,
-    retirements: [...state.retirements.filter((one) => !replaced.has(one.version)), ...started].slice(
-      -endedMax * 2,
-    ),
-  }
+  const others = state.retirements.filter((one) => !replaced.has(one.version))
+  const ended = others.filter((one) => !isWalking(one))
+  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - endedMax)))
+  return { ...state, retirements: [...others.filter((one) => !dropped.has(one)), ...started] }
 }
 
 export function eventOf(
@@ -309,6 +326,7 @@ export function applyRotation(
       ...(isGood ? { verifiedAt: context.now } : {}),
     })
   }
+  next = settleAttempts(next, rotation, context.now)
   const told =
     rotation.phase !== before.phase ||
     rotation.paused !== before.paused ||
@@ -328,38 +346,48 @@ export function applyRotation(
   return { state: ended.state, events: [...ended.events, ...events] }
 }
 
+/**
+ * What became of attempts: a key that is gone is retired, whatever becomes of the rotation; and where nobody goes on, an
+ * attempt whose answer was never seen is handed to the sweep, which looks for it also while the rotation is halted.
+ */
+function settleAttempts(state: CredentialState, rotation: Rotation, now: number): CredentialState {
+  const gone = new Set(rotation.attempts.filter((one) => one.outcome === 'gone').map((one) => one.version))
+  const versions = state.versions.map(
+    (one): VersionRecord =>
+      gone.has(one.version) && one.stage === 'pending' ? { ...one, stage: 'retired', retiredAt: now } : one,
+  )
+  if (rotation.phase !== 'done' && rotation.phase !== 'halted') return { ...state, versions }
+  const open = rotation.attempts.filter((one) => one.outcome === 'open')
+  const handedOn = open.map(({ marker, version, startedAt }) => ({
+    marker,
+    version,
+    until: startedAt + openAttemptMs,
+    nextAt: now,
+  }))
+  return {
+    ...state,
+    versions,
+    rotation: { ...rotation, attempts: rotation.attempts.filter((one) => one.outcome !== 'open') },
+    openAttempts: [...state.openAttempts, ...handedOn].slice(-openAttemptsMax),
+  }
+}
+
 function endRotation(
   state: CredentialState,
   before: Rotation,
   rotation: Rotation,
   context: ChangeContext,
 ): Change {
-  const until = rotation.startedAt + openAttemptMs
-  const open = rotation.attempts.filter((one) => one.outcome === 'open')
-  const openAttempts = [
-    ...state.openAttempts,
-    ...open.map((one) => ({ marker: one.marker, version: one.version, until, nextAt: context.now })),
-  ]
-  const next = { ...state, openAttempts: openAttempts.slice(-100) }
-  if (rotation.outcome === 'promoted') {
-    const to = pendingOf(before)?.version
-    assert(to !== undefined, 'a promotion has a pending version')
-    const by = {
-      who: rotation.requestedBy,
-      why: rotation.reason,
-      isCompromised: rotation.isCompromised,
-      isInStore: true,
-    }
-    return takeOver(next, to, by, context)
+  if (rotation.outcome !== 'promoted') return { state, events: [] }
+  const to = pendingOf(before)?.version
+  assert(to !== undefined, 'a promotion has a pending version')
+  const by = {
+    who: rotation.requestedBy,
+    why: rotation.reason,
+    isCompromised: rotation.isCompromised,
+    isInStore: true,
   }
-  const gone = new Set(rotation.attempts.filter((one) => one.outcome === 'gone').map((one) => one.version))
-  const versions = next.versions.map(
-    (one): VersionRecord =>
-      gone.has(one.version) && one.stage === 'pending'
-        ? { ...one, stage: 'retired', retiredAt: context.now }
-        : one,
-  )
-  return { state: { ...next, versions: bounded(versions) }, events: [] }
+  return takeOver(state, to, by, context)
 }
 
 function rotationEvent(state: CredentialState, rotation: Rotation, now: number): NewCredentialEvent {
