@@ -3,7 +3,8 @@
  * environment and kept for the life of the process.
  */
 import { createClient } from './create-client.ts'
-import { toClientError } from './errors.ts'
+import { KeyturnClientError, toClientError } from './errors.ts'
+import { limits } from './limits.ts'
 import type { Fetch, KeyturnClient, OpenAICredential, OpenAIOptions } from './types.ts'
 
 const named = new Map<string, KeyturnClient>()
@@ -57,6 +58,14 @@ function clientOf(name: unknown): KeyturnClient {
   }
   const known = named.get(name)
   if (known !== undefined) return known
+  if (named.size >= limits.clientsMax)
+    throw new KeyturnClientError(
+      'bad_request',
+      `This process asks for more than ${limits.clientsMax} credentials.`,
+      {
+        fix: 'Make clients with createClient() and close those that are no longer needed.',
+      },
+    )
   const client = createClient({ credential: name })
   named.set(name, client)
   return client

@@ -53,6 +53,8 @@ export const limits = {
   lowerAgainMs: 25_000,
   bodyBytesMax: 65_536,
   eventBytesMax: 65_536,
+  /** Credentials that one process asks for by name; each has a client with a stream of its own. */
+  clientsMax: 1_000,
   keyLengthMax: 4_096,
   tokenLengthMax: 4_096,
   detailLengthMax: 400,
