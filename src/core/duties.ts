@@ -101,13 +101,8 @@ function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[]
   const effect = effectOf(rotation)
   // A promotion compares with what the store calls current: a takeover that is not written yet goes first.
   if (effect === undefined || (effect.kind === 'promote' && state.isAlignmentDue)) return [deadline]
-  return [
-    {
-      at: Math.min(rotation.wakeAt, rotation.deadlineAt - 1),
-      duty: { lane: 'rotate', kind: 'rotate', effect },
-    },
-    deadline,
-  ]
+  // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.
+  return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect } }, deadline]
 }
 
 function retirementWishes(state: CredentialState): readonly Wish[] {

@@ -12,6 +12,7 @@ import {
   withRecord,
   withVersion,
 } from './credential.ts'
+import { isRunning } from './rotation.ts'
 import { nextCheckAt } from './schedule.ts'
 import {
   type Belonging,
@@ -59,7 +60,7 @@ export function observeStore(
     return storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
   const { storeTrouble: _mended, ...rest } = looked
   const healthy = state.storeTrouble?.code === 'store_changed' ? looked : rest
-  if (reading.kind === 'absent') return storeEmpty(healthy, context)
+  if (reading.kind === 'absent') return storeEmpty(looked, context)
   return storeRead(healthy, reading, context)
 }
 
@@ -78,7 +79,8 @@ function storeFailed(
 
 /** An empty store is a beginning where Keyturn can mint, and an outage where it cannot. */
 function storeEmpty(state: CredentialState, context: ChangeContext): Change {
-  const { storeCurrent: _none, ...rest } = state
+  const { storeCurrent: _none, storeTrouble, ...rest } = state
+  if (state.current === undefined && isTurning(state)) return { state: rest, events: [] }
   if (state.current === undefined && mayRotateByItself(rest, context)) {
     return startRotation(
       rest,
@@ -92,15 +94,21 @@ function storeEmpty(state: CredentialState, context: ChangeContext): Change {
       context,
     )
   }
+  const isNew = storeTrouble?.code !== 'store_absent'
   const trouble = {
-    since: state.storeTrouble?.since ?? context.now,
+    since: isNew ? context.now : (storeTrouble?.since ?? context.now),
     code: 'store_absent',
     summary: `The store holds no key for ${state.name}.`,
     fix: context.policy.storeWritable
       ? `Bring one: keyturn bring ${state.name} < key.txt`
       : 'Put the key where this store reads it from; it is looked for again by itself.',
   }
-  return { state: { ...rest, storeTrouble: trouble }, events: [] }
+  const { code, summary, fix } = trouble
+  const empty = { ...rest, storeTrouble: trouble }
+  return {
+    state: empty,
+    events: isNew ? [eventOf(empty, 'alert', context.now, { code, summary, fix })] : [],
+  }
 }
 
 function storeRead(
@@ -118,7 +126,9 @@ function storeRead(
       'The value of a known version changed in the store: somebody overwrote it.',
       context,
     )
-  const added = known === undefined ? withVersion(state, { ...reading, origin: 'found' }, now) : state
+  const { version, fingerprint, meta } = reading
+  const added =
+    known === undefined ? withVersion(state, { version, fingerprint, meta, origin: 'found' }, now) : state
   const seen: CredentialState = { ...added, storeCurrent: reading.version }
   if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
   const candidate = candidateOf(seen)
@@ -129,7 +139,9 @@ function storeRead(
     }
   }
   const isOut = known?.stage === 'retired' || known?.withdrawnAt !== undefined || known?.compromised === true
-  if (!isOut || seen.isAlignmentDue) return { state: seen, events: [] }
+  // Seen there before, it is what we left behind ourselves, in a store that cannot be written.
+  const isNew = state.storeCurrent !== reading.version || state.storeTrouble?.code === 'store_changed'
+  if (!isOut || !isNew || seen.isAlignmentDue) return { state: seen, events: [] }
   return alarm(
     seen,
     reading.version,
@@ -167,7 +179,9 @@ export function recordCheck(
   const before = recordOf(state, version)
   if (before === undefined || before.stage === 'retired') return { state, events: [] }
   const isCandidate = candidateOf(state)?.version === version
-  const checked = withRecord(state, version, checkedRecord(before, check, context))
+  const after = checkedRecord(before, check, context)
+  // Replaced whole: what a check takes back (rejections, a due check) must not live on beside what it notes.
+  const checked = { ...state, versions: state.versions.map((one) => (one === before ? after : one)) }
   const events: NewCredentialEvent[] = []
   if (before.verdict?.kind !== check.verdict.kind && version === state.current) {
     const { kind, cause, summary, fix } = check.verdict
@@ -180,12 +194,11 @@ export function recordCheck(
       : refuseCandidate(checked, version, check, context)
     return { state: adopted.state, events: [...events, ...adopted.events] }
   }
-  const after = recordOf(checked, version)
-  const isDead =
-    version === state.current &&
-    before.withdrawnAt === undefined &&
-    (after?.rejections?.count ?? 0) >= rejectionsNeeded
+  const isDead = before.withdrawnAt === undefined && (after.rejections?.count ?? 0) >= rejectionsNeeded
   if (!isDead) return { state: checked, events }
+  // A key in reserve that is dead must never be what a failover chooses.
+  if (version !== state.current)
+    return { state: withRecord(checked, version, { withdrawnAt: context.now }), events }
   const failed = failOver(checked, check.verdict, context)
   return { state: failed.state, events: [...events, ...failed.events] }
 }
@@ -225,9 +238,9 @@ function checkedRecord(
     isAuthentic(check.verdict.kind) || earlier === undefined ? base : { ...base, rejections: earlier }
   if (before.stage === 'previous') return kept
   const isUnsure = check.verdict.kind === 'unknown' || check.verdict.kind === 'misconfigured'
+  const askedMs = Math.min(check.verdict.retryAfterMs ?? 0, policy.verifyEveryMs)
   const soonMs = isSuspect ? suspectEveryMs : Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
-  if (isSuspect || isUnsure)
-    return { ...kept, nextCheckAt: now + Math.max(soonMs, check.verdict.retryAfterMs ?? 0) }
+  if (isSuspect || isUnsure) return { ...kept, nextCheckAt: now + Math.max(soonMs, askedMs) }
   return {
     ...kept,
     nextCheckAt: nextCheckAt({
@@ -330,11 +343,17 @@ function failOver(state: CredentialState, verdict: Verdict, context: ChangeConte
   return { state: rotating.state, events: [...turned.events, alert, ...rotating.events] }
 }
 
+/** A rotation is under way that waits for nobody. */
+function isTurning({ rotation }: CredentialState): boolean {
+  return isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
+}
+
 function outage(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
-  const canTurn = mayRotateByItself(state, context) || state.rotation?.phase !== undefined
-  const fix = canTurn
-    ? 'Keyturn is minting another key; run keyturn status to watch it.'
-    : `Bring a new key: keyturn bring ${state.name} < key.txt. ${verdict.fix}`.trim()
+  const willTurn = verdict.rotationCanHelp && mayRotateByItself(state, context)
+  const fix =
+    isTurning(state) || willTurn
+      ? 'Keyturn is minting another key; run keyturn status to watch it.'
+      : `Bring a new key: keyturn bring ${state.name} < key.txt. ${verdict.fix}`.trim()
   const out = { ...state, outage: { since: context.now, summary: verdict.summary, fix } }
   return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }
 }
