@@ -171,7 +171,7 @@ describe('what is wrong in a file is told with its place and the fix', () => {
     },
     {
       what: 'a variable that is not replaced',
-      text: 'credentials:\n  openai:\n    store: { kind: local }\n    ref: $' + '{REF}\n',
+      text: 'credentials:\n  openai:\n    store: { kind: local }\n    ref: $\u007bREF}\n',
       line: 4,
       says: /is not replaced by the environment/,
     },

@@ -87,6 +87,9 @@ export function terminalStreams(): { readonly stdout: Stream; readonly stderr: S
   return { stdout: streamOf(process.stdout), stderr: streamOf(process.stderr) }
 }
 
+const columnsMin = 20
+const columnsUnknown = 80
+
 function streamOf(stream: NodeJS.WriteStream): Stream {
   let isGone = false
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -101,7 +104,8 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
       return stream.isTTY
     },
     get columns() {
-      return stream.columns ?? 80
+      // Pseudo-terminals of CI systems say 0, and what is no terminal says nothing.
+      return stream.columns >= columnsMin ? stream.columns : columnsUnknown
     },
   }
 }

@@ -10,8 +10,9 @@ export function renderProgress(
   options: { readonly now: number; readonly paint?: Paint },
 ): string[] {
   const { now, paint = plainPaint } = options
+  const last = rotation.retirement ?? rotation
   const total = span(
-    (rotation.endedAt === null ? now : Date.parse(rotation.endedAt)) - Date.parse(rotation.startedAt),
+    (last.endedAt === null ? now : Date.parse(last.endedAt)) - Date.parse(rotation.startedAt),
   )
   const lines = [
     `${paint('bold', rotation.credential)}  ${rotation.mode} rotation ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${total}`,
