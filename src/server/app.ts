@@ -95,9 +95,10 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
     request.caller = admission.caller
     return done()
   })
-  app.addHook('onResponse', (request, reply, done) => {
+  // Not `onResponse`: for that hook Fastify keeps request and reply alive until the answer ends, which a stream never does.
+  app.addHook('onSend', (request, reply, payload, done) => {
     metrics.count(request.routeOptions.config.operationId ?? 'none', reply.statusCode)
-    done()
+    done(null, payload)
   })
 }
 

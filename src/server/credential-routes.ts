@@ -69,6 +69,7 @@ export function eventsRoute(context: ServerContext): Handler {
         fix: 'Share one stream per process, or use ?wait on the credential.',
         retryable: true,
       })
+    context.metrics.count('streamEvents', 200)
     reply.hijack()
     return reply
   }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { EventMessage } from '../api/types.ts'
 import { toKeyturnError } from '../core/errors.ts'
-import type { Log, System } from '../core/ports.ts'
+import type { Cancel, Log, System } from '../core/ports.ts'
 import type { CredentialEvent } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
 import type { Leases } from './leases.ts'
@@ -48,6 +48,7 @@ const replayPagesMax = 100
 const retryMs = 500
 const retrySpreadMs = 1_500
 const heartbeat = ': still here\n\n'
+const noLongerGood = 'the token is no longer good'
 
 export interface StreamsOptions {
   readonly service: Service
@@ -59,24 +60,147 @@ export interface StreamsOptions {
 }
 
 export function createStreams(options: StreamsOptions): Streams {
-  const { service, tokens, leases, system, log, limits } = options
-  const byName = new Map<string, Set<Stream>>()
-  const slots = Array.from({ length: heartbeatSlots }, () => new Set<Stream>())
-  const perToken = new Map<string, number>()
-  let count = 0
-  let beats = 0
+  return new StreamHub(options)
+}
 
-  const remove = (stream: Stream, slot: Set<Stream>) => {
-    if (!slot.delete(stream)) return
-    byName.get(stream.name)?.delete(stream)
-    count -= 1
-    const left = (perToken.get(stream.caller.id) ?? 1) - 1
-    if (left === 0) perToken.delete(stream.caller.id)
-    else perToken.set(stream.caller.id, left)
+class StreamHub implements Streams {
+  readonly #options: StreamsOptions
+  readonly #byName = new Map<string, Set<Stream>>()
+  readonly #slots = Array.from({ length: heartbeatSlots }, () => new Set<Stream>())
+  readonly #perToken = new Map<string, number>()
+  readonly #cancels: readonly Cancel[]
+  #count = 0
+  #beats = 0
+
+  constructor(options: StreamsOptions) {
+    const { service, tokens, system, limits } = options
+    this.#options = options
+    this.#cancels = [
+      service.onEvent((event) => this.#tell(event)),
+      tokens.onChange(() => this.#dismiss()),
+      every(system, limits.heartbeatMs / heartbeatSlots, () => this.#beat()),
+    ]
   }
 
-  const cut = (stream: Stream, why: string) => {
-    log('warn', 'an event stream was cut off; its client can come back and replay', {
+  get count(): number {
+    return this.#count
+  }
+
+  open({ response, name, caller, afterId, instance, requestId }: StreamRequest): boolean {
+    const { limits, log } = this.#options
+    const ofToken = this.#perToken.get(caller.id) ?? 0
+    if (this.#count >= limits.streamsMax || ofToken >= limits.streamsPerTokenMax) return false
+    const stream: Stream = { response, name, caller, instance, lastId: 0, backlog: [] }
+    const slot = this.#slots[this.#count % heartbeatSlots] ?? new Set()
+    const streams = this.#byName.get(name) ?? new Set()
+    this.#byName.set(name, streams.add(stream))
+    slot.add(stream)
+    this.#count += 1
+    this.#perToken.set(caller.id, ofToken + 1)
+    response.on('close', () => this.#remove(stream, slot))
+    response.writeHead(200, [...streamHeaders, 'X-Request-Id', requestId])
+    response.flushHeaders()
+    forgetHeaders(response)
+    void this.#begin(stream, afterId).catch((thrown: unknown) => {
+      log('error', 'an event stream could not begin', {
+        credential: name,
+        error: toKeyturnError(thrown, 'reading events'),
+      })
+      this.#bye(stream, 'the events cannot be read now')
+    })
+    return true
+  }
+
+  close(): void {
+    for (const cancel of this.#cancels) cancel()
+    for (const slot of this.#slots) for (const stream of slot) this.#bye(stream, 'stopping')
+  }
+
+  #remove(stream: Stream, slot: Set<Stream>): void {
+    if (!slot.delete(stream)) return
+    this.#byName.get(stream.name)?.delete(stream)
+    this.#count -= 1
+    const left = (this.#perToken.get(stream.caller.id) ?? 1) - 1
+    if (left === 0) this.#perToken.delete(stream.caller.id)
+    else this.#perToken.set(stream.caller.id, left)
+  }
+
+  async #begin(stream: Stream, afterId: number | undefined): Promise<void> {
+    const { service } = this.#options
+    const head = await service.lastEventId(stream.name)
+    // An id beyond ours is one of a ledger that was lost: there is nothing to replay, and waiting for it would never end.
+    stream.lastId = afterId === undefined ? head : Math.min(afterId, head)
+    const hello = this.#message(stream.name, 'hello', { lastEventId: stream.lastId })
+    this.#write(stream, `id: ${stream.lastId}\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`)
+    for (let page = 0; stream.lastId < head && page < replayPagesMax; page += 1) {
+      const events = await service.events(stream.name, stream.lastId)
+      if (events.length === 0) break
+      await this.#replay(stream, events)
+    }
+    // While these are written more may arrive behind them; the loop ends when none has.
+    const backlog = stream.backlog ?? []
+    while (backlog.length > 0) await this.#replay(stream, backlog.splice(0))
+    stream.backlog = undefined
+  }
+
+  /** At the pace of the reader, unlike live events: what it reads from the ledger need not wait in memory. */
+  async #replay(stream: Stream, events: readonly CredentialEvent[]): Promise<void> {
+    for (const event of events) {
+      if (event.id <= stream.lastId) continue
+      if (stream.response.writableNeedDrain) await drained(stream.response)
+      stream.lastId = event.id
+      this.#write(stream, frameOf(event))
+    }
+  }
+
+  #tell(event: CredentialEvent): void {
+    const streams = this.#byName.get(event.credential)
+    if (streams === undefined || streams.size === 0) return
+    const frame = frameOf(event)
+    for (const stream of streams) {
+      if (stream.backlog !== undefined) {
+        if (stream.backlog.length < this.#options.limits.streamBacklogMax) stream.backlog.push(event)
+        else this.#cut(stream, 'too much happened while it replayed')
+      } else if (event.id > stream.lastId) {
+        stream.lastId = event.id
+        this.#write(stream, frame)
+      }
+    }
+  }
+
+  #beat(): void {
+    const { tokens, leases } = this.#options
+    this.#beats += 1
+    const isKeeping = Math.floor(this.#beats / heartbeatSlots) % keepEvery === 0
+    for (const stream of this.#slots[this.#beats % heartbeatSlots] ?? []) {
+      if (!tokens.isLive(stream.caller)) {
+        this.#bye(stream, noLongerGood)
+        continue
+      }
+      this.#write(stream, heartbeat)
+      if (isKeeping && stream.instance !== undefined) leases.keep(stream.name, stream.instance, stream.caller)
+    }
+  }
+
+  /** Ends the streams of tokens that are no longer good. */
+  #dismiss(): void {
+    for (const slot of this.#slots)
+      for (const stream of slot)
+        if (!this.#options.tokens.isLive(stream.caller)) this.#bye(stream, noLongerGood)
+  }
+
+  #write(stream: Stream, frame: string): void {
+    const { response } = stream
+    // It may have been dismissed, cut off or left while the ledger was read.
+    if (response.writableEnded || response.destroyed) return
+    // Looked at before, not after: a message of any size gets through to a reader that keeps up.
+    if (response.writableLength > this.#options.limits.streamBufferBytesMax)
+      this.#cut(stream, 'its reader is too slow')
+    else response.write(frame)
+  }
+
+  #cut(stream: Stream, why: string): void {
+    this.#options.log('warn', 'an event stream was cut off; its client can come back and replay', {
       credential: stream.name,
       app: stream.caller.name,
       why,
@@ -84,123 +208,25 @@ export function createStreams(options: StreamsOptions): Streams {
     stream.response.destroy()
   }
 
-  const write = (stream: Stream, frame: string | Buffer) => {
-    // Looked at before, not after: a message of any size gets through to a reader that keeps up.
-    if (stream.response.writableLength > limits.streamBufferBytesMax) cut(stream, 'its reader is too slow')
-    else stream.response.write(frame)
-  }
-
-  const bye = (stream: Stream, reason: string) => {
-    const retry = retryMs + Math.floor(system.fraction() * retrySpreadMs)
-    const message = messageOf(stream.name, 'bye', { reason })
+  #bye(stream: Stream, reason: string): void {
+    if (stream.response.writableEnded) return
+    const retry = retryMs + Math.floor(this.#options.system.fraction() * retrySpreadMs)
+    const message = this.#message(stream.name, 'bye', { reason })
     stream.response.end(`event: bye\nretry: ${retry}\ndata: ${JSON.stringify(message)}\n\n`)
   }
 
-  const messageOf = (name: string, kind: string, data: EventMessage['data']): EventMessage => ({
-    credential: name,
-    kind,
-    generation: service.handOut(name)?.generation ?? 0,
-    at: new Date(system.now()).toISOString(),
-    data,
-  })
-
-  const tell = (event: CredentialEvent) => {
-    const streams = byName.get(event.credential)
-    if (streams === undefined || streams.size === 0) return
-    const frame = frameOf(event)
-    for (const stream of streams) {
-      if (stream.backlog !== undefined) {
-        if (stream.backlog.length < limits.streamBacklogMax) stream.backlog.push(event)
-        else cut(stream, 'too much happened while it replayed')
-      } else if (event.id > stream.lastId) {
-        stream.lastId = event.id
-        write(stream, frame)
-      }
-    }
+  #message(name: string, kind: string, data: EventMessage['data']): EventMessage {
+    const { service, system } = this.#options
+    const generation = service.handOut(name)?.generation ?? 0
+    return { credential: name, kind, generation, at: new Date(system.now()).toISOString(), data }
   }
+}
 
-  const begin = async (stream: Stream, afterId: number | undefined) => {
-    const head = await service.lastEventId(stream.name)
-    // An id beyond ours is one of a ledger that was lost: there is nothing to replay, and waiting for it would never end.
-    stream.lastId = afterId === undefined ? head : Math.min(afterId, head)
-    const hello = messageOf(stream.name, 'hello', { lastEventId: stream.lastId })
-    write(stream, `id: ${stream.lastId}\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`)
-    for (let page = 0; stream.lastId < head && page < replayPagesMax; page += 1) {
-      const events = await service.events(stream.name, stream.lastId)
-      if (events.length === 0) break
-      await replay(stream, events)
-    }
-    // While these are written more may arrive behind them; the loop ends when none has.
-    const backlog = stream.backlog ?? []
-    while (backlog.length > 0) await replay(stream, backlog.splice(0))
-    stream.backlog = undefined
-  }
-
-  /** At the pace of the reader, unlike live events: what it reads from the ledger need not wait in memory. */
-  const replay = async (stream: Stream, events: readonly CredentialEvent[]) => {
-    for (const event of events) {
-      if (event.id <= stream.lastId) continue
-      if (stream.response.writableNeedDrain) await drained(stream.response)
-      if (stream.response.destroyed) return
-      stream.lastId = event.id
-      write(stream, frameOf(event))
-    }
-  }
-
-  const beat = () => {
-    beats += 1
-    const isKeeping = Math.floor(beats / heartbeatSlots) % keepEvery === 0
-    for (const stream of slots[beats % heartbeatSlots] ?? []) {
-      if (!tokens.isLive(stream.caller)) {
-        bye(stream, 'the token is no longer good')
-        continue
-      }
-      write(stream, heartbeat)
-      if (isKeeping && stream.instance !== undefined) leases.keep(stream.name, stream.instance, stream.caller)
-    }
-  }
-
-  const cancels = [
-    service.onEvent(tell),
-    every(system, limits.heartbeatMs / heartbeatSlots, beat),
-    tokens.onChange(() => {
-      for (const slot of slots)
-        for (const stream of slot)
-          if (!tokens.isLive(stream.caller)) bye(stream, 'the token is no longer good')
-    }),
-  ]
-
-  return {
-    get count() {
-      return count
-    },
-    open({ response, name, caller, afterId, instance, requestId }) {
-      const ofToken = perToken.get(caller.id) ?? 0
-      if (count >= limits.streamsMax || ofToken >= limits.streamsPerTokenMax) return false
-      const stream: Stream = { response, name, caller, instance, lastId: 0, backlog: [] }
-      const slot = slots[count % heartbeatSlots] ?? new Set()
-      const streams = byName.get(name) ?? new Set()
-      byName.set(name, streams.add(stream))
-      slot.add(stream)
-      count += 1
-      perToken.set(caller.id, ofToken + 1)
-      response.on('close', () => remove(stream, slot))
-      response.writeHead(200, [...streamHeaders, 'X-Request-Id', requestId])
-      response.flushHeaders()
-      void begin(stream, afterId).catch((thrown: unknown) => {
-        log('error', 'an event stream could not begin', {
-          credential: name,
-          error: toKeyturnError(thrown, 'reading events'),
-        })
-        bye(stream, 'the events cannot be read now')
-      })
-      return true
-    },
-    close() {
-      for (const cancel of cancels) cancel()
-      for (const slot of slots) for (const stream of slot) bye(stream, 'stopping')
-    },
-  }
+/** The request's headers, the token among them, would otherwise stay in memory for as long as the stream. */
+function forgetHeaders({ req }: ServerResponse): void {
+  req.rawHeaders.length = 0
+  req.headers = {}
+  req.headersDistinct = {}
 }
 
 const streamHeaders = [

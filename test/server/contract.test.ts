@@ -7,21 +7,21 @@ import { startServer } from './harness.ts'
 const contract: readonly Operation[] = Object.values(operations)
 
 /** The paths of api/types.ts in the notation of OpenAPI. */
-const paths: readonly string[] = [
-  ...Object.entries(routes).flatMap(([name, route]) => {
+const paths: readonly string[] = Object.entries(routes)
+  .flatMap(([name, route]) => {
     if (typeof route === 'string') return [route]
     if (name === 'rotationAct')
       return (['pause', 'resume', 'abort'] as const).map((act) => routes.rotationAct('N', 'I', act))
     return [(route as (...parts: string[]) => string)('N', secondOf(name))]
-  }),
-].map((path) =>
-  path
-    .replace('/credentials/N', '/credentials/{name}')
-    .replace('/rotations/I', '/rotations/{id}')
-    .replace('/tokens/N', '/tokens/{id}')
-    .replace('/versions/V', '/versions/{version}')
-    .replace('/leases/L', '/leases/{instance}'),
-)
+  })
+  .map((path) =>
+    path
+      .replace('/credentials/N', '/credentials/{name}')
+      .replace('/rotations/I', '/rotations/{id}')
+      .replace('/tokens/N', '/tokens/{id}')
+      .replace('/versions/V', '/versions/{version}')
+      .replace('/leases/L', '/leases/{instance}'),
+  )
 
 function secondOf(name: string): string {
   return name === 'rotation' ? 'I' : name === 'revocations' ? 'V' : 'L'

@@ -173,3 +173,31 @@ describe('the event stream', () => {
     expect((await harness.get('/v1/credentials/openai/events', { authorization: '' })).status).toBe(401)
   })
 })
+
+describe('an event stream that ends while it still begins', () => {
+  it('is not written to any more', async () => {
+    const harness = await startServer()
+    harness.service.emit({ credential: 'openai' })
+    let open = () => {}
+    harness.service.eventsGate = new Promise((resolve) => {
+      open = resolve
+    })
+    const stream = await openStream(harness, { 'last-event-id': '0' })
+    await stream.received(1)
+    await harness.tokens.revoke(harness.appId)
+    open()
+    await until(() => stream.isEnded())
+    expect(stream.messages.map(({ event }) => event)).toEqual(['hello', 'bye'])
+    expect((await harness.send('GET', '/healthz')).status).toBe(200)
+    expect(harness.logs).toEqual([])
+  })
+
+  it('says that it cannot begin where the ledger cannot be read', async () => {
+    const harness = await startServer()
+    harness.service.lastEventId = async () => Promise.reject(new TypeError('broken'))
+    const stream = await openStream(harness)
+    await until(() => stream.isEnded())
+    expect(stream.messages.map(({ event }) => event)).toEqual(['bye'])
+    expect(harness.logs.some((line) => line.includes('could not begin'))).toBe(true)
+  })
+})

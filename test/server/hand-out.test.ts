@@ -103,7 +103,7 @@ describe.each([
     { 'keyturn-instance': 'web', 'keyturn-generation-in-flight': '1e3' },
   ])('refuses the lease headers %j', async (headers) => {
     const harness = await startServer()
-    const response = await harness.get(path, headers as Record<string, string>)
+    const response = await harness.get(path, headers)
     expect(response.status).toBe(400)
     expect((await problemOf(response)).detail).toMatch(/Keyturn-(Instance|Generation-In-Flight)/)
     expect(harness.service.touches).toEqual([])

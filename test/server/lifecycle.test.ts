@@ -61,7 +61,7 @@ describe('stopping', () => {
     const gate = new Promise<void>((resolve) => {
       release = resolve
     })
-    const { rotate } = harness.service
+    const rotate = harness.service.rotate.bind(harness.service)
     let isRotating = false
     harness.service.rotate = async (...request) => {
       isRotating = true

@@ -209,7 +209,7 @@ describe('a body that is wrong', () => {
     { 'content-encoding': 'gzip' },
   ])('of another kind is refused: %j', async (headers) => {
     const harness = await startServer()
-    const response = await harness.send('POST', `${path}/rotations`, '{}', headers as Record<string, string>)
+    const response = await harness.send('POST', `${path}/rotations`, '{}', headers)
     expect([response.status, (await problemOf(response)).code]).toEqual([415, 'unsupported_media_type'])
   })
 

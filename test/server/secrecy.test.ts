@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Operation, operations } from '../../src/api/operations.ts'
 import { canary, keyNumber } from './fake-service.ts'

@@ -42,7 +42,9 @@ it('holds 1,000 event streams, tells all of them, and stays small', async () => 
   })
   await until(() => texts.every((text) => text.includes('event: hello')))
   const perStream = ((await measure()) - before) / streamsCount
-  console.info(`idle event stream: ${(perStream / 1_024).toFixed(1)} KiB each, of ${responses.length}`)
+  process.stdout.write(
+    `idle event stream: ${(perStream / 1_024).toFixed(1)} KiB each, of ${responses.length}\n`,
+  )
   child.send('tell')
   await until(() => texts.every((text) => text.includes('event: promoted')))
   // A wide margin: this guards against a leak of whole objects per stream; docs/performance.md has the figure.
