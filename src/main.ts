@@ -211,8 +211,8 @@ function backgroundOnly(system: System): System {
 
 /** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
 async function loadFrom({ env, cwd }: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config> {
-  const { loadConfig } = await import('./config.ts')
-  return loadConfig({ env, cwd, readFile: readFileIfThere })
+  const [{ loadConfig }, { assertValidCron }] = await Promise.all([import('./config.ts'), import('./engine/cron.ts')])
+  return loadConfig({ env, cwd, readFile: readFileIfThere, assertValidCron })
 }
 
 function readFileIfThere(path: string): string | undefined {

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { onTestFinished } from 'vitest'
+import { type Rig, until } from './harness.ts'
+
+const cli = fileURLToPath(new URL('run-cli.ts', import.meta.url))
+
+export interface LogLine {
+  readonly message: string
+  readonly phase?: string
+  readonly [field: string]: unknown
+}
+
+export interface ServiceProcess {
+  /** Calls back with every structured line, at the moment it arrives. */
+  onLine(listener: (line: LogLine) => void): () => void
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>
+  readonly isRunning: () => boolean
+}
+
+/** `keyturn serve` as a real process on the rig's home. */
+export async function spawnService(rig: Rig): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [cli, 'serve'], { cwd: rig.home, env: { ...rig.env, NODE_NO_WARNINGS: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const listeners = new Set<(line: LogLine) => void>()
+  const exited = once(child, 'exit')
+  readLines(child, (text) => {
+    rig.logs.push(text)
+    const line = parse(text)
+    if (line !== undefined) for (const listener of listeners) listener(line)
+  })
+  const kill = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+    await exited
+  }
+  onTestFinished(kill)
+  const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
+  await until(
+    'the service answers',
+    async () => isRunning() && (await fetch(`${rig.url}/healthz`)).status === 200,
+    (isUp) => isUp,
+    30_000,
+  )
+  return {
+    onLine(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    kill,
+    isRunning,
+  }
+}
+
+function readLines(child: ChildProcess, onText: (text: string) => void): void {
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = ''
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n')
+      rest = lines.pop() ?? ''
+      for (const line of lines) onText(line)
+    })
+  }
+}
+
+function parse(text: string): LogLine | undefined {
+  if (!text.startsWith('{')) return undefined
+  try {
+    return JSON.parse(text) as LogLine
+  } catch {
+    return undefined
+  }
+}
