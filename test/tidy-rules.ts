@@ -1,0 +1,180 @@
+/**
+ * What may import what: the table of DESIGN.md as data, and every exception with its reason. To allow something, add a
+ * line here and say why; an owner of a banned thing that does not use it any more fails the test.
+ */
+
+/** static: loaded at once. dynamic: only through `import()`. types: only `import type`. */
+export type Strength = 'static' | 'dynamic' | 'types'
+
+export interface FolderRule {
+  /** Files of src by their beginning, `node` for builtins, or a package. A file's own folder is always allowed. */
+  readonly [target: string]: readonly Strength[]
+}
+
+const fully: readonly Strength[] = ['static', 'dynamic', 'types']
+const lazily: readonly Strength[] = ['dynamic', 'types']
+const asTypes: readonly Strength[] = ['types']
+
+/** Plain data and the one error class: what the words of Keyturn are to code that must stay free of its workings. */
+const coreWords = { 'core/types.ts': fully, 'core/errors.ts': fully }
+
+export const importTable: Readonly<Record<string, FolderRule>> = {
+  core: {},
+  stores: { core: fully, node: fully, 'age-encryption': lazily, '@aws-sdk/client-secrets-manager': lazily },
+  issuers: { core: fully, node: fully },
+  ledger: { core: fully, node: fully },
+  // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
+  engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
+  api: { ...coreWords, zod: fully },
+  // The engine reaches the server as an interface; main puts them together.
+  server: { core: fully, engine: asTypes, api: fully, node: fully, fastify: fully, zod: fully },
+  // A few builtins only where they exist: the client also runs where node: does not.
+  client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },
+  cli: {
+    api: fully,
+    client: fully,
+    config: fully,
+    core: fully,
+    node: fully,
+    commander: fully,
+    engine: lazily,
+    'main.ts': lazily,
+    'log.ts': lazily,
+    sandbox: lazily,
+    server: lazily,
+    'system.ts': fully,
+  },
+  sandbox: { ...coreWords, node: fully },
+  config: { core: fully, node: fully, yaml: fully, zod: fully },
+  'config.ts': { config: fully },
+  'log.ts': { core: fully },
+  'system.ts': { core: fully, node: fully },
+}
+
+/** They put the parts together, so they may import all of them. */
+export const compositionRoots: readonly string[] = ['main.ts', 'main/', 'index.ts']
+
+export interface Ban {
+  readonly name: string
+  readonly pattern: RegExp
+  /** What shows that the file has a thing of its own by that name. */
+  readonly unless?: RegExp
+  /** The files that own it, each with its reason. A file of the wrong name or one that stopped using it fails. */
+  readonly owners: Readonly<Record<string, string>>
+}
+
+const clock = 'the real clock, timers and randomness'
+const clientPlatform = 'what the client needs of its platform, each replaceable through an option'
+const sandboxDefaults = "the sandbox's defaults, each replaceable through an option"
+
+export const bans: readonly Ban[] = [
+  {
+    name: 'Date.now',
+    pattern: /\bDate\.now\b/,
+    owners: {
+      'system.ts': clock,
+      'client/platform.ts': clientPlatform,
+      'sandbox/defaults.ts': sandboxDefaults,
+    },
+  },
+  { name: 'new Date() of now', pattern: /\bnew Date\(\s*\)|(?<!new )\bDate\(\s*\)/, owners: {} },
+  { name: 'Math.random', pattern: /\bMath\.random\b/, owners: { 'client/platform.ts': clientPlatform } },
+  {
+    name: 'timers',
+    pattern: /\bset(?:Timeout|Interval|Immediate)\b|['"]node:timers/,
+    owners: {
+      'system.ts': clock,
+      'client/platform.ts': clientPlatform,
+      'sandbox/defaults.ts': sandboxDefaults,
+    },
+  },
+  {
+    name: 'performance.now',
+    pattern: /\bperformance\.now\b|\bprocess\.hrtime\b/,
+    owners: { 'client/platform.ts': clientPlatform },
+  },
+  {
+    name: 'global fetch',
+    pattern: /\b(?<!typeof )globalThis\.fetch\b/,
+    owners: {
+      'client/platform.ts': clientPlatform,
+      'main/compose.ts': 'gives the issuers the fetch of the platform',
+    },
+  },
+  {
+    name: 'global fetch by its bare name',
+    pattern: /(?<![.\w])fetch\(/,
+    unless: /\bfetch\??:|[{,(]\s*fetch\s*[,})]|\b(?:const|let|function) fetch\b/,
+    owners: {},
+  },
+  { name: 'console', pattern: /\bconsole\b/, owners: {} },
+  {
+    name: 'process.stdout and process.stderr',
+    pattern: /\bprocess\.std(?:out|err)\b/,
+    owners: {
+      'cli/output.ts': 'the only file that writes to the terminal',
+      'main.ts': 'the log of a service that has no terminal of its own: an app runs it in its process',
+    },
+  },
+  {
+    name: 'process.env',
+    pattern: /\bprocess\.env\b/,
+    owners: {
+      'cli/real-io.ts': 'hands the environment to the commands',
+      'client/platform.ts': clientPlatform,
+    },
+  },
+  {
+    name: 'process.exit',
+    pattern: /\bprocess\.exit\b/,
+    owners: { 'cli/real-io.ts': 'ends the process for the commands' },
+  },
+  {
+    name: 'reveal()',
+    pattern: /\.reveal\b/,
+    owners: {
+      'core/fingerprint.ts': 'hashes it',
+      'core/redacted.ts': 'compares its ends with what the issuer shows of a key',
+      'stores/values.ts': 'checks the value before it is written or after it was read',
+      'stores/read-only.ts': 'hashes it into the version id of a store that has none',
+      'stores/local.ts': 'encrypts it into the file',
+      'stores/aws-value.ts': 'writes it into the value that AWS gets',
+      'issuers/openai-wire.ts': 'sends it in the authorization header',
+      'server/hand-out.ts': 'hands it out in the answer',
+      'client/embedded.ts': 'hands it to the app in the same process',
+    },
+  },
+  { name: 'default exports', pattern: /\bexport default\b/, owners: {} },
+  { name: 'the type that turns checking off', pattern: /(?:[:<,|&(]|\bas)\s*any\b(?!\s*[:(])/, owners: {} },
+  {
+    name: 'an empty catch',
+    pattern: /\bcatch\s*(?:\([^)]*\)\s*)?\{\s*\}|\.catch\(\s*\(\s*\)\s*=>\s*\{\s*\}\s*\)/,
+    owners: {},
+  },
+]
+
+/** Found in comments as well. */
+export const wordBans: readonly { readonly name: string; readonly pattern: RegExp }[] = [
+  { name: 'a promise to do it later', pattern: new RegExp(['TO', 'DO|FIX', 'ME|XX', 'X\\b'].join('')) },
+  { name: 'a switched-off type check', pattern: /@ts-(?!expect-error)/ },
+]
+
+export const testBans: readonly Ban[] = [
+  {
+    name: 'tests that are left out or stand alone',
+    pattern: /\b(?:it|test|describe)(?:\.\w+)*\.(?:skip|only|todo|fails)\b/,
+    owners: {},
+  },
+  {
+    name: 'a sleep',
+    pattern: /\bnode:timers\/promises\b|\bsetTimeout\(\s*(?:resolve|done|r)\b/,
+    owners: {},
+  },
+  { name: 'a mock of time for all', pattern: /\buseFakeTimers\b/, owners: {} },
+]
+
+/** Where `@ts-expect-error` says that a type must refuse something; it fails where the type does not. */
+export const typeTests = 'types/'
+
+/** STYLE.md: split at this many lines. */
+export const linesMax = 500
