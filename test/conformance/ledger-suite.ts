@@ -143,7 +143,7 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
           await put(await fresh(credential), dueAt)
         const claims = await ledger.claim({ owner: 'w1', now: 500, leaseMs: 100, limit: 2 })
         expect(claims.map((claim) => claim.state.name)).toEqual(['b', 'c'])
-        const rest = await ledger.claim({ owner: 'w1', now: 500, leaseMs: 100, limit: 9 })
+        const rest = await ledger.claim({ owner: 'w2', now: 500, leaseMs: 100, limit: 9 })
         expect(rest.map((claim) => claim.state.name)).toEqual(['a'])
       })
 
@@ -200,11 +200,20 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(claims.flat()).toHaveLength(1)
       })
 
-      it('does not give a live claim away, not even to its own owner', async () => {
+      it('does not give a live claim away', async () => {
         await fresh()
         await claimOne('w1', 100, 50)
-        for (const owner of ['w1', 'w2'])
-          expect(await ledger.claim({ owner, now: 149, leaseMs: 50, limit: 1 })).toEqual([])
+        expect(await ledger.claim({ owner: 'w2', now: 149, leaseMs: 50, limit: 1 })).toEqual([])
+      })
+
+      it('gives an owner that restarted its own claim again, with a new fence', async () => {
+        await fresh()
+        const before = await claimOne('w1', 100, 50)
+        const after = await claimOne('w1', 101, 50)
+        expect(after.fence).toBe(before.fence + 1)
+        const late = { state: after.state, fence: before.fence, dueAt: 1, events: [] }
+        expect(await ledger.commit(late)).toEqual({ kind: 'conflict' })
+        expect((await ledger.commit({ ...late, fence: after.fence })).kind).toBe('committed')
       })
 
       it('lets a claim go when its time is over, and the first owner can do nothing any more', async () => {

@@ -145,6 +145,15 @@ describe('a due rotation', () => {
     expect(overdue.plan.nextRotationAt).toBe(at('2027-02-01T04:00:00Z'))
   })
 
+  it('does not plan an occurrence again that was planned before and then taken off', () => {
+    const occurrence = at('2027-01-01T03:00:00Z')
+    const { plan } = dueRotation({}, exact, occurrence - dayMs)
+    const { nextRotationAt: _off, ...without } = plan
+    expect(dueRotation(without, exact, occurrence - dayMs).plan.nextRotationAt).toBe(
+      at('2027-04-01T03:00:00Z'),
+    )
+  })
+
   it('is none without a schedule, and the plan goes', () => {
     const { plan } = dueRotation({}, exact, 0)
     const state = withPlan(stateOf('openai'), plan)
