@@ -211,7 +211,10 @@ function backgroundOnly(system: System): System {
 
 /** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
 async function loadFrom({ env, cwd }: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config> {
-  const [{ loadConfig }, { assertValidCron }] = await Promise.all([import('./config.ts'), import('./engine/cron.ts')])
+  const [{ loadConfig }, { assertValidCron }] = await Promise.all([
+    import('./config.ts'),
+    import('./engine/cron.ts'),
+  ])
   return loadConfig({ env, cwd, readFile: readFileIfThere, assertValidCron })
 }
 

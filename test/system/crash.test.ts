@@ -62,7 +62,11 @@ it('killed when a key was made at OpenAI and nobody was told yet: the key is fou
   rig.sandbox.set({ loseAnswers: { mint: 1 }, loseAnswersBy: 'hang' })
   const before = aliveKeys(rig.sandbox)
   await rotate(rig)
-  await until('a second key is alive', () => aliveKeys(rig.sandbox).length, (count) => count > before.length)
+  await until(
+    'a second key is alive',
+    () => aliveKeys(rig.sandbox).length,
+    (count) => count > before.length,
+  )
   await service.kill()
   rig.sandbox.reset()
   await spawnService(rig)
@@ -88,7 +92,15 @@ async function killIn(crash: Crash, rig: Rig, service: ServiceProcess): Promise<
     // The kill may be faster than the answer.
     if (service.isRunning()) throw thrown
   })
-  await Promise.race([hit, until('the process is dead', () => service.isRunning(), (isRunning) => !isRunning, 30_000)])
+  await Promise.race([
+    hit,
+    until(
+      'the process is dead',
+      () => service.isRunning(),
+      (isRunning) => !isRunning,
+      30_000,
+    ),
+  ])
   await service.kill()
 }
 
@@ -98,7 +110,9 @@ function phaseOf(crash: Crash, rig: Rig): string | undefined {
   try {
     const row = database.prepare('SELECT state FROM credentials').get()
     const state = JSON.parse(String(row?.['state'])) as CredentialState
-    return crash.walk === 'rotation' ? state.rotation?.phase : state.retirements.find((one) => one.endedAt === undefined)?.phase
+    return crash.walk === 'rotation'
+      ? state.rotation?.phase
+      : state.retirements.find((one) => one.endedAt === undefined)?.phase
   } finally {
     database.close()
   }
@@ -108,7 +122,10 @@ async function expectConverged(rig: Rig): Promise<void> {
   const ended = await until(
     'rotation and retirements have ended',
     () => summary(rig),
-    ({ rotation, retirements, current }) => current !== null && (rotation === null || rotation.phase === 'done') && retirements.every((one) => one.phase === 'dead'),
+    ({ rotation, retirements, current }) =>
+      current !== null &&
+      (rotation === null || rotation.phase === 'done') &&
+      retirements.every((one) => one.phase === 'dead'),
     40_000,
   )
   expect(ended.versions.filter((one) => one.stage === 'current')).toHaveLength(1)

@@ -39,19 +39,22 @@ export interface RigOptions {
   readonly knobs?: Partial<Knobs>
   readonly policy?: Readonly<Record<string, string | number>>
   /** Lines of YAML in place of the openai issuer and the local store. */
-  readonly credential?: readonly string[]
+  readonly credential?: readonly string[] | ((sandbox: Sandbox, home: string) => readonly string[])
+  /** A sandbox that is there already; whoever made it closes it. */
+  readonly sandbox?: Sandbox
 }
 
 /** A sandbox of OpenAI that outlives the service, a home, and a configuration that joins them; nothing of it is started yet. */
 export async function prepareRig(options: RigOptions = {}): Promise<Rig> {
-  const sandbox = await startSandbox(options.knobs === undefined ? {} : { knobs: options.knobs })
+  const sandbox =
+    options.sandbox ?? (await startSandbox(options.knobs === undefined ? {} : { knobs: options.knobs }))
   const home = mkdtempSync(join(tmpdir(), 'keyturn-system-'))
   onTestFinished(async () => {
-    await sandbox.close()
+    if (options.sandbox === undefined) await sandbox.close()
     rmSync(home, { recursive: true, force: true })
   })
   const port = await freePort()
-  writeFileSync(join(home, 'keyturn.yaml'), yamlFor(sandbox, options), { mode: 0o600 })
+  writeFileSync(join(home, 'keyturn.yaml'), yamlFor(sandbox, home, options), { mode: 0o600 })
   const env = {
     KEYTURN_HOME: home,
     KEYTURN_CONFIG: join(home, 'keyturn.yaml'),
@@ -72,14 +75,22 @@ export async function prepareRig(options: RigOptions = {}): Promise<Rig> {
   }
 }
 
-function yamlFor(sandbox: Sandbox, { policy = {}, credential }: RigOptions): string {
-  const own = credential ?? [
+function yamlFor(sandbox: Sandbox, home: string, { policy = {}, credential }: RigOptions): string {
+  const own = (typeof credential === 'function' ? credential(sandbox, home) : credential) ?? [
     'store: { kind: local }',
     `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
     `expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
   ]
   const waits = Object.entries({ ...fastPolicy, ...policy }).map(([name, value]) => `      ${name}: ${value}`)
-  return ['log: { level: debug, format: json }', 'credentials:', '  openai:', ...own.map((line) => `    ${line}`), '    policy:', ...waits, ''].join('\n')
+  return [
+    'log: { level: debug, format: json }',
+    'credentials:',
+    '  openai:',
+    ...own.map((line) => `    ${line}`),
+    '    policy:',
+    ...waits,
+    '',
+  ].join('\n')
 }
 
 /** Nobody keeps the port until the service takes it; the system hands out another one to whoever asks meanwhile. */
@@ -94,17 +105,26 @@ export async function freePort(): Promise<number> {
 
 // ----------------------------------------------------------------- talking
 
-export async function call<Answer>(rig: Rig, path: string, init: { readonly method?: string; readonly body?: unknown; readonly token?: string } = {}): Promise<{ status: number; body: Answer; headers: Headers }> {
+export async function call<Answer>(
+  rig: Rig,
+  path: string,
+  init: { readonly method?: string; readonly body?: unknown; readonly token?: string } = {},
+): Promise<{ status: number; body: Answer; headers: Headers }> {
   const response = await fetch(rig.url + path, {
     method: init.method ?? 'GET',
-    headers: { authorization: `Bearer ${init.token ?? rig.operatorToken()}`, ...(init.body === undefined ? {} : { 'content-type': 'application/json' }) },
+    headers: {
+      authorization: `Bearer ${init.token ?? rig.operatorToken()}`,
+      ...(init.body === undefined ? {} : { 'content-type': 'application/json' }),
+    },
     ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
   })
   const text = await response.text()
   return { status: response.status, body: JSON.parse(text) as Answer, headers: response.headers }
 }
 
-export function handOut(rig: Rig): Promise<{ status: number; body: CredentialAnswer & Problem; headers: Headers }> {
+export function handOut(
+  rig: Rig,
+): Promise<{ status: number; body: CredentialAnswer & Problem; headers: Headers }> {
   return call(rig, '/v1/credentials/openai')
 }
 
@@ -116,13 +136,21 @@ export async function summary(rig: Rig): Promise<CredentialSummary> {
 }
 
 export async function rotate(rig: Rig, body: Record<string, unknown> = {}): Promise<RotationSummary> {
-  const answer = await call<RotationSummary & Problem>(rig, '/v1/credentials/openai/rotations', { method: 'POST', body })
+  const answer = await call<RotationSummary & Problem>(rig, '/v1/credentials/openai/rotations', {
+    method: 'POST',
+    body,
+  })
   if (answer.status >= 300) throw new Error(`${answer.status} ${answer.body.code}: ${answer.body.detail}`)
   return answer.body
 }
 
 /** Asks again and again until the claim holds; the time is bounded, and what was seen last is in the error. */
-export async function until<Value>(what: string, look: () => Promise<Value> | Value, isSo: (value: Value) => boolean, withinMs = 20_000): Promise<Value> {
+export async function until<Value>(
+  what: string,
+  look: () => Promise<Value> | Value,
+  isSo: (value: Value) => boolean,
+  withinMs = 20_000,
+): Promise<Value> {
   const endsAt = performance.now() + withinMs
   let last: unknown
   while (performance.now() < endsAt) {
@@ -135,7 +163,9 @@ export async function until<Value>(what: string, look: () => Promise<Value> | Va
     }
     await breath()
   }
-  throw new Error(`not within ${withinMs} ms: ${what}; last seen: ${JSON.stringify(last instanceof Error ? String(last) : last)?.slice(0, 2_000)}`)
+  throw new Error(
+    `not within ${withinMs} ms: ${what}; last seen: ${JSON.stringify(last instanceof Error ? String(last) : last)?.slice(0, 2_000)}`,
+  )
 }
 
 /** Lets timers and sockets of this process have their turn. */
@@ -145,18 +175,30 @@ function breath(): Promise<void> {
 }
 
 export function untilReady(rig: Rig, withinMs = 20_000): Promise<unknown> {
-  return until('a key is handed out', () => handOut(rig), ({ status }) => status === 200, withinMs)
+  return until(
+    'a key is handed out',
+    () => handOut(rig),
+    ({ status }) => status === 200,
+    withinMs,
+  )
 }
 
 /** The rotation has promoted its key, and the old one is proven dead. */
 export function untilTurned(rig: Rig, id: string, withinMs = 30_000): Promise<RotationSummary> {
-  const look = async (): Promise<RotationSummary> => (await call<RotationSummary>(rig, `/v1/credentials/openai/rotations/${id}`)).body
-  return until('the rotation ended and the old key is dead', look, ({ phase, retirement }) => phase === 'done' && (retirement === null || retirement.phase === 'dead'), withinMs)
+  const look = async (): Promise<RotationSummary> =>
+    (await call<RotationSummary>(rig, `/v1/credentials/openai/rotations/${id}`)).body
+  return until(
+    'the rotation ended and the old key is dead',
+    look,
+    ({ phase, retirement }) => phase === 'done' && (retirement === null || retirement.phase === 'dead'),
+    withinMs,
+  )
 }
 
 /** The rotation has ended; retirements of old keys may still be walking. */
 export function untilPromoted(rig: Rig, id: string, withinMs = 30_000): Promise<RotationSummary> {
-  const look = async (): Promise<RotationSummary> => (await call<RotationSummary>(rig, `/v1/credentials/openai/rotations/${id}`)).body
+  const look = async (): Promise<RotationSummary> =>
+    (await call<RotationSummary>(rig, `/v1/credentials/openai/rotations/${id}`)).body
   return until('the rotation ended', look, ({ phase }) => phase === 'done', withinMs)
 }
 
@@ -165,7 +207,8 @@ export function untilAllDead(rig: Rig, withinMs = 40_000): Promise<CredentialSum
   return until(
     'every old key is proven dead',
     () => summary(rig),
-    ({ rotation, retirements }) => (rotation === null || rotation.phase === 'done') && retirements.every((one) => one.phase === 'dead'),
+    ({ rotation, retirements }) =>
+      (rotation === null || rotation.phase === 'done') && retirements.every((one) => one.phase === 'dead'),
     withinMs,
   )
 }

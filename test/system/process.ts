@@ -22,7 +22,11 @@ export interface ServiceProcess {
 
 /** `keyturn serve` as a real process on the rig's home. */
 export async function spawnService(rig: Rig): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [cli, 'serve'], { cwd: rig.home, env: { ...rig.env, NODE_NO_WARNINGS: '1' }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [cli, 'serve'], {
+    cwd: rig.home,
+    env: { ...rig.env, NODE_NO_WARNINGS: '1' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   const listeners = new Set<(line: LogLine) => void>()
   const exited = once(child, 'exit')
   readLines(child, (text) => {

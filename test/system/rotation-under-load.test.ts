@@ -1,7 +1,15 @@
 import OpenAI from 'openai'
 import { expect, it, onTestFinished } from 'vitest'
 import { createClient } from '../../src/client/create-client.ts'
-import { aliveKeys, prepareRig, type Rig, rotate, untilAllDead, untilPromoted, untilReady } from './harness.ts'
+import {
+  aliveKeys,
+  prepareRig,
+  type Rig,
+  rotate,
+  untilAllDead,
+  untilPromoted,
+  untilReady,
+} from './harness.ts'
 import { serveRig } from './in-process.ts'
 
 const rotations = 20
@@ -32,7 +40,9 @@ it('twenty rotations, each to a proven death, under fifty requests in flight: no
   expect(retirements.map((one) => one.phase)).toEqual(Array.from({ length: rotations }, () => 'dead'))
   expect(answered).toBeGreaterThan(rotations * inFlight)
   // What the application cannot see, the sandbox can: not one of its requests was refused, at any edge.
-  const refused = rig.sandbox.requests().filter((one) => one.path.startsWith('/v1/chat') && one.status !== 200)
+  const refused = rig.sandbox
+    .requests()
+    .filter((one) => one.path.startsWith('/v1/chat') && one.status !== 200)
   expect(refused).toEqual([])
   expect(aliveKeys(rig.sandbox)).toHaveLength(1)
 }, 180_000)
@@ -43,7 +53,13 @@ interface Load {
 
 /** As an application does it: the official SDK, `apiKey: getOpenAIKey`, no retries of its own; every second one streams. */
 function startLoad(rig: Rig, apiKey: () => Promise<string>): Load {
-  const openai = new OpenAI({ apiKey, baseURL: rig.sandbox.baseUrl, organization: null, project: null, maxRetries: 0 })
+  const openai = new OpenAI({
+    apiKey,
+    baseURL: rig.sandbox.baseUrl,
+    organization: null,
+    project: null,
+    maxRetries: 0,
+  })
   const failures: string[] = []
   let answered = 0
   let isStopping = false
