@@ -2,13 +2,10 @@ import { describe, expect, it } from 'vitest'
 import {
   applyRetirement,
   applyRotation,
-  type Change,
-  type ChangeContext,
   candidateOf,
   currentOf,
   expectedBelonging,
   handedOut,
-  initialState,
   isLive,
   mayRotateByItself,
   nextLive,
@@ -18,109 +15,37 @@ import {
   takeOver,
   withVersion,
 } from '../../src/core/credential.ts'
-import { assertState } from '../../src/core/invariants.ts'
+import { newRetirement } from '../../src/core/retirement.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
-import type { CredentialState, Policy, RotationMode, VersionRecord } from '../../src/core/types.ts'
-import { changeContext, dayMs, hourMs, minuteMs, namer, policyOf, startAt, verdictOf } from './fixtures.ts'
-
-const policy = policyOf({ provingCount: 1, provingSettleMs: 0 })
-
-function recordWith(version: string, change: Partial<VersionRecord> = {}): VersionRecord {
-  return {
-    version,
-    stage: 'previous',
-    origin: 'minted',
-    fingerprint: `f-${version}`,
-    meta: { keyId: `key-${version}` },
-    addedAt: startAt,
-    verifiedAt: startAt,
-    ...change,
-  }
-}
-
-function stateWith(
-  records: readonly VersionRecord[],
-  change: Partial<CredentialState> = {},
-): CredentialState {
-  const current = records.find((one) => one.stage === 'current')?.version
-  return {
-    ...initialState('openai', startAt),
-    versions: records,
-    ...(current === undefined ? {} : { current, storeCurrent: current }),
-    ...change,
-  }
-}
-
-/** Changes a state step by step, a second apart, and checks each of them. */
-class Story {
-  state: CredentialState
-  now = startAt
-  readonly alerts: unknown[] = []
-  private readonly names = namer()
-
-  constructor(state: CredentialState) {
-    this.state = state
-  }
-
-  context(policyNow: Policy = policy): ChangeContext {
-    return changeContext(this.now, policyNow, this.names)
-  }
-
-  then(change: (state: CredentialState, context: ChangeContext) => Change): this {
-    this.now += 1_000
-    const { state, events } = change(this.state, this.context())
-    assertState(state)
-    for (const one of events) if (one.kind === 'alert') this.alerts.push(one.data['code'])
-    this.state = state
-    return this
-  }
-
-  wait(ms: number): this {
-    this.now += ms
-    return this
-  }
-
-  rotate(mode: RotationMode = 'normal', isCompromised = false): this {
-    const request = { mode, isCompromised, reason: 'asked', requestedBy: 'ada', isAutomatic: false }
-    return this.then((state, context) => startRotation(state, request, context))
-  }
-
-  on(...events: readonly RotationEvent[]): this {
-    for (const event of events)
-      this.then((state, context) => applyRotation(state, event, context, this.added(event)))
-    return this
-  }
-
-  private added(event: RotationEvent): Parameters<typeof applyRotation>[3] {
-    const version = event.kind === 'minted' ? this.state.rotation?.attempts.at(-1)?.version : undefined
-    if (version === undefined || event.kind !== 'minted') return undefined
-    return { version, fingerprint: `f-${version}`, meta: { keyId: event.keyId }, origin: 'minted' }
-  }
-}
-
-const checked: RotationEvent = { kind: 'checked' }
-const lost: RotationEvent = { kind: 'mint_unknown' }
-const nothing: RotationEvent = { kind: 'reconciled', found: undefined }
-const valid: RotationEvent = {
-  kind: 'proved',
-  verdict: verdictOf('valid'),
-  isOurs: true,
-  lacksDeclared: false,
-}
-const minted = (keyId: string): RotationEvent => ({ kind: 'minted', keyId })
-const pendingLost: RotationEvent = { kind: 'pending_lost' }
-const discarded: RotationEvent = { kind: 'discarded' }
-const toDone: readonly RotationEvent[] = [
+import type { CredentialState, Policy, VersionRecord } from '../../src/core/types.ts'
+import {
+  changeContext,
+  dayMs,
+  hourMs,
+  minuteMs,
+  policyOf,
+  recordWith,
+  startAt,
+  stateOf,
+  verdictOf,
+} from './fixtures.ts'
+import {
+  byAda,
+  checked,
+  discarded,
+  lost,
+  minted,
+  nothing,
+  pendingLost,
+  policy,
+  Story,
+  toDone,
   valid,
-  { kind: 'extended' },
-  { kind: 'promoted' },
-  { kind: 'confirmed' },
-]
-const byAda = { who: 'ada', why: 'because', isInStore: true }
+} from './story.ts'
 
 describe('a promotion', () => {
   it('hands out the new key under a higher generation and lets the old one walk to its end', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })]))
+    const story = new Story(stateOf([recordWith('a', { stage: 'current', nextCheckAt: startAt })]))
     story.rotate().on(checked, minted('key-b'), ...toDone)
     const { state } = story
     const fresh = currentOf(state)
@@ -134,7 +59,7 @@ describe('a promotion', () => {
   })
 
   it('forces the end of a compromised key, which never comes back', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })]))
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })]))
     story.rotate('emergency', true).on(checked, minted('key-b'), ...toDone)
     expect(recordOf(story.state, 'a')?.compromised).toBe(true)
     expect(story.state.retirements).toMatchObject([{ version: 'a', isForced: true, overlapUntil: story.now }])
@@ -148,7 +73,7 @@ describe('a promotion', () => {
       recordWith('c', { stage: 'pending' }),
     ]
     const { verifiedAt: _never, ...unverified } = records[2] ?? recordWith('c')
-    const state = stateWith([...records.slice(0, 2), unverified])
+    const state = stateOf([...records.slice(0, 2), unverified])
     expect(() => takeOver(state, 'c', byAda, changeContext(startAt))).toThrow(/only a verified version/)
     expect(() => takeOver(state, 'b', byAda, changeContext(startAt))).toThrow(
       /retired version never comes back/,
@@ -157,7 +82,7 @@ describe('a promotion', () => {
   })
 
   it('leaves a key that Keyturn did not make to its owner, and says so once', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current', origin: 'found' })]))
+    const story = new Story(stateOf([recordWith('a', { stage: 'current', origin: 'found' })]))
     story.rotate().on(checked, minted('key-b'), ...toDone)
     const kept = story.state.retirements
     expect(kept).toMatchObject([{ version: 'a', phase: 'kept' }])
@@ -166,10 +91,10 @@ describe('a promotion', () => {
   })
 
   it('takes a draining key back into use, and lets it drain anew when it is replaced again', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })]))
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })]))
     story.rotate().on(checked, minted('key-b'), ...toDone)
     const first = story.state.retirements[0]
-    story.then((state, context) => takeOver(state, 'a', byAda, context))
+    story.change((state, context) => takeOver(state, 'a', byAda, context))
     expect(story.state.retirements.find((one) => one.id === first?.id)?.phase).toBe('kept')
     story
       .wait(minuteMs)
@@ -184,7 +109,7 @@ describe('a promotion', () => {
     const outage = { since: startAt, summary: 'x', fix: 'y' }
     const records = [recordWith('a', { stage: 'current' }), recordWith('b', { stage: 'standby' })]
     const changed = takeOver(
-      stateWith(records, { outage, storeTrouble: trouble }),
+      stateOf(records, { outage, storeTrouble: trouble }),
       'b',
       byAda,
       changeContext(startAt),
@@ -192,31 +117,31 @@ describe('a promotion', () => {
     expect(changed.state.outage).toBeUndefined()
     expect(changed.state.storeTrouble).toBeUndefined()
     const denied = { ...trouble, code: 'store_denied' }
-    const still = takeOver(stateWith(records, { storeTrouble: denied }), 'b', byAda, changeContext(startAt))
+    const still = takeOver(stateOf(records, { storeTrouble: denied }), 'b', byAda, changeContext(startAt))
     expect(still.state.storeTrouble).toEqual(denied)
   })
 
   it('has to be written to the store where it was not there before, if the store can be written', () => {
     const records = [recordWith('a', { stage: 'current' }), recordWith('b', { stage: 'standby' })]
     const by = { ...byAda, isInStore: false }
-    const written = takeOver(stateWith(records), 'b', by, changeContext(startAt))
+    const written = takeOver(stateOf(records), 'b', by, changeContext(startAt))
     expect(written.state).toMatchObject({ isAlignmentDue: true, storeCurrent: 'a', current: 'b' })
     const readOnly = changeContext(startAt, policyOf({ storeWritable: false }))
-    expect(takeOver(stateWith(records), 'b', by, readOnly).state.isAlignmentDue).toBe(false)
+    expect(takeOver(stateOf(records), 'b', by, readOnly).state.isAlignmentDue).toBe(false)
   })
 
   it('lets a running rotation compare with what is current now', () => {
     const records = [recordWith('a', { stage: 'current' }), recordWith('b', { stage: 'standby' })]
-    const story = new Story(stateWith(records)).rotate()
+    const story = new Story(stateOf(records)).rotate()
     expect(story.state.rotation?.from).toBe('a')
-    story.then((state, context) => takeOver(state, 'b', byAda, context))
+    story.change((state, context) => takeOver(state, 'b', byAda, context))
     expect(story.state.rotation?.from).toBe('b')
   })
 })
 
 describe('keys that did not make it', () => {
   it('are retired as soon as they are gone, also when another attempt succeeds', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     story.on(checked, minted('key-b'), pendingLost, discarded)
     const [gone] = story.state.rotation?.attempts ?? []
     expect(recordOf(story.state, gone?.version)).toMatchObject({ stage: 'retired', retiredAt: story.now })
@@ -225,7 +150,7 @@ describe('keys that did not make it', () => {
   })
 
   it('are retired also when the rotation halts, is resumed and starts over', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     story.on(checked, minted('key-b'), { ...valid, isOurs: false }, discarded)
     expect(story.state.rotation?.phase).toBe('halted')
     expect(story.alerts).toEqual(['rotation_halted'])
@@ -241,7 +166,7 @@ describe('keys that did not make it', () => {
 
 describe('attempts whose answer was never seen', () => {
   it('are looked for 24 hours from the attempt on, however old the rotation is', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     story.wait(3 * dayMs).on(checked)
     const attempt = story.state.rotation?.attempts[0]
     story.on(lost, { kind: 'abort_asked', by: 'ada' }, nothing)
@@ -257,7 +182,7 @@ describe('attempts whose answer was never seen', () => {
   })
 
   it('are looked for also while the rotation is halted, and a resumed one starts over', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     story.on(checked, lost, { kind: 'deadline_passed' })
     expect(story.state.rotation).toMatchObject({ phase: 'halted', attempts: [] })
     expect(story.state.openAttempts).toHaveLength(1)
@@ -268,7 +193,7 @@ describe('attempts whose answer was never seen', () => {
 
   it('do not stand in the way of a resume or an emergency when all of them are used up', () => {
     for (const kind of ['resume_asked', 'emergency_asked'] as const) {
-      const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+      const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
       story.on(checked, lost, nothing, lost, nothing, lost, nothing)
       expect(story.state.rotation?.halt?.reason).toBe('attempts_exhausted')
       expect(story.state.openAttempts).toHaveLength(3)
@@ -282,7 +207,7 @@ describe('attempts whose answer was never seen', () => {
   })
 
   it('stay with a rotation that is promoted, and are handed on at its end', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     story.on(checked, lost, nothing, minted('key-b'), ...toDone)
     expect(story.state.rotation?.outcome).toBe('promoted')
     expect(story.state.openAttempts).toHaveLength(1)
@@ -311,14 +236,14 @@ describe('what is live', () => {
       recordWith('newer', { promotedAt: 2 }),
       recordWith('standby', { stage: 'standby' }),
     ]
-    expect(nextLive(stateWith(records), now)?.version).toBe('standby')
-    expect(nextLive(stateWith(records.slice(0, 4)), now)?.version).toBe('newer')
-    expect(nextLive(stateWith(records.slice(0, 2)), now)).toBeUndefined()
+    expect(nextLive(stateOf(records), now)?.version).toBe('standby')
+    expect(nextLive(stateOf(records.slice(0, 4)), now)?.version).toBe('newer')
+    expect(nextLive(stateOf(records.slice(0, 2)), now)).toBeUndefined()
   })
 
   it('is handed out only when verified, not withdrawn and not compromised', () => {
     const handed = (change: Partial<VersionRecord>): string | undefined =>
-      handedOut(stateWith([recordWith('a', { stage: 'current', ...change })]))?.version
+      handedOut(stateOf([recordWith('a', { stage: 'current', ...change })]))?.version
     expect(handed({})).toBe('a')
     expect(handed({ withdrawnAt: startAt })).toBeUndefined()
     expect(handed({ compromised: true })).toBeUndefined()
@@ -330,22 +255,22 @@ describe('a candidate', () => {
   const other = recordWith('b', { stage: 'pending' })
 
   it('is what the store calls current and the service does not', () => {
-    expect(candidateOf(stateWith([current, other]))).toBeUndefined()
-    expect(candidateOf(stateWith([current, other], { storeCurrent: 'b' }))?.version).toBe('b')
+    expect(candidateOf(stateOf([current, other]))).toBeUndefined()
+    expect(candidateOf(stateOf([current, other], { storeCurrent: 'b' }))?.version).toBe('b')
   })
 
   it('is nothing that is retired, withdrawn or compromised, and nothing while a takeover is written', () => {
     for (const change of [{ stage: 'retired' }, { withdrawnAt: 1 }, { compromised: true }] as const) {
-      const state = stateWith([current, { ...other, ...change }], { storeCurrent: 'b' })
+      const state = stateOf([current, { ...other, ...change }], { storeCurrent: 'b' })
       expect(candidateOf(state)).toBeUndefined()
     }
     expect(
-      candidateOf(stateWith([current, other], { storeCurrent: 'b', isAlignmentDue: true })),
+      candidateOf(stateOf([current, other], { storeCurrent: 'b', isAlignmentDue: true })),
     ).toBeUndefined()
   })
 
   it('is never the key that a rotation is promoting', () => {
-    const story = new Story(stateWith([current])).rotate().on(checked, minted('key-b'))
+    const story = new Story(stateOf([current])).rotate().on(checked, minted('key-b'))
     const pending = story.state.rotation?.attempts[0]?.version ?? ''
     expect(candidateOf({ ...story.state, storeCurrent: pending })).toBeUndefined()
     story.on(valid, { kind: 'extended' })
@@ -360,14 +285,14 @@ describe('a candidate', () => {
 
 describe('rotations', () => {
   it('run one at a time', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     expect(() => story.rotate()).toThrow(/one rotation of a credential at a time/)
     story.on({ kind: 'abort_asked', by: 'ada' }).rotate()
     expect(story.state.rotation?.phase).toBe('checking')
   })
 
   it('start by themselves at most so often a day, and only where that is possible', () => {
-    const state = stateWith([recordWith('a', { stage: 'current' })])
+    const state = stateOf([recordWith('a', { stage: 'current' })])
     const now = startAt + 2 * dayMs
     const may = (automaticAt: readonly number[], rules: Policy = policy): boolean =>
       mayRotateByItself({ ...state, automaticAt }, { now, policy: rules })
@@ -382,7 +307,7 @@ describe('rotations', () => {
   })
 
   it('count as automatic only when nobody asked for them, and forget what is older than a day', () => {
-    const state = stateWith([recordWith('a', { stage: 'current' })], {
+    const state = stateOf([recordWith('a', { stage: 'current' })], {
       automaticAt: [startAt - dayMs, startAt - 1],
     })
     const request = { mode: 'normal', isCompromised: false, reason: 'x', requestedBy: 'y' } as const
@@ -394,7 +319,7 @@ describe('rotations', () => {
 
   it('compare with the planted key when somebody asks for one after an alarm, and only then', () => {
     const storeTrouble = { since: startAt, code: 'store_changed', summary: 'x', fix: 'y' }
-    const state = stateWith([recordWith('a', { stage: 'current' })], {
+    const state = stateOf([recordWith('a', { stage: 'current' })], {
       storeCurrent: 'planted',
       storeTrouble,
     })
@@ -406,7 +331,7 @@ describe('rotations', () => {
   })
 
   it('tell of every phase, and change nothing where nothing happened', () => {
-    const story = new Story(stateWith([recordWith('a', { stage: 'current' })])).rotate()
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' })])).rotate()
     const context = story.context()
     const told = applyRotation(story.state, checked, context)
     expect(told.events).toMatchObject([{ kind: 'rotation', data: { phase: 'minting' } }])
@@ -418,7 +343,7 @@ describe('rotations', () => {
 
 describe('retirements', () => {
   const draining = (): Story =>
-    new Story(stateWith([recordWith('a', { stage: 'current' })]))
+    new Story(stateOf([recordWith('a', { stage: 'current' })]))
       .rotate()
       .on(checked, minted('key-b'), ...toDone)
   const gate = {
@@ -455,7 +380,7 @@ describe('retirements', () => {
     const story = draining().wait(hourMs)
     const id = story.state.retirements[0]?.id ?? ''
     const apply = (event: Parameters<typeof applyRetirement>[2]): Story =>
-      story.then((state, context) => applyRetirement(state, id, event, context))
+      story.change((state, context) => applyRetirement(state, id, event, context))
     apply(gate)
     apply({ kind: 'retired' })
     apply({ kind: 'current_proved', verdict: verdictOf('valid'), isOurs: true })
@@ -508,7 +433,18 @@ describe('versions', () => {
       recordWith('standby', { stage: 'standby' }),
       recordWith('seen', { stage: 'pending', origin: 'found' }),
     ]
-    let state = stateWith(kept, { storeCurrent: 'seen' })
+    const story = new Story(stateOf(kept.slice(0, 1))).rotate()
+    story.on(checked, minted('key-new'))
+    const pending = story.state.versions.at(-1)
+    const dying = { id: 't', version: 'dying', keyId: 'key', isForced: true, why: 'x' }
+    const walking = newRetirement(dying, { now: startAt, policy })
+    const needed = [...kept, recordWith('dying', { stage: 'retired' }), pending ?? recordWith('none')]
+    let state: CredentialState = {
+      ...story.state,
+      versions: needed,
+      storeCurrent: 'seen',
+      retirements: [walking],
+    }
     for (let index = 0; index < 80; index++) {
       const stage = (['retired', 'previous', 'pending'] as const)[index % 3] ?? 'retired'
       const added = { version: `old-${index}`, fingerprint: 'f', meta: {}, origin: 'found' } as const
@@ -519,12 +455,12 @@ describe('versions', () => {
       }
     }
     expect(state.versions.length).toBeLessThanOrEqual(30)
-    expect(state.versions.slice(0, 3)).toEqual(kept)
+    expect(state.versions.slice(0, 5)).toEqual(needed)
     expect(state.versions.at(-1)?.version).toBe('old-79')
   })
 
   it('are known once: seen again, only what is known about them changes', () => {
-    const state = stateWith([recordWith('a', { stage: 'current' })])
+    const state = stateOf([recordWith('a', { stage: 'current' })])
     const again = withVersion(
       state,
       { version: 'a', fingerprint: 'other', meta: { expiresAt: 5 }, origin: 'found' },
@@ -537,10 +473,10 @@ describe('versions', () => {
 })
 
 it('expects the configured belonging, and where none is configured what the first key answered', () => {
-  const state = stateWith([], { belonging: { organization: 'org-first', project: 'proj-first' } })
+  const state = stateOf([], { belonging: { organization: 'org-first', project: 'proj-first' } })
   expect(expectedBelonging(state, { organization: 'org-set' })).toEqual({
     organization: 'org-set',
     project: 'proj-first',
   })
-  expect(expectedBelonging(stateWith([]), {})).toEqual({})
+  expect(expectedBelonging(stateOf([]), {})).toEqual({})
 })

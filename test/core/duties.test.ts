@@ -10,25 +10,22 @@ import {
 import { type Duty, dueAt, plan, secretsWanted } from '../../src/core/duties.ts'
 import { newRetirement } from '../../src/core/retirement.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
-import type { CredentialState, Policy, Retirement, VersionRecord } from '../../src/core/types.ts'
-import { changeContext, dayMs, hourMs, minuteMs, namer, policyOf, startAt, verdictOf } from './fixtures.ts'
+import type { CredentialState, Policy, Retirement } from '../../src/core/types.ts'
+import {
+  changeContext,
+  dayMs,
+  hourMs,
+  minuteMs,
+  namer,
+  policyOf,
+  recordWith,
+  startAt,
+  verdictOf,
+} from './fixtures.ts'
 
 const policy = policyOf()
 const free: ReadonlySet<string> = new Set()
 const later = startAt + hourMs
-
-function recordWith(version: string, change: Partial<VersionRecord> = {}): VersionRecord {
-  return {
-    version,
-    stage: 'previous',
-    origin: 'minted',
-    fingerprint: `f-${version}`,
-    meta: { keyId: `key-${version}` },
-    addedAt: startAt,
-    verifiedAt: startAt,
-    ...change,
-  }
-}
 
 function stateWith(change: Partial<CredentialState> = {}): CredentialState {
   return {
@@ -104,6 +101,8 @@ describe('a plan', () => {
       wakeAt: Number.POSITIVE_INFINITY,
     })
     expect(kinds(state, later, new Set(['store']))).toEqual(['verify'])
+    const sleeping = plan(stateWith({ nextStoreReadAt: later + 5 }), policy, startAt, new Set(['verify']))
+    expect(sleeping.wakeAt).toBe(later + 5)
   })
 
   it('probes what decides a failover whatever the other lanes are doing', () => {

@@ -1,7 +1,15 @@
-import type { ChangeContext } from '../../src/core/credential.ts'
+import { type ChangeContext, initialState } from '../../src/core/credential.ts'
 import { type RetirementEvent, stepRetirement } from '../../src/core/retirement.ts'
 import { type RotationEvent, step } from '../../src/core/rotation.ts'
-import type { Policy, Retirement, Rotation, Verdict, VerdictKind } from '../../src/core/types.ts'
+import type {
+  CredentialState,
+  Policy,
+  Retirement,
+  Rotation,
+  Verdict,
+  VerdictKind,
+  VersionRecord,
+} from '../../src/core/types.ts'
 
 /** An instant like any other, so that a forgotten `now` shows as 1970. */
 export const startAt = 1_790_000_000_000
@@ -117,5 +125,32 @@ export function randomOf(seed: number): () => number {
     let mixed = Math.imul(state ^ (state >>> 15), state | 1)
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296
+  }
+}
+
+export function recordWith(version: string, change: Partial<VersionRecord> = {}): VersionRecord {
+  return {
+    version,
+    stage: 'previous',
+    origin: 'minted',
+    fingerprint: `f-${version}`,
+    meta: { keyId: `key-${version}` },
+    addedAt: startAt,
+    verifiedAt: startAt,
+    ...change,
+  }
+}
+
+/** A state of these records, in which the store agrees about what is current. */
+export function stateOf(
+  records: readonly VersionRecord[],
+  change: Partial<CredentialState> = {},
+): CredentialState {
+  const current = records.find((one) => one.stage === 'current')?.version
+  return {
+    ...initialState('openai', startAt),
+    versions: records,
+    ...(current === undefined ? {} : { current, storeCurrent: current }),
+    ...change,
   }
 }

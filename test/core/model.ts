@@ -10,104 +10,35 @@ import {
   takeOver,
   withRecord,
 } from '../../src/core/credential.ts'
-import { type Duty, dueAt, plan } from '../../src/core/duties.ts'
+import { type Duty, plan } from '../../src/core/duties.ts'
 import { assertState, assertSuccession } from '../../src/core/invariants.ts'
 import type { RetirementEvent } from '../../src/core/retirement.ts'
 import { isRunning, type RotationEffect, type RotationEvent } from '../../src/core/rotation.ts'
 import type { CredentialState, Policy, Verdict, VersionId } from '../../src/core/types.ts'
-import { observeStore, recordCheck, type StoreReading, suspect } from '../../src/core/verification.ts'
-import { changeContext, dayMs, namer, randomOf, startAt, verdictOf } from './fixtures.ts'
+import { observeStore, recordCheck, suspect } from '../../src/core/verification.ts'
+import { changeContext, dayMs, namer, startAt, verdictOf } from './fixtures.ts'
+import { assertBounds, assertPlan, claim, type IssuedKey, Outside } from './outside.ts'
 
 /**
  * A tiny world for the core to act upon: an issuer, a store and a driver that performs what `plan` asks for, with
  * faults drawn from a seed. It knows the truth, so that it can tell whether the core's beliefs are right.
  */
-interface IssuedKey {
-  readonly keyId: string
-  readonly marker: string
-  readonly version: VersionId
-  readonly isOurs: boolean
-  readonly isMinted: boolean
-  /** Edges may refuse it until then. */
-  readonly activeAt: number
-  expiresAt: number
-  deletedAt: number | undefined
-}
-
 type Changer = (state: CredentialState, context: ReturnType<typeof changeContext>) => Change
 
-export class World {
+export class World extends Outside {
   state: CredentialState
-  now = startAt
-  /** 0 is calm, 1 fails at everything that can fail. */
-  faultRate = 0
-  readonly keys = new Map<string, IssuedKey>()
-  readonly stored = new Map<VersionId, string>()
-  readonly retiredInStore = new Set<VersionId>()
-  readonly late: { at: number; readonly key: IssuedKey }[] = []
   readonly withdrawn = new Set<VersionId>()
-  readonly rolledBack = new Set<VersionId>()
   readonly handedOutEver = new Set<VersionId>()
-  readonly alerts: string[] = []
-  storeCurrent: VersionId | undefined
   automatic: number[] = []
   private swept: string | undefined
-  private readonly random: () => number
   private readonly names = namer()
-  private readonly policy: Policy
-  private drawn = 0
 
   constructor(seed: number, policy: Policy) {
-    this.random = randomOf(seed)
-    this.policy = policy
+    super(seed, policy)
     this.state = initialState('openai', startAt)
   }
 
-  private fails(): boolean {
-    return this.random() < this.faultRate
-  }
-
-  private pick<T>(...choices: readonly [T, ...T[]]): T {
-    return choices[Math.floor(this.random() * choices.length)] ?? choices[0]
-  }
-
   // ------------------------------------------------------------ people and fate
-
-  /** A key that a person made and put into the store. */
-  plant(kind: 'ours' | 'foreign' | 'dead'): VersionId {
-    const version = `found-${++this.drawn}`
-    this.addKey(version, { marker: '', isOurs: kind !== 'foreign', isMinted: false })
-    const keyId = this.stored.get(version)
-    const key = keyId === undefined ? undefined : this.keys.get(keyId)
-    if (kind === 'dead' && key !== undefined) key.deletedAt = this.now
-    this.storeCurrent = version
-    return version
-  }
-
-  private addKey(
-    version: VersionId,
-    options: { readonly marker: string; readonly isOurs: boolean; readonly isMinted: boolean },
-  ): IssuedKey {
-    const key: IssuedKey = {
-      keyId: `key-${++this.drawn}`,
-      version,
-      ...options,
-      activeAt: options.isMinted && this.fails() ? this.now + 20_000 : this.now,
-      expiresAt: options.isMinted
-        ? this.now + this.policy.pendingExpirySeconds * 1_000
-        : Number.MAX_SAFE_INTEGER,
-      deletedAt: undefined,
-    }
-    this.keys.set(key.keyId, key)
-    this.stored.set(version, key.keyId)
-    return key
-  }
-
-  /** Somebody moves the store back to a version that it still holds. */
-  restoreInStore(): void {
-    const choices = [...this.stored.keys()].filter((one) => !this.retiredInStore.has(one))
-    if (choices.length > 0) this.storeCurrent = this.pick(choices[0] ?? '', ...choices)
-  }
 
   killCurrent(): void {
     const keyId = this.state.current === undefined ? undefined : this.stored.get(this.state.current)
@@ -195,19 +126,12 @@ export class World {
     return performed
   }
 
-  private land(): void {
-    for (const one of this.late.filter((late) => late.at <= this.now)) this.keys.set(one.key.keyId, one.key)
-    this.late.splice(0, this.late.length, ...this.late.filter((late) => late.at > this.now))
-  }
-
   private change(changer: Changer): void {
     const before = this.state
     const context = changeContext(this.now, this.policy, this.names)
     const change = changer(before, context)
     assertState(change.state)
     assertSuccession(before, change.state)
-    for (const event of change.events)
-      if (event.kind === 'alert') this.alerts.push(String(event.data['code']))
     this.assertBeliefs(before, change.state)
     this.state = { ...change.state, revision: before.revision + 1 }
   }
@@ -259,15 +183,6 @@ export class World {
     }
   }
 
-  private keyOf(version: VersionId): IssuedKey | undefined {
-    const keyId = this.stored.get(version)
-    return keyId === undefined ? undefined : this.keys.get(keyId)
-  }
-
-  private isAlive(key: IssuedKey): boolean {
-    return key.deletedAt === undefined && key.expiresAt > this.now
-  }
-
   private verdict(version: VersionId): Verdict {
     const key = this.keyOf(version)
     if (this.fails()) return verdictOf('unknown')
@@ -310,14 +225,7 @@ export class World {
   }
 
   private look(): Changer {
-    let reading: StoreReading
-    if (this.fails()) reading = { kind: 'failed', code: 'store_unreachable', summary: 'No.', fix: 'Wait.' }
-    else if (this.storeCurrent === undefined) reading = { kind: 'absent' }
-    else {
-      const keyId = this.stored.get(this.storeCurrent)
-      const meta = keyId === undefined ? {} : { keyId }
-      reading = { kind: 'read', version: this.storeCurrent, fingerprint: `f-${this.storeCurrent}`, meta }
-    }
+    const reading = this.readStore()
     return (state, context) => observeStore(state, reading, context)
   }
 
@@ -431,14 +339,6 @@ export class World {
     return { kind: 'mint_unknown' }
   }
 
-  private minted(marker: string): {
-    readonly marker: string
-    readonly isOurs: boolean
-    readonly isMinted: boolean
-  } {
-    return { marker, isOurs: true, isMinted: true }
-  }
-
   private reconcile(
     attempts: readonly { readonly marker: string; readonly version: VersionId }[],
   ): RotationEvent {
@@ -486,15 +386,6 @@ export class World {
     if (this.storeCurrent !== to && this.storeCurrent !== from) return { kind: 'promote_lost' }
     this.storeCurrent = to
     return isFailing ? { kind: 'promote_unknown' } : { kind: 'promoted' }
-  }
-
-  private inspect(from: VersionId | undefined, to: VersionId): RotationEvent {
-    if (this.fails()) return { kind: 'inspect_unknown' }
-    if (this.storeCurrent === to) return { kind: 'inspected', finding: 'ours' }
-    if (this.storeCurrent === from) return { kind: 'inspected', finding: 'unchanged' }
-    const key = this.storeCurrent === undefined ? undefined : this.keyOf(this.storeCurrent)
-    const isGood = key !== undefined && this.isAlive(key) && key.isOurs
-    return { kind: 'inspected', finding: isGood ? 'adopted' : 'foreign' }
   }
 
   private performRetirement(duty: Extract<Duty, { kind: 'retire' }>): RetirementEvent {
@@ -567,7 +458,7 @@ export class World {
       .filter((key) => {
         const stage = recordOf(this.state, key.version)?.stage
         const isPending = pending.some((one) => one.version === key.version && one.outcome === 'staged')
-        return stage !== 'current' && stage !== 'previous' && stage !== 'standby' && !isPending
+        return stage !== 'current' && stage !== 'standby' && !isPending
       })
       .map((key) => `${key.keyId} of ${key.version}`)
   }
@@ -603,27 +494,4 @@ export class World {
     })
     return version
   }
-}
-
-function claim(holds: boolean, what: string): asserts holds {
-  if (!holds) throw new Error(`the model objects: ${what}`)
-}
-
-export const versionsMax = 60
-
-function assertBounds(state: CredentialState, policy: Policy): void {
-  const { rotation } = state
-  claim((rotation?.steps.length ?? 0) <= 60, 'steps are bounded')
-  claim((rotation?.attempts.length ?? 0) <= policy.attemptsMax, 'attempts are bounded')
-  claim(state.versions.length <= versionsMax, `versions are bounded (${state.versions.length})`)
-  claim(state.retirements.length <= 80, 'retirements are bounded')
-  claim(state.openAttempts.length <= 100, 'open attempts are bounded')
-  for (const one of state.retirements) claim(one.steps.length <= 40, 'steps of retirements are bounded')
-}
-
-function assertPlan(duties: readonly Duty[], state: CredentialState, policy: Policy, now: number): void {
-  const lanes = duties.map((one) => one.lane)
-  claim(new Set(lanes).size === lanes.length, 'one duty per lane')
-  const due = dueAt(state, policy)
-  claim(duties.length > 0 === due <= now, 'dueAt tells when there is something to do')
 }

@@ -1,108 +1,31 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type Change, handedOut, initialState, recordOf } from '../../src/core/credential.ts'
-import { assertState, assertSuccession } from '../../src/core/invariants.ts'
-import type { CredentialState, Policy, VerdictKind, VersionRecord } from '../../src/core/types.ts'
+import { handedOut, initialState, recordOf } from '../../src/core/credential.ts'
+import type { VerdictKind } from '../../src/core/types.ts'
 import { observeStore, recordCheck, type StoreReading, suspect } from '../../src/core/verification.ts'
-import { changeContext, dayMs, hourMs, minuteMs, namer, policyOf, startAt, verdictOf } from './fixtures.ts'
+import {
+  changeContext,
+  dayMs,
+  hourMs,
+  minuteMs,
+  policyOf,
+  recordWith,
+  startAt,
+  stateOf,
+  verdictOf,
+} from './fixtures.ts'
+import { kill, Watch } from './watch.ts'
 
 const policy = policyOf()
 const gap = policy.rejectionGapMs
-
-function recordWith(version: string, change: Partial<VersionRecord> = {}): VersionRecord {
-  return {
-    version,
-    stage: 'previous',
-    origin: 'minted',
-    fingerprint: `f-${version}`,
-    meta: { keyId: `key-${version}` },
-    addedAt: startAt - dayMs,
-    verifiedAt: startAt - dayMs,
-    ...change,
-  }
-}
 
 const current = recordWith('a', { stage: 'current', promotedAt: startAt - dayMs, nextCheckAt: startAt })
 const standby = recordWith('b', { stage: 'standby', nextCheckAt: startAt })
 const previous = recordWith('c', { promotedAt: startAt - 2 * dayMs })
 
-function stateWith(
-  records: readonly VersionRecord[],
-  change: Partial<CredentialState> = {},
-): CredentialState {
-  const handed = records.find((one) => one.stage === 'current')?.version
-  return {
-    ...initialState('openai', startAt),
-    versions: records,
-    ...(handed === undefined ? {} : { current: handed, storeCurrent: handed }),
-    ...change,
-  }
-}
-
-/** Looks and checks, one after another, each state checked. */
-class Watch {
-  state: CredentialState
-  now = startAt
-  readonly told: string[] = []
-  policy: Policy
-  private readonly names = namer()
-
-  constructor(state: CredentialState, rules: Policy = policy) {
-    this.state = state
-    this.policy = rules
-  }
-
-  private take(change: Change): this {
-    assertState(change.state)
-    assertSuccession(this.state, change.state)
-    for (const one of change.events)
-      this.told.push(one.kind === 'alert' ? String(one.data['code']) : one.kind)
-    this.state = change.state
-    return this
-  }
-
-  look(reading: StoreReading): this {
-    return this.take(observeStore(this.state, reading, changeContext(this.now, this.policy, this.names)))
-  }
-
-  sees(version: string, fingerprint = `f-${version}`): this {
-    return this.look({ kind: 'read', version, fingerprint, meta: {} })
-  }
-
-  check(
-    version: string,
-    kind: VerdictKind,
-    change: {
-      readonly isOurs?: boolean
-      readonly retryAfterMs?: number
-      readonly rotationCanHelp?: boolean
-    } = {},
-  ): this {
-    const { isOurs = true, ...rest } = change
-    const check = { verdict: verdictOf(kind, rest), isOurs, belonging: undefined }
-    return this.take(
-      recordCheck(this.state, version, check, changeContext(this.now, this.policy, this.names)),
-    )
-  }
-
-  wait(ms: number): this {
-    this.now += ms
-    return this
-  }
-
-  record(version: string): VersionRecord {
-    const record = recordOf(this.state, version)
-    if (record === undefined) throw new Error(`no version ${version}`)
-    return record
-  }
-}
-
-const kill = (watch: Watch, version = 'a'): Watch =>
-  watch.check(version, 'rejected').wait(gap).check(version, 'rejected')
-
 describe('two conclusive rejections', () => {
   it('withdraw a key only when they are at least the gap apart', () => {
-    const watch = new Watch(stateWith([current, standby])).check('a', 'rejected')
+    const watch = new Watch(stateOf([current, standby])).check('a', 'rejected')
     watch
       .wait(gap - 1)
       .check('a', 'rejected')
@@ -115,18 +38,18 @@ describe('two conclusive rejections', () => {
   })
 
   it('are not brought about by a clock that was set back', () => {
-    const watch = new Watch(stateWith([current])).check('a', 'rejected').wait(-hourMs).check('a', 'rejected')
+    const watch = new Watch(stateOf([current])).check('a', 'rejected').wait(-hourMs).check('a', 'rejected')
     expect(watch.record('a').withdrawnAt).toBeUndefined()
   })
 
   it('make the second probe due right after the gap', () => {
-    const watch = new Watch(stateWith([current])).check('a', 'rejected')
+    const watch = new Watch(stateOf([current])).check('a', 'rejected')
     expect(watch.record('a').nextCheckAt).toBe(startAt + gap)
   })
 
   it('are neither added to nor taken back by anything that is not the key’s own voice', () => {
     for (const kind of ['unknown', 'blocked', 'misconfigured'] as const) {
-      const watch = new Watch(stateWith([current])).check('a', 'rejected').wait(hourMs).check('a', kind)
+      const watch = new Watch(stateOf([current])).check('a', 'rejected').wait(hourMs).check('a', kind)
       expect(watch.record('a').rejections?.count, kind).toBe(1)
       expect(handedOut(watch.state)?.version, kind).toBe('a')
       watch.check('a', 'rejected')
@@ -136,7 +59,7 @@ describe('two conclusive rejections', () => {
 
   it('start anew after any authentic answer', () => {
     for (const kind of ['valid', 'restricted', 'throttled', 'exhausted'] as const) {
-      const watch = new Watch(stateWith([current])).check('a', 'rejected').wait(hourMs).check('a', kind)
+      const watch = new Watch(stateOf([current])).check('a', 'rejected').wait(hourMs).check('a', kind)
       expect(watch.record('a').rejections, kind).toBeUndefined()
       watch.wait(hourMs).check('a', 'rejected')
       expect(watch.record('a').withdrawnAt, kind).toBeUndefined()
@@ -157,7 +80,7 @@ describe('two conclusive rejections', () => {
       fc.property(
         fc.array(fc.tuple(others, fc.integer({ min: -1_000, max: hourMs })), { maxLength: 40 }),
         (checks) => {
-          const watch = new Watch(stateWith([current, standby]))
+          const watch = new Watch(stateOf([current, standby]))
           for (const [kind, ms] of checks) watch.wait(ms).check('a', kind)
           expect(handedOut(watch.state)?.version).toBe('a')
           expect(watch.state.rotation).toBeUndefined()
@@ -167,7 +90,7 @@ describe('two conclusive rejections', () => {
   })
 
   it('withdraw a key in reserve too, so that it is never failed over to', () => {
-    const watch = kill(new Watch(stateWith([current, standby, previous])), 'b')
+    const watch = kill(new Watch(stateOf([current, standby, previous])), 'b')
     expect(watch.record('b').withdrawnAt).toBe(watch.now)
     expect(handedOut(watch.state)?.version).toBe('a')
     expect(watch.state.rotation).toBeUndefined()
@@ -177,7 +100,7 @@ describe('two conclusive rejections', () => {
 
 describe('a failover', () => {
   it('takes the standby first, then what was current last, and raises the generation each time', () => {
-    const watch = kill(new Watch(stateWith([current, standby, previous])))
+    const watch = kill(new Watch(stateOf([current, standby, previous])))
     expect(watch.state).toMatchObject({ current: 'b', generation: 1, isAlignmentDue: true })
     expect(watch.told).toEqual(['verdict', 'promoted', 'key_rejected', 'rotation'])
     kill(watch.wait(gap), 'b')
@@ -186,19 +109,19 @@ describe('a failover', () => {
   })
 
   it('starts a rotation, in a hurry only where nothing is left to hand out', () => {
-    expect(kill(new Watch(stateWith([current, standby]))).state.rotation).toMatchObject({
+    expect(kill(new Watch(stateOf([current, standby]))).state.rotation).toMatchObject({
       mode: 'normal',
       requestedBy: 'failover',
       from: 'b',
     })
-    expect(kill(new Watch(stateWith([current]))).state.rotation).toMatchObject({
+    expect(kill(new Watch(stateOf([current]))).state.rotation).toMatchObject({
       mode: 'emergency',
       from: 'a',
     })
   })
 
   it('starts none where rotating cannot help', () => {
-    const watch = new Watch(stateWith([current])).check('a', 'rejected').wait(gap)
+    const watch = new Watch(stateOf([current])).check('a', 'rejected').wait(gap)
     watch.check('a', 'rejected', { rotationCanHelp: false })
     expect(watch.record('a').withdrawnAt).toBe(watch.now)
     expect(watch.state.rotation).toBeUndefined()
@@ -206,7 +129,7 @@ describe('a failover', () => {
 
   it('starts none where nothing can be minted or stored', () => {
     for (const change of [{ canMint: false }, { storeWritable: false }] as const) {
-      const watch = kill(new Watch(stateWith([current]), policyOf(change)))
+      const watch = kill(new Watch(stateOf([current]), policyOf(change)))
       expect(watch.state.rotation).toBeUndefined()
       expect(watch.state.outage?.fix).toContain('keyturn bring')
     }
@@ -214,10 +137,10 @@ describe('a failover', () => {
 
   it('starts a bounded number of rotations a day', () => {
     const automaticAt = [startAt - 3, startAt - 2, startAt - 1]
-    const watch = kill(new Watch(stateWith([current], { automaticAt })))
+    const watch = kill(new Watch(stateOf([current], { automaticAt })))
     expect(watch.state.rotation).toBeUndefined()
     expect(watch.state.outage).toBeDefined()
-    const later = kill(new Watch(stateWith([current], { automaticAt: automaticAt.map((at) => at - dayMs) })))
+    const later = kill(new Watch(stateOf([current], { automaticAt: automaticAt.map((at) => at - dayMs) })))
     expect(later.state.rotation?.phase).toBe('checking')
     expect(later.state.automaticAt).toEqual([later.now])
   })
@@ -229,14 +152,14 @@ describe('a failover', () => {
       recordWith('k', { compromised: true }),
       recordWith('e', { meta: { expiresAt: startAt } }),
     ]
-    const watch = kill(new Watch(stateWith([current, ...spoilt])))
+    const watch = kill(new Watch(stateOf([current, ...spoilt])))
     expect(handedOut(watch.state)).toBeUndefined()
     expect(watch.state.outage).toBeDefined()
   })
 
   it('needs no writing where the store holds the next key already', () => {
     const watch = kill(
-      new Watch(stateWith([current, standby], { storeCurrent: 'b', rotation: undefined as never })),
+      new Watch(stateOf([current, standby], { storeCurrent: 'b', rotation: undefined as never })),
     )
     expect(watch.state.current).toBe('b')
     expect(watch.state.isAlignmentDue).toBe(false)
@@ -245,35 +168,35 @@ describe('a failover', () => {
 
 describe('an outage', () => {
   it('names what to do: nothing while a key is being minted, bringing one where none can be', () => {
-    const minting = kill(new Watch(stateWith([current])))
+    const minting = kill(new Watch(stateOf([current])))
     expect(minting.told).toEqual(['verdict', 'outage', 'key_rejected', 'rotation'])
     expect(minting.state.outage?.fix).toContain('is minting another key')
   })
 
   it('promises no key where the last rotation has ended, is halted or could not help', () => {
-    const ended = kill(new Watch(stateWith([current])))
+    const ended = kill(new Watch(stateOf([current])))
     const { rotation } = ended.state
     if (rotation === undefined) throw new Error('a rotation was started')
     for (const phase of ['done', 'halted'] as const) {
       const automaticAt = [startAt - 3, startAt - 2, startAt - 1]
-      const state = stateWith([current], { rotation: { ...rotation, phase }, automaticAt })
+      const state = stateOf([current], { rotation: { ...rotation, phase }, automaticAt })
       const watch = kill(new Watch(state))
       expect(watch.state.outage?.fix, phase).not.toContain('is minting')
     }
-    const watch = new Watch(stateWith([current])).check('a', 'rejected').wait(gap)
+    const watch = new Watch(stateOf([current])).check('a', 'rejected').wait(gap)
     watch.check('a', 'rejected', { rotationCanHelp: false })
     expect(watch.state.outage?.fix).not.toContain('is minting')
   })
 
   it('does not end by itself: what was withdrawn never comes back, however valid it turns out', () => {
-    const watch = kill(new Watch(stateWith([current]), policyOf({ canMint: false })))
+    const watch = kill(new Watch(stateOf([current]), policyOf({ canMint: false })))
     for (let round = 0; round < 5; round++) watch.wait(hourMs).check('a', 'valid').sees('a')
     expect(handedOut(watch.state)).toBeUndefined()
     expect(watch.state.outage).toBeDefined()
   })
 
   it('ends when somebody puts a working key of ours into the store', () => {
-    const watch = kill(new Watch(stateWith([current]), policyOf({ canMint: false })))
+    const watch = kill(new Watch(stateOf([current]), policyOf({ canMint: false })))
     watch.sees('new')
     expect(handedOut(watch.state)).toBeUndefined()
     watch.check('new', 'valid')
@@ -284,7 +207,7 @@ describe('an outage', () => {
 
 describe('what somebody else puts into the store', () => {
   it('is checked at once and adopted when it works and is ours', () => {
-    const watch = new Watch(stateWith([current])).sees('new')
+    const watch = new Watch(stateOf([current])).sees('new')
     expect(watch.record('new')).toMatchObject({ stage: 'pending', origin: 'found', nextCheckAt: startAt })
     expect(watch.state.current).toBe('a')
     watch.check('new', 'valid')
@@ -293,7 +216,7 @@ describe('what somebody else puts into the store', () => {
   })
 
   it('is recorded as what a version is, and nothing else', () => {
-    const watch = new Watch(stateWith([current])).sees('new')
+    const watch = new Watch(stateOf([current])).sees('new')
     expect(Object.keys(watch.record('new')).toSorted()).toEqual(
       ['addedAt', 'fingerprint', 'meta', 'nextCheckAt', 'origin', 'stage', 'version'].toSorted(),
     )
@@ -305,7 +228,7 @@ describe('what somebody else puts into the store', () => {
       ['rejected', true],
       ['misconfigured', false],
     ] as const) {
-      const watch = new Watch(stateWith([current])).sees('new')
+      const watch = new Watch(stateOf([current])).sees('new')
       for (let round = 0; round < 4; round++) watch.check('new', kind, { isOurs }).wait(minuteMs).sees('new')
       expect(handedOut(watch.state)?.version).toBe('a')
       expect(watch.state.storeTrouble?.code).toBe('store_changed')
@@ -314,14 +237,14 @@ describe('what somebody else puts into the store', () => {
   })
 
   it('is waited for while nothing can be concluded about it', () => {
-    const watch = new Watch(stateWith([current])).sees('new').check('new', 'unknown', { isOurs: false })
+    const watch = new Watch(stateOf([current])).sees('new').check('new', 'unknown', { isOurs: false })
     expect(watch.state.storeTrouble).toBeUndefined()
     expect(watch.state.current).toBe('a')
     expect(watch.record('new').nextCheckAt).toBeGreaterThan(startAt)
   })
 
   it('is not believed under a name that is known with another value', () => {
-    const watch = new Watch(stateWith([current])).sees('a', 'f-other')
+    const watch = new Watch(stateOf([current])).sees('a', 'f-other')
     expect(watch.state.storeTrouble).toMatchObject({ code: 'store_changed' })
     expect(watch.told).toEqual(['store_changed'])
     watch.sees('a')
@@ -330,14 +253,14 @@ describe('what somebody else puts into the store', () => {
 
   it('raises an alarm when it is retired, withdrawn or compromised', () => {
     for (const change of [{ stage: 'retired' }, { withdrawnAt: 1 }, { compromised: true }] as const) {
-      const watch = new Watch(stateWith([current, recordWith('x', change)])).sees('x').check('x', 'valid')
+      const watch = new Watch(stateOf([current, recordWith('x', change)])).sees('x').check('x', 'valid')
       expect(handedOut(watch.state)?.version).toBe('a')
       expect(watch.told).toContain('store_changed')
     }
   })
 
   it('raises no alarm about what we left ourselves where the store cannot be written', () => {
-    const watch = kill(new Watch(stateWith([current, previous]), policyOf({ storeWritable: false })))
+    const watch = kill(new Watch(stateOf([current, previous]), policyOf({ storeWritable: false })))
     expect(handedOut(watch.state)?.version).toBe('c')
     watch.told.length = 0
     watch.wait(minuteMs).sees('a').wait(minuteMs).sees('a')
@@ -346,7 +269,7 @@ describe('what somebody else puts into the store', () => {
   })
 
   it('ends the alarm when the right key is back', () => {
-    const watch = new Watch(stateWith([current])).sees('new').check('new', 'rejected')
+    const watch = new Watch(stateOf([current])).sees('new').check('new', 'rejected')
     expect(watch.state.storeTrouble).toBeDefined()
     expect(watch.sees('a').state.storeTrouble).toBeUndefined()
   })
@@ -409,7 +332,7 @@ describe('a store in trouble', () => {
   const failed: StoreReading = { kind: 'failed', code: 'store_denied', summary: 'Denied.', fix: 'Grant.' }
 
   it('never withdraws anything, is told once per kind of trouble, and is looked at again sooner', () => {
-    const watch = new Watch(stateWith([current])).look(failed).wait(minuteMs).look(failed)
+    const watch = new Watch(stateOf([current])).look(failed).wait(minuteMs).look(failed)
     expect(handedOut(watch.state)?.version).toBe('a')
     expect(watch.told).toEqual(['store_denied'])
     expect(watch.state.storeTrouble).toMatchObject({ code: 'store_denied', since: startAt })
@@ -421,7 +344,7 @@ describe('a store in trouble', () => {
   })
 
   it('that has become empty is told once, and the key goes on being handed out', () => {
-    const watch = new Watch(stateWith([current]))
+    const watch = new Watch(stateOf([current]))
       .look({ kind: 'absent' })
       .wait(minuteMs)
       .look({ kind: 'absent' })
@@ -435,7 +358,7 @@ describe('a store in trouble', () => {
     const at = (fraction: number): number => {
       const reading = { kind: 'read', version: 'a', fingerprint: 'f-a', meta: {} } as const
       const context = { ...changeContext(startAt), fraction }
-      return observeStore(stateWith([current]), reading, context).state.nextStoreReadAt - startAt
+      return observeStore(stateOf([current]), reading, context).state.nextStoreReadAt - startAt
     }
     expect([at(0), at(0.5), at(1)]).toEqual([54_000, 60_000, 66_000])
   })
@@ -444,34 +367,34 @@ describe('a store in trouble', () => {
 describe('an app’s report', () => {
   it('makes us look at once, and withdraws nothing', () => {
     const checked = { ...current, checkedAt: startAt - minuteMs, nextCheckAt: startAt + minuteMs }
-    const state = suspect(stateWith([checked]), 'a', startAt)
+    const state = suspect(stateOf([checked]), 'a', startAt)
     expect(recordOf(state, 'a')).toMatchObject({ nextCheckAt: startAt, suspectUntil: startAt + minuteMs })
     expect(handedOut(state)?.version).toBe('a')
   })
 
   it('brings at most one probe a second, however many come, and never puts one off', () => {
     const checked = { ...current, checkedAt: startAt - 200, nextCheckAt: startAt + minuteMs }
-    let state = stateWith([checked])
+    let state = stateOf([checked])
     for (let count = 0; count < 50; count++) state = suspect(state, 'a', startAt + count)
     expect(recordOf(state, 'a')?.nextCheckAt).toBe(startAt + 800)
-    const sooner = suspect(stateWith([{ ...checked, nextCheckAt: startAt + 100 }]), 'a', startAt)
+    const sooner = suspect(stateOf([{ ...checked, nextCheckAt: startAt + 100 }]), 'a', startAt)
     expect(recordOf(sooner, 'a')?.nextCheckAt).toBe(startAt + 100)
   })
 
   it('does not take back the second probe that a rejection has made due', () => {
-    const watch = new Watch(stateWith([current])).check('a', 'rejected')
+    const watch = new Watch(stateOf([current])).check('a', 'rejected')
     const state = suspect(watch.state, 'a', startAt)
     expect(recordOf(state, 'a')?.nextCheckAt).toBe(startAt + gap)
   })
 
   it('about another version, or none that is known, changes nothing', () => {
-    const state = stateWith([current, standby])
+    const state = stateOf([current, standby])
     expect(suspect(state, 'b', startAt)).toBe(state)
     expect(suspect(state, 'nobody', startAt)).toBe(state)
   })
 
   it('keeps us looking every second for a minute, then no longer', () => {
-    const watch = new Watch(suspect(stateWith([current]), 'a', startAt))
+    const watch = new Watch(suspect(stateOf([current]), 'a', startAt))
     watch.check('a', 'valid')
     expect(watch.record('a').nextCheckAt).toBe(startAt + 1_000)
     watch.wait(minuteMs).check('a', 'valid')
@@ -481,7 +404,7 @@ describe('an app’s report', () => {
 
 describe('the next check', () => {
   it('comes soon while nothing is known, and no later than the regular one whatever the other side asks for', () => {
-    const watch = new Watch(stateWith([current])).check('a', 'unknown')
+    const watch = new Watch(stateOf([current])).check('a', 'unknown')
     expect(watch.record('a').nextCheckAt).toBe(startAt + policy.verifyCloselyEveryMs)
     watch.check('a', 'unknown', { retryAfterMs: 45_000 })
     expect(watch.record('a').nextCheckAt).toBe(startAt + 45_000)
@@ -491,13 +414,13 @@ describe('the next check', () => {
 
   it('does not come for a key that drains: probing it would look like use', () => {
     for (const kind of ['valid', 'unknown', 'throttled'] as const) {
-      const watch = new Watch(stateWith([current, previous])).check('c', kind)
+      const watch = new Watch(stateOf([current, previous])).check('c', kind)
       expect(watch.record('c').nextCheckAt).toBeUndefined()
     }
   })
 
   it('is what a check of a retired or unknown version changes nothing about', () => {
-    const state = stateWith([current, recordWith('r', { stage: 'retired' })])
+    const state = stateOf([current, recordWith('r', { stage: 'retired' })])
     const check = { verdict: verdictOf('valid'), isOurs: true, belonging: undefined }
     expect(recordCheck(state, 'r', check, changeContext(startAt)).state).toBe(state)
     expect(recordCheck(state, 'nobody', check, changeContext(startAt)).state).toBe(state)
@@ -505,7 +428,7 @@ describe('the next check', () => {
 })
 
 it('tells of a verdict when it changes, and only about what is handed out', () => {
-  const watch = new Watch(stateWith([current, standby])).check('a', 'valid').check('a', 'valid')
+  const watch = new Watch(stateOf([current, standby])).check('a', 'valid').check('a', 'valid')
   expect(watch.told).toEqual(['verdict'])
   watch.check('b', 'exhausted')
   expect(watch.told).toEqual(['verdict'])
@@ -514,7 +437,7 @@ it('tells of a verdict when it changes, and only about what is handed out', () =
 })
 
 it('says when a key last proved ours, and keeps that through answers that prove nothing', () => {
-  const watch = new Watch(stateWith([current])).check('a', 'throttled')
+  const watch = new Watch(stateOf([current])).check('a', 'throttled')
   expect(watch.record('a').verifiedAt).toBe(startAt)
   watch.wait(hourMs).check('a', 'unknown', { isOurs: false }).check('a', 'valid', { isOurs: false })
   expect(watch.record('a')).toMatchObject({ verifiedAt: startAt, checkedAt: watch.now })
