@@ -225,7 +225,7 @@ export interface Halt {
 
 /** Why a pending key goes, and what follows: another attempt, a halt, or the end with this outcome. */
 export interface Discard {
-  readonly then: 'mint' | 'halt' | 'end'
+  readonly next: 'mint' | 'halt' | 'end'
   readonly outcome?: 'rehearsed' | 'aborted' | 'superseded'
   readonly reason: string
   readonly summary: string

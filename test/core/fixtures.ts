@@ -135,7 +135,7 @@ export function recordWith(version: string, change: Partial<VersionRecord> = {})
     origin: 'minted',
     fingerprint: `f-${version}`,
     meta: { keyId: `key-${version}` },
-    addedAt: startAt,
+    addedAt: startAt - 3 * dayMs,
     verifiedAt: startAt,
     ...change,
   }

@@ -98,7 +98,7 @@ describe('an abort in every phase', () => {
 
   it('overrules what a discard was for, and lets a paused rotation go', () => {
     const after = walk([checked, minted, { kind: 'pending_lost' }, pause, abort])
-    expect(after.at).toMatchObject({ paused: false, discard: { then: 'end', outcome: 'aborted' } })
+    expect(after.at).toMatchObject({ paused: false, discard: { next: 'end', outcome: 'aborted' } })
   })
 
   it('is forgotten when the rotation is resumed after its halt', () => {

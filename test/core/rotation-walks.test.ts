@@ -81,7 +81,7 @@ describe('the way that goes well', () => {
     const rehearsed = walk(toExtending, { mode: 'rehearsal' })
     expect(rehearsed.at).toMatchObject({
       phase: 'discarding',
-      discard: { then: 'end', outcome: 'rehearsed' },
+      discard: { next: 'end', outcome: 'rehearsed' },
     })
     const ended = walkRotation(rehearsed, [discarded], policy)
     expect(ended.at).toMatchObject({ phase: 'done', outcome: 'rehearsed' })
@@ -185,7 +185,7 @@ describe('proving', () => {
 
   it('believes it beyond the grace: the key goes, and another is minted', () => {
     const dead = walk([checked, minted, policy.activationGraceMs, proved('rejected')])
-    expect(dead.at.discard).toMatchObject({ then: 'mint', reason: 'key_rejected' })
+    expect(dead.at.discard).toMatchObject({ next: 'mint', reason: 'key_rejected' })
     const next = walkRotation(dead, [discarded], policy)
     expect(next.at.phase).toBe('minting')
     expect(next.at.discard).toBeUndefined()
@@ -210,7 +210,7 @@ describe('proving', () => {
       [proved('restricted', { lacksDeclared: true }), 'scope_missing'],
     ] as const) {
       const going = walk([checked, minted, event])
-      expect(going.at.discard).toMatchObject({ then: 'halt', reason })
+      expect(going.at.discard).toMatchObject({ next: 'halt', reason })
       const halted = walkRotation(going, [discarded], policy)
       expect(halted.at.halt).toMatchObject({ reason, from: 'discarding' })
       expect(halted.at.attempts[0]?.outcome).toBe('gone')
@@ -275,7 +275,7 @@ describe('keys that people bring', () => {
 describe('promoting', () => {
   it('ends as superseded when a person’s working key was adopted, and takes its own back first', () => {
     const adopted = walk([...toInspecting, { kind: 'inspected', finding: 'adopted' }])
-    expect(adopted.at).toMatchObject({ phase: 'discarding', discard: { then: 'end', outcome: 'superseded' } })
+    expect(adopted.at).toMatchObject({ phase: 'discarding', discard: { next: 'end', outcome: 'superseded' } })
     expect(walkRotation(adopted, [discarded], policy).at).toMatchObject({
       phase: 'done',
       outcome: 'superseded',

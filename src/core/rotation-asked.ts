@@ -1,0 +1,106 @@
+import type { RotationContext, RotationEvent } from './rotation-events.ts'
+import { deadlineOf, end, enter, noted, pendingOf, startProving } from './rotation-moves.ts'
+import type { Discard, Rotation } from './types.ts'
+
+/** What people ask of a rotation, in whatever phase it is; undefined for events that nobody asked for. */
+export function stepAsked(
+  rotation: Rotation,
+  event: RotationEvent,
+  context: RotationContext,
+): Rotation | undefined {
+  switch (event.kind) {
+    case 'pause_asked':
+      if (rotation.phase === 'done' || rotation.paused) return rotation
+      return noted({ ...rotation, paused: true }, context, `paused by ${event.by}`)
+    case 'resume_asked':
+      return resume(rotation, event.by, context)
+    case 'abort_asked':
+      return abort(rotation, event.by, context)
+    case 'emergency_asked':
+      return hasten(rotation, event, context)
+    default:
+      return undefined
+  }
+}
+
+function resume(rotation: Rotation, by: string, context: RotationContext): Rotation {
+  if (rotation.phase === 'halted') return reenter(rotation, context, `resumed by ${by}`)
+  if (!rotation.paused || rotation.phase === 'done') return rotation
+  const rested = {
+    ...rotation,
+    paused: false,
+    wakeAt: context.now,
+    deadlineAt: deadlineOf(rotation.phase, context),
+  }
+  return noted(rested, context, `resumed by ${by}`)
+}
+
+/**
+ * Takes up a halted rotation where its facts say: a staged key is proven again, or discarded to the end where that was
+ * begun; only where there is none are open attempts reconciled, since going on from there means to mint another.
+ */
+function reenter(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  const { halt: _halt, ...rest } = { ...rotation, paused: false }
+  const from = rotation.halt?.from
+  if (pendingOf(rotation) === undefined) {
+    if (rotation.attempts.some((one) => one.outcome === 'open'))
+      return enter(rest, 'reconciling', context, note)
+    const { discard: _discard, ...fresh } = rest
+    return enter({ ...fresh, attempts: [] }, 'checking', context, note)
+  }
+  if (from === 'discarding' && rotation.discard !== undefined) return enter(rest, 'discarding', context, note)
+  if (from === 'confirming' || from === 'inspecting' || from === 'promoting')
+    return enter(rest, 'inspecting', context, note)
+  return startProving(rest, context, note)
+}
+
+/** Before anything is moved, an abort takes the pending key back; after that it is too late and a rollback is the way. */
+function abort(rotation: Rotation, by: string, context: RotationContext): Rotation {
+  const phase = rotation.phase === 'halted' ? rotation.halt?.from : rotation.phase
+  const isMoving = phase === 'promoting' || phase === 'confirming' || phase === 'inspecting'
+  // What is current was read before that halt, and it was not ours: nothing was moved.
+  const isElsewhere = rotation.halt?.reason === 'store_changed'
+  if (phase === 'done' || (isMoving && !isElsewhere)) return rotation
+  const discard: Discard = {
+    next: 'end',
+    outcome: 'aborted',
+    reason: 'aborted',
+    summary: `Aborted by ${by}.`,
+    fix: '',
+  }
+  const { halt: _halt, ...rest } = { ...rotation, paused: false, discard }
+  if (pendingOf(rotation) !== undefined) return enter(rest, 'discarding', context, `aborted by ${by}`)
+  if (rotation.attempts.some((one) => one.outcome === 'open'))
+    return enter(rest, 'reconciling', context, `aborted by ${by}`)
+  return end(rest, 'aborted', context, `aborted by ${by}`)
+}
+
+/** An emergency supersedes every phase: the walk goes on, at once and with the least proof that is still proof. */
+function hasten(
+  rotation: Rotation,
+  event: Extract<RotationEvent, { kind: 'emergency_asked' }>,
+  context: RotationContext,
+): Rotation {
+  if (rotation.phase === 'done') return rotation
+  const { discard, ...rest } = rotation
+  // A discard that has begun goes on to its end, since the key may be half dead, and another key follows.
+  const isStaged = pendingOf(rotation) !== undefined
+  const urgent: Rotation = {
+    ...rest,
+    ...(discard !== undefined && isStaged ? { discard: followedByMint(discard) } : {}),
+    mode: 'emergency',
+    isCompromised: rotation.isCompromised || event.isCompromised,
+    reason: event.reason,
+    requestedBy: event.by,
+    paused: false,
+    wakeAt: context.now,
+  }
+  const note = `emergency asked for by ${event.by}: ${event.reason}`
+  if (rotation.phase === 'halted') return reenter(urgent, context, note)
+  return noted({ ...urgent, deadlineAt: deadlineOf(rotation.phase, context) }, context, note)
+}
+
+function followedByMint(discard: Discard): Discard {
+  const { outcome: _outcome, ...rest } = discard
+  return { ...rest, next: 'mint' }
+}

@@ -1,0 +1,67 @@
+import type { Attempt, KeyId, Policy, Verdict, VersionId } from './types.ts'
+
+export type RotationEvent =
+  | { readonly kind: 'resumed' }
+  | { readonly kind: 'deadline_passed' }
+  | { readonly kind: 'checked' }
+  | { readonly kind: 'check_failed'; readonly reason: string; readonly summary: string; readonly fix: string }
+  | { readonly kind: 'check_unknown' }
+  | { readonly kind: 'minted'; readonly keyId: KeyId }
+  | { readonly kind: 'mint_refused'; readonly verdict: Verdict }
+  | { readonly kind: 'mint_unknown'; readonly keyId?: KeyId }
+  | {
+      readonly kind: 'reconciled'
+      readonly found: { readonly version: VersionId; readonly keyId: KeyId } | undefined
+    }
+  | { readonly kind: 'reconcile_failed' }
+  | { readonly kind: 'brought'; readonly version: VersionId }
+  | {
+      readonly kind: 'proved'
+      readonly verdict: Verdict
+      readonly isOurs: boolean
+      readonly lacksDeclared: boolean
+    }
+  | { readonly kind: 'pending_lost' }
+  | { readonly kind: 'discarded' }
+  | { readonly kind: 'discard_failed' }
+  | { readonly kind: 'extended' }
+  | { readonly kind: 'extend_refused' }
+  | { readonly kind: 'extend_unknown' }
+  | { readonly kind: 'promoted' }
+  | { readonly kind: 'promote_lost' }
+  | { readonly kind: 'promote_gone' }
+  | { readonly kind: 'promote_unknown' }
+  | { readonly kind: 'confirmed' }
+  | { readonly kind: 'confirm_lost' }
+  | { readonly kind: 'confirm_unknown' }
+  | { readonly kind: 'inspected'; readonly finding: 'ours' | 'unchanged' | 'adopted' | 'foreign' }
+  | { readonly kind: 'inspect_unknown' }
+  | { readonly kind: 'pause_asked'; readonly by: string }
+  | { readonly kind: 'resume_asked'; readonly by: string }
+  | { readonly kind: 'abort_asked'; readonly by: string }
+  | {
+      readonly kind: 'emergency_asked'
+      readonly by: string
+      readonly reason: string
+      readonly isCompromised: boolean
+    }
+
+export type RotationEventKind = RotationEvent['kind']
+
+export type RotationEffect =
+  | { readonly kind: 'check' }
+  | { readonly kind: 'mint'; readonly attempt: Attempt }
+  | { readonly kind: 'reconcile'; readonly attempts: readonly Attempt[] }
+  | { readonly kind: 'prove'; readonly version: VersionId }
+  | { readonly kind: 'discard'; readonly version: VersionId; readonly keyId?: KeyId }
+  | { readonly kind: 'extend'; readonly version: VersionId; readonly keyId: KeyId }
+  | { readonly kind: 'promote'; readonly from: VersionId | undefined; readonly to: VersionId }
+  | { readonly kind: 'confirm'; readonly to: VersionId }
+  | { readonly kind: 'inspect'; readonly from: VersionId | undefined; readonly to: VersionId }
+
+/** What a step may use beside the rotation and the event. `fresh` names the next attempt, should one be needed. */
+export interface RotationContext {
+  readonly now: number
+  readonly policy: Policy
+  readonly fresh: { readonly marker: string; readonly version: VersionId }
+}

@@ -1,0 +1,166 @@
+import { assert } from './errors.ts'
+import type { RotationContext } from './rotation-events.ts'
+import type { Attempt, Discard, Halt, KeyId, Rotation, RotationPhase, Step, VersionId } from './types.ts'
+
+/** How a rotation moves from phase to phase: the straight work under the decisions of rotation-phases.ts. */
+const stepsMax = 60
+/** A rotation that waits for a person has no deadline worth the name. */
+const neverMs = 3_650 * 86_400_000
+
+/** The attempt whose key is in the store as pending. */
+export function pendingOf(rotation: Rotation): Attempt | undefined {
+  const attempt = rotation.attempts.at(-1)
+  return attempt?.outcome === 'staged' ? attempt : undefined
+}
+
+export function startMinting(
+  rotation: Rotation,
+  context: RotationContext,
+  note: string,
+  after?: Discard,
+): Rotation {
+  const number = rotation.attempts.length + 1
+  if (number > context.policy.attemptsMax) {
+    return halt(rotation, context, {
+      reason: 'attempts_exhausted',
+      summary:
+        `${context.policy.attemptsMax} attempts brought no working key. ${after?.summary ?? ''}`.trim(),
+      fix: after?.fix || 'Look at the steps of this rotation, mend the cause, then resume it.',
+    })
+  }
+  if (context.policy.isManual)
+    return enter(rotation, 'awaiting', context, `${note}: waits for the operator to bring a key`)
+  const attempt: Attempt = { ...context.fresh, number, startedAt: context.now, outcome: 'open' }
+  return enter({ ...rotation, attempts: [...rotation.attempts, attempt] }, 'minting', context, note)
+}
+
+export function startProving(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  const { provingSince: _since, ...rest } = rotation
+  return enter({ ...rest, confirmations: 0 }, 'proving', context, note)
+}
+
+export function withAttempt(rotation: Rotation, change: Partial<Attempt>): Rotation {
+  const last = rotation.attempts.at(-1)
+  assert(last !== undefined, 'a rotation past checking has an attempt')
+  return { ...rotation, attempts: [...rotation.attempts.slice(0, -1), { ...last, ...change }] }
+}
+
+export function withFound(
+  rotation: Rotation,
+  found: { readonly version: VersionId; readonly keyId: KeyId },
+): Rotation {
+  const known = rotation.attempts.find((one) => one.version === found.version)
+  assert(known !== undefined, 'what was found belongs to an attempt')
+  const others = rotation.attempts.filter((one) => one !== known)
+  return { ...rotation, attempts: [...others, { ...known, outcome: 'staged', keyId: found.keyId }] }
+}
+
+export function withBrought(rotation: Rotation, version: VersionId, context: RotationContext): Rotation {
+  const attempt: Attempt = {
+    number: rotation.attempts.length + 1,
+    marker: context.fresh.marker,
+    version,
+    startedAt: context.now,
+    outcome: 'staged',
+  }
+  return { ...rotation, attempts: [...rotation.attempts, attempt] }
+}
+
+export function discard(
+  rotation: Rotation,
+  context: RotationContext,
+  why: Discard,
+  note = why.summary,
+): Rotation {
+  return enter({ ...rotation, discard: why }, 'discarding', context, note)
+}
+
+export function enter(
+  rotation: Rotation,
+  phase: RotationPhase,
+  context: RotationContext,
+  note: string,
+  delayMs = 0,
+): Rotation {
+  const entered = {
+    ...rotation,
+    phase,
+    phaseAt: context.now,
+    deadlineAt: deadlineOf(phase, context),
+    wakeAt: context.now + delayMs,
+    retries: 0,
+  }
+  return noted(entered, context, note)
+}
+
+export function deadlineOf(phase: RotationPhase, context: RotationContext): number {
+  return context.now + (phase === 'awaiting' ? neverMs : context.policy.phaseDeadlineMs)
+}
+
+/**
+ * From one part of promoting to another, under the deadline of the whole: a store that answers now from one replica and
+ * now from another would otherwise send us round for ever.
+ */
+export function goOn(
+  rotation: Rotation,
+  phase: 'promoting' | 'confirming' | 'inspecting',
+  context: RotationContext,
+  note: string,
+  delayMs = 0,
+): Rotation {
+  return { ...enter(rotation, phase, context, note, delayMs), deadlineAt: rotation.deadlineAt }
+}
+
+/** Stays in the phase and tries again later: exponential, from retryBaseMs up to retryMaxMs, or as the other side asks. */
+export function retry(rotation: Rotation, context: RotationContext, askedMs = 0): Rotation {
+  const { retryBaseMs, retryMaxMs } = context.policy
+  const delayMs = Math.max(
+    Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(rotation.retries, 20)),
+    Math.min(askedMs, retryMaxMs),
+  )
+  return { ...rotation, retries: rotation.retries + 1, wakeAt: context.now + delayMs }
+}
+
+export function pastDeadline(rotation: Rotation, context: RotationContext): Rotation {
+  if (rotation.phase === 'done' || rotation.phase === 'halted') return rotation
+  const fixes: Partial<Record<RotationPhase, string>> = {
+    checking: 'Run keyturn status to see what the store and OpenAI answered; mend it, then resume.',
+    reconciling: 'Check that OpenAI’s admin API and the store can be reached; then resume.',
+    proving: 'Check that OpenAI can be reached from here; then resume.',
+    discarding: 'Delete the pending key by hand in OpenAI’s dashboard, or mend the cause and resume.',
+  }
+  return halt(rotation, context, {
+    reason: 'deadline_passed',
+    summary: `The rotation could not get past ${rotation.phase} in ${Math.round(context.policy.phaseDeadlineMs / 1000)} seconds.`,
+    fix: fixes[rotation.phase] ?? 'Check that the store can be reached; then resume the rotation.',
+  })
+}
+
+export function halt(
+  rotation: Rotation,
+  context: RotationContext,
+  why: { readonly reason: string; readonly summary: string; readonly fix: string },
+): Rotation {
+  const halted: Halt = {
+    from: rotation.phase,
+    reason: why.reason,
+    summary: why.summary,
+    fix: why.fix,
+    at: context.now,
+  }
+  return enter({ ...rotation, halt: halted }, 'halted', context, `${why.reason}: ${why.summary}`)
+}
+
+export function end(
+  rotation: Rotation,
+  outcome: NonNullable<Rotation['outcome']>,
+  context: RotationContext,
+  note: string,
+): Rotation {
+  return { ...enter(rotation, 'done', context, note), outcome, endedAt: context.now }
+}
+
+export function noted(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  const line: Step = { at: context.now, phase: rotation.phase, note }
+  return { ...rotation, steps: [...rotation.steps, line].slice(-stepsMax) }
+}

@@ -1,0 +1,278 @@
+import { assert } from './errors.ts'
+import type { RotationContext, RotationEvent } from './rotation-events.ts'
+import {
+  discard,
+  end,
+  enter,
+  goOn,
+  halt,
+  pendingOf,
+  retry,
+  startMinting,
+  startProving,
+  withAttempt,
+  withFound,
+} from './rotation-moves.ts'
+import { isAuthentic, type Rotation, type Verdict } from './types.ts'
+
+/** What an event makes of a rotation, phase by phase: the rows of the table in docs/architecture.md. */
+
+export function stepChecking(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  switch (event.kind) {
+    case 'checked':
+      return startMinting(rotation, context, 'store and issuer allow it')
+    case 'check_failed':
+      return halt(rotation, context, event)
+    case 'check_unknown':
+      return retry(rotation, context)
+    default:
+      return rotation
+  }
+}
+
+export function stepMinting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  switch (event.kind) {
+    case 'minted':
+      return startProving(
+        withAttempt(rotation, { outcome: 'staged', keyId: event.keyId }),
+        context,
+        'a key was minted and staged',
+      )
+    case 'mint_refused':
+      if (event.verdict.kind === 'throttled') {
+        return retry(rotation, context, event.verdict.retryAfterMs)
+      }
+      return halt(withAttempt(rotation, { outcome: 'refused' }), context, {
+        reason: 'minting_refused',
+        summary: `OpenAI refused to make a key. ${event.verdict.summary}`,
+        fix: event.verdict.fix,
+      })
+    case 'mint_unknown': {
+      const known = event.keyId === undefined ? rotation : withAttempt(rotation, { keyId: event.keyId })
+      return enter(
+        known,
+        'reconciling',
+        context,
+        'nobody knows whether a key was made: looking for it',
+        context.policy.retryBaseMs,
+      )
+    }
+    case 'resumed':
+      return enter(
+        rotation,
+        'reconciling',
+        context,
+        'minting was interrupted: looking for a key that may have been made',
+      )
+    default:
+      return rotation
+  }
+}
+
+export function stepReconciling(
+  rotation: Rotation,
+  event: RotationEvent,
+  context: RotationContext,
+): Rotation {
+  switch (event.kind) {
+    case 'reconciled': {
+      if (event.found !== undefined) {
+        const found = withFound(rotation, event.found)
+        if (rotation.discard !== undefined)
+          return enter(found, 'discarding', context, 'the key was found in the store')
+        return startProving(found, context, 'the key was found in the store')
+      }
+      if (rotation.discard?.next === 'end')
+        return end(rotation, rotation.discard.outcome ?? 'aborted', context, 'no key was left behind')
+      return startMinting(rotation, context, 'no key was left behind')
+    }
+    case 'reconcile_failed':
+      return retry(rotation, context)
+    default:
+      return rotation
+  }
+}
+
+export function stepProving(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  if (event.kind === 'pending_lost') {
+    return discardLost(rotation, context)
+  }
+  if (event.kind !== 'proved') return rotation
+  const { verdict } = event
+  if (isAuthentic(verdict.kind) && !event.isOurs) {
+    return discard(rotation, context, {
+      next: 'halt',
+      reason: 'foreign_key',
+      summary: 'The new key answers for another organisation or project than the configured one.',
+      fix: 'Compare organization and project of the credential with those of the service account that mints.',
+    })
+  }
+  if (event.lacksDeclared) {
+    return discard(rotation, context, {
+      next: 'halt',
+      reason: 'scope_missing',
+      summary: verdict.summary,
+      fix: verdict.fix,
+    })
+  }
+  if (isAuthentic(verdict.kind)) return confirmOnce(rotation, context, verdict)
+  switch (verdict.kind) {
+    case 'rejected':
+      return refusedWhileProving(rotation, context, verdict)
+    case 'blocked':
+    case 'misconfigured':
+      return halt(rotation, context, {
+        reason: `proving_${verdict.kind}`,
+        summary: verdict.summary,
+        fix: verdict.fix,
+      })
+    default:
+      return retry(rotation, context, verdict.retryAfterMs)
+  }
+}
+
+function confirmOnce(rotation: Rotation, context: RotationContext, verdict: Verdict): Rotation {
+  const isUrgent = rotation.mode === 'emergency' || rotation.from === undefined
+  const needed = isUrgent ? 1 : context.policy.provingCount
+  const settleMs = isUrgent ? 0 : context.policy.provingSettleMs
+  const provingSince = rotation.provingSince ?? context.now
+  const proven = { ...rotation, confirmations: rotation.confirmations + 1, provingSince, retries: 0 }
+  const isSettled = context.now - provingSince >= settleMs
+  if (proven.confirmations < needed || !isSettled) {
+    const gapMs = Math.max(context.policy.retryBaseMs / 10, settleMs / Math.max(1, needed - 1))
+    return { ...proven, wakeAt: context.now + Math.ceil(gapMs) }
+  }
+  const note = `proven ${proven.confirmations} times (${verdict.kind})`
+  if (rotation.mode === 'rehearsal') {
+    return discard(
+      proven,
+      context,
+      {
+        next: 'end',
+        outcome: 'rehearsed',
+        reason: 'rehearsed',
+        summary: 'The rehearsal went through.',
+        fix: '',
+      },
+      note,
+    )
+  }
+  const isMinted = pendingOf(rotation)?.keyId !== undefined
+  return enter(proven, isMinted && context.policy.expiryManaged ? 'extending' : 'promoting', context, note)
+}
+
+/** A new key may be refused for a while by some of the issuer's edges; only a rejection that outlasts the grace is believed. */
+function refusedWhileProving(rotation: Rotation, context: RotationContext, verdict: Verdict): Rotation {
+  const stagedAt = rotation.attempts.at(-1)?.startedAt ?? rotation.phaseAt
+  if (context.now < stagedAt + context.policy.activationGraceMs) {
+    const { provingSince: _since, ...rest } = rotation
+    return retry({ ...rest, confirmations: 0 }, context)
+  }
+  return discard(rotation, context, {
+    next: isBrought(rotation) ? 'halt' : 'mint',
+    reason: 'key_rejected',
+    summary: `The new key does not work. ${verdict.summary}`,
+    fix: verdict.fix,
+  })
+}
+
+function discardLost(rotation: Rotation, context: RotationContext): Rotation {
+  return discard(rotation, context, {
+    next: isBrought(rotation) ? 'halt' : 'mint',
+    reason: 'pending_lost',
+    summary: 'The new key vanished from the store before it was promoted.',
+    fix: 'Find out who else writes to this secret.',
+  })
+}
+
+/** Another key in place of one that a person brought can only come from a person. */
+function isBrought(rotation: Rotation): boolean {
+  return pendingOf(rotation)?.keyId === undefined
+}
+
+export function stepDiscarding(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  if (event.kind === 'discard_failed') return retry(rotation, context)
+  if (event.kind !== 'discarded') return rotation
+  const why = rotation.discard
+  assert(why !== undefined, 'a rotation that discards says why')
+  const { discard: _discard, ...rest } = withAttempt(rotation, { outcome: 'gone' })
+  switch (why.next) {
+    case 'end':
+      return end(rest, why.outcome ?? 'aborted', context, 'the pending key is gone')
+    case 'halt':
+      return halt(rest, context, why)
+    case 'mint':
+      return startMinting(rest, context, 'the pending key is gone', why)
+  }
+}
+
+export function stepExtending(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  switch (event.kind) {
+    case 'extended':
+      return enter(rotation, 'promoting', context, 'its life was extended and confirmed')
+    case 'extend_refused':
+      return halt(rotation, context, {
+        reason: 'expiry_not_extended',
+        summary:
+          'OpenAI refused to lengthen the life of the new key, which would die too soon to be handed out.',
+        fix: 'Set keyExpiry below the organisation’s limit, or expiry: fixed where keys cannot be updated; then resume the rotation.',
+      })
+    case 'extend_unknown':
+      return retry(rotation, context)
+    default:
+      return rotation
+  }
+}
+
+export function stepPromoting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  switch (event.kind) {
+    case 'promoted':
+      return goOn(rotation, 'confirming', context, 'moved to current in the store')
+    case 'promote_lost':
+      return goOn(rotation, 'inspecting', context, 'somebody else changed what is current: looking at it')
+    case 'promote_gone':
+      return discardLost(rotation, context)
+    case 'promote_unknown':
+      return retry(rotation, context)
+    default:
+      return rotation
+  }
+}
+
+export function stepConfirming(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  switch (event.kind) {
+    case 'confirmed':
+      return end(rotation, 'promoted', context, 'read back from the store')
+    case 'confirm_lost':
+      return goOn(rotation, 'inspecting', context, 'the store reads back something else: looking at it')
+    case 'confirm_unknown':
+      return retry(rotation, context)
+    default:
+      return rotation
+  }
+}
+
+export function stepInspecting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+  if (event.kind === 'inspect_unknown') return retry(rotation, context)
+  if (event.kind !== 'inspected') return rotation
+  switch (event.finding) {
+    case 'ours':
+      return goOn(rotation, 'confirming', context, 'it is ours after all', context.policy.retryBaseMs)
+    case 'unchanged':
+      return goOn(rotation, 'promoting', context, 'nobody changed it after all', context.policy.retryBaseMs)
+    case 'adopted':
+      return discard(rotation, context, {
+        next: 'end',
+        outcome: 'superseded',
+        reason: 'superseded',
+        summary: 'Somebody put another working key into the store meanwhile; it was adopted.',
+        fix: '',
+      })
+    case 'foreign':
+      return halt(rotation, context, {
+        reason: 'store_changed',
+        summary: 'Somebody put another key into the store meanwhile, and it does not work or is not ours.',
+        fix: 'Put the right key back into the store, or run keyturn rollback; then resume or abort this rotation.',
+      })
+  }
+}
