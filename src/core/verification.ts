@@ -16,10 +16,12 @@ import { isRunning } from './rotation.ts'
 import { nextCheckAt } from './schedule.ts'
 import {
   type Belonging,
+  type CredentialName,
   type CredentialState,
   type Fingerprint,
   isAuthentic,
   type NewCredentialEvent,
+  type Policy,
   type Verdict,
   type VersionId,
   type VersionMeta,
@@ -101,7 +103,7 @@ function storeEmpty(state: CredentialState, context: ChangeContext): Change {
     summary: `The store holds no key for ${state.name}.`,
     fix: context.policy.storeWritable
       ? `Bring one: keyturn bring ${state.name} < key.txt`
-      : 'Put the key where this store reads it from; it is looked for again by itself.',
+      : `Put the key where this store reads it from; ${takenUp}.`,
   }
   const { code, summary, fix } = trouble
   const empty = { ...rest, storeTrouble: trouble }
@@ -157,7 +159,11 @@ function clearChanged(state: CredentialState): CredentialState {
 }
 
 function alarm(state: CredentialState, version: VersionId, summary: string, context: ChangeContext): Change {
-  const fix = `It is not handed out. Put the right key back, or run: keyturn rotate ${state.name}`
+  const { policy } = context
+  const fix =
+    policy.canMint && policy.storeWritable
+      ? `It is not handed out. Put the right key back, or run: keyturn rotate ${state.name}`
+      : `It is not handed out. ${remedy(state.name, policy)}`
   const isNew = state.storeTrouble?.code !== 'store_changed'
   const since = isNew ? context.now : (state.storeTrouble?.since ?? context.now)
   const alarmed = { ...state, storeTrouble: { since, code: 'store_changed', summary, fix } }
@@ -169,15 +175,37 @@ function alarm(state: CredentialState, version: VersionId, summary: string, cont
   }
 }
 
+/** How a working key gets in, in the words of what this set-up can do: not every store takes one from Keyturn. */
+function remedy(name: CredentialName, policy: Policy): string {
+  if (!policy.storeWritable) return `Put a working key where the store of ${name} reads it from; ${takenUp}.`
+  const bringing = `bring a working key: keyturn bring ${name} < key.txt`
+  return policy.canMint
+    ? `Turn the key: keyturn rotate ${name} --emergency; or ${bringing}`
+    : upperFirst(bringing)
+}
+
+const takenUp = 'it is taken up by itself, a variable of the environment after a restart'
+
+function upperFirst(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
+}
+
 /** What a check of a version means: noted, adopted, or withdrawn with the next live version taking over at once. */
 export function recordCheck(
   state: CredentialState,
   version: VersionId,
-  check: CheckOutcome,
+  seen: CheckOutcome,
   context: ChangeContext & { readonly fraction: number },
 ): Change {
   const before = recordOf(state, version)
   if (before === undefined || before.stage === 'retired') return { state, events: [] }
+  if (seen.verdict.kind === 'rejected' && isActivating(state, before, context))
+    return { state: askedAgain(state, version, context.now), events: [] }
+  const verdict =
+    seen.verdict.kind === 'rejected'
+      ? { ...seen.verdict, fix: remedy(state.name, context.policy) }
+      : seen.verdict
+  const check = { ...seen, verdict }
   const isCandidate = candidateOf(state)?.version === version
   const after = checkedRecord(before, check, context)
   // Replaced whole: what a check takes back (rejections, a due check) must not live on beside what it notes.
@@ -201,6 +229,26 @@ export function recordCheck(
     return { state: withRecord(checked, version, { withdrawnAt: context.now }), events }
   const failed = failOver(checked, check.verdict, context)
   return { state: failed.state, events: [...events, ...failed.events] }
+}
+
+function askedAgain(state: CredentialState, version: VersionId, now: number): CredentialState {
+  return withRecord(state, version, { checkedAt: now, nextCheckAt: now + suspectEveryMs })
+}
+
+/**
+ * A key that is handed out after a single proof (a first one, or an emergency's) may be refused by edges that do not
+ * know it yet. While that can be the reason, a rejection is not believed: withdrawing the key would be for good.
+ */
+function isActivating(
+  state: CredentialState,
+  record: VersionRecord,
+  { now, policy }: ChangeContext,
+): boolean {
+  if (record.version !== state.current || record.origin === 'found') return false
+  if (now >= record.addedAt + policy.activationGraceMs) return false
+  const { rotation } = state
+  const isUrgent = rotation?.mode === 'emergency' && rotation.attempts.at(-1)?.version === record.version
+  return isUrgent || nextLive(state, now) === undefined
 }
 
 function checkedRecord(
@@ -353,8 +401,13 @@ function outage(state: CredentialState, verdict: Verdict, context: ChangeContext
   const fix =
     isTurning(state) || willTurn
       ? 'Keyturn is minting another key; run keyturn status to watch it.'
-      : `Bring a new key: keyturn bring ${state.name} < key.txt. ${verdict.fix}`.trim()
-  const out = { ...state, outage: { since: context.now, summary: verdict.summary, fix } }
+      : verdict.fix
+  const out: CredentialState = {
+    ...state,
+    // What is handed out has changed, to nothing: only a higher generation makes apps drop the key they hold.
+    generation: state.generation + 1,
+    outage: { since: context.now, summary: verdict.summary, fix },
+  }
   return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }
 }
 
