@@ -162,7 +162,8 @@ export function takeOver(
   by: {
     readonly who: string
     readonly why: string
-    readonly isCompromised?: boolean
+    /** The version that is in the wrong hands: it never comes back and is revoked at once. */
+    readonly compromised?: VersionId | undefined
     readonly isInStore: boolean
   },
   context: ChangeContext,
@@ -173,9 +174,10 @@ export function takeOver(
   const { now, policy } = context
   const versions = state.versions.map((one): VersionRecord => {
     if (one.version === to) return { ...one, stage: 'current', promotedAt: now, nextCheckAt: now }
-    if (one.version !== state.current || one.stage === 'retired') return one
-    const { nextCheckAt: _drained, ...rest } = one
-    return { ...rest, stage: 'previous', ...(by.isCompromised ? { compromised: true } : {}) }
+    const marked = one.version === by.compromised ? { ...one, compromised: true } : one
+    if (one.version !== state.current || one.stage === 'retired') return marked
+    const { nextCheckAt: _drained, ...rest } = marked
+    return { ...rest, stage: 'previous' }
   })
   const { outage: _outage, storeTrouble, ...rest } = state
   const moved: CredentialState = {
@@ -198,7 +200,28 @@ export function takeOver(
     by: by.who,
     why: by.why,
   })
-  return { state: startRetirements(moved, { ...by, left: state.current }, context), events: [promoted] }
+  const walking = startRetirements(moved, { ...by, left: state.current }, context)
+  const revoked = revokeCompromised(walking, by, context)
+  return { state: revoked.state, events: [promoted, ...revoked.events] }
+}
+
+/** A compromised key does not drain, and where Keyturn cannot revoke it, somebody has to be told. */
+function revokeCompromised(
+  state: CredentialState,
+  by: { readonly who: string; readonly compromised?: VersionId | undefined },
+  context: ChangeContext,
+): Change {
+  const retirement = state.retirements.find((one) => one.version === by.compromised)
+  if (retirement === undefined) return { state, events: [] }
+  if (retirement.phase !== 'kept')
+    return applyRetirement(state, retirement.id, { kind: 'forced', by: by.who }, context)
+  const alert = eventOf(state, 'alert', context.now, {
+    code: 'revoke_by_hand',
+    version: retirement.version,
+    summary: 'A compromised key is alive that Keyturn did not make.',
+    fix: `Delete it in OpenAI’s dashboard now, or run: keyturn revoke ${state.name} ${retirement.version}`,
+  })
+  return { state, events: [alert] }
 }
 
 /** A rotation that has not moved anything yet compares with the new current one from now on. */
@@ -213,7 +236,6 @@ function startRetirements(
   state: CredentialState,
   by: {
     readonly why: string
-    readonly isCompromised?: boolean
     /** What was current until now: it drains anew, also when it was taken back from draining once. */
     readonly left: VersionId | undefined
   },
@@ -233,7 +255,7 @@ function startRetirements(
           version: one.version,
           // A key that Keyturn did not make is left to its owner, unless he says otherwise (keyturn revoke).
           keyId: one.origin === 'minted' ? one.meta.keyId : undefined,
-          isForced: by.isCompromised === true && one.compromised === true,
+          isForced: false,
           why: by.why,
         },
         context,
@@ -270,9 +292,12 @@ export function startRotation(
 ): Change {
   assert(!isRunning(state.rotation), 'one rotation of a credential at a time')
   const { isAutomatic, ...rest } = request
-  const rotation = newRotation(
-    { ...rest, id: context.uuid(), credential: state.name, from: comparedWith(state, isAutomatic) },
-    context,
+  const rotation = withCompromised(
+    newRotation(
+      { ...rest, id: context.uuid(), credential: state.name, from: comparedWith(state, isAutomatic) },
+      context,
+    ),
+    state,
   )
   const dayAgo = context.now - 86_400_000
   const automaticAt = [
@@ -281,6 +306,12 @@ export function startRotation(
   ]
   const started = { ...state, rotation, automaticAt }
   return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+}
+
+/** Writes down which key it is that was said to be in the wrong hands, when that is said. */
+function withCompromised(rotation: Rotation, state: CredentialState): Rotation {
+  const isNews = rotation.isCompromised && rotation.compromised === undefined && state.current !== undefined
+  return isNews ? { ...rotation, compromised: state.current } : rotation
 }
 
 /** What the promotion will compare with. Whoever asks for a rotation after an alarm wants what was planted to be replaced. */
@@ -309,12 +340,13 @@ export function applyRotation(
 ): Change {
   const before = state.rotation
   if (before === undefined) return { state, events: [] }
-  const rotation = step(before, event, {
+  const stepped = step(before, event, {
     now: context.now,
     policy: context.policy,
     fresh: { marker: context.marker(), version: context.uuid() },
   })
-  if (rotation === before) return { state, events: [] }
+  if (stepped === before) return { state, events: [] }
+  const rotation = event.kind === 'emergency_asked' ? withCompromised(stepped, state) : stepped
   let next: CredentialState = { ...state, rotation }
   if (added !== undefined) next = withVersion(next, added, context.now)
   const proven = event.kind === 'proved' ? pendingOf(before)?.version : undefined
@@ -384,7 +416,7 @@ function endRotation(
   const by = {
     who: rotation.requestedBy,
     why: rotation.reason,
-    isCompromised: rotation.isCompromised,
+    compromised: rotation.compromised,
     isInStore: true,
   }
   return takeOver(state, to, by, context)
@@ -417,6 +449,9 @@ export function applyRetirement(
   let next: CredentialState = {
     ...state,
     retirements: state.retirements.map((one) => (one === before ? after : one)),
+  }
+  if (event.kind === 'death_probed' && event.verdict !== undefined) {
+    next = withRecord(next, before.version, { verdict: event.verdict, checkedAt: context.now })
   }
   const events: NewCredentialEvent[] = []
   if (after.phase !== before.phase) {

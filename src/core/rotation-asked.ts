@@ -46,7 +46,9 @@ function reenter(rotation: Rotation, context: RotationContext, note: string): Ro
     if (rotation.attempts.some((one) => one.outcome === 'open'))
       return enter(rest, 'reconciling', context, note)
     const { discard: _discard, ...fresh } = rest
-    return enter({ ...fresh, attempts: [] }, 'checking', context, note)
+    // What a person brought and what did not work is followed by what that person brings next.
+    const wasBrought = rotation.attempts.some((one) => one.outcome === 'gone' && one.keyId === undefined)
+    return enter({ ...fresh, attempts: [] }, wasBrought ? 'awaiting' : 'checking', context, note)
   }
   if (from === 'discarding' && rotation.discard !== undefined) return enter(rest, 'discarding', context, note)
   if (from === 'confirming' || from === 'inspecting' || from === 'promoting')

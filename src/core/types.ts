@@ -253,8 +253,10 @@ export interface Rotation {
   /** Not before this instant is the phase's effect performed (again). */
   readonly wakeAt: number
   readonly paused: boolean
-  /** With mode emergency: the old key is in the wrong hands. */
+  /** With mode emergency: the key that was current when this was said is in the wrong hands. */
   readonly isCompromised: boolean
+  /** That key. Whatever else becomes current before the promotion is not it. */
+  readonly compromised?: VersionId
   /** What was current when it began: the compare of the compare-and-swap. Absent for a credential's first key. */
   readonly from?: VersionId
   readonly attempts: readonly Attempt[]

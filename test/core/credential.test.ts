@@ -62,8 +62,32 @@ describe('a promotion', () => {
     const story = new Story(stateOf([recordWith('a', { stage: 'current' })]))
     story.rotate('emergency', true).on(checked, minted('key-b'), ...toDone)
     expect(recordOf(story.state, 'a')?.compromised).toBe(true)
-    expect(story.state.retirements).toMatchObject([{ version: 'a', isForced: true, overlapUntil: story.now }])
+    expect(story.state.retirements).toMatchObject([{ version: 'a', isForced: true, phase: 'retiring' }])
     expect(nextLive(story.state, story.now)).toBeUndefined()
+  })
+
+  it('revokes the key that was current when it was called compromised, whatever took over before the promotion', () => {
+    const previous = recordWith('b', { stage: 'previous' })
+    const story = new Story(stateOf([recordWith('a', { stage: 'current' }), previous]))
+    story.rotate('emergency', true)
+    const failedOver = takeOver(story.state, 'b', { ...byAda, isInStore: true }, changeContext(story.now))
+    const later = new Story(failedOver.state).on(checked, minted('key-c'), ...toDone)
+    expect(recordOf(later.state, 'a')?.compromised).toBe(true)
+    expect(recordOf(later.state, 'b')?.compromised).toBeUndefined()
+    expect(later.state.retirements.find((one) => one.version === 'a')).toMatchObject({
+      isForced: true,
+      phase: 'retiring',
+    })
+    expect(later.state.retirements.find((one) => one.version === 'b')).toMatchObject({
+      isForced: false,
+      phase: 'draining',
+    })
+  })
+
+  it('tells that a compromised key which Keyturn did not make has to be deleted by hand', () => {
+    const story = new Story(stateOf([recordWith('a', { stage: 'current', origin: 'found' })]))
+    story.rotate('emergency', true).on(checked, minted('key-b'), ...toDone)
+    expect(story.alerts).toContain('revoke_by_hand')
   })
 
   it('is refused for a version that was never verified or is retired', () => {
