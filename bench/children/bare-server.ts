@@ -1,0 +1,17 @@
+// The least that node:http can do: the same bytes for every request.
+import { createServer } from 'node:http'
+
+const text = process.env['BENCH_ANSWER'] ?? '{"headers":[],"body":""}'
+const answer = JSON.parse(text) as { readonly headers: string[]; readonly body: string }
+const body = Buffer.from(answer.body)
+
+const server = createServer({ noDelay: true, keepAliveTimeout: 65_000 }, (_request, response) => {
+  response.writeHead(200, answer.headers)
+  response.end(body)
+})
+server.listen(0, '127.0.0.1', () => {
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  if (process.send === undefined) process.stdout.write(`${JSON.stringify({ port })}\n`)
+  else process.send({ port })
+})

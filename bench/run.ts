@@ -1,0 +1,42 @@
+// npm run bench [-- NAME…] [--json]: ratios measured in one run, each with its goal and what came of it.
+import { cpus } from 'node:os'
+import { handOut } from './hand-out.ts'
+import { key } from './key.ts'
+import { buildIfNeeded } from './lib/build.ts'
+import { type Bench, type Figure, table, verdict } from './lib/figure.ts'
+import { memory } from './memory.ts'
+import { promotion } from './promotion.ts'
+import { start } from './start.ts'
+
+const benches: readonly Bench[] = [handOut, key, start, promotion, memory]
+
+async function main(args: readonly string[]): Promise<number> {
+  const names = args.filter((arg) => !arg.startsWith('--'))
+  const unknown = names.filter((name) => !benches.some((bench) => bench.name === name))
+  if (unknown.length > 0 || args.some((arg) => arg.startsWith('--') && arg !== '--json')) {
+    process.stderr.write(`usage: npm run bench -- [${benches.map(({ name }) => name).join(' ')}] [--json]\n`)
+    return 2
+  }
+  buildIfNeeded()
+  const figures: Figure[] = []
+  for (const bench of benches) {
+    if (names.length > 0 && !names.includes(bench.name)) continue
+    process.stderr.write(`${bench.name} (about ${bench.seconds} s)\n`)
+    figures.push(...(await bench.run()))
+  }
+  const machine = `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}, Node ${process.versions.node}`
+  const at = new Date().toISOString()
+  const judged = figures.map((figure) => ({
+    ...figure,
+    ofBudget: verdict(figure.value, figure.budget),
+    ofGoal: verdict(figure.value, figure.goal),
+  }))
+  process.stdout.write(
+    args.includes('--json')
+      ? `${JSON.stringify({ at, machine, figures: judged }, undefined, 2)}\n`
+      : `${table(figures)}\n\n${at}, ${machine}\n`,
+  )
+  return judged.some(({ ofBudget }) => ofBudget === 'missed') ? 1 : 0
+}
+
+process.exitCode = await main(process.argv.slice(2))
