@@ -1,19 +1,18 @@
 import {
-  applyRetirement,
-  applyRotation,
   type Change,
   type ChangeContext,
   eventOf,
   type NewVersion,
   nextLive,
   recordOf,
-  startRotation,
-  takeOver,
   withRecord,
 } from './credential.ts'
 import { assert, KeyturnError } from './errors.ts'
 import { newRetirement } from './retirement.ts'
+import { applyRetirement } from './retiring.ts'
 import { isRunning } from './rotation.ts'
+import { takeOver } from './take-over.ts'
+import { applyRotation, startRotation } from './turning.ts'
 import type { CredentialState, KeyId, RotationMode, VersionId } from './types.ts'
 
 /**

@@ -4,16 +4,15 @@ import {
   candidateOf,
   eventOf,
   handedOut,
-  mayRotateByItself,
   nextLive,
   recordOf,
-  startRotation,
-  takeOver,
   withRecord,
   withVersion,
 } from './credential.ts'
 import { isRunning } from './rotation.ts'
 import { nextCheckAt } from './schedule.ts'
+import { takeOver } from './take-over.ts'
+import { mayRotateByItself, startRotation } from './turning.ts'
 import {
   type Belonging,
   type CredentialName,

@@ -70,7 +70,9 @@ function assertReadable(expression: string, timeZone: string): void {
 }
 
 function parse(expression: string, timeZone: string): Cron {
-  return new Cron(expression, { timezone: timeZone, paused: true })
+  // What knows of time zones takes 30 ms to load, and UTC needs none of it.
+  const zone = timeZone === 'UTC' ? { utcOffset: 0 } : { timezone: timeZone }
+  return new Cron(expression, { ...zone, paused: true })
 }
 
 function isReadable(expression: string): boolean {
@@ -83,6 +85,7 @@ function isReadable(expression: string): boolean {
 }
 
 function isTimeZone(name: string): boolean {
+  if (name === 'UTC') return true
   try {
     Intl.DateTimeFormat('en', { timeZone: name })
     return true

@@ -1,4 +1,5 @@
 import { handedOut } from '../core/credential.ts'
+import { outageOf } from '../core/outage.ts'
 import type { Cancel } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Keyring } from './keyring.ts'
@@ -84,11 +85,14 @@ function whyNot(
       fix: 'Try again in a moment; if it persists, check that the store can be reached (keyturn status).',
     }
   }
-  if (state.outage !== undefined) return state.outage
-  if (state.storeTrouble !== undefined) return state.storeTrouble
-  const halt = state.rotation?.halt
-  if (halt !== undefined && state.rotation?.phase === 'halted')
-    return { since: halt.at, summary: halt.summary, fix: halt.fix }
+  const outage = outageOf(state)
+  if (outage !== undefined) return outage
+  const { storeTrouble, rotation } = state
+  // That the store is empty is only the consequence where the first key could not be made.
+  if (storeTrouble !== undefined && storeTrouble.code !== 'store_absent') return storeTrouble
+  if (rotation?.halt !== undefined && rotation.phase === 'halted')
+    return { since: rotation.halt.at, summary: rotation.halt.summary, fix: rotation.halt.fix }
+  if (storeTrouble !== undefined) return storeTrouble
   return {
     since,
     summary: `No key of ${state.name} has been verified yet.`,

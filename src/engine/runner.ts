@@ -1,17 +1,11 @@
-import {
-  applyRetirement,
-  applyRotation,
-  type Change,
-  eventOf,
-  isLive,
-  recordOf,
-  startRotation,
-} from '../core/credential.ts'
+import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
 import { type Duty, plan } from '../core/duties.ts'
 import { toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import type { Claim } from '../core/ports.ts'
+import { applyRetirement } from '../core/retiring.ts'
 import { isRunning } from '../core/rotation.ts'
+import { applyRotation, startRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import { observeStore, recordCheck, type StoreReading } from '../core/verification.ts'

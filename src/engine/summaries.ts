@@ -9,6 +9,7 @@ import type {
   VersionSummary,
 } from '../api/types.ts'
 import { currentOf, handedOut, recordOf } from '../core/credential.ts'
+import { outageOf } from '../core/outage.ts'
 import type { Lease } from '../core/ports.ts'
 import { isRunning, pendingOf } from '../core/rotation.ts'
 import {
@@ -135,7 +136,8 @@ export function leaseSummary(lease: Lease): LeaseSummary {
 /** What is wrong now, worst first: nothing handed out, then the store, a halted walk, and what the last check said. */
 export function troublesOf(state: CredentialState): readonly Trouble[] {
   const troubles: Trouble[] = []
-  const { outage, storeTrouble, rotation } = state
+  const { storeTrouble, rotation } = state
+  const outage = outageOf(state)
   if (outage !== undefined)
     troubles.push({
       code: 'no_verified_key',

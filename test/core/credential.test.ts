@@ -1,22 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import {
-  applyRetirement,
-  applyRotation,
   candidateOf,
   currentOf,
   expectedBelonging,
   handedOut,
   isLive,
-  mayRotateByItself,
   nextLive,
   openAttemptMs,
   recordOf,
-  startRotation,
-  takeOver,
   withVersion,
 } from '../../src/core/credential.ts'
 import { newRetirement } from '../../src/core/retirement.ts'
+import { applyRetirement } from '../../src/core/retiring.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
+import { takeOver } from '../../src/core/take-over.ts'
+import { applyRotation, mayRotateByItself, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, VersionRecord } from '../../src/core/types.ts'
 import {
   changeContext,

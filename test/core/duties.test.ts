@@ -1,15 +1,11 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  applyRotation,
-  initialState,
-  startRotation,
-  takeOver,
-  withRecord,
-} from '../../src/core/credential.ts'
+import { initialState, withRecord } from '../../src/core/credential.ts'
 import { type Duty, dueAt, plan, secretsWanted } from '../../src/core/duties.ts'
 import { newRetirement } from '../../src/core/retirement.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
+import { takeOver } from '../../src/core/take-over.ts'
+import { applyRotation, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, Retirement } from '../../src/core/types.ts'
 import {
   changeContext,

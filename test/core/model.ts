@@ -1,19 +1,18 @@
 import {
-  applyRetirement,
-  applyRotation,
   type Change,
   currentOf,
   handedOut,
   initialState,
   recordOf,
-  startRotation,
-  takeOver,
   withRecord,
 } from '../../src/core/credential.ts'
 import { type Duty, plan } from '../../src/core/duties.ts'
 import { assertState, assertSuccession } from '../../src/core/invariants.ts'
 import type { RetirementEvent } from '../../src/core/retirement.ts'
+import { applyRetirement } from '../../src/core/retiring.ts'
 import { isRunning, type RotationEffect, type RotationEvent } from '../../src/core/rotation.ts'
+import { takeOver } from '../../src/core/take-over.ts'
+import { applyRotation, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, Verdict, VersionId } from '../../src/core/types.ts'
 import { observeStore, recordCheck, suspect } from '../../src/core/verification.ts'
 import { changeContext, dayMs, namer, startAt, verdictOf } from './fixtures.ts'

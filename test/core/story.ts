@@ -1,6 +1,7 @@
-import { applyRotation, type Change, type ChangeContext, startRotation } from '../../src/core/credential.ts'
+import { type Change, type ChangeContext } from '../../src/core/credential.ts'
 import { assertState } from '../../src/core/invariants.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
+import { applyRotation, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, RotationMode } from '../../src/core/types.ts'
 import { changeContext, namer, policyOf, startAt, verdictOf } from './fixtures.ts'
 

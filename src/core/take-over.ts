@@ -1,0 +1,122 @@
+import { type Change, type ChangeContext, endedMax, eventOf, recordOf } from './credential.ts'
+import { assert } from './errors.ts'
+import { isWalking, newRetirement, stepRetirement } from './retirement.ts'
+import { applyRetirement } from './retiring.ts'
+import { isRunning, pendingOf } from './rotation.ts'
+import type { CredentialState, Rotation, VersionId, VersionRecord } from './types.ts'
+
+/**
+ * Makes another version the one that is handed out: a promotion that the store has confirmed, a failover, a rollback,
+ * the adoption of what a person put into the store.
+ */
+export function takeOver(
+  state: CredentialState,
+  to: VersionId,
+  by: {
+    readonly who: string
+    readonly why: string
+    /** The version that is in the wrong hands: it never comes back and is revoked at once. */
+    readonly compromised?: VersionId | undefined
+    readonly isInStore: boolean
+  },
+  context: ChangeContext,
+): Change {
+  const record = recordOf(state, to)
+  assert(record?.verifiedAt !== undefined, `only a verified version is handed out (${to})`)
+  assert(record.stage !== 'retired', `a retired version never comes back (${to})`)
+  const { now, policy } = context
+  const versions = state.versions.map((one): VersionRecord => {
+    if (one.version === to) return { ...one, stage: 'current', promotedAt: now, nextCheckAt: now }
+    const marked = one.version === by.compromised ? { ...one, compromised: true } : one
+    if (one.version !== state.current || one.stage === 'retired') return marked
+    const { nextCheckAt: _drained, ...rest } = marked
+    return { ...rest, stage: 'previous' }
+  })
+  const { outage: _outage, storeTrouble, ...rest } = state
+  const moved: CredentialState = {
+    ...rest,
+    ...(storeTrouble === undefined || storeTrouble.code === 'store_changed' ? {} : { storeTrouble }),
+    versions,
+    current: to,
+    generation: state.generation + 1,
+    retirements: state.retirements.map((one) =>
+      one.version === to ? stepRetirement(one, { kind: 'taken_back', by: by.who }, context) : one,
+    ),
+    ...(state.rotation === undefined ? {} : { rotation: rebased(state.rotation, state.current, to) }),
+    ...(by.isInStore
+      ? { storeCurrent: to, isAlignmentDue: false }
+      : { isAlignmentDue: policy.storeWritable }),
+  }
+  const promoted = eventOf(moved, 'promoted', now, {
+    version: to,
+    fingerprint: record.fingerprint,
+    by: by.who,
+    why: by.why,
+  })
+  const walking = startRetirements(moved, { ...by, left: state.current }, context)
+  const revoked = revokeCompromised(walking, by, context)
+  return { state: revoked.state, events: [promoted, ...revoked.events] }
+}
+
+/** A compromised key does not drain, and where Keyturn cannot revoke it, somebody has to be told. */
+function revokeCompromised(
+  state: CredentialState,
+  by: { readonly who: string; readonly compromised?: VersionId | undefined },
+  context: ChangeContext,
+): Change {
+  const retirement = state.retirements.find((one) => one.version === by.compromised)
+  if (retirement === undefined) return { state, events: [] }
+  if (retirement.phase !== 'kept')
+    return applyRetirement(state, retirement.id, { kind: 'forced', by: by.who }, context)
+  const alert = eventOf(state, 'alert', context.now, {
+    code: 'revoke_by_hand',
+    version: retirement.version,
+    summary: 'A compromised key is alive that Keyturn did not make.',
+    fix: `Delete it in OpenAI’s dashboard now, or run: keyturn revoke ${state.name} ${retirement.version}`,
+  })
+  return { state, events: [alert] }
+}
+
+/** A rotation that has not moved anything yet compares with the new current one from now on. */
+function rebased(rotation: Rotation, before: VersionId | undefined, to: VersionId): Rotation {
+  return isRunning(rotation) && rotation.from === before && pendingOf(rotation)?.version !== to
+    ? { ...rotation, from: to }
+    : rotation
+}
+
+/** Every version that is alive and neither current nor kept in reserve walks towards its end. */
+function startRetirements(
+  state: CredentialState,
+  by: {
+    readonly why: string
+    /** What was current until now: it drains anew, also when it was taken back from draining once. */
+    readonly left: VersionId | undefined
+  },
+  context: ChangeContext,
+): CredentialState {
+  const walking = new Set(
+    state.retirements
+      .filter((one) => one.phase !== 'kept' || one.version !== by.left)
+      .map((one) => one.version),
+  )
+  const started = state.versions
+    .filter((one) => one.stage === 'previous' && !walking.has(one.version))
+    .map((one) =>
+      newRetirement(
+        {
+          id: context.uuid(),
+          version: one.version,
+          // A key that Keyturn did not make is left to its owner, unless he says otherwise (keyturn revoke).
+          keyId: one.origin === 'minted' ? one.meta.keyId : undefined,
+          isForced: false,
+          why: by.why,
+        },
+        context,
+      ),
+    )
+  const replaced = new Set(started.map((one) => one.version))
+  const others = state.retirements.filter((one) => !replaced.has(one.version))
+  const ended = others.filter((one) => !isWalking(one))
+  const dropped = new Set(ended.slice(0, Math.max(0, ended.length - endedMax)))
+  return { ...state, retirements: [...others.filter((one) => !dropped.has(one)), ...started] }
+}

@@ -1,0 +1,177 @@
+import {
+  type Change,
+  type ChangeContext,
+  eventOf,
+  type NewVersion,
+  openAttemptMs,
+  openAttemptsMax,
+  withRecord,
+  withVersion,
+} from './credential.ts'
+import { assert } from './errors.ts'
+import { isRunning, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
+import { takeOver } from './take-over.ts'
+import {
+  type CredentialState,
+  isAuthentic,
+  type NewCredentialEvent,
+  type Rotation,
+  type RotationMode,
+  type VersionId,
+  type VersionRecord,
+} from './types.ts'
+
+export function startRotation(
+  state: CredentialState,
+  request: {
+    readonly mode: RotationMode
+    readonly isCompromised: boolean
+    readonly reason: string
+    readonly requestedBy: string
+    readonly isAutomatic: boolean
+  },
+  context: ChangeContext,
+): Change {
+  assert(!isRunning(state.rotation), 'one rotation of a credential at a time')
+  const { isAutomatic, ...rest } = request
+  const rotation = withCompromised(
+    newRotation(
+      { ...rest, id: context.uuid(), credential: state.name, from: comparedWith(state, isAutomatic) },
+      context,
+    ),
+    state,
+  )
+  const dayAgo = context.now - 86_400_000
+  const automaticAt = [
+    ...state.automaticAt.filter((at) => at > dayAgo),
+    ...(isAutomatic ? [context.now] : []),
+  ]
+  const started = { ...state, rotation, automaticAt }
+  return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+}
+
+/** Writes down which key it is that was said to be in the wrong hands, when that is said. */
+function withCompromised(rotation: Rotation, state: CredentialState): Rotation {
+  const isNews = rotation.isCompromised && rotation.compromised === undefined && state.current !== undefined
+  return isNews ? { ...rotation, compromised: state.current } : rotation
+}
+
+/** What the promotion will compare with. Whoever asks for a rotation after an alarm wants what was planted to be replaced. */
+function comparedWith(state: CredentialState, isAutomatic: boolean): VersionId | undefined {
+  const isReplacing = state.storeTrouble?.code === 'store_changed' && !isAutomatic
+  return isReplacing ? state.storeCurrent : (state.current ?? state.storeCurrent)
+}
+
+/** Whether a rotation that nobody asked for may start now (bounded per day; only where it can help and is possible). */
+export function mayRotateByItself(
+  state: CredentialState,
+  context: Pick<ChangeContext, 'now' | 'policy'>,
+): boolean {
+  const { now, policy } = context
+  const today = state.automaticAt.filter((at) => at > now - 86_400_000).length
+  return (
+    policy.canMint && policy.storeWritable && !isRunning(state.rotation) && today < policy.automaticPerDayMax
+  )
+}
+
+export function applyRotation(
+  state: CredentialState,
+  event: RotationEvent,
+  context: ChangeContext,
+  added?: NewVersion,
+): Change {
+  const before = state.rotation
+  if (before === undefined) return { state, events: [] }
+  const stepped = step(before, event, {
+    now: context.now,
+    policy: context.policy,
+    fresh: { marker: context.marker(), version: context.uuid() },
+  })
+  if (stepped === before) return { state, events: [] }
+  const rotation = event.kind === 'emergency_asked' ? withCompromised(stepped, state) : stepped
+  let next: CredentialState = { ...state, rotation }
+  if (added !== undefined) next = withVersion(next, added, context.now)
+  const proven = event.kind === 'proved' ? pendingOf(before)?.version : undefined
+  if (event.kind === 'proved' && proven !== undefined) {
+    const isGood = isAuthentic(event.verdict.kind) && event.isOurs
+    next = withRecord(next, proven, {
+      verdict: event.verdict,
+      checkedAt: context.now,
+      ...(isGood ? { verifiedAt: context.now } : {}),
+    })
+  }
+  next = settleAttempts(next, rotation, context.now)
+  const told =
+    rotation.phase !== before.phase ||
+    rotation.paused !== before.paused ||
+    rotation.confirmations !== before.confirmations
+  const events = told ? [rotationEvent(next, rotation, context.now)] : []
+  if (rotation.phase === 'halted' && before.phase !== 'halted') {
+    events.push(
+      eventOf(next, 'alert', context.now, {
+        code: 'rotation_halted',
+        summary: rotation.halt?.summary,
+        fix: rotation.halt?.fix,
+      }),
+    )
+  }
+  if (rotation.phase !== 'done') return { state: next, events }
+  const ended = endRotation(next, before, rotation, context)
+  return { state: ended.state, events: [...ended.events, ...events] }
+}
+
+/**
+ * What became of attempts: a key that is gone is retired, whatever becomes of the rotation; and where nobody goes on, an
+ * attempt whose answer was never seen is handed to the sweep, which looks for it also while the rotation is halted.
+ */
+function settleAttempts(state: CredentialState, rotation: Rotation, now: number): CredentialState {
+  const gone = new Set(rotation.attempts.filter((one) => one.outcome === 'gone').map((one) => one.version))
+  const versions = state.versions.map(
+    (one): VersionRecord =>
+      gone.has(one.version) && one.stage === 'pending' ? { ...one, stage: 'retired', retiredAt: now } : one,
+  )
+  if (rotation.phase !== 'done' && rotation.phase !== 'halted') return { ...state, versions }
+  const open = rotation.attempts.filter((one) => one.outcome === 'open')
+  const handedOn = open.map(({ marker, version, startedAt }) => ({
+    marker,
+    version,
+    until: startedAt + openAttemptMs,
+    nextAt: now,
+  }))
+  return {
+    ...state,
+    versions,
+    rotation: { ...rotation, attempts: rotation.attempts.filter((one) => one.outcome !== 'open') },
+    openAttempts: [...state.openAttempts, ...handedOn].slice(-openAttemptsMax),
+  }
+}
+
+function endRotation(
+  state: CredentialState,
+  before: Rotation,
+  rotation: Rotation,
+  context: ChangeContext,
+): Change {
+  if (rotation.outcome !== 'promoted') return { state, events: [] }
+  const to = pendingOf(before)?.version
+  assert(to !== undefined, 'a promotion has a pending version')
+  const by = {
+    who: rotation.requestedBy,
+    why: rotation.reason,
+    compromised: rotation.compromised,
+    isInStore: true,
+  }
+  return takeOver(state, to, by, context)
+}
+
+function rotationEvent(state: CredentialState, rotation: Rotation, now: number): NewCredentialEvent {
+  const { id, phase, mode, confirmations } = rotation
+  return eventOf(state, 'rotation', now, {
+    id,
+    phase,
+    mode,
+    confirmations,
+    outcome: rotation.outcome ?? null,
+    paused: rotation.paused,
+  })
+}
