@@ -98,7 +98,6 @@ export const bans: readonly Ban[] = [
     pattern: /\b(?<!typeof )globalThis\.fetch\b/,
     owners: {
       'client/platform.ts': clientPlatform,
-      'main/compose.ts': 'gives the issuers the fetch of the platform',
     },
   },
   {

@@ -1,5 +1,6 @@
 import { looksLikeKey } from '../core/key-shape.ts'
 import type { Observation } from '../core/types.ts'
+import type { HeaderReader } from './http-fetch.ts'
 
 type Answer = Extract<Observation, { kind: 'answer' }>
 type Hint = NonNullable<Answer['hint']>
@@ -34,7 +35,7 @@ const messageScanned = 2_000
  */
 export function observe(
   status: number,
-  headers: Headers,
+  headers: HeaderReader,
   body: unknown,
   now: number,
 ): { readonly observation: Answer; readonly sentence?: Sentence } {
@@ -115,7 +116,7 @@ function instant(text: string | null): number | undefined {
 }
 
 /** Whole seconds or an HTTP date; bounded, so that no answer can silence the probes for longer than a day. */
-function retryAfter(headers: Headers, now: number): number | undefined {
+function retryAfter(headers: HeaderReader, now: number): number | undefined {
   const text = headers.get('retry-after')
   if (text === null) return undefined
   const at = instant(text)

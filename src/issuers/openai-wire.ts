@@ -2,13 +2,14 @@ import { KeyturnError } from '../core/errors.ts'
 import type { Log, System } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Observation, TransportFailure } from '../core/types.ts'
+import type { IssuerFetch, IssuerResponse } from './http-fetch.ts'
 import { isObject, observe, type Sentence } from './openai-observe.ts'
 import { transportFailure } from './transport-failure.ts'
 
 export interface IssuerContext {
   readonly system: System
   readonly log: Log
-  readonly fetch: typeof globalThis.fetch
+  readonly fetch: IssuerFetch
 }
 
 export interface WireRequest {
@@ -145,27 +146,21 @@ async function exchange(request: WireRequest, baseUrl: string, context: IssuerCo
   }
 }
 
-async function readText(body: ReadableStream<Uint8Array> | null): Promise<string> {
-  if (body === null) return ''
-  const reader = body.getReader()
+async function readText(body: IssuerResponse['body']): Promise<string> {
   const decoder = new TextDecoder()
   let text = ''
   let bytes = 0
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return text + decoder.decode()
-    bytes += value.byteLength
-    if (bytes > bodyBytesMax) {
-      // The connection goes down with it; that this fails as well changes nothing.
-      reader.cancel().catch(() => undefined)
-      throw new Stopped('too_large')
-    }
-    text += decoder.decode(value, { stream: true })
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength
+    // Leaving the loop takes the connection down.
+    if (bytes > bodyBytesMax) throw new Stopped('too_large')
+    text += decoder.decode(chunk, { stream: true })
   }
+  return text + decoder.decode()
 }
 
-function drop(body: ReadableStream<Uint8Array> | null): void {
-  body?.cancel().catch(() => undefined)
+function drop(body: IssuerResponse['body']): void {
+  body?.cancel?.().catch(() => undefined)
 }
 
 function parse(text: string): unknown {

@@ -8,6 +8,7 @@ import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import type { RunningService } from '../engine/service.ts'
 import type { CredentialSetup } from '../engine/setup.ts'
+import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
 
@@ -44,7 +45,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const key = JSON.stringify(credential.issuer)
       const issuer =
         issuers.get(key) ??
-        openIssuer(issuerSettings(credential.issuer, options), { system, log, fetch: globalThis.fetch })
+        openIssuer(issuerSettings(credential.issuer, options), { system, log, fetch: httpFetch })
       issuers.set(key, issuer)
       setups.push(setupOf(credential, store, issuer, options))
     }

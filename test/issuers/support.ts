@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { Issuer } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
+import { httpFetch } from '../../src/issuers/http-fetch.ts'
 import type { IssuerContext, OpenAIIssuerOptions } from '../../src/issuers/openai.ts'
 import { createOpenAIIssuer } from '../../src/issuers/openai.ts'
 import { type Sandbox, type SandboxOptions, startSandbox } from '../../src/sandbox/index.ts'
@@ -15,14 +16,14 @@ export interface Logged {
   readonly fields: unknown
 }
 
-/** The real system and fetch; what is logged can be read back. */
+/** The real system, and the fetch of the service; what is logged can be read back. */
 export function issuerContext(overrides: Partial<IssuerContext> = {}): IssuerContext & {
   readonly logged: Logged[]
 } {
   const logged: Logged[] = []
   return {
     system: createSystem(),
-    fetch: globalThis.fetch,
+    fetch: httpFetch,
     log: (_level, message, fields) => logged.push({ message, fields }),
     logged,
     ...overrides,
