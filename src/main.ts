@@ -9,6 +9,7 @@ import type { HandOut, NoHandOut } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { openHome } from './main/home.ts'
+import { lateBeat } from './main/late-beat.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { openTokens } from './main/tokens.ts'
 import { createSystem } from './system.ts'
@@ -60,7 +61,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       log,
       env: mode?.env ?? options.env,
       ledger,
-      beat: createCronBeat(log),
+      beat: lateBeat(createCronBeat(log), system),
       version,
       isSandbox,
     })

@@ -1,6 +1,6 @@
 // The HTTP plumbing: limits, edges, faults, sending and a clean close.
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { bearerOf } from './authenticate.ts'
 import { type Route, refuse, type Services } from './call.ts'
@@ -50,7 +50,9 @@ export async function startServer(options: {
   const closing = new AbortController()
   const requests: RequestRecord[] = []
   const chooseEdge = createEdgeChooser(services)
-  const server = createServer(
+  // An `import` of it would load undici as well, which a server has no use for.
+  const http = process.getBuiltinModule('node:http')
+  const server = http.createServer(
     {
       maxHeaderSize: limits.headerBytesMax,
       keepAliveTimeout: limits.keepAliveMs,

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import { statusOf } from '../api/status.ts'
 import type { Problem } from '../api/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
@@ -58,6 +57,7 @@ export function rawProblem(refusal: Refusal, requestId: string): string {
     connection: 'close',
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  const { STATUS_CODES } = process.getBuiltinModule('node:http')
   return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Error'}\r\n${lines.join('')}\r\n${body}`
 }
 

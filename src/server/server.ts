@@ -1,9 +1,4 @@
-import {
-  createServer as createHttpServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-} from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
@@ -52,7 +47,7 @@ export interface RunningServer {
 }
 
 /** The application is loaded when it is first needed, or this long after the start: hand-outs do not need it. */
-const appDelayMs = 250
+const appDelayMs = 1_000
 /** How often connections that have become idle are looked for while stopping. */
 const idleSweepMs = 20
 const dropLogEveryMs = 10_000
@@ -65,7 +60,9 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   const clock = createCoarseClock(system)
   const { context, lane, close } = assemble(options, limits, clock, () => state.isStopping)
   const app = lazyApp(context)
-  const server = createHttpServer(httpOptions(limits), (request, response) => {
+  // An `import` of node:http loads undici as well, for the WebSocket that it exports: 25 ms before the first key.
+  const http = process.getBuiltinModule('node:http')
+  const server = http.createServer(httpOptions(limits), (request, response) => {
     if (!state.isStopping && lane(request, response)) return
     app.handle(request, response)
   })
