@@ -4,6 +4,7 @@ import { KeyturnError } from '../core/errors.ts'
 import type { PermissionFinding, SecretStore, StoreCapabilities, StoredVersion } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { VersionId } from '../core/types.ts'
+import { decryptBytes, encryptBytes } from './age-bytes.ts'
 import { assertVersionId, resolvePath, type StoreContext } from './context.ts'
 import {
   assertPrivate,
@@ -82,7 +83,9 @@ export async function openLocalStore(
     if (bytes === undefined) return undefined
     try {
       return new Secret(
-        new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(await decrypter.decrypt(bytes)),
+        new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
+          await decryptBytes(decrypter, bytes),
+        ),
       )
     } catch {
       // Whatever the package says of it, the file is no age file for this identity; its words are left out on purpose.
@@ -141,7 +144,7 @@ export async function openLocalStore(
     async stage(ref, { version, secret, meta, fence }) {
       assertVersionId(version)
       assertStorable(ref, secret)
-      const bytes = await encrypter.encrypt(secret.reveal())
+      const bytes = await encryptBytes(encrypter, Buffer.from(secret.reveal()))
       const dropped: VersionId[] = []
       const kind = await change(
         ref,
