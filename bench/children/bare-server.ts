@@ -12,6 +12,5 @@ const server = createServer({ noDelay: true, keepAliveTimeout: 65_000 }, (_reque
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  if (process.send === undefined) process.stdout.write(`${JSON.stringify({ port })}\n`)
-  else process.send({ port })
+  process.send?.({ port })
 })
