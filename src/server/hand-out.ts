@@ -7,7 +7,8 @@ import { type CoarseClock, coarseMs } from './ticker.ts'
 export interface Prepared {
   readonly handOut: HandOut
   readonly etag: string
-  readonly body: Buffer
+  /** A string: node sends it in one piece with the headers, where bytes would be a second one. */
+  readonly body: string
   /** Names and values by turns, as `writeHead` takes them; made anew once per tick of the coarse clock, for the age. */
   readonly headers: readonly string[]
   /** The same for a 304, which has no body. */
@@ -22,7 +23,7 @@ export interface HandOuts {
 interface Slot {
   handOut: HandOut
   etag: string
-  body: Buffer
+  body: string
   headers: readonly string[]
   headersUnchanged: readonly string[]
   headersAt: number
@@ -72,7 +73,7 @@ function prepare(handOut: HandOut, hash: Hash): Slot {
   return {
     handOut,
     etag: etagOf(handOut, hash),
-    body: Buffer.from(JSON.stringify(answerOf(handOut))),
+    body: JSON.stringify(answerOf(handOut)),
     headers: [],
     headersUnchanged: [],
     headersAt: -coarseMs,
@@ -106,7 +107,7 @@ function refreshHeaders(slot: Slot, now: number): void {
     'Content-Type',
     'application/json; charset=utf-8',
     'Content-Length',
-    String(slot.body.byteLength),
+    String(Buffer.byteLength(slot.body)),
     ...common,
   ]
   slot.headersAt = now
