@@ -44,8 +44,10 @@ export interface CheckOutcome {
   readonly belonging: Belonging | undefined
 }
 
-/** Two probes, this many, have to reject a key before it is withdrawn (invariant 1). */
-const rejectionsNeeded = 2
+/** Two probes in a row have to reject a key before it is withdrawn (invariant 1). */
+const conclusive: Conclusive = { count: 2, spanMs: 0 }
+/** A key that some edges may not know yet: refused for this long, with a probe in every gap and no acceptance between. */
+const newKeySpanMs = 3_000
 const suspectEveryMs = 1_000
 
 /** What a look at the store means: nothing new, a first key, somebody else's change, or trouble. */
@@ -198,15 +200,14 @@ export function recordCheck(
 ): Change {
   const before = recordOf(state, version)
   if (before === undefined || before.stage === 'retired') return { state, events: [] }
-  if (seen.verdict.kind === 'rejected' && isActivating(state, before, context))
-    return { state: askedAgain(state, version, context.now), events: [] }
   const verdict =
     seen.verdict.kind === 'rejected'
       ? { ...seen.verdict, fix: remedy(state.name, context.policy) }
       : seen.verdict
   const check = { ...seen, verdict }
   const isCandidate = candidateOf(state)?.version === version
-  const after = checkedRecord(before, check, context)
+  const needed = isActivating(state, before, context) ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
+  const after = checkedRecord(before, check, needed, context)
   // Replaced whole: what a check takes back (rejections, a due check) must not live on beside what it notes.
   const checked = { ...state, versions: state.versions.map((one) => (one === before ? after : one)) }
   const events: NewCredentialEvent[] = []
@@ -221,7 +222,7 @@ export function recordCheck(
       : refuseCandidate(checked, version, check, context)
     return { state: adopted.state, events: [...events, ...adopted.events] }
   }
-  const isDead = before.withdrawnAt === undefined && (after.rejections?.count ?? 0) >= rejectionsNeeded
+  const isDead = before.withdrawnAt === undefined && isSettled(after.rejections, needed)
   if (!isDead) return { state: checked, events }
   // A key in reserve that is dead must never be what a failover chooses.
   if (version !== state.current)
@@ -230,13 +231,9 @@ export function recordCheck(
   return { state: failed.state, events: [...events, ...failed.events] }
 }
 
-function askedAgain(state: CredentialState, version: VersionId, now: number): CredentialState {
-  return withRecord(state, version, { checkedAt: now, nextCheckAt: now + suspectEveryMs })
-}
-
 /**
  * A key that is handed out after a single proof (a first one, or an emergency's) may be refused by edges that do not
- * know it yet. While that can be the reason, a rejection is not believed: withdrawing the key would be for good.
+ * know it yet, and withdrawing it would be for good. While that can be the reason, every edge has to refuse it.
  */
 function isActivating(
   state: CredentialState,
@@ -250,9 +247,20 @@ function isActivating(
   return isUrgent || nextLive(state, now) === undefined
 }
 
+interface Conclusive {
+  readonly count: number
+  readonly spanMs: number
+}
+
+function isSettled(rejections: VersionRecord['rejections'], needed: Conclusive): boolean {
+  if (rejections === undefined) return false
+  return rejections.count >= needed.count && rejections.lastAt - rejections.firstAt >= needed.spanMs
+}
+
 function checkedRecord(
   before: VersionRecord,
   check: CheckOutcome,
+  needed: Conclusive,
   context: ChangeContext & { readonly fraction: number },
 ): VersionRecord {
   const { now, policy, fraction } = context
@@ -273,11 +281,10 @@ function checkedRecord(
       firstAt: earlier?.firstAt ?? now,
       lastAt: isApart ? now : (earlier?.lastAt ?? now),
     }
-    const isSettled = count >= rejectionsNeeded
     return {
       ...base,
       rejections,
-      nextCheckAt: now + (isSettled ? policy.verifyEveryMs : policy.rejectionGapMs),
+      nextCheckAt: now + (isSettled(rejections, needed) ? policy.verifyEveryMs : policy.rejectionGapMs),
     }
   }
   // No answer neither adds to the rejections nor takes them back: only the key's own voice does.

@@ -456,37 +456,3 @@ it('says when a key last proved ours, and keeps that through answers that prove 
   watch.wait(hourMs).check('a', 'unknown', { isOurs: false }).check('a', 'valid', { isOurs: false })
   expect(watch.record('a')).toMatchObject({ verifiedAt: startAt, checkedAt: watch.now })
 })
-
-describe('a key that was minted a moment ago', () => {
-  const fresh = recordWith('new', { stage: 'current', promotedAt: startAt, addedAt: startAt })
-  const { activationGraceMs } = policy
-  const refused = (watch: Watch): Watch => watch.check('new', 'rejected').wait(gap).check('new', 'rejected')
-
-  it('is not withdrawn for refusals by edges that may not know it yet, where there is no other', () => {
-    const watch = new Watch(stateOf([fresh]))
-    for (let at = 0; at < activationGraceMs; at += 1_000) watch.check('new', 'rejected').wait(1_000)
-    expect(handedOut(watch.state)?.version).toBe('new')
-    expect(watch.told).toEqual([])
-    expect(refused(watch).record('new').withdrawnAt).toBe(watch.now)
-  })
-
-  it('gives way at once where it was proven in full and another one lives', () => {
-    const watch = refused(new Watch(stateOf([fresh, previous])))
-    expect(handedOut(watch.state)?.version).toBe('c')
-  })
-
-  it('does not give way to the key that an emergency has just replaced', () => {
-    const turned = kill(new Watch(stateOf([current])))
-    const { rotation } = turned.state
-    if (rotation === undefined) throw new Error('an emergency was started')
-    const attempt = { number: 1, marker: 'm', version: 'new', startedAt: startAt, outcome: 'staged' } as const
-    const done = { ...rotation, phase: 'done', outcome: 'promoted', attempts: [attempt] } as const
-    const watch = refused(new Watch(stateOf([fresh, previous], { rotation: done })))
-    expect(handedOut(watch.state)?.version).toBe('new')
-  })
-
-  it('is judged like any other when Keyturn found it: nobody knows how old it is', () => {
-    const watch = refused(new Watch(stateOf([{ ...fresh, origin: 'found' }]), policyOf({ canMint: false })))
-    expect(handedOut(watch.state)).toBeUndefined()
-  })
-})
