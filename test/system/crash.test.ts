@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import type { CredentialState } from '../../src/core/types.ts'
 import type { Knobs } from '../../src/sandbox/index.ts'
 import { aliveKeys, handOut, prepareRig, type Rig, rotate, summary, until, untilReady } from './harness.ts'
-import { type ServiceProcess, spawnService } from './process.ts'
+import { type LogLine, type ServiceProcess, spawnService } from './process.ts'
 
 /**
  * SIGKILL in every phase. A phase is hit when the ledger of the dead process says that it died in it; the local ones last
@@ -76,32 +76,24 @@ it('killed when a key was made at OpenAI and nobody was told yet: the key is fou
 
 /** Starts a rotation and kills the process as soon as it says that it is in the phase. */
 async function killIn(crash: Crash, rig: Rig, service: ServiceProcess): Promise<void> {
-  const message = `openai: ${crash.walk}`
-  const hit = new Promise<void>((resolve) => {
-    service.onLine((line) => {
-      if (line.message === message && line.phase === crash.phase) resolve()
-    })
-  }).then(() => service.kill())
   // A retirement enters draining without an event of its own: the promotion is it.
-  if (crash.phase === 'draining') {
+  const isThere = (line: LogLine): boolean =>
+    crash.phase === 'draining'
+      ? line.message === 'openai: promoted'
+      : line.message === `openai: ${crash.walk}` && line.phase === crash.phase
+  let isKilled = false
+  const dead = new Promise<void>((resolve, reject) => {
     service.onLine((line) => {
-      if (line.message === 'openai: promoted') void service.kill()
+      if (isKilled || !isThere(line)) return
+      isKilled = true
+      service.kill().then(resolve, reject)
     })
-  }
-  await rotate(rig, crash.request).catch((thrown: unknown) => {
-    // The kill may be faster than the answer.
-    if (service.isRunning()) throw thrown
   })
-  await Promise.race([
-    hit,
-    until(
-      'the process is dead',
-      () => service.isRunning(),
-      (isRunning) => !isRunning,
-      30_000,
-    ),
-  ])
-  await service.kill()
+  await rotate(rig, crash.request).catch((thrown: unknown) => {
+    // The kill may be faster than the answer to the request that led to it.
+    if (!isKilled) throw thrown
+  })
+  await dead
 }
 
 /** Where the ledger says that the walk stood. */
