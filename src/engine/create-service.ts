@@ -113,7 +113,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       const state = book.state(contextOf(name).setup.name)
       const found = state.rotation?.id === id ? state.rotation : await deps.ledger.rotation(name, id)
       if (found === undefined)
-        throw new KeyturnError('not_found', `${name} has no rotation ${id}.`, {
+        throw new KeyturnError('not_found', `${name} has no such rotation.`, {
           fix: `keyturn status ${name} shows the latest.`,
         })
       return rotationSummary(found, state)
@@ -132,7 +132,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     async dropLease(name, instance) {
       const isDropped = await leases.drop(contextOf(name).setup.name, instance)
       if (!isDropped)
-        throw new KeyturnError('not_found', `${name} has no lease of ${instance}.`, {
+        throw new KeyturnError('not_found', `${name} has no lease of that instance.`, {
           fix: 'GET its leases to see who holds one.',
         })
       worker.wake(name)

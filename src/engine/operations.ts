@@ -10,6 +10,7 @@ import { candidateOf, currentOf, recordOf, withRecord } from '../core/credential
 import { KeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { inspectKeyShape } from '../core/key-inspection.ts'
+import { redactKeys } from '../core/key-shape.ts'
 import {
   askForRotation,
   askOfRotation,
@@ -45,8 +46,9 @@ export interface OperationsContext {
 
 const reasonMax = 500
 
+/** People quote the key that leaked; the reason is kept and shown, the key is not. */
 function reasonOf(reason: string | undefined, otherwise: string): string {
-  return (reason ?? '').trim().slice(0, reasonMax) || otherwise
+  return redactKeys((reason ?? '').trim()).slice(0, reasonMax) || otherwise
 }
 
 export async function rotate(

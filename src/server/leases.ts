@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import { looksLikeKey } from '../core/key-shape.ts'
 import type { Service } from '../engine/service.ts'
 import type { CoarseClock } from './ticker.ts'
 import type { Caller } from './tokens.ts'
@@ -82,7 +83,8 @@ export function createLeases(options: {
 }
 
 function refuse(instance: string, inFlight: string | undefined): KeyturnError | undefined {
-  if (!instancePattern.test(instance))
+  // Instances are written down and shown, and the ledger would refuse the lease.
+  if (!instancePattern.test(instance) || looksLikeKey(instance))
     return new KeyturnError('bad_request', 'The header Keyturn-Instance is not usable.', {
       fix: 'Send 1 to 128 visible ASCII characters, e.g. the host name and the process id.',
     })

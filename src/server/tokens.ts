@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { looksLikeKey } from '../core/key-shape.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import { every } from './ticker.ts'
 import {
@@ -125,6 +126,12 @@ class FileTokenStore implements TokenStore {
   }
 
   create(request: TokenRequest): Promise<TokenAnswer> {
+    if (looksLikeKey(request.name))
+      return Promise.reject(
+        new KeyturnError('bad_request', 'The name of this token looks like a key, and names are shown.', {
+          fix: 'Name who will hold the token, e.g. billing-worker.',
+        }),
+      )
     const credentials = request.role === 'operator' ? [] : (request.credentials ?? [])
     if (request.role === 'app' && credentials.length === 0)
       return Promise.reject(

@@ -13,6 +13,7 @@ export interface LogLine {
 }
 
 export interface ServiceProcess {
+  readonly pid: number
   /** Calls back with every structured line, at the moment it arrives. */
   onLine(listener: (line: LogLine) => void): () => void
   /** SIGKILL, and waits for the end. */
@@ -47,6 +48,7 @@ export async function spawnService(rig: Rig): Promise<ServiceProcess> {
     30_000,
   )
   return {
+    pid: child.pid ?? 0,
     onLine(listener) {
       listeners.add(listener)
       return () => listeners.delete(listener)
