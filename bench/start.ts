@@ -64,7 +64,7 @@ interface Started {
 
 async function timeToKey(home: string): Promise<Started> {
   const startAt = performance.now()
-  const service = spawnService({ home, nodeFlags: [], listen: '127.0.0.1:0' })
+  const service = spawnService({ home, nodeFlags: [] })
   try {
     // The greeting comes with the first verified key; the token is there by then.
     const greeting = await firstSaid<{ readonly url: string }>(service)
@@ -134,7 +134,6 @@ async function modulesLoaded(scope: Scope): Promise<readonly Loaded[]> {
   const service = spawnService({
     home: join(folder, 'home'),
     nodeFlags: ['--import', pathToFileURL(child('loaded.ts')).href],
-    listen: '127.0.0.1:0',
     env: { BENCH_LOADED: list },
   })
   await firstSaid(service)

@@ -60,10 +60,14 @@ export interface RunningService {
 /** `keyturn serve --sandbox` as users run it, in a process of its own, ready to hand out. */
 export async function startService(
   scope: Scope,
-  options: { readonly home: string; readonly nodeFlags?: readonly string[]; readonly listen?: string },
+  options: {
+    readonly home: string
+    readonly nodeFlags?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  },
 ): Promise<RunningService> {
-  const { home, nodeFlags = [], listen = '127.0.0.1:0' } = options
-  const child = spawnService({ home, nodeFlags, listen })
+  const { home } = options
+  const child = spawnService({ nodeFlags: [], ...options })
   scope.add(() => end(child))
   const { url } = await firstSaid<{ readonly url: string }>(child)
   return {
@@ -78,12 +82,16 @@ export async function startService(
 export function spawnService(options: {
   readonly home: string
   readonly nodeFlags: readonly string[]
-  readonly listen: string
   readonly env?: Readonly<Record<string, string>>
 }): ChildProcess {
-  const { home, nodeFlags, listen, env } = options
+  const { home, nodeFlags, env } = options
   return spawn(process.execPath, [...nodeFlags, bin, 'serve', '--sandbox', '--json'], {
-    env: environment({ KEYTURN_HOME: home, KEYTURN_LISTEN: listen, KEYTURN_LOG_LEVEL: 'error', ...env }),
+    env: environment({
+      KEYTURN_HOME: home,
+      KEYTURN_LISTEN: '127.0.0.1:0',
+      KEYTURN_LOG_LEVEL: 'error',
+      ...env,
+    }),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }
