@@ -1,9 +1,12 @@
 import {
   closeSync,
+  constants,
+  fstatSync,
   fsyncSync,
   mkdirSync,
   openSync,
   readdirSync,
+  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -27,6 +30,53 @@ export function writeAtomically(path: string, bytes: Uint8Array): void {
   writeNew(temporary, bytes)
   renameSync(temporary, path)
   syncFolder(dirname(path))
+}
+
+/**
+ * The bytes of a file of ours; undefined where there is none. A pipe would block the whole process until somebody writes
+ * to it, and a device or a huge file fill its memory, so neither is read, whoever put it there.
+ * `store_malformed`, `store_too_large`, or an error of the file system.
+ */
+export function readBounded(path: string, bytesMax: number): Buffer | undefined {
+  const file = openForReading(path)
+  if (file === undefined) return undefined
+  try {
+    assertRegular(fstatSync(file).isFile(), path)
+    // One byte more than allowed shows that there is more; what the file tells of its size is not relied on.
+    const bytes = Buffer.allocUnsafe(bytesMax + 1)
+    let length = 0
+    for (let got = -1; got !== 0 && length < bytes.length; length += got)
+      got = readSync(file, bytes, length, bytes.length - length, null)
+    if (length > bytesMax) throw tooLarge(path, bytesMax)
+    return bytes.subarray(0, length)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/** Opening never waits, not even for the other end of a pipe. Windows has no such flag, and no such pipes in folders. */
+export const openFlags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+
+function openForReading(path: string): number | undefined {
+  try {
+    return openSync(path, openFlags)
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    throw thrown
+  }
+}
+
+export function assertRegular(isFile: boolean, path: string): void {
+  if (isFile) return
+  throw new KeyturnError('store_malformed', `${path} is not a regular file.`, {
+    fix: `Check what is there: ls -ld '${path}'`,
+  })
+}
+
+function tooLarge(path: string, bytesMax: number): KeyturnError {
+  return new KeyturnError('store_too_large', `The file ${path} is larger than ${bytesMax} bytes.`, {
+    fix: `Check what is there, and restore it from a backup: ls -l '${path}'`,
+  })
 }
 
 /** Fails with EEXIST where the file is there already. */

@@ -1,9 +1,17 @@
-import { linkSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { linkSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type * as AgePackage from 'age-encryption'
 import { KeyturnError } from '../core/errors.ts'
 import { resolvePath, type StoreContext } from './context.ts'
-import { assertPrivate, errnoOf, fileError, syncFolder, writeAtomically, writeNew } from './files.ts'
+import {
+  assertPrivate,
+  errnoOf,
+  fileError,
+  readBounded,
+  syncFolder,
+  writeAtomically,
+  writeNew,
+} from './files.ts'
 
 export type Age = typeof AgePackage
 
@@ -16,6 +24,8 @@ export interface PassphraseOptions {
 
 const identityPattern = /^AGE-SECRET-KEY-1[0-9A-Z]+$/m
 const ageHeader = 'age-encryption.org/'
+/** Also of a passphrase. An identity has a few hundred bytes with all comments. */
+const identityBytesMax = 65_536
 
 /**
  * The X25519 identity that opens the store's files, in the format of age-keygen, made on first use. With a passphrase
@@ -72,7 +82,11 @@ async function generate(
   } finally {
     rmSync(temporary, { force: true })
   }
-  return readFileSync(path)
+  const made = readIfThere(path)
+  if (made !== undefined) return made
+  throw new KeyturnError('store_absent', `The identity file ${path} vanished while it was made.`, {
+    fix: 'Start again, and see what removes files there.',
+  })
 }
 
 async function wrap(age: Age, text: string, passphrase: string): Promise<Uint8Array> {
@@ -145,9 +159,8 @@ function nonEmpty(passphrase: string | undefined, where: string): string {
 
 function readIfThere(path: string): Uint8Array | undefined {
   try {
-    return readFileSync(path)
+    return readBounded(path, identityBytesMax)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw fileError(thrown, path, 'read')
   }
 }

@@ -1,4 +1,4 @@
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 import type { PermissionFinding, SecretStore, StoreCapabilities, StoredVersion } from '../core/ports.ts'
@@ -8,9 +8,9 @@ import { decryptBytes, encryptBytes } from './age-bytes.ts'
 import { assertVersionId, resolvePath, type StoreContext } from './context.ts'
 import {
   assertPrivate,
-  errnoOf,
   fileError,
   makePrivateFolder,
+  readBounded,
   removeDurably,
   removeTemporaries,
   writeAtomically,
@@ -30,7 +30,7 @@ import {
   stageOn,
 } from './shelf.ts'
 import { readShelf, writeShelf } from './shelf-document.ts'
-import { assertStorable } from './values.ts'
+import { assertStorable, secretBytesMax } from './values.ts'
 import { watchPath } from './watch-path.ts'
 
 export interface LocalStoreOptions extends PassphraseOptions {
@@ -50,6 +50,10 @@ const capabilities: StoreCapabilities = {
 }
 
 const pointerName = 'pointer.json'
+/** A hundred versions with all their metadata stay below a quarter of it. */
+const pointerBytesMax = 1_048_576
+/** What age adds to a secret is a few hundred bytes. */
+const versionBytesMax = 2 * secretBytesMax
 /** A read that meets a version being destroyed looks at the pointer once more. */
 const readAttemptsMax = 2
 
@@ -79,7 +83,7 @@ export async function openLocalStore(
   const lock = openFolderLock(join(folder, 'lock.db'), context.system)
 
   const openFile = async (path: string): Promise<Secret | undefined> => {
-    const bytes = readBytes(path)
+    const bytes = readBytes(path, versionBytesMax)
     if (bytes === undefined) return undefined
     try {
       return new Secret(
@@ -208,7 +212,7 @@ function prepareFolder(folder: string): void {
 
 function readPointer(folder: string, ref: string): Shelf | undefined {
   const path = join(refFolder(folder, ref), pointerName)
-  const bytes = readBytes(path)
+  const bytes = readBytes(path, pointerBytesMax)
   if (bytes === undefined) return undefined
   const shelf = readShelf(bytes.toString())
   if (shelf !== undefined) return shelf
@@ -221,11 +225,10 @@ function readPointer(folder: string, ref: string): Shelf | undefined {
   )
 }
 
-function readBytes(path: string): Buffer | undefined {
+function readBytes(path: string, bytesMax: number): Buffer | undefined {
   try {
-    return readFileSync(path)
+    return readBounded(path, bytesMax)
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined
     throw fileError(thrown, path, 'read')
   }
 }

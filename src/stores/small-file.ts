@@ -1,7 +1,7 @@
-import { readFile, stat } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { KeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
-import { errnoOf, fileError } from './files.ts'
+import { assertRegular, errnoOf, fileError, openFlags } from './files.ts'
 import { tooLarge } from './values.ts'
 
 /** A mount whose server is away lets a read hang for ever. */
@@ -29,17 +29,30 @@ export async function readSmallFile(
   }
 }
 
+/** What was opened is what is looked at and read: a pipe put in its place in between would never end the wait for it. */
 async function readBounded(path: string, bytesMax: number): Promise<Uint8Array> {
-  const found = await stat(path)
-  // Opening a pipe would wait for a writer that may never come.
-  if (!found.isFile())
-    throw new KeyturnError('store_malformed', `${path} is not a regular file.`, {
-      fix: 'Configure the path of the file that holds the key.',
-    })
-  if (found.size > bytesMax) throw tooLarge(path, found.size)
-  const bytes = await readFile(path)
-  if (bytes.length > bytesMax) throw tooLarge(path, bytes.length)
-  return bytes
+  const file = await open(path, openFlags)
+  try {
+    const found = await file.stat()
+    assertRegular(found.isFile(), path)
+    if (found.size > bytesMax) throw tooLarge(path, found.size)
+    const bytes = await readUpTo(file, bytesMax + 1)
+    if (bytes.length > bytesMax) throw tooLarge(path, bytes.length)
+    return bytes
+  } finally {
+    await file.close()
+  }
+}
+
+async function readUpTo(file: FileHandle, bytesMax: number): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafe(bytesMax)
+  let length = 0
+  while (length < bytesMax) {
+    const { bytesRead } = await file.read(bytes, length, bytesMax - length, null)
+    if (bytesRead === 0) break
+    length += bytesRead
+  }
+  return bytes.subarray(0, length)
 }
 
 async function withinTimeout<Result>(path: string, work: Promise<Result>, system: System): Promise<Result> {

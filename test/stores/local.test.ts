@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Decrypter } from 'age-encryption'
@@ -59,6 +59,54 @@ storeSuite(
   },
   { isWritable: true, skips: {} },
 )
+
+/** Another process, with a deadline of its own: what blocks there would block the whole of this one for ever. */
+async function readElsewhere(home: string): Promise<{ code: string | number | null; said: string }> {
+  const reader = join(import.meta.dirname, 'fakes', 'local-reader.ts')
+  const child = spawn(process.execPath, [reader, home], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { NODE_NO_WARNINGS: '1' },
+    timeout: 10_000,
+    killSignal: 'SIGKILL',
+  })
+  let said = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { code: code ?? signal, said }
+}
+
+describe('what somebody put in place of a file of the local store', () => {
+  const places = ['pointer.json', 'version', 'identity.txt'] as const
+  const things = ['pipe', 'endless device', 'folder', 'huge file', '/etc/passwd'] as const
+  const replace = async (path: string, thing: (typeof things)[number]): Promise<void> => {
+    await rm(path)
+    if (thing === 'pipe') execFileSync('mkfifo', ['-m', '600', path])
+    else if (thing === 'endless device') await symlink('/dev/zero', path)
+    else if (thing === 'folder') await mkdir(path, { mode: 0o700 })
+    else if (thing === '/etc/passwd') await symlink('/etc/passwd', path)
+    else {
+      // Sparse: it takes no room on the disk, and all of the memory where it is read.
+      await writeFile(path, '', { mode: 0o600 })
+      await truncate(path, 1_900_000_000)
+    }
+  }
+  const cases = places.flatMap((place) => things.map((thing) => ({ place, thing })))
+
+  it.each(cases)('is refused at once and quoted nowhere: a $thing as $place', async ({ place, thing }) => {
+    const home = await makeHome()
+    const { version } = await establish(await open(home), 'openai')
+    const folder = join(home, 'secrets')
+    const name = place === 'version' ? `${version}.age` : place
+    await replace(join(folder, place === 'identity.txt' ? '' : 'openai', name), thing)
+    const { code, said } = await readElsewhere(home)
+    expect(code).toBe(0)
+    expect(said).toMatch(/^(?:store_malformed|store_too_large|permissions_lax) /)
+    expect(said).toContain(name)
+    expect(said).not.toContain('root:')
+  })
+})
 
 describe('the files of the local store', () => {
   it('are private, hold no secret in the clear, and open with age and the identity alone', async () => {
