@@ -1,4 +1,4 @@
-import { candidateOf, currentOf, recordOf } from './credential.ts'
+import { candidateOf, currentOf } from './credential.ts'
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
 import { effectOf, isRunning, type RotationEffect } from './rotation.ts'
 import type { CredentialState, Policy, VersionId, VersionRecord } from './types.ts'
@@ -26,11 +26,15 @@ export interface Plan {
   readonly duties: readonly Duty[]
   /** When there will be something to do that is not to be done now; Infinity if never. */
   readonly wakeAt: number
+  /** When the next step of something that has begun will be due: worth a short wait. Infinity if never. */
+  readonly stepAt: number
 }
 
 interface Wish {
   readonly at: number
   readonly duty: Duty
+  /** It brings something to its end that has begun, unlike what comes round regularly. */
+  readonly isStep?: boolean
 }
 
 /** The duties due at `now` on lanes that are free, and the earliest instant of all others. Pure. */
@@ -45,21 +49,28 @@ export function plan(state: CredentialState, policy: Policy, now: number, busy: 
   const duties: Duty[] = []
   const taken = new Set(busy)
   let wakeAt = Number.POSITIVE_INFINITY
+  let stepAt = Number.POSITIVE_INFINITY
   for (const wish of wishes.toSorted((a, b) => a.at - b.at)) {
     if (busy.has(wish.duty.lane)) continue
     if (wish.at > now) {
       wakeAt = Math.min(wakeAt, wish.at)
+      if (wish.isStep === true) stepAt = Math.min(stepAt, wish.at)
     } else if (!taken.has(wish.duty.lane)) {
       taken.add(wish.duty.lane)
       duties.push(wish.duty)
     }
   }
-  return { duties, wakeAt }
+  return { duties, wakeAt, stepAt }
 }
 
 /** When the ledger must wake a worker for this credential, nobody being at it. */
 export function dueAt(state: CredentialState, policy: Policy): number {
   return plan(state, policy, Number.NEGATIVE_INFINITY, new Set()).wakeAt
+}
+
+/** The same for the next step of something that has begun. */
+export function stepAt(state: CredentialState, policy: Policy): number {
+  return plan(state, policy, Number.NEGATIVE_INFINITY, new Set()).stepAt
 }
 
 function storeWishes(state: CredentialState): readonly Wish[] {
@@ -70,6 +81,7 @@ function storeWishes(state: CredentialState): readonly Wish[] {
     {
       at: Math.min(state.nextStoreReadAt, state.storeReadAt ?? 0),
       duty: { lane: 'store', kind: 'align', to: state.current },
+      isStep: true,
     },
   ]
 }
@@ -85,6 +97,9 @@ function verifyWishes(state: CredentialState): readonly Wish[] {
     .map((one) => ({
       at: one.nextCheckAt ?? 0,
       duty: { lane: 'verify', kind: 'verify', version: one.version },
+      // Rejected once, or put there by somebody: only the next check says what becomes of it.
+      isStep:
+        one.withdrawnAt === undefined && (one.rejections !== undefined || one.version !== state.current),
     }))
 }
 
@@ -102,7 +117,7 @@ function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[]
   // A promotion compares with what the store calls current: a takeover that is not written yet goes first.
   if (effect === undefined || (effect.kind === 'promote' && state.isAlignmentDue)) return [deadline]
   // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.
-  return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect } }, deadline]
+  return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect }, isStep: true }, deadline]
 }
 
 function retirementWishes(state: CredentialState): readonly Wish[] {
@@ -112,7 +127,11 @@ function retirementWishes(state: CredentialState): readonly Wish[] {
     // The store must not be asked to retire what it still calls current.
     const isHeldUp = effect?.kind === 'retire' && state.isAlignmentDue === true
     if (effect !== undefined && !isHeldUp)
-      wishes.push({ at: one.wakeAt, duty: { lane: `retire:${one.id}`, kind: 'retire', id: one.id, effect } })
+      wishes.push({
+        at: one.wakeAt,
+        duty: { lane: `retire:${one.id}`, kind: 'retire', id: one.id, effect },
+        isStep: true,
+      })
   }
   return wishes
 }
@@ -125,11 +144,23 @@ function sweepWishes(state: CredentialState): readonly Wish[] {
   }))
 }
 
-/** Every version whose secret the service has to hold in memory to do its work without waiting for the store. */
+/** Every version that is handed out or may be at any moment: held in memory, so that nobody waits for the store. */
+export function secretsToHandOut(state: CredentialState): readonly VersionId[] {
+  const live = state.versions.filter((one) => one.stage === 'previous' || one.stage === 'standby')
+  const wanted = [currentOf(state), ...live].filter((one) => one !== undefined)
+  return wanted.map((one) => one.version)
+}
+
+/** Those and every version that work goes on with; of all others no secret stays in memory. */
 export function secretsWanted(state: CredentialState): readonly VersionId[] {
-  const live = state.versions
-    .filter((one) => one.stage === 'previous' || one.stage === 'standby')
-    .map((one) => one.version)
-  const current = recordOf(state, state.current)
-  return current === undefined ? live : [current.version, ...live]
+  const { rotation } = state
+  const candidate = candidateOf(state)
+  const attempts = isRunning(rotation) ? rotation.attempts.map((one) => one.version) : []
+  const dying = state.retirements.filter(isWalking).map((one) => one.version)
+  return [
+    ...secretsToHandOut(state),
+    ...(candidate === undefined ? [] : [candidate.version]),
+    ...attempts,
+    ...dying,
+  ]
 }

@@ -308,8 +308,8 @@ export interface Ledger {
     readonly fence: number
   }): Promise<void>
   commit(commit: LedgerCommit): Promise<CommitOutcome>
-  /** The earliest instant at which anything unclaimed is due. */
-  nextDueAt(): Promise<number | undefined>
+  /** The earliest instant at which anything unclaimed is due. `names` narrows it. */
+  nextDueAt(names?: readonly CredentialName[]): Promise<number | undefined>
   /** Events after the given id, oldest first, at most `limit` (default 500). Kept for a bounded number per credential. */
   events(name: CredentialName, afterId: number, limit?: number): Promise<readonly CredentialEvent[]>
   lastEventId(name: CredentialName): Promise<number>

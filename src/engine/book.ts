@@ -11,17 +11,23 @@ export type Changer = (
   context: ChangeContext & { readonly fraction: number },
 ) => Change | undefined
 
+/** Told after a change is durable, in the order of the revisions. Must not throw and must not wait. */
+export type CommitListener = (state: CredentialState, events: readonly CredentialEvent[]) => void
+
 /**
  * The states of all credentials: the last committed ones in memory, every change through the ledger's compare-and-swap.
  * A change is a pure function, so a lost race is mended by applying it to what the winner left.
+ *
+ * Changes of one credential made in this process stand in line, so that ten thousand reports at once are no storm of
+ * conflicts, and listeners hear of revisions in their order.
  */
 export interface Book {
   state(name: CredentialName): CredentialState
   /** Applies and commits; resolves with the committed state. `fence`: only while this claim holds. Undefined from the changer: nothing to do. */
   change(name: CredentialName, changer: Changer, fence?: number): Promise<CredentialState>
-  /** Takes over a state that the ledger returned otherwise (a claim). */
+  /** Takes over a state that the ledger returned otherwise (a claim); listeners are told where it is news. */
   adopt(state: CredentialState): void
-  onCommit(listener: (state: CredentialState, events: readonly CredentialEvent[]) => void): Cancel
+  onCommit(listener: CommitListener): Cancel
 }
 
 /** Thrown by `change` when the claim under which it was called is lost: whoever has it now goes on. */
@@ -31,7 +37,9 @@ export class ClaimLost extends Error {
 
 export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>, deps: EngineDeps): Book {
   const states = new Map<CredentialName, CredentialState>()
-  const listeners = new Set<(state: CredentialState, events: readonly CredentialEvent[]) => void>()
+  const listeners = new Set<CommitListener>()
+  /** The last change in line of each credential; never rejects. */
+  const lines = new Map<CredentialName, Promise<void>>()
 
   function state(name: CredentialName): CredentialState {
     const found = states.get(name)
@@ -50,7 +58,18 @@ export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>,
     }
   }
 
-  async function change(name: CredentialName, changer: Changer, fence?: number): Promise<CredentialState> {
+  function change(name: CredentialName, changer: Changer, fence?: number): Promise<CredentialState> {
+    const turn = lines.get(name) ?? Promise.resolve()
+    const changing = turn.then(() => changeNow(name, changer, fence))
+    const over = changing.then(
+      () => undefined,
+      () => undefined,
+    )
+    lines.set(name, over)
+    return changing
+  }
+
+  async function changeNow(name: CredentialName, changer: Changer, fence?: number): Promise<CredentialState> {
     const setup = setups.get(name)
     assert(setup !== undefined, `${name} is configured`)
     for (let tries = 0; tries < engineLimits.commitTries; tries++) {
@@ -67,8 +86,8 @@ export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>,
         events: changed.events,
       })
       if (outcome.kind === 'committed') {
-        adopt(outcome.state)
-        for (const listener of listeners) listener(outcome.state, outcome.events)
+        keep(outcome.state)
+        tell(outcome.state, outcome.events)
         return outcome.state
       }
       await reread(name, fence)
@@ -91,9 +110,26 @@ export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>,
   }
 
   function adopt(next: CredentialState): void {
+    if (keep(next)) tell(next, [])
+  }
+
+  /** Answers of the ledger can overtake each other; the higher revision is the later truth. */
+  function keep(next: CredentialState): boolean {
     const known = states.get(next.name)
-    // Answers of the ledger can overtake each other; the higher revision is the later truth.
-    if (known === undefined || next.revision >= known.revision) states.set(next.name, next)
+    if (known !== undefined && next.revision <= known.revision) return false
+    states.set(next.name, next)
+    return true
+  }
+
+  /** What is committed is committed: a listener that fails must not make it look otherwise, nor keep the others from hearing. */
+  function tell(next: CredentialState, events: readonly CredentialEvent[]): void {
+    for (const listener of listeners) {
+      try {
+        listener(next, events)
+      } catch (thrown) {
+        deps.log('error', 'what listens to changes failed', { credential: next.name, error: thrown })
+      }
+    }
   }
 
   return {

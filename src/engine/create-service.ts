@@ -1,4 +1,5 @@
 import type { CredentialSummary, Readiness } from '../api/types.ts'
+import { withinReach } from '../core/clock.ts'
 import { currentOf, initialState } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
@@ -49,10 +50,16 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const setups = new Map(options.setups.map((one) => [one.name, one]))
   const book = createBook(setups, deps)
   const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
-  const resolver = createResolver(setups, keyring)
+  const resolver = createResolver(setups, keyring, deps.log)
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
-  const worker = createWorker(setups, book, keyring, deps, { patienceMs: options.patienceMs ?? 2_000 })
+  const worker = createWorker(setups, book, keyring, deps, {
+    patienceMs: options.patienceMs ?? 2_000,
+    async onSetBack() {
+      for (const setup of setups.values()) await bringWithinReach(setup, book)
+    },
+  })
   const listeners = new Set<(event: CredentialEvent) => void>()
+  let stopping: Promise<void> | undefined
 
   book.onCommit((state, events) => {
     keyring.follow(state)
@@ -62,14 +69,16 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   function tell(event: CredentialEvent): void {
     const level = event.kind === 'alert' || event.kind === 'outage' ? 'warn' : 'info'
     deps.log(level, `${event.credential}: ${event.kind}`, event.data)
-    for (const listener of listeners) listener(event)
+    for (const listener of listeners) {
+      try {
+        listener(event)
+      } catch (thrown) {
+        deps.log('error', 'a listener to events failed', { credential: event.credential, error: thrown })
+      }
+    }
   }
 
   for (const setup of setups.values()) await openCredential(setup, book, deps)
-  for (const name of setups.keys()) {
-    keyring.follow(book.state(name))
-    resolver.refresh(book.state(name))
-  }
   if (options.beat !== undefined) worker.start(options.beat)
 
   const contextOf = (name: CredentialName): OperationsContext => {
@@ -78,7 +87,9 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       throw new KeyturnError('not_found', `There is no credential ${name}.`, {
         fix: 'keyturn status lists those that are configured.',
       })
-    return { setup, book, keyring, deps, wake: () => worker.wake(name) }
+    const others = (): readonly CredentialState[] =>
+      [...setups.keys()].filter((other) => other !== name).map((other) => book.state(other))
+    return { setup, book, keyring, deps, others, wake: () => worker.wake(name) }
   }
   const summaryOf = (name: CredentialName): CredentialSummary =>
     credentialSummary(book.state(name), contextOf(name).setup)
@@ -137,18 +148,34 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         })
       worker.wake(name)
     },
-    readiness: () => readiness(book, setups, resolver.handOut, options),
+    readiness: () => readiness(book, setups, (name) => resolver.handOut(name), options),
     async tick() {
       await worker.drain()
       await leases.flush()
     },
-    async stop() {
-      await worker.stop()
-      await leases.stop()
-      keyring.stop()
-      for (const close of options.close) await close()
-    },
+    // Asked for twice, it is one stop.
+    stop: () => (stopping ??= stop()),
   }
+
+  async function stop(): Promise<void> {
+    await worker.stop()
+    await leases.flush()
+    keyring.stop()
+    await closeAll(options.close)
+  }
+}
+
+/** What fails to close does not keep the rest open; the first failure is told afterwards. */
+export async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promise<void> {
+  const failures: unknown[] = []
+  for (const close of closers) {
+    try {
+      await close()
+    } catch (thrown) {
+      failures.push(thrown)
+    }
+  }
+  if (failures.length > 0) throw failures[0]
 }
 
 function runningRotation(state: CredentialState): ReturnType<typeof rotationSummary> {
@@ -161,10 +188,29 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
   const now = deps.system.now()
   const state = await deps.ledger.open(setup.name, initialState(setup.name, now))
   book.adopt(state)
-  await book.change(setup.name, (before, context) => {
-    // The store is looked at first thing after every start: that is where a change made meanwhile shows.
-    const looked = { ...before, nextStoreReadAt: Math.min(before.nextStoreReadAt, now) }
-    return { state: planned(looked, setup, deps, context.now).state, events: [] }
+  try {
+    await bringWithinReach(setup, book)
+    await book.change(setup.name, (before, context) => {
+      // The store is looked at first thing after every start: that is where a change made meanwhile shows.
+      const looked = { ...before, nextStoreReadAt: Math.min(before.nextStoreReadAt, now) }
+      const { isDue, state: scheduled } = planned(looked, setup, deps, context.now)
+      // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
+      return { state: isDue ? looked : scheduled, events: [] }
+    })
+  } catch (thrown) {
+    if (!(thrown instanceof KeyturnError && thrown.code === 'internal')) throw thrown
+    // One credential whose state breaks an invariant must not keep all others from being handed out.
+    deps.log('error', 'the state of a credential is not sound; it is left as it is', {
+      credential: setup.name,
+      error: thrown,
+    })
+  }
+}
+
+async function bringWithinReach(setup: CredentialSetup, book: Book): Promise<void> {
+  await book.change(setup.name, (before, { now, policy }) => {
+    const reached = withinReach(before, now, policy)
+    return reached === before ? undefined : { state: reached, events: [] }
   })
 }
 

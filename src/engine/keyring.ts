@@ -1,10 +1,14 @@
 import { recordOf } from '../core/credential.ts'
-import { secretsWanted } from '../core/duties.ts'
+import { secretsToHandOut, secretsWanted } from '../core/duties.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import type { Cancel } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { CredentialName, CredentialState, VersionId } from '../core/types.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
+
+/** Between attempts to read a secret from a store that fails. */
+const retryBaseMs = 250
+const retryMaxMs = 30_000
 
 /**
  * The secrets of live versions, in memory, so that handing out and failing over never wait for the store. Each is
@@ -54,31 +58,32 @@ export function createKeyring(
       })
       return undefined
     }
-    of(name).set(version, stored.secret)
+    if (!isStopped) of(name).set(version, stored.secret)
     return stored.secret
   }
 
   function follow(state: CredentialState): void {
-    const wanted = secretsWanted(state)
+    const wanted = new Set(secretsWanted(state))
     const held = of(state.name)
-    const pending = new Set(state.rotation?.attempts.map((one) => one.version))
-    const dying = new Set(
-      state.retirements.filter((one) => one.endedAt === undefined).map((one) => one.version),
-    )
-    for (const version of held.keys()) {
-      if (!wanted.includes(version) && !pending.has(version) && !dying.has(version)) held.delete(version)
-    }
+    for (const version of held.keys()) if (!wanted.has(version)) held.delete(version)
     if (isStopped || loading.has(state.name) || retries.has(state.name)) return
-    const missing = wanted.filter((version) => !held.has(version))
+    const missing = missingOf(state)
     if (missing.length > 0) void load(state.name, missing, 0)
   }
 
+  /** Of what is wanted only that which may be handed out soon is loaded ahead; the rest when it is asked for. */
+  function missingOf(state: CredentialState): readonly VersionId[] {
+    const held = of(state.name)
+    return secretsToHandOut(state).filter((version) => !held.has(version))
+  }
+
+  /** Never rejects. */
   async function load(name: CredentialName, versions: readonly VersionId[], failures: number): Promise<void> {
     loading.add(name)
     let isFailed = false
     for (const version of versions) {
       try {
-        if ((await get(name, version)) !== undefined) onLoaded(name)
+        if ((await get(name, version)) !== undefined && !isStopped) onLoaded(name)
       } catch (thrown) {
         isFailed = true
         deps.log('warn', 'a secret could not be read from the store; trying again', {
@@ -89,13 +94,16 @@ export function createKeyring(
       }
     }
     loading.delete(name)
-    if (!isFailed || isStopped) return
-    const delayMs = Math.min(30_000, 250 * 2 ** Math.min(failures, 10))
+    if (isStopped) return
+    // What the state began to want meanwhile is loaded now; what the store does not have waits for the next change.
+    const missing = missingOf(states.state(name)).filter((version) => isFailed || !versions.includes(version))
+    if (missing.length === 0) return
+    if (!isFailed) return void load(name, missing, 0)
+    const delayMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(failures, 10))
     const again = (): void => {
       retries.delete(name)
-      const held = of(name)
-      const missing = secretsWanted(states.state(name)).filter((version) => !held.has(version))
-      if (missing.length > 0) void load(name, missing, failures + 1)
+      const still = missingOf(states.state(name))
+      if (still.length > 0) void load(name, still, failures + 1)
     }
     retries.set(name, deps.system.after(delayMs, again, { background: true }))
   }
@@ -103,7 +111,9 @@ export function createKeyring(
   return {
     peek: (name, version) => secrets.get(name)?.get(version),
     get,
-    put: (name, version, secret) => void of(name).set(version, secret),
+    put(name, version, secret) {
+      if (!isStopped) of(name).set(version, secret)
+    },
     drop: (name, version) => void of(name).delete(version),
     follow,
     stop() {

@@ -4,8 +4,10 @@ import type { EngineDeps } from './setup.ts'
 
 /** Who holds which generation. Kept in memory and written at most this often per instance, unless it has moved on. */
 const rewriteMs = 30_000
-/** Instances remembered at once; beyond it the longest silent one is written and forgotten here. */
+/** Instances remembered at once, and as many waiting to be written; beyond it the longest silent one is forgotten here. */
 const instancesMax = 20_000
+/** A ledger that refused a lease is left alone for this long: signs of life come with every request. */
+const restMs = 5_000
 
 export interface LeaseKeeper {
   /** Never waits: the hand-out must not. */
@@ -17,71 +19,81 @@ export interface LeaseKeeper {
   }): void
   list(name: CredentialName): Promise<readonly Lease[]>
   drop(name: CredentialName, instance: string): Promise<boolean>
+  /** Writes what waits; what the ledger refuses goes on waiting. Never rejects. */
   flush(): Promise<void>
-  stop(): Promise<void>
 }
 
 export function createLeaseKeeper(
   deps: Pick<EngineDeps, 'ledger' | 'system' | 'log'>,
   stateOf: (name: CredentialName) => CredentialState,
 ): LeaseKeeper {
-  const written = new Map<string, Lease>()
+  const known = new Map<string, Lease>()
   const waiting = new Map<string, Lease>()
   let writing: Promise<void> | undefined
+  let restsUntil = Number.NEGATIVE_INFINITY
 
   async function write(): Promise<void> {
-    while (waiting.size > 0) {
-      const [first] = waiting
-      if (first === undefined) return
-      const [key, lease] = first
-      waiting.delete(key)
+    for (let next = first(waiting); next !== undefined; next = first(waiting)) {
+      const [key, lease] = next
       try {
         await deps.ledger.touchLease(lease)
+        // Touched again meanwhile, it is written again.
+        if (waiting.get(key) === lease) waiting.delete(key)
       } catch (thrown) {
-        // Forgotten here, so that the next sign of life writes it again.
-        written.delete(key)
-        deps.log('warn', 'a lease could not be written', {
+        restsUntil = deps.system.now() + restMs
+        deps.log('warn', 'leases could not be written; trying again', {
           credential: lease.credential,
-          instance: lease.instance,
+          waiting: waiting.size,
           error: thrown,
         })
-        return
+        break
       }
     }
+    writing = undefined
   }
 
   async function flush(): Promise<void> {
-    while (waiting.size > 0 || writing !== undefined) {
-      writing ??= write().finally(() => (writing = undefined))
-      await writing
-    }
+    // What began before may be about to end; what came meanwhile is written by the second.
+    await writing
+    if (waiting.size > 0) await (writing ??= write())
   }
 
   return {
     touch({ name, instance, app, generation }) {
       const seenAt = deps.system.now()
       const key = `${name} ${instance}`
-      const known = written.get(key)
+      const before = known.get(key)
       const bounded = Math.min(generation, stateOf(name).generation)
-      if (known !== undefined && known.generation === bounded && seenAt - known.seenAt < rewriteMs) return
-      const lease: Lease = { credential: name, instance, app, generation: bounded, seenAt }
-      written.delete(key)
-      written.set(key, lease)
-      waiting.set(key, lease)
-      const [oldest] = written.keys()
-      if (written.size > instancesMax && oldest !== undefined) written.delete(oldest)
-      writing ??= write().finally(() => (writing = undefined))
+      const isNews = before?.generation !== bounded || Math.abs(seenAt - before.seenAt) >= rewriteMs
+      if (isNews) {
+        const lease: Lease = { credential: name, instance, app, generation: bounded, seenAt }
+        remember(known, key, lease)
+        remember(waiting, key, lease)
+      }
+      // A clock that was set back must not let the rest last for hours.
+      const isResting = seenAt < restsUntil && restsUntil - seenAt <= restMs
+      if (waiting.size > 0 && writing === undefined && !isResting) writing = write()
     },
     async list(name) {
       await flush()
       return deps.ledger.leases(name)
     },
     async drop(name, instance) {
-      written.delete(`${name} ${instance}`)
+      known.delete(`${name} ${instance}`)
       waiting.delete(`${name} ${instance}`)
       return deps.ledger.dropLease(name, instance)
     },
     flush,
-    stop: flush,
   }
+}
+
+function first<Key, Value>(map: ReadonlyMap<Key, Value>): readonly [Key, Value] | undefined {
+  return map.entries().next().value
+}
+
+function remember(map: Map<string, Lease>, key: string, lease: Lease): void {
+  map.delete(key)
+  map.set(key, lease)
+  const oldest = first(map)
+  if (map.size > instancesMax && oldest !== undefined) map.delete(oldest[0])
 }

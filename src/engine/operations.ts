@@ -40,6 +40,8 @@ export interface OperationsContext {
   readonly book: Book
   readonly keyring: Keyring
   readonly deps: EngineDeps
+  /** The states of the other credentials. */
+  readonly others: () => readonly CredentialState[]
   /** Tells the worker that something is due for this credential. */
   readonly wake: () => void
 }

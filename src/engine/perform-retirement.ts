@@ -6,15 +6,10 @@ import { assertNotInUse, listed, type PerformContext } from './perform-rotation.
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
 
-export interface RetirementPerformContext extends PerformContext {
-  /** The states of the other credentials, to find one that holds the same key. */
-  readonly others: () => readonly CredentialState[]
-}
-
 /** Performs what a retirement wants. Never throws: whatever goes wrong is an event. */
 export async function performRetirement(
   effect: RetirementEffect,
-  context: RetirementPerformContext,
+  context: PerformContext,
 ): Promise<RetirementEvent> {
   try {
     return await perform(effect, context)
@@ -46,7 +41,7 @@ function failureOf(effect: RetirementEffect): RetirementEvent {
   }
 }
 
-function perform(effect: RetirementEffect, context: RetirementPerformContext): Promise<RetirementEvent> {
+function perform(effect: RetirementEffect, context: PerformContext): Promise<RetirementEvent> {
   switch (effect.kind) {
     case 'gather':
       return gather(effect, context)
@@ -65,7 +60,7 @@ function perform(effect: RetirementEffect, context: RetirementPerformContext): P
 
 async function gather(
   effect: Extract<RetirementEffect, { kind: 'gather' }>,
-  context: RetirementPerformContext,
+  context: PerformContext,
 ): Promise<RetirementEvent> {
   const { setup, deps } = context
   const keys = await listed(context)
@@ -142,6 +137,7 @@ async function revoke(keyId: KeyId, context: PerformContext): Promise<Retirement
   const outcome = await issuer.revoke?.(keyId)
   if (outcome?.kind === 'gone') return { kind: 'revoked' }
   if (outcome?.kind === 'unknown') return { kind: 'revoke_unknown' }
+  assertNotInUse(keyId, context)
   const expiry = await issuer.setExpiry?.(keyId, 1)
   if (expiry?.kind === 'set') return { kind: 'expiring' }
   return expiry?.kind === 'unknown' ? { kind: 'revoke_unknown' } : { kind: 'revoke_refused' }

@@ -27,6 +27,8 @@ export interface PerformContext {
   readonly deps: EngineDeps
   /** The latest committed state. */
   readonly state: () => CredentialState
+  /** The states of the other credentials. */
+  readonly others: () => readonly CredentialState[]
 }
 
 /** Performs what a rotation wants. Never throws: whatever goes wrong is an event. */
@@ -112,7 +114,8 @@ async function check({ setup }: PerformContext): Promise<Performed> {
   const missing = findings.filter((one) => one.state === 'missing')
   if (missing.length === 0) return { event: { kind: 'checked' } }
   const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
-  const fix = missing.map((one) => one.fix ?? `Grant ${one.permission}.`).join(' ')
+  // Several permissions often miss for one reason, which is said once.
+  const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
   return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
 }
 
@@ -228,6 +231,7 @@ export async function kill(keyId: KeyId, context: PerformContext): Promise<boole
   const outcome = await issuer.revoke(keyId)
   if (outcome.kind === 'gone') return true
   if (outcome.kind === 'unknown') return false
+  assertNotInUse(keyId, context)
   const expiry = await issuer.setExpiry?.(keyId, 1)
   return expiry?.kind === 'set'
 }

@@ -1,4 +1,5 @@
 import { expectedBelonging, recordOf } from '../core/credential.ts'
+import { inspectKeyShape } from '../core/key-inspection.ts'
 import type { Secret } from '../core/secret.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
 import { fallsShort } from '../core/verdict.ts'
@@ -24,6 +25,7 @@ export async function probe(
   const outcome = verifyOutcome(observations, {
     expected: setup.expected,
     known,
+    keyKind: inspectKeyShape(target.secret.reveal()).kind,
     now: deps.system.now(),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   })

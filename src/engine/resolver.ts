@@ -1,6 +1,6 @@
 import { handedOut } from '../core/credential.ts'
 import { outageOf } from '../core/outage.ts'
-import type { Cancel } from '../core/ports.ts'
+import type { Cancel, Log } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Keyring } from './keyring.ts'
 import type { HandOut, NoHandOut } from './service.ts'
@@ -16,6 +16,7 @@ export interface Resolver {
 export function createResolver(
   setups: ReadonlyMap<CredentialName, CredentialSetup>,
   keyring: Keyring,
+  log: Log,
 ): Resolver {
   const handOuts = new Map<CredentialName, HandOut | NoHandOut>()
   const listeners = new Set<(name: CredentialName) => void>()
@@ -33,7 +34,13 @@ export function createResolver(
       const before = handOuts.get(state.name)
       if (before !== undefined && isSame(before, next)) return
       handOuts.set(state.name, next)
-      for (const listener of listeners) listener(state.name)
+      for (const listener of listeners) {
+        try {
+          listener(state.name)
+        } catch (thrown) {
+          log('error', 'a listener to hand-outs failed', { credential: state.name, error: thrown })
+        }
+      }
     },
   }
 }

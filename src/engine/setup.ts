@@ -53,4 +53,14 @@ export const engineLimits = {
   /** A store that refuses what was just minted is tried this often before the key is given up and swept. */
   stageTries: 4,
   stopMs: 10_000,
+  /** While stopping, a ledger that fails is tried this often more, this far apart. */
+  stopTries: 5,
+  stopPauseMs: 200,
+  /** A lane or a credential that failed by a bug rests this long, doubling up to the second. */
+  faultRestMs: 1_000,
+  faultRestMaxMs: 60_000,
+  /** One `tick` ends after this long, whatever is still to be waited for: the next one goes on. */
+  drainMs: 600_000,
+  /** A clock that goes back by more than this was set, and due times are brought back into reach. */
+  setBackMs: 60_000,
 } as const

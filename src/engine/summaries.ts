@@ -145,23 +145,16 @@ export function troublesOf(state: CredentialState): readonly Trouble[] {
       fix: outage.fix,
       since: iso(outage.since),
     })
-  else if (handedOut(state) === undefined && !isRunning(rotation)) {
-    troubles.push({
-      code: 'no_verified_key',
-      summary: 'No verified key is handed out.',
-      fix: 'See below, or wait for the first check.',
-      since: null,
-    })
-  }
-  if (storeTrouble !== undefined)
+  const isHalted = rotation?.phase === 'halted'
+  // That the store is empty is only the consequence where the first key could not be made.
+  if (storeTrouble !== undefined && !(isHalted && storeTrouble.code === 'store_absent'))
     troubles.push({
       code: storeTrouble.code,
       summary: storeTrouble.summary,
       fix: storeTrouble.fix,
       since: iso(storeTrouble.since),
     })
-  if (rotation?.halt !== undefined && rotation.phase === 'halted')
-    troubles.push(haltTrouble('rotation_halted', rotation.halt))
+  if (rotation?.halt !== undefined && isHalted) troubles.push(haltTrouble('rotation_halted', rotation.halt))
   for (const one of state.retirements) {
     if (one.halt !== undefined && one.phase === 'halted')
       troubles.push(haltTrouble('retirement_halted', one.halt))
@@ -181,7 +174,10 @@ export function troublesOf(state: CredentialState): readonly Trouble[] {
       })
     }
   }
-  return [...troubles, ...checkTroubles(state)]
+  const all = [...troubles, ...checkTroubles(state)]
+  if (all.length > 0 || handedOut(state) !== undefined || isRunning(rotation)) return all
+  const summary = `No key of ${state.name} has been verified yet.`
+  return [{ code: 'no_verified_key', summary, fix: 'Wait for the first check.', since: null }]
 }
 
 function haltTrouble(code: string, halt: Halt): Trouble {

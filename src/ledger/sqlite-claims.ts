@@ -51,10 +51,12 @@ export function claims({
         ).run(name, owner, fence),
       )
     },
-    async nextDueAt() {
+    async nextDueAt(names) {
+      const narrowed = names === undefined ? null : JSON.stringify(names)
       // A claimed entry counts from the end of its claim, so that the work of an owner that died is taken over in time.
       const row = guard(() =>
-        sql('SELECT min(max(due_at, coalesce(claim_until, due_at))) AS at FROM credentials').get(),
+        sql(`SELECT min(max(due_at, coalesce(claim_until, due_at))) AS at FROM credentials
+          WHERE ? IS NULL OR name IN (SELECT value FROM json_each(?))`).get(narrowed, narrowed),
       )
       const at = row?.['at']
       return typeof at === 'number' ? at : undefined

@@ -1,0 +1,191 @@
+import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
+import type { Duty } from '../core/duties.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { fingerprint } from '../core/fingerprint.ts'
+import { inspectKeyShape } from '../core/key-inspection.ts'
+import { applyRetirement } from '../core/retiring.ts'
+import { isRunning } from '../core/rotation.ts'
+import type { Secret } from '../core/secret.ts'
+import { applyRotation, startRotation } from '../core/turning.ts'
+import type { CredentialState } from '../core/types.ts'
+import { classify } from '../core/verdict.ts'
+import { observeStore, recordCheck, type StoreReading } from '../core/verification.ts'
+import type { Changer } from './book.ts'
+import { performRetirement } from './perform-retirement.ts'
+import { kill, listed, type PerformContext, performRotation } from './perform-rotation.ts'
+import { probe } from './probe.ts'
+import { planned } from './scheduling.ts'
+
+/** Does what a duty wants, and returns what came of it as a change to be committed. */
+export async function performDuty(duty: Duty, context: PerformContext): Promise<Changer> {
+  switch (duty.kind) {
+    case 'look':
+      return lookAtStore(context)
+    case 'align':
+      return alignStore(context, duty.to)
+    case 'verify':
+      return verifyVersion(context, duty.version)
+    case 'rotate': {
+      const { event, added } = await performRotation(duty.effect, context)
+      return (state, changeContext) => applyRotation(state, event, changeContext, added)
+    }
+    case 'deadline':
+      return (state, changeContext) => applyRotation(state, { kind: 'deadline_passed' }, changeContext)
+    case 'start':
+      return (state, changeContext) => startScheduled(state, context, changeContext)
+    case 'retire': {
+      const event = await performRetirement(duty.effect, context)
+      return (state, changeContext) => applyRetirement(state, duty.id, event, changeContext)
+    }
+    case 'sweep':
+      return sweep(duty.marker, context)
+  }
+}
+
+async function lookAtStore({ setup, keyring, deps, state }: PerformContext): Promise<Changer> {
+  let reading: StoreReading
+  try {
+    const read = await setup.store.read(setup.ref)
+    if (read === undefined) reading = { kind: 'absent' }
+    else {
+      const { version, meta } = read
+      assertForApps(read.secret, setup.name)
+      reading = { kind: 'read', version, meta, fingerprint: fingerprint(read.secret, deps.system) }
+      const known = recordOf(state(), version)
+      // What somebody wrote over a known version was never verified and must not get where hand-outs come from.
+      const isTrue = known === undefined || known.fingerprint === reading.fingerprint
+      if (isTrue && keyring.peek(setup.name, version) === undefined)
+        keyring.put(setup.name, version, read.secret)
+    }
+  } catch (thrown) {
+    const error = toKeyturnError(thrown, `reading ${setup.name} from the store`)
+    deps.log('warn', 'the store could not be read', { credential: setup.name, error })
+    reading = { kind: 'failed', code: error.code, summary: error.message, fix: error.fix ?? '' }
+  }
+  return (before, context) => observeStore(before, reading, context)
+}
+
+/** An admin key is genuine too, and may do everything but what apps want: it is never verified, let alone handed out. */
+function assertForApps(secret: Secret, name: string): void {
+  if (inspectKeyShape(secret.reveal()).core !== 'admin') return
+  throw new KeyturnError(
+    'store_malformed',
+    `The store of ${name} holds an admin key, which no app may get.`,
+    {
+      fix: 'Put a key of a project or a service account there instead, and turn the admin key if others could read it there.',
+    },
+  )
+}
+
+/** Writes a takeover to the store. What somebody else put there meanwhile is left for the next look to verify. */
+async function alignStore({ setup, state, deps }: PerformContext, to: string): Promise<Changer> {
+  const { storeCurrent: expectCurrent, fence } = state()
+  try {
+    const outcome = await setup.store.promote(setup.ref, { to, expectCurrent, fence })
+    const isThere = outcome.kind === 'promoted' || outcome.kind === 'already'
+    return (before, context) => {
+      if (before.current !== to) return undefined
+      const looked = { ...before, isAlignmentDue: false, nextStoreReadAt: context.now }
+      return { state: isThere ? { ...looked, storeCurrent: to } : looked, events: [] }
+    }
+  } catch (thrown) {
+    const error = toKeyturnError(thrown, `writing ${setup.name} to the store`)
+    deps.log('warn', 'a takeover could not be written to the store; trying again', {
+      credential: setup.name,
+      error,
+    })
+    const reading = {
+      kind: 'failed',
+      code: error.code,
+      summary: error.message,
+      fix: error.fix ?? '',
+    } as const
+    return (before, context) => {
+      const change = observeStore(before, reading, context)
+      return { ...change, state: { ...change.state, storeReadAt: change.state.nextStoreReadAt } }
+    }
+  }
+}
+
+async function verifyVersion(
+  { setup, state, keyring, deps }: PerformContext,
+  version: string,
+): Promise<Changer> {
+  try {
+    const secret = await keyring.get(setup.name, version)
+    if (secret !== undefined) {
+      const check = await probe(setup, state(), { secret, version }, deps)
+      return (before, context) => recordCheck(before, version, check, context)
+    }
+  } catch (thrown) {
+    deps.log('warn', 'a key could not be verified', { credential: setup.name, version, error: thrown })
+  }
+  const check = {
+    verdict: classify({ kind: 'no_answer', failure: 'aborted' }),
+    isOurs: false,
+    belonging: undefined,
+  }
+  return (before, context) => recordCheck(before, version, check, context)
+}
+
+function startScheduled(
+  state: CredentialState,
+  { setup, deps }: PerformContext,
+  context: Parameters<Changer>[1],
+): Change | undefined {
+  const { isDue, state: scheduled } = planned(state, setup, deps, context.now)
+  if (!isDue || isRunning(state.rotation)) return { state: scheduled, events: [] }
+  const request = {
+    mode: 'normal',
+    isCompromised: false,
+    reason: 'due by schedule',
+    requestedBy: 'schedule',
+    isAutomatic: false,
+  } as const
+  return startRotation(scheduled, request, context)
+}
+
+/** Looks again for a key whose mint was never answered; one that has landed late and is stored nowhere is ended. */
+async function sweep(marker: string, context: PerformContext): Promise<Changer> {
+  const { setup, deps } = context
+  const open = context.state().openAttempts.find((one) => one.marker === marker)
+  let found: 'absent' | 'in_use' | 'revoked' | 'unknown' = 'unknown'
+  try {
+    found = open === undefined ? 'absent' : await sweepOne(open, context)
+  } catch (thrown) {
+    deps.log('warn', 'a key that may have landed late could not be looked for; trying again', {
+      credential: setup.name,
+      error: thrown,
+    })
+  }
+  return (state, { now, policy }) => {
+    const rest = state.openAttempts.filter((one) => one.marker !== marker)
+    // Only a look after its time says that nothing landed; that nobody could look says nothing.
+    const isOver =
+      found === 'in_use' || found === 'revoked' || (found === 'absent' && now >= (open?.until ?? 0))
+    const again = open === undefined || isOver ? [] : [{ ...open, nextAt: now + policy.retryMaxMs * 5 }]
+    const events =
+      found === 'revoked' ? [eventOf(state, 'alert', now, { code: 'stray_key_revoked', marker })] : []
+    return { state: { ...state, openAttempts: [...rest, ...again] }, events }
+  }
+}
+
+async function sweepOne(
+  open: CredentialState['openAttempts'][number],
+  context: PerformContext,
+): Promise<'absent' | 'in_use' | 'revoked' | 'unknown'> {
+  const { setup, deps } = context
+  const keys = await listed(context)
+  if (keys === undefined) return 'unknown'
+  const key = keys.find((one) => one.name === open.marker)
+  if (key === undefined) return 'absent'
+  const state = context.state()
+  const record = recordOf(state, open.version)
+  // Somebody made it current by hand: what it is gets verified before anything is done about it.
+  if (record !== undefined && state.storeCurrent === open.version && record.stage !== 'retired')
+    return 'unknown'
+  if (record !== undefined && isLive(record, deps.system.now())) return 'in_use'
+  if (!(await kill(key.keyId, context))) return 'unknown'
+  if (record === undefined) await setup.store.destroy(setup.ref, open.version)
+  return 'revoked'
+}
