@@ -29,7 +29,7 @@ export interface OpenAIIssuerOptions extends OpenAIAddress {
   readonly mode?: 'service_account_key' | 'new_service_account'
   /** Scopes of minted keys where the request names none. Empty: all permissions. */
   readonly scopes?: readonly string[]
-  /** Whether a service account's name is a marker of ours. Only accounts with such a name are ever deleted. */
+  /** Whether a service account's name is a marker of ours, by default by its form. Only accounts with such a name are ever deleted. */
   readonly isMarker?: (name: string) => boolean
 }
 
@@ -41,6 +41,9 @@ export interface Minting {
   readonly scopes: readonly string[]
   readonly isMarker: (name: string) => boolean
 }
+
+/** The markers that rotations write: installation and attempt. A team may well call an account of its own `keyturn-app`. */
+const markerPattern = /^keyturn-[0-9a-f]{8}-[0-9a-f]{20}$/
 
 export const defaultBaseUrl = 'https://api.openai.com/v1'
 export const timeouts = { defaultMs: 5_000, minMs: 100, maxMs: 60_000 } as const
@@ -73,7 +76,7 @@ export function checkedMinting(options: OpenAIIssuerOptions): Minting | undefine
     mode,
     account: { ...(id === undefined ? {} : { id }), ...(name === undefined ? {} : { name }) },
     scopes: options.scopes ?? [],
-    isMarker: options.isMarker ?? ((candidate) => candidate.startsWith('keyturn-')),
+    isMarker: options.isMarker ?? ((candidate) => markerPattern.test(candidate)),
   }
 }
 

@@ -318,6 +318,22 @@ describe('revoking with an account per key', () => {
     expect(() => place.createServiceAccountKey({ serviceAccount })).not.toThrow()
   })
 
+  it.each(['keyturn-production', 'keyturn-', 'keyturn-0123abcd-0123456789abcdef0123 (copy)'])(
+    'never deletes an account that only looks like one of ours: %s',
+    async (name) => {
+      const place = await sandbox()
+      const serviceAccount = place.createServiceAccount(name)
+      const key = place.createServiceAccountKey({ serviceAccount })
+      const adminKey = async () => new Secret(place.adminKey())
+      const { baseUrl, project: projectId } = place
+      const options = { baseUrl, projectId, adminKey, mode: 'new_service_account' } as const
+      const issuer = createOpenAIIssuer(options, issuerContext())
+      expect(await issuer.revoke?.(key.id)).toEqual({ kind: 'gone' })
+      expect(place.isAlive(key.id)).toBe(false)
+      expect(() => place.createServiceAccountKey({ serviceAccount })).not.toThrow()
+    },
+  )
+
   it('deletes nothing without a whole list', async () => {
     const place = await stub(replying(500, refusal(null)))
     const issuer = stubbedIssuer(place, { mode: 'new_service_account' })

@@ -52,6 +52,8 @@ export function mintingIssuer(
       serviceAccountId: place.serviceAccount,
       adminKey: async () => new Secret(place.adminKey()),
       timeoutMs: 2_000,
+      // Shorter ones than rotations write.
+      isMarker: (name) => name.startsWith('keyturn-'),
       ...options,
     },
     context,
@@ -133,6 +135,8 @@ export function stubbedIssuer(
       serviceAccountId: 'svc_acct_1',
       adminKey: async () => new Secret(`admin-${canary}`),
       timeoutMs: 2_000,
+      // Shorter ones than rotations write.
+      isMarker: (name) => name.startsWith('keyturn-'),
       ...options,
     },
     context,
