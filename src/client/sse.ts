@@ -54,7 +54,8 @@ function createParser(lastId: string): { push(text: string): StreamEvent[] | und
     const value = colon === -1 ? '' : line.slice(colon + (line[colon + 1] === ' ' ? 2 : 1))
     if (field === 'data') {
       data.push(value)
-      size += value.length
+      // A line of nothing costs something too, and there could be any number of them.
+      size += value.length + 1
     } else if (field === 'event') kind = value
     else if (field === 'retry' && /^\d{1,9}$/.test(value)) retryMs = Number(value)
     else if (field === 'id' && !value.includes('\0')) id = value

@@ -60,6 +60,12 @@ describe('the event stream', () => {
     expect(await eventsOf(['x'.repeat(limits.eventBytesMax + 1), '\n\ndata: y\n\n'])).toEqual([])
   })
 
+  it('ends on an event of more lines than it may have characters', async () => {
+    const lines = 'data\n'.repeat(10_000)
+    const parts = Array.from({ length: Math.ceil(limits.eventBytesMax / 10_000) + 1 }, () => lines)
+    expect(await eventsOf([...parts, '\ndata: y\n\n'])).toEqual([])
+  })
+
   it('lives through any number of comments', async () => {
     const beats = Array.from({ length: 10_000 }, () => ': a comment of some length\n')
     expect(await eventsOf([...beats, 'data: x\n\n'])).toHaveLength(1)
