@@ -5,6 +5,7 @@ import { defaultListen, isLoopback, listenShape, parseListen } from './config/li
 import type { Config } from './config.ts'
 import { KeyturnError } from './core/errors.ts'
 import type { Log, System } from './core/ports.ts'
+import { closeAll } from './engine/close-all.ts'
 import type { HandOut, NoHandOut } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { composeService, type Environment } from './main/compose.ts'
@@ -51,10 +52,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const mode = options.sandbox === true ? await openSandboxMode(home, base) : undefined
     if (mode !== undefined) undo.push(() => mode.sandbox.close())
     const config = mode?.config ?? base
-    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
-    undo.push(() => ledger.close())
     const version = packageVersion()
     const isSandbox = mode !== undefined
+    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
     const service = await composeService({
       config,
       system,
@@ -95,17 +95,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   }
 }
 
-/** The latest opened is closed first; what fails to close does not keep the rest open. */
-async function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
-  const failures: unknown[] = []
-  for (let close = undo.pop(); close !== undefined; close = undo.pop()) {
-    try {
-      await close()
-    } catch (thrown) {
-      failures.push(thrown)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
+/** The latest opened is closed first; asked for twice, it is done once. */
+function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
+  return closeAll(undo.splice(0).toReversed())
 }
 
 function whenReady(
@@ -135,6 +127,7 @@ export async function tick(
   const config = options.config ?? (await loadFrom(options))
   const log = options.log ?? logTo(config, system)
   const home = await openHome(config.home)
+  const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
     const { openSqliteLedger } = await import('./ledger/sqlite.ts')
     const ledger = openSqliteLedger({ path: home.file('ledger.db') })
@@ -148,12 +141,11 @@ export async function tick(
       version: packageVersion(),
       isSandbox: false,
     })
+    undo.push(() => service.stop())
     await service.tick()
-    const credentials = await service.summaries()
-    await service.stop()
-    return { credentials }
+    return { credentials: await service.summaries() }
   } finally {
-    home.close()
+    await unwind(undo)
   }
 }
 

@@ -5,6 +5,7 @@ import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
 import { type Book, createBook } from './book.ts'
+import { closeAll } from './close-all.ts'
 import { createKeyring } from './keyring.ts'
 import { createLeaseKeeper } from './leases.ts'
 import {
@@ -163,19 +164,6 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     keyring.stop()
     await closeAll(options.close)
   }
-}
-
-/** What fails to close does not keep the rest open; the first failure is told afterwards. */
-export async function closeAll(closers: readonly (() => Promise<void> | void)[]): Promise<void> {
-  const failures: unknown[] = []
-  for (const close of closers) {
-    try {
-      await close()
-    } catch (thrown) {
-      failures.push(thrown)
-    }
-  }
-  if (failures.length > 0) throw failures[0]
 }
 
 function runningRotation(state: CredentialState): ReturnType<typeof rotationSummary> {

@@ -4,6 +4,7 @@ import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { Policy } from '../core/types.ts'
+import { closeAll } from '../engine/close-all.ts'
 import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import type { RunningService } from '../engine/service.ts'
@@ -30,27 +31,35 @@ export interface ComposeOptions {
   readonly close?: readonly (() => Promise<void>)[]
 }
 
-/** Opens every store and issuer that the configuration names, each once, and puts the service together. */
+/**
+ * Opens every store and issuer that the configuration names, each once, and puts the service together. Whether it
+ * comes about or not, the ledger and what is in `close` belong to it from now on: they are closed with it.
+ */
 export async function composeService(options: ComposeOptions): Promise<RunningService> {
   const { config, ledger, system, log } = options
   const stores = new Map<string, Promise<SecretStore>>()
-  const issuers = new Map<string, Issuer>()
-  const opened: (() => Promise<void>)[] = []
+  const issuers = new Map<string, Promise<Issuer>>()
+  const stop: (() => Promise<void>)[] = []
+  const closers = (): (() => Promise<void>)[] => [...stop, () => ledger.close(), ...(options.close ?? [])]
   try {
     const setups: CredentialSetup[] = []
     for (const credential of config.credentials) {
-      const store = await shared(stores, credential.store, () =>
-        openStore(credential.store, storeContext(options)),
-      )
-      const key = JSON.stringify(credential.issuer)
-      const issuer =
-        issuers.get(key) ??
-        openIssuer(issuerSettings(credential.issuer, options), { system, log, fetch: httpFetch })
-      issuers.set(key, issuer)
+      const store = await shared(stores, credential.store, async () => {
+        const opened = await openStore(credential.store, storeContext(options))
+        stop.push(() => opened.close())
+        return opened
+      })
+      const issuer = await shared(issuers, credential.issuer, async () => {
+        const opened = openIssuer(issuerSettings(credential.issuer, options), {
+          system,
+          log,
+          fetch: httpFetch,
+        })
+        stop.push(() => opened.close())
+        return opened
+      })
       setups.push(setupOf(credential, store, issuer, options))
     }
-    for (const store of stores.values()) opened.push(async () => (await store).close())
-    for (const issuer of issuers.values()) opened.push(() => issuer.close())
     const installation = await ledger.once('installation', system.uuid().slice(0, 8))
     return await createService({
       setups,
@@ -59,10 +68,12 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
       version: options.version,
       isSandbox: options.isSandbox,
-      close: [...opened, () => ledger.close(), ...(options.close ?? [])],
+      close: closers(),
     })
   } catch (thrown) {
-    for (const close of opened) await close()
+    await closeAll(closers()).catch((error: unknown) =>
+      log('warn', 'what was opened could not be closed again', { error }),
+    )
     throw thrown
   }
 }

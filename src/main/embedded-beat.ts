@@ -5,9 +5,11 @@ const beatMs = 1_000
 /** A beat for apps' own processes: a timer that does not keep them alive, instead of a scheduler that would. */
 export function createBeat(timers: Timers): Beat {
   let cancel: Cancel = () => undefined
+  let isStopped = false
   return {
     start(onBeat) {
       const again = (): void => {
+        if (isStopped) return
         cancel = timers.after(
           beatMs,
           () => {
@@ -19,6 +21,9 @@ export function createBeat(timers: Timers): Beat {
       }
       again()
     },
-    stop: () => cancel(),
+    stop() {
+      isStopped = true
+      cancel()
+    },
   }
 }
