@@ -1,6 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { readFile, rm } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { pathToFileURL } from 'node:url'
 import type { Bench, Figure } from './lib/figure.ts'
 import {
   closing,
+  cpuMsOf,
   end,
   environment,
   firstSaid,
@@ -109,17 +109,6 @@ function statusOf(url: URL, token: string): Promise<number> {
     asking.on('error', reject)
     asking.end()
   })
-}
-
-/** In hundredths of a second, as Linux counts them; the name of the command may hold spaces, so fields count from its end. */
-function cpuMsOf({ pid }: ChildProcess): number {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return (Number(fields[11]) + Number(fields[12])) * 10
-  } catch {
-    return Number.NaN
-  }
 }
 
 interface Loaded {

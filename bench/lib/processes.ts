@@ -1,5 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -157,5 +158,16 @@ export async function until(
   while (!(await holds())) {
     if (performance.now() > endAt) throw new Error(`${what}: not within ${withinMs} ms`)
     await sleep(5)
+  }
+}
+
+/** The processor's time so far; NaN where the system does not tell. In hundredths of a second, as Linux counts them; the name of the command may hold spaces, so fields count from its end. */
+export function cpuMsOf({ pid }: ChildProcess): number {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return (Number(fields[11]) + Number(fields[12])) * 10
+  } catch {
+    return Number.NaN
   }
 }
