@@ -28,6 +28,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   package_missing: 500,
   node_too_old: 500,
   permissions_lax: 500,
+  file_unusable: 500,
   home_in_use: 500,
   address_in_use: 500,
   store_denied: 503,

@@ -3,7 +3,6 @@ import {
   type CredentialAnswer,
   type CredentialSummary,
   type List,
-  type Problem,
   type RevocationRequest,
   type RollbackRequest,
   type RotationRequest,
@@ -15,9 +14,12 @@ import {
   type VersionSummary,
 } from '../api/types.ts'
 import { readEvents } from '../client/sse.ts'
-import { type ErrorCode, errorCodes, KeyturnError } from '../core/errors.ts'
+import { nearest } from '../config/suggest.ts'
+import { KeyturnError } from '../core/errors.ts'
+import { redactKeys } from '../core/key-shape.ts'
 import { type Call, nameOf, open, send } from './http.ts'
-import type { Address } from './target.ts'
+import { malformed, refusal } from './refusal.ts'
+import type { Address, Token } from './target.ts'
 
 /** The service as the commands use it. Every method throws KeyturnErrors: the service's own refusals, with their fixes, or `service_*`. */
 export interface Api {
@@ -40,12 +42,15 @@ export interface Api {
   follow(name: string, onEvent: () => void, signal: AbortSignal): Promise<void>
 }
 
+/** More names than this are no help. */
+const namesShownMax = 20
+
 /** The service sends a sign of life more often than this. */
 const streamSilenceMs = 60_000
 
 export interface ApiOptions {
   readonly address: Address
-  readonly token: string
+  readonly token: Token
   /** Makes a repeated start of a rotation the same one. */
   readonly idempotencyKey: () => string
 }
@@ -53,12 +58,12 @@ export interface ApiOptions {
 export function createApi(options: ApiOptions): Api {
   const { address, token } = options
   const call = async (request: Omit<Call, 'token'>): Promise<unknown> => {
-    const reply = await send(address, { ...request, token })
+    const reply = await send(address, { ...request, token: token.value })
     if (reply.status === 204) return undefined
     const isGood = reply.status >= 200 && reply.status < 300
     const value = parse(reply.text)
     if (isGood && value !== undefined) return value
-    throw isGood ? malformed(address) : refusal(address, reply.status, value)
+    throw isGood ? malformed(options) : refusal(options, reply.status, value)
   }
   // The one place where an answer is believed to have the shape of the contract: both sides share its types.
   const get = async <Answer>(path: string): Promise<Answer> => (await call({ method: 'GET', path })) as Answer
@@ -66,32 +71,41 @@ export function createApi(options: ApiOptions): Api {
     (await call({ method: 'POST', path, body, headers })) as Answer
   const items = async <Item>(path: string): Promise<readonly Item[]> => {
     const list = await get<List<Item>>(path)
-    if (!Array.isArray(list.items)) throw malformed(address)
+    if (!Array.isArray(list.items)) throw malformed(options)
     return list.items
   }
   const summaries = (): Promise<readonly CredentialSummary[]> => items(routes.credentials)
+  /** A name that is not there is told with those that are. */
+  const of = async <Answer>(name: string, answer: Promise<Answer>): Promise<Answer> => {
+    try {
+      return await answer
+    } catch (error) {
+      const isAbsent = error instanceof KeyturnError && error.code === 'not_found'
+      // Whatever goes wrong with this second question, the first refusal is what is told.
+      const known = isAbsent ? await summaries().catch(() => undefined) : undefined
+      if (known === undefined || known.some((summary) => summary.name === name)) throw error
+      throw absent(name, known)
+    }
+  }
   return {
     where: nameOf(address),
-    credential: (name) => get(routes.credential(name)),
+    credential: (name) => of(name, get(routes.credential(name))),
     summaries,
     async summary(name) {
       const all = await summaries()
       const found = all.find((summary) => summary.name === name)
-      if (found !== undefined) return found
-      const known = all.map((summary) => summary.name).join(', ')
-      throw new KeyturnError('not_found', `there is no credential named '${name}'`, {
-        fix: known === '' ? 'None is configured; see docs/configuration.md.' : `There are: ${known}.`,
-      })
+      if (found === undefined) throw absent(name, all)
+      return found
     },
-    versions: (name) => items(routes.versions(name)),
-    verify: (name) => post(routes.verifications(name), {}),
+    versions: (name) => of(name, items(routes.versions(name))),
+    verify: (name) => of(name, post(routes.verifications(name), {})),
     rotate: (name, request) =>
-      post(routes.rotations(name), request, { 'idempotency-key': options.idempotencyKey() }),
+      of(name, post(routes.rotations(name), request, { 'idempotency-key': options.idempotencyKey() })),
     rotation: (name, id) => get(routes.rotation(name, id)),
     act: (name, id, act) => post(routes.rotationAct(name, id, act), {}),
-    rollback: (name, request) => post(routes.rollbacks(name), request),
-    bring: (name, request) => post(routes.versions(name), request),
-    revoke: (name, version, request) => post(routes.revocations(name, version), request),
+    rollback: (name, request) => of(name, post(routes.rollbacks(name), request)),
+    bring: (name, request) => of(name, post(routes.versions(name), request)),
+    revoke: (name, version, request) => of(name, post(routes.revocations(name, version), request)),
     tokens: () => items(routes.tokens),
     createToken: (request) => post(routes.tokens, request),
     async revokeToken(id) {
@@ -101,14 +115,14 @@ export function createApi(options: ApiOptions): Api {
       const request: Call = {
         method: 'GET',
         path: routes.events(name),
-        token,
+        token: token.value,
         accept: 'text/event-stream',
         signal,
       }
       const message = await open(address, request, streamSilenceMs)
       if (message.statusCode !== 200) {
         message.destroy()
-        throw refusal(address, message.statusCode ?? 0, undefined)
+        throw refusal(options, message.statusCode ?? 0, undefined)
       }
       for await (const event of readEvents(message)) if (event !== undefined) onEvent()
     },
@@ -124,52 +138,15 @@ function parse(text: string): unknown {
   }
 }
 
-function malformed(address: Address): KeyturnError {
-  return new KeyturnError('service_malformed', `what answers at ${nameOf(address)} is not Keyturn`, {
-    fix: 'Check KEYTURN_URL, and what stands between: a proxy may answer in its place.',
+function absent(name: string, all: readonly CredentialSummary[]): KeyturnError {
+  const names = all.map((summary) => summary.name)
+  const near = nearest(name, names)
+  const guess = near === undefined ? '' : `Did you mean ${near}? `
+  const shown = names.slice(0, namesShownMax).join(', ') + (names.length > namesShownMax ? ', …' : '')
+  return new KeyturnError('not_found', `there is no credential named '${redactKeys(name)}'`, {
+    fix:
+      shown === ''
+        ? 'None is configured, or the token may read none; see docs/configuration.md.'
+        : `${guess}There are: ${shown}.`,
   })
-}
-
-/** A refusal in the service's own words where they are its own, else by the status. */
-function refusal(address: Address, status: number, value: unknown): KeyturnError {
-  const problem = ownProblem(value)
-  const code = problem === undefined ? undefined : errorCodes.find((known) => known === problem.code)
-  if (problem !== undefined) {
-    const fix = problem.fix ?? fixes[code ?? byStatus(status)]
-    return new KeyturnError(
-      code ?? byStatus(status),
-      problem.detail || problem.title,
-      fix === undefined ? {} : { fix },
-    )
-  }
-  if (status >= 200 && status < 400) return malformed(address)
-  const guess = byStatus(status)
-  return new KeyturnError(
-    guess,
-    `${nameOf(address)} answered with status ${status}, and not in Keyturn's words`,
-    {
-      fix: fixes[guess] ?? 'Check KEYTURN_URL, and what stands between: a proxy may answer in its place.',
-    },
-  )
-}
-
-function ownProblem(value: unknown): Problem | undefined {
-  if (typeof value !== 'object' || value === null) return undefined
-  const problem = value as Partial<Problem>
-  const isOwn = typeof problem.type === 'string' && problem.type.startsWith('urn:keyturn:error:')
-  return isOwn && typeof problem.detail === 'string' ? (problem as Problem) : undefined
-}
-
-const fixes: Partial<Record<ErrorCode, string>> = {
-  unauthenticated: 'Set KEYTURN_OPERATOR_TOKEN or KEYTURN_OPERATOR_TOKEN_FILE to a token of this service.',
-  forbidden: 'Use an operator token; an app token can only read its credentials.',
-}
-
-function byStatus(status: number): ErrorCode {
-  if (status === 401) return 'unauthenticated'
-  if (status === 403) return 'forbidden'
-  if (status === 404) return 'not_found'
-  if (status === 409) return 'conflict'
-  if (status === 429) return 'too_many_requests'
-  return status >= 500 ? 'service_unreachable' : 'service_malformed'
 }

@@ -59,7 +59,7 @@ export function open(address: Address, call: Call, idleMs: number): Promise<Inco
     const request = (isTls ? httpsRequest : httpRequest)(
       {
         ...destination(address),
-        path: call.path,
+        path: prefixOf(address) + call.path,
         method: call.method,
         agent: false,
         timeout: idleMs,
@@ -94,8 +94,13 @@ function destination(address: Address): { socketPath?: string; host?: string; po
   return { host: hostname.replace(/^\[|\]$/g, ''), ...(port === '' ? {} : { port }) }
 }
 
+/** A service behind a proxy may have a path of its own before its routes, as for apps. */
+function prefixOf(address: Address): string {
+  return address.kind === 'unix' ? '' : address.url.pathname.replace(/\/+$/, '')
+}
+
 export function nameOf(address: Address): string {
-  return address.kind === 'unix' ? `unix:${address.path}` : address.url.origin
+  return address.kind === 'unix' ? `unix:${address.path}` : address.url.origin + prefixOf(address)
 }
 
 /** Nobody listens: by far the most common reason is that the service was not started. */
@@ -106,8 +111,14 @@ export function unreachable(address: Address, error: unknown): KeyturnError {
   return new KeyturnError('service_unreachable', `no Keyturn answers at ${nameOf(address)} (${reason})`, {
     fix: isNobody
       ? 'Start it: npm start (the sandbox) or keyturn serve; or set KEYTURN_URL to where it runs.'
-      : 'Check KEYTURN_URL and the network between.',
+      : (fixes[code] ?? 'Check KEYTURN_URL and the network between.'),
     retryable: true,
     cause: error,
   })
+}
+
+const fixes: Readonly<Record<string, string>> = {
+  EPROTO: 'What answers there speaks no TLS: a service on this machine is http://, not https://.',
+  EACCES: 'Only the user that runs the service may use its socket: run the command as that user.',
+  ENOTFOUND: 'Nobody knows a host of this name: check KEYTURN_URL.',
 }

@@ -1,8 +1,9 @@
 import { Command, CommanderError } from 'commander'
-import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import { redactKeys } from '../core/key-shape.ts'
+import { KeyturnError } from '../core/errors.ts'
+import { looksLikeKey, redactKeys } from '../core/key-shape.ts'
 import { type CommandSpec, createContext } from './command.ts'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.ts'
+import { faultOf } from './fault.ts'
 import type { Io } from './io.ts'
 import { createOutput } from './output.ts'
 import { groups, specs } from './specs.ts'
@@ -19,10 +20,11 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const perform = async (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => {
     const out = createOutput({ ...io, isJson: values['json'] === true })
     try {
+      assertFilled(spec, args)
       const command = await spec.load()
       code = await command.run(createContext({ io, out, args, values }))
     } catch (thrown) {
-      const error = toKeyturnError(thrown, `keyturn ${spec.name} failed`)
+      const error = faultOf(thrown, `keyturn ${spec.name} failed`)
       out.error(error)
       code = exitCodeOf(error.code)
     }
@@ -41,7 +43,7 @@ function exitOf(thrown: unknown, argv: readonly string[], io: Io): ExitCode {
   if (isShown && thrown.exitCode === 0) return exitCodes.done
   const out = createOutput({ ...io, isJson: argv.includes('--json') })
   if (!isShown) {
-    out.error(toKeyturnError(thrown, 'keyturn failed'))
+    out.error(faultOf(thrown, 'keyturn failed'))
     return exitCodes.failed
   }
   // Called without a command: the help has been shown already.
@@ -53,9 +55,29 @@ function exitOf(thrown: unknown, argv: readonly string[], io: Io): ExitCode {
     .join(' ')
     .trim()
     .replace(/^\(|\)$/g, '')
-  const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
-  out.error(new KeyturnError('usage', first, { fix: guess === '' ? help : `${guess} ${help}` }))
+  out.error(new KeyturnError('usage', first, { fix: fixOfUsage(argv, { first, guess }) }))
   return exitCodes.usage
+}
+
+function fixOfUsage(
+  argv: readonly string[],
+  told: { readonly first: string; readonly guess: string },
+): string {
+  if (argv.some(looksLikeKey)) {
+    return 'A key among the arguments can be read by every process and stays in the history of the shell: give it on standard input (keyturn bring NAME < FILE), and replace that key.'
+  }
+  if (told.first === "unknown option '--json'") return 'Put it after the command: keyturn status --json.'
+  const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
+  return told.guess === '' ? help : `${told.guess} ${help}`
+}
+
+/** An empty argument is a variable that was not set, and must not become another command than was meant. */
+function assertFilled(spec: CommandSpec, args: readonly string[]): void {
+  const empty = spec.args.find((_, index) => args[index]?.trim() === '')
+  if (empty === undefined) return
+  throw new KeyturnError('usage', `the argument '${empty.name}' is empty`, {
+    fix: 'Give it, or look at the variable that it was to come from.',
+  })
 }
 
 type Perform = (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => Promise<void>
@@ -63,7 +85,8 @@ type Perform = (spec: CommandSpec, args: readonly string[], values: Record<strin
 export function buildProgram(io: Pick<Io, 'stdout' | 'stderr' | 'version'>, perform: Perform): Command {
   const program = prepared(new Command('keyturn'), io)
     .description('Makes sure that an application always holds an OpenAI API key that works.')
-    .version(io.version(), '-V, --version', 'print the version')
+    .version(io.version(), '-v, --version', 'print the version')
+    .helpCommand('help [command]', 'show the help of a command')
     .addHelpText(
       'after',
       `\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 a person is needed.\nBegin with: keyturn serve --sandbox`,

@@ -242,7 +242,7 @@ export const specs: readonly CommandSpec[] = [
     summary: 'take a token back at once',
     details: 'Whoever uses it is refused from the next request on.',
     options: [local],
-    example: 'keyturn token revoke 3f9c2a71',
+    example: 'keyturn token revoke tok_3f9c2a71d04be586',
     exits: usual,
     load: () => import('./commands/token-revoke.ts'),
   },

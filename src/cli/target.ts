@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
+import { faultOf } from './fault.ts'
 import type { Io } from './io.ts'
 
 /** Where the service is: an origin, or a socket on this machine. */
@@ -62,6 +63,13 @@ export function nonEmpty(text: string | undefined): string | undefined {
 
 export type Role = 'operator' | 'app'
 
+export interface Token {
+  readonly value: string
+  /** Which variable or file it is from, for messages. */
+  readonly from: string
+  readonly role: Role
+}
+
 /** In this order. Reading a credential is all that an app's token may do; an operator's may do that too. */
 const places: Readonly<Record<Role, readonly string[]>> = {
   operator: ['KEYTURN_OPERATOR_TOKEN'],
@@ -74,10 +82,10 @@ const filesInHome: Readonly<Record<Role, readonly string[]>> = {
 }
 
 /** The token from NAME or NAME_FILE of the environment, else from the home folder. Error: `unauthenticated` where none is found. */
-export function findToken(io: Io, home: string, role: Role): string {
+export function findToken(io: Io, home: string, role: Role): Token {
   for (const name of places[role]) {
     const value = nonEmpty(io.env[name])
-    if (value !== undefined) return checked(value, name)
+    if (value !== undefined) return checked({ value, from: name, role })
     const file = nonEmpty(io.env[`${name}_FILE`])
     if (file === undefined) continue
     const path = resolve(io.cwd, file)
@@ -87,12 +95,12 @@ export function findToken(io: Io, home: string, role: Role): string {
         fix: `Correct ${name}_FILE.`,
       })
     }
-    return checked(text, path)
+    return checked({ value: text, from: path, role })
   }
   for (const file of filesInHome[role]) {
     const path = join(home, file)
     const text = nonEmpty(readToken(io, path))
-    if (text !== undefined) return checked(text, path)
+    if (text !== undefined) return checked({ value: text, from: path, role })
   }
   throw new KeyturnError('unauthenticated', `no ${role} token was found in the environment or in ${home}`, {
     fix: `Set ${places[role][0]} or ${places[role][0]}_FILE, or run the command in the folder where the service was started (KEYTURN_HOME).`,
@@ -103,17 +111,14 @@ function readToken(io: Io, path: string): string | undefined {
   try {
     return io.readFile(path)
   } catch (error) {
-    throw new KeyturnError('permissions_lax', `${path} is there and cannot be read`, {
-      fix: 'Run the command as the user that runs the service, or set KEYTURN_OPERATOR_TOKEN_FILE.',
-      cause: error,
-    })
+    throw faultOf(error, 'reading the token failed')
   }
 }
 
 /** A header takes no line breaks, and Node's error about one would quote the token. */
-function checked(token: string, from: string): string {
-  if (/^[\u0021-\u007e]{1,4096}$/.test(token)) return token
-  throw new KeyturnError('unauthenticated', `what stands in ${from} is no token`, {
-    fix: 'It must be one line of printable characters; make a new one with `keyturn token create`.',
+function checked(token: Token): Token {
+  if (/^[\u0021-\u007e]{1,4096}$/.test(token.value)) return token
+  throw new KeyturnError('unauthenticated', `what stands in ${token.from} is no token`, {
+    fix: 'It must be one line of printable characters, as `keyturn token create` prints it.',
   })
 }

@@ -92,3 +92,8 @@ export function when(instant: string | null, now: number): string {
 export function short(version: string | null): string {
   return version === null ? '-' : version.slice(0, 8)
 }
+
+/** A path or an address as a shell takes it for one word. */
+export function shellQuoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
+}

@@ -17,7 +17,13 @@ export async function openTokens(context: Context): Promise<Tokens> {
     return {
       create: (request) => api.createToken(request),
       list: () => api.tokens(),
-      revoke: (id) => api.revokeToken(id),
+      async revoke(id) {
+        try {
+          await api.revokeToken(id)
+        } catch (error) {
+          throw error instanceof KeyturnError && error.code === 'not_found' ? absent(id, '') : error
+        }
+      },
     }
   }
   const { home } = await context.target()
@@ -34,9 +40,17 @@ export async function openTokens(context: Context): Promise<Tokens> {
     list: () => use((tokens) => tokens.list()),
     async revoke(id) {
       if (await use((tokens) => tokens.revoke(id))) return
-      throw new KeyturnError('not_found', `there is no token with the id ${id}`, {
-        fix: "'keyturn token list --local' shows them.",
-      })
+      throw absent(id, ' --local')
     },
   }
 }
+
+/** A careless hand may have given the token itself, which must not be shown. */
+function absent(id: string, option: string): KeyturnError {
+  const shown = idPattern.test(id) ? ` ${id}` : ''
+  return new KeyturnError('not_found', `there is no token with the id${shown}`, {
+    fix: `'keyturn token list${option}' shows the ids; they begin with tok_.`,
+  })
+}
+
+const idPattern = /^tok_[A-Za-z0-9]{1,40}$/

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { defaultListen, parseListen } from './listen.ts'
+import { defaultListen, listenShape, parseListen } from './listen.ts'
 import type { Config, ConfigSources, ListenConfig } from './types.ts'
 
 export interface Location {
@@ -19,6 +19,7 @@ export async function locate(sources: ConfigSources): Promise<Location> {
   const named = trimmed(env['KEYTURN_LISTEN'])
   const listen = named === undefined ? undefined : parseListen(named, (path) => resolve(cwd, path))
   if (listen !== undefined) return { home, listen, from: 'KEYTURN_LISTEN' }
+  if (named !== undefined) throw await wrongListen()
   const { checkConfig, describeProblem } = await import('./load.ts')
   const check = checkConfig(sources)
   if (check.kind === 'valid' && check.config.source !== 'environment') return ofConfig(check.config)
@@ -35,6 +36,14 @@ export async function locate(sources: ConfigSources): Promise<Location> {
   }
   const standard = parseListen(defaultListen, String)
   return { home, listen: standard ?? { kind: 'tcp', host: '127.0.0.1', port: 7420 }, from: 'the default' }
+}
+
+/** Going on with the default would look for the service where nobody said that it is. */
+async function wrongListen(): Promise<Error> {
+  const { KeyturnError } = await import('../core/errors.ts')
+  return new KeyturnError('config_invalid', 'KEYTURN_LISTEN is no address to listen on', {
+    fix: `Set it to ${listenShape}, or unset it.`,
+  })
 }
 
 function ofConfig({ home, listen, source }: Config): Location {

@@ -34,6 +34,7 @@ export const errorCodes = [
   'package_missing',
   'node_too_old',
   'permissions_lax',
+  'file_unusable',
   'home_in_use',
   'address_in_use',
   // The secret store.

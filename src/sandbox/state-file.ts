@@ -21,17 +21,22 @@ export function readState(file: string): WorldData | undefined {
   const size = statSync(file, { throwIfNoEntry: false })?.size
   if (size === undefined) return undefined
   if (size > limits.stateFileBytesMax)
-    throw new Error(`The sandbox state file ${file} is larger than ${limits.stateFileBytesMax} bytes.`)
-  const advice = 'Remove it to start with a fresh sandbox.'
+    throw unreadable(`The sandbox state file ${file} is larger than ${limits.stateFileBytesMax} bytes.`)
   let parsed: unknown
   try {
     parsed = JSON.parse(readFileSync(file, 'utf8'))
   } catch (cause) {
-    throw new Error(`The sandbox state file ${file} is not readable JSON. ${advice}`, { cause })
+    throw unreadable(`The sandbox state file ${file} is not readable JSON.`, cause)
   }
   if (!isWorld(parsed))
-    throw new Error(`The sandbox state file ${file} is not one that this version can read. ${advice}`)
+    throw unreadable(`The sandbox state file ${file} is not one that this version can read.`)
   return parsed
+}
+
+/** With a code of its own, so that a command line may show the message: it holds no secret. */
+function unreadable(message: string, cause?: unknown): Error {
+  const advice = 'Remove it to start with a fresh sandbox.'
+  return Object.assign(new Error(`${message} ${advice}`, { cause }), { code: 'SANDBOX_STATE' })
 }
 
 /** Returns once the state is on disk. */

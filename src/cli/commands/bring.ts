@@ -6,6 +6,8 @@ import { short } from '../text.ts'
 
 /** No key is anywhere near as long; a whole file piped in by mistake is. */
 const keyBytesMax = 4_096
+/** The service takes nothing shorter. */
+const keyLengthMin = 8
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, options } = context
@@ -32,9 +34,10 @@ async function readKey({ io, options }: Context): Promise<string> {
   const text = io.stdin.isTerminal
     ? await io.stdin.ask('Paste the key (it is not shown): ', { isHidden: true })
     : await io.stdin.readAll(keyBytesMax)
-  if (text === undefined)
-    throw usage('no key was read', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
-  return text
+  if (text !== undefined) return text
+  throw io.stdin.isTerminal
+    ? usage('no key was given', 'Paste it and press Enter, or: keyturn bring NAME < FILE.')
+    : usage('this is too long for a key', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
 }
 
 /** Finds what commonly clings to a key that was copied, without showing any of it. */
@@ -56,6 +59,7 @@ function checked(text: string): string {
       'Copy the key again, on one line.',
     )
   }
+  if (key.length < keyLengthMin) throw refuse('this is too short for a key', 'Copy all of the key.')
   if (key.startsWith('sk-admin-')) {
     throw refuse(
       'this is an admin key, which apps cannot use',

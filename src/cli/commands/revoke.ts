@@ -32,7 +32,8 @@ async function revoke(context: Context, api: Api, confirm: string | undefined): 
     return await api.revoke(name, version, { ...request, ...(confirm === undefined ? {} : { confirm }) })
   } catch (error) {
     const isAsked = error instanceof KeyturnError && error.code === 'confirmation_needed'
-    if (!isAsked || confirm !== undefined || !io.stdin.isTerminal) throw error
+    if (!isAsked) throw error
+    if (confirm !== undefined || !io.stdin.isTerminal) throw unconfirmed(name, error.message)
     context.out.note(error.message)
     return await api.revoke(name, version, { ...request, confirm: await typed(context, 'for good') })
   }
@@ -40,18 +41,17 @@ async function revoke(context: Context, api: Api, confirm: string | undefined): 
 
 async function typed(context: Context, what: string): Promise<string> {
   const name = argument(context, 0)
-  const needed = (): KeyturnError =>
-    new KeyturnError(
-      'confirmation_needed',
-      `revoking ${what} needs the name '${name}' typed as confirmation`,
-      {
-        fix: `Add --confirm ${name}, or run it at a terminal and type the name.`,
-      },
-    )
-  if (!context.io.stdin.isTerminal) throw needed()
+  const refused = unconfirmed(name, `revoking ${what} needs the name '${name}' typed as confirmation`)
+  if (!context.io.stdin.isTerminal) throw refused
   const answer = await context.io.stdin.ask(
     `Revoke version ${argument(context, 1)} of '${name}' ${what}? Type the name: `,
   )
-  if (answer?.trim() !== name) throw needed()
+  if (answer?.trim() !== name) throw refused
   return name
+}
+
+function unconfirmed(name: string, message: string): KeyturnError {
+  return new KeyturnError('confirmation_needed', message, {
+    fix: `Add --confirm ${name}, or run it at a terminal and type the name.`,
+  })
 }

@@ -6,6 +6,8 @@ import { readConfiguration } from '../configuration.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import type { Io, Served } from '../io.ts'
 import { serviceLog } from '../service-log.ts'
+import { nonEmpty } from '../target.ts'
+import { shellQuoted } from '../text.ts'
 import { signals } from '../until-signal.ts'
 
 /** How long the greeting waits for the first verified key, so that what it says to try works. */
@@ -59,7 +61,9 @@ function greetSandbox({ out, io }: Context, served: Served): void {
   const { url, sandboxUrl } = served
   const home = shown(io, served.home)
   const isIgnoring = (io.env['OPENAI_API_KEY'] ?? '') !== ''
-  const curl = url.startsWith('unix:') ? `curl --unix-socket ${url.slice('unix:'.length)}` : 'curl'
+  const curl = url.startsWith('unix:')
+    ? `curl --unix-socket ${shellQuoted(url.slice('unix:'.length))}`
+    : 'curl'
   const origin = url.startsWith('unix:') ? 'http://localhost' : url
   out.result({ url, isSandbox: true, sandboxUrl: sandboxUrl ?? null, home }, () => [
     `${out.paint('yellow', 'SANDBOX')}  a local OpenAI with keys that work nowhere else; nothing here reaches the real one.`,
@@ -73,9 +77,18 @@ function greetSandbox({ out, io }: Context, served: Served): void {
     ]),
     '',
     'Now try, in another terminal:',
-    `  ${curl} -H "Authorization: Bearer $(cat ${home}/app.token)" ${origin}/v1/credentials/openai`,
-    '  npx keyturn rotate openai --wait',
+    `  ${curl} -H "Authorization: Bearer $(cat ${shellQuoted(`${home}/app.token`)})" ${origin}/v1/credentials/openai`,
+    `  ${settings(io)}npx keyturn rotate openai --wait`,
   ])
+}
+
+/** What another terminal has to be told in order to find this service. */
+function settings(io: Io): string {
+  return ['KEYTURN_HOME', 'KEYTURN_LISTEN']
+    .flatMap((name) =>
+      nonEmpty(io.env[name]) === undefined ? [] : `${name}=${shellQuoted(io.env[name] ?? '')} `,
+    )
+    .join('')
 }
 
 function shown(io: Io, path: string): string {

@@ -1,4 +1,5 @@
 import { parseDuration } from '../../config/duration.ts'
+import { nearest } from '../../config/suggest.ts'
 import { credentialNamePattern } from '../../core/types.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -32,7 +33,23 @@ export async function run(context: Context): Promise<ExitCode> {
     out.result(answer, () => [])
     return exitCodes.done
   }
+  await warnOfUnknown(context, credentials)
   out.note(`${answer.role} token ${answer.id} for ${answer.name}; it is shown only now:`)
   out.raw(answer.token)
   return exitCodes.done
+}
+
+/** A misspelt name would make a token that reads nothing; one that is configured later is fine. */
+async function warnOfUnknown(context: Context, names: readonly string[]): Promise<void> {
+  if (names.length === 0 || context.options.has('local')) return
+  const known = await (await context.api()).summaries()
+  for (const name of names) {
+    if (name === '*' || known.some((summary) => summary.name === name)) continue
+    const near = nearest(
+      name,
+      known.map((summary) => summary.name),
+    )
+    const guess = near === undefined ? '' : `; did you mean ${near}?`
+    context.out.warn(`no credential named '${name}' is configured${guess}`)
+  }
 }
