@@ -38,7 +38,12 @@ export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
     }
     const usable = usableNow(options)
     if (usable !== undefined) return usable
-    const delayMs = last?.retryAfterMs ?? backoffMs(attempt, platform.fraction(), backoff)
+    const askedMs = last?.retryAfterMs
+    // "At once" is heeded no more than a service in trouble can bear.
+    const delayMs =
+      askedMs === undefined
+        ? backoffMs(attempt, platform.fraction(), backoff)
+        : Math.max(askedMs, limits.backoffBaseMs)
     if (delayMs >= leftMs()) break
     await pauseUntilChange(options, delayMs)
     const arrived = usableNow(options)

@@ -1,3 +1,4 @@
+import { isProtected } from './address.ts'
 import { coldStart } from './cold-start.ts'
 import { pause } from './deadline.ts'
 import { createEmbeddedSource } from './embedded.ts'
@@ -54,6 +55,7 @@ export function createClient(options: ClientOptions = {}): KeyturnClient {
     staleAfterMs,
     signal,
     load: async () => {
+      if (url !== undefined && !isProtected(url)) teller.onDegraded(inTheClear(url))
       const loaded = await coldStart({ knowledge, platform, credential, timeoutMs, staleAfterMs, signal })
       begin()
       return loaded
@@ -97,6 +99,15 @@ export function createClient(options: ClientOptions = {}): KeyturnClient {
     close,
     [Symbol.dispose]: close,
   }
+}
+
+/** Told and not refused: where something else encrypts the way (a mesh, a tunnel), only the app's owner knows it. */
+function inTheClear(url: URL): KeyturnClientError {
+  return new KeyturnClientError(
+    'config_invalid',
+    `Keyturn at ${url.origin} is asked without encryption: whoever is on the way can read the token and the keys.`,
+    { fix: 'Use an https:// address, or run Keyturn beside the app on 127.0.0.1.' },
+  )
 }
 
 interface Background {

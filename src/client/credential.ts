@@ -1,4 +1,5 @@
 import type { CredentialAnswer } from '../api/types.ts'
+import { isProtected } from './address.ts'
 import { limits } from './limits.ts'
 import type { OpenAICredential } from './types.ts'
 import { isRecord } from './wire.ts'
@@ -39,7 +40,8 @@ export function isHeaderSafe(value: unknown, lengthMax: number): value is string
 }
 
 const texts = ['name', 'baseUrl', 'version', 'fingerprint', 'stage', 'verdict', 'verifiedAt'] as const
-const textsOrNull = ['organization', 'project', 'rotatesAt'] as const
+/** Sent along with the key, as headers. */
+const idsOrNull = ['organization', 'project'] as const
 
 function isAnswer(
   value: Readonly<Record<string, unknown>>,
@@ -47,10 +49,16 @@ function isAnswer(
   return (
     isHeaderSafe(value['apiKey'], limits.keyLengthMax) &&
     texts.every((field) => typeof value[field] === 'string') &&
-    textsOrNull.every((field) => value[field] === null || typeof value[field] === 'string') &&
-    URL.canParse(String(value['baseUrl'])) &&
+    idsOrNull.every((field) => value[field] === null || isHeaderSafe(value[field], limits.idLengthMax)) &&
+    (value['rotatesAt'] === null || typeof value['rotatesAt'] === 'string') &&
+    isKeySafe(String(value['baseUrl'])) &&
     Number.isSafeInteger(value['generation']) &&
     typeof value['staleAfterSeconds'] === 'number' &&
     value['staleAfterSeconds'] > 0
   )
+}
+
+/** Keyturn itself takes no other base URL from its configuration; somebody on the way might put one in. */
+function isKeySafe(baseUrl: string): boolean {
+  return URL.canParse(baseUrl) && isProtected(new URL(baseUrl))
 }

@@ -56,6 +56,8 @@ export const limits = {
   /** Credentials that one process asks for by name; each has a client with a stream of its own. */
   clientsMax: 1_000,
   keyLengthMax: 4_096,
+  /** Of organisations and projects. */
+  idLengthMax: 256,
   tokenLengthMax: 4_096,
   detailLengthMax: 400,
 } as const

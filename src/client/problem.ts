@@ -89,6 +89,10 @@ function sentenceOf(problem: Pick<Problem, 'detail'>): string {
   return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`
 }
 
+/** Without marks that could end a line of a log, colour a terminal or turn the reading direction round. */
 function trimmed(text: string): string {
-  return text.trim().slice(0, limits.detailLengthMax)
+  return text
+    .slice(0, limits.detailLengthMax)
+    .replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
+    .trim()
 }

@@ -5,6 +5,91 @@ import { createClient, getOpenAIKey, type KeyturnClientError } from '../../src/i
 import { problem, testKey } from './fake-service.ts'
 import { clientOf, errorOf, handTime, serviceForTest, turnOfLoop } from './support.ts'
 
+describe('an answer that somebody on the way has touched', () => {
+  it.each([
+    { baseUrl: 'http://elsewhere.example/v1' },
+    { baseUrl: 'http://127.0.0.1.elsewhere.example/v1' },
+    { baseUrl: 'javascript:alert(1)' },
+    { organization: 'org-1\r\nx-other: 1' },
+    { project: '\u001B[31m' },
+    { project: '' },
+    { organization: 'o'.repeat(limits.idLengthMax + 1) },
+  ])('is not taken: %o', async (change) => {
+    const service = await serviceForTest()
+    service.restore(change)
+    const error = await errorOf(clientOf(service, { timeoutMs: 300 }).getOpenAIKey())
+    expect(error.code).toBe('service_malformed')
+  })
+
+  it.each(['https://api.openai.com/v1', 'http://localhost:1/v1', 'http://[::1]:1/v1'])(
+    'leaves base URLs alone that no key is read from on the way: %s',
+    async (baseUrl) => {
+      const service = await serviceForTest({ baseUrl })
+      expect((await clientOf(service).getOpenAICredential()).baseUrl).toBe(baseUrl)
+    },
+  )
+})
+
+describe('a refusal whose words came from elsewhere', () => {
+  it('forges no lines and moves no terminal', async () => {
+    const service = await serviceForTest()
+    const detail = 'no\u001B]0;title\u0007\u001B[2J\r\n2026 INFO all is well\u202E'
+    service.override = (_request, response) => {
+      problem(response, { status: 401, code: 'unauthenticated', detail, fix: 'run\u009B31m\nthis' })
+      return true
+    }
+    const error = await errorOf(clientOf(service).getOpenAIKey())
+    expect(error.message).toContain('all is well')
+    expect(`${error.message}${error.fix ?? ''}`).not.toMatch(/[\p{Cc}\p{Bidi_Control}]/u)
+  })
+})
+
+describe('a service in trouble that wants to be asked again at once', () => {
+  it('is not hammered', async () => {
+    const service = await serviceForTest()
+    service.override = (_request, response) => {
+      response.writeHead(503, { 'retry-after': '0' }).end()
+      return true
+    }
+    await errorOf(clientOf(service, { timeoutMs: 600 }).getOpenAIKey())
+    expect(service.seen.length).toBeLessThanOrEqual(Math.ceil(600 / limits.backoffBaseMs))
+  })
+})
+
+describe('a Keyturn that is asked without encryption', () => {
+  const told = async (url: string): Promise<readonly string[]> => {
+    const service = await serviceForTest()
+    const messages: string[] = []
+    const client = clientOf(service, {
+      url,
+      fetch: (input, init) => {
+        const { pathname } = new URL(input instanceof Request ? input.url : input)
+        return fetch(`${service.url}${pathname}`, init)
+      },
+      onError: (error) => messages.push(`${error.code} ${error.message}`),
+    })
+    await client.getOpenAIKey()
+    await client.getOpenAIKey()
+    return messages
+  }
+
+  it.each(['http://keyturn.example', 'http://10.0.0.7:7420', 'http://127.0.0.1.nip.example'])(
+    'is told of, once: %s',
+    async (url) => {
+      const messages = await told(url)
+      expect(messages).toHaveLength(1)
+      expect(messages[0]).toContain(`config_invalid Keyturn at ${url} is asked without encryption`)
+    },
+  )
+
+  it.each(['https://keyturn.example', 'http://localhost:7420', 'http://127.0.0.9:7420'])(
+    'is not told of where it is not so: %s',
+    async (url) => {
+      expect(await told(url)).toEqual([])
+    },
+  )
+})
+
 describe('the first key', () => {
   it('is the one the service hands out, with all that belongs to it', async () => {
     const service = await serviceForTest()
