@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 
 it('npm start, curl, npx keyturn rotate --wait: what the README promises, typed as it says', async () => {
   const home = mkdtempSync(join(tmpdir(), 'keyturn-start-'))
-  onTestFinished(() => rmSync(home, { recursive: true, force: true }))
+  onTestFinished(() => rmSync(home, { recursive: true, force: true, maxRetries: 5 }))
   const port = await freePort()
   const foreign = `sk-${'x'.repeat(20)}`
   const env = {
@@ -24,7 +24,19 @@ it('npm start, curl, npx keyturn rotate --wait: what the README promises, typed 
     KEYTURN_CONFIG: '',
   }
   const service = run('npm', ['start'], env)
-  onTestFinished(() => service.end())
+  onTestFinished(async () => {
+    await service.end()
+    // npm may be gone before what it started is: the home is only left alone when nobody answers any more.
+    await until(
+      'the service has ended',
+      () =>
+        fetch(`http://127.0.0.1:${port}/healthz`).then(
+          () => false,
+          () => true,
+        ),
+      (isGone) => isGone,
+    )
+  })
 
   const token = await until(
     'an app token',
