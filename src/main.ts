@@ -55,6 +55,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const version = packageVersion()
     const isSandbox = mode !== undefined
     const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    // What can refuse this start goes before anything is minted.
+    const isFromEnvironment = config.source === 'environment'
+    const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
+    undo.push(() => tokens.close())
     const service = await composeService({
       config,
       system,
@@ -66,9 +70,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       isSandbox,
     })
     undo.push(() => service.stop())
-    const isFromEnvironment = config.source === 'environment'
-    const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
-    undo.push(() => tokens.close())
     const { listen, allowedHosts } = config
     const server = await createServer({
       service,

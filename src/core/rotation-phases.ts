@@ -22,12 +22,17 @@ export function stepChecking(rotation: Rotation, event: RotationEvent, context: 
     case 'checked':
       return startMinting(rotation, context, 'store and issuer allow it')
     case 'check_failed':
-      return halt(rotation, context, event)
+      return halt(rotation, context, { ...event, fix: thenResume(event.fix, rotation) })
     case 'check_unknown':
       return retry(rotation, context)
     default:
       return rotation
   }
+}
+
+/** What is mended outside is not seen from here: a person says when. */
+function thenResume(fix: string, { credential }: Rotation): string {
+  return `${fix} Then run: keyturn resume ${credential}`.trim()
 }
 
 export function stepMinting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
@@ -45,7 +50,7 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
       return halt(withAttempt(rotation, { outcome: 'refused' }), context, {
         reason: 'minting_refused',
         summary: `OpenAI refused to make a key. ${event.verdict.summary}`,
-        fix: event.verdict.fix,
+        fix: thenResume(event.verdict.fix, rotation),
       })
     case 'mint_unknown': {
       const known = event.keyId === undefined ? rotation : withAttempt(rotation, { keyId: event.keyId })

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, statSync } from 'node:fs'
+import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 
@@ -16,7 +16,16 @@ const privateFolder = 0o700
 
 /** Makes the folder where it is missing and takes its lock. `home_in_use`, `permissions_lax`. */
 export async function openHome(path: string): Promise<Home> {
-  mkdirSync(path, { recursive: true, mode: privateFolder })
+  try {
+    mkdirSync(path, { recursive: true, mode: privateFolder })
+    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? ` (${String(thrown.code)})` : ''
+    throw new KeyturnError('config_invalid', `The home folder ${path} cannot be made or written${code}.`, {
+      fix: 'Give the user that runs Keyturn a folder it may write into, with KEYTURN_HOME or home in the configuration.',
+      cause: thrown,
+    })
+  }
   assertPrivate(path)
   const lock = await takeLock(join(path, 'instance.lock'), path)
   return { path, file: (...parts) => join(path, ...parts), close: lock }
@@ -40,16 +49,35 @@ function assertPrivate(path: string): void {
  */
 async function takeLock(file: string, home: string): Promise<() => void> {
   const { DatabaseSync } = await import('node:sqlite')
-  const database = new DatabaseSync(file)
+  let database: InstanceType<typeof DatabaseSync> | undefined
   try {
+    database = new DatabaseSync(file)
     chmodSync(file, 0o600)
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
   } catch (thrown) {
-    database.close()
-    throw new KeyturnError('home_in_use', `Another Keyturn process works in ${home}.`, {
-      fix: 'Use the one that runs (keyturn status), end it first, or choose another folder with KEYTURN_HOME.',
-      cause: thrown,
-    })
+    database?.close()
+    throw isBusy(thrown)
+      ? new KeyturnError('home_in_use', `Another Keyturn process works in ${home}.`, {
+          fix: 'Use the one that runs (keyturn status), end it first, or choose another folder with KEYTURN_HOME.',
+          cause: thrown,
+        })
+      : new KeyturnError('config_invalid', `The lock of ${home} cannot be taken (${codeOf(thrown)}).`, {
+          fix: `Make ${file} writable for this user, or choose another folder with KEYTURN_HOME.`,
+          cause: thrown,
+        })
   }
-  return () => database.close()
+  const taken = database
+  return () => {
+    if (taken.isOpen) taken.close()
+  }
+}
+
+const sqliteBusy = 5
+
+function isBusy(thrown: unknown): boolean {
+  return thrown instanceof Error && 'errcode' in thrown && thrown.errcode === sqliteBusy
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
 }

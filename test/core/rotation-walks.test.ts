@@ -123,7 +123,7 @@ describe('minting', () => {
     expect(refused.at.halt).toMatchObject({
       from: 'minting',
       reason: 'minting_refused',
-      fix: 'Mend blocked.',
+      fix: 'Mend blocked. Then run: keyturn resume openai',
     })
     expect(refused.at.attempts[0]?.outcome).toBe('refused')
   })
