@@ -63,11 +63,7 @@ export function readDocument(text: string): ConfigDocument {
     const { line, col } = counter.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
-  const problems: ConfigProblem[] = document.errors.map((error) => ({
-    ...place(error.pos[0]),
-    path: '',
-    ...(syntaxSentences[error.code] ?? syntaxDefault),
-  }))
+  const problems = syntaxProblems(document, place)
   const { value, problem } = plainValue(document, problems.length > 0)
   if (problem !== undefined) problems.push(problem)
   problems.push(...findings(document, place))
@@ -77,6 +73,17 @@ export function readDocument(text: string): ConfigDocument {
     place: (path) => place(offsetOf(document, path)),
     placeOfKey: (path, key) => place(offsetOfKey(document, path, key)),
   }
+}
+
+/** One for a line: what follows on it is mostly the parser's confusion about the first. */
+function syntaxProblems(document: Document, place: (offset: number) => Place): ConfigProblem[] {
+  const byLine = new Map<number, ConfigProblem>()
+  for (const error of document.errors) {
+    const at = place(error.pos[0])
+    if (byLine.has(at.line)) continue
+    byLine.set(at.line, { ...at, path: '', ...(syntaxSentences[error.code] ?? syntaxDefault) })
+  }
+  return [...byLine.values()]
 }
 
 function tooLarge(): ConfigDocument {

@@ -103,7 +103,7 @@ function refuseHost(request: IncomingMessage, hosts: Hosts): Refusal | undefined
   if (hosts.allows(host, request.socket.localAddress)) return undefined
   return {
     error: new KeyturnError('forbidden', 'Keyturn does not answer under the name in the Host header.', {
-      fix: 'Use localhost or the address it listens on, or add the name to server.allowedHosts.',
+      fix: 'Use localhost or the address it listens on, or add the name to allowedHosts in keyturn.yaml.',
     }),
     status: 421,
   }

@@ -413,6 +413,15 @@ describe('config check and init', () => {
     })
   })
 
+  it('tells of broken YAML once for a line', async () => {
+    const files = { '/srv/app/keyturn.yaml': 'credentials: }} ]] : : {{\n  openai: [\n' }
+    const { code, out } = await keyturn('config check', { files })
+    expect(code).toBe(1)
+    const lines = out.match(/^keyturn\.yaml:\d+/gm) ?? []
+    expect(lines.length).toBeGreaterThan(0)
+    expect(new Set(lines).size).toBe(lines.length)
+  })
+
   it('is content with a valid file, and fails without one', async () => {
     const files = { '/srv/app/a.yaml': 'credentials:\n  openai:\n    store: { kind: local }\n' }
     expect(await keyturn('config check a.yaml', { files })).toMatchObject({
@@ -429,8 +438,10 @@ describe('config check and init', () => {
     'init --project proj_a --service-account svc_acct_a',
     'init --store aws-secrets-manager --project proj_a --service-account svc_acct_a',
   ])('%s writes a file that is valid as it is', async (line) => {
-    const { code, io } = await keyturn(line)
+    const { code, io, out } = await keyturn(line)
     expect(code).toBe(0)
+    // What is typed before a command stays in the shell's history.
+    expect(out).not.toMatch(/KEY=/)
     const files = Object.fromEntries(io.files)
     expect(await keyturn('config check', { files })).toMatchObject({ code: 0, err: '' })
   })

@@ -4,12 +4,20 @@ import { run } from '../../src/cli/main.ts'
 import { fakeIo } from './fake-io.ts'
 import { canary, summaryOf } from './samples.ts'
 
-function serving(env: Readonly<Record<string, string>>, files: Readonly<Record<string, string>> = {}) {
+function serving(
+  env: Readonly<Record<string, string>>,
+  files: Readonly<Record<string, string>> = {},
+  ready: Promise<boolean> = Promise.resolve(true),
+) {
   const calls: ServeOptions[] = []
   let stopped = 0
   let release = (): void => undefined
   const held = new Promise<void>((resolve) => {
     release = resolve
+  })
+  let isAsked = (): void => undefined
+  const asked = new Promise<void>((resolve) => {
+    isAsked = resolve
   })
   const io = fakeIo({
     env,
@@ -21,7 +29,10 @@ function serving(env: Readonly<Record<string, string>>, files: Readonly<Record<s
           url: 'http://127.0.0.1:7420',
           home: '/srv/app/.keyturn',
           sandboxUrl: 'http://127.0.0.1:7421',
-          readyWithin: async () => true,
+          readyWithin: () => {
+            isAsked()
+            return ready
+          },
           stop: async () => {
             stopped += 1
             await held
@@ -31,7 +42,7 @@ function serving(env: Readonly<Record<string, string>>, files: Readonly<Record<s
       tick: async () => ({ credentials: [summaryOf('openai')] }),
     },
   })
-  return { io, calls, stopped: () => stopped, release: () => release() }
+  return { io, calls, asked, stopped: () => stopped, release: () => release() }
 }
 
 describe('serve', () => {
@@ -50,6 +61,28 @@ describe('serve', () => {
     release()
     io.signal('SIGTERM')
     expect(await ended).toBe(0)
+  })
+
+  it('says to another terminal where it is, where that is not the default', async () => {
+    const { io, release } = serving({ KEYTURN_LISTEN: '127.0.0.1:7500', KEYTURN_HOME: '/srv/app/my home' })
+    const ended = run(['serve', '--sandbox'], io)
+    await io.seen('rotate openai --wait')
+    expect(io.out()).toContain(
+      "  KEYTURN_HOME='/srv/app/my home' KEYTURN_LISTEN=127.0.0.1:7500 npx keyturn rotate openai --wait\n",
+    )
+    release()
+    io.signal('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  it('greets nobody who ended it before the first key was there', async () => {
+    const { io, asked, release } = serving({ OPENAI_API_KEY: canary }, {}, new Promise(() => undefined))
+    const ended = run(['serve'], io)
+    await asked
+    release()
+    io.signal('SIGINT')
+    expect(await ended).toBe(0)
+    expect(io.out()).toBe('')
   })
 
   it('stops once at the first signal and ends at once at the second', async () => {

@@ -33,14 +33,16 @@ export async function run(context: Context): Promise<ExitCode> {
   return exitCodes.done
 }
 
+/** Nobody is told to type a key before a command: the shell keeps what is typed. */
 function nextSteps(store: string, isMinting: boolean): string[] {
-  if (store === 'env') return ['  OPENAI_API_KEY=... keyturn serve']
+  const serve = '  keyturn serve                   '
+  const status = '  keyturn status openai           shows how it is'
+  if (store === 'env') return [`${serve}with OPENAI_API_KEY set, or in .env`, status]
+  if (isMinting) return [`${serve}with OPENAI_ADMIN_KEY set; it mints the first key by itself`, status]
   return [
-    `  ${isMinting ? 'OPENAI_ADMIN_KEY=... ' : ''}keyturn serve`,
-    isMinting
-      ? '  keyturn rotate openai --wait    mints the first key'
-      : '  keyturn bring openai            puts in the key you have',
-    '  keyturn status openai',
+    `${serve}and in another terminal:`,
+    '  keyturn bring openai            asks for the key you have',
+    status,
   ]
 }
 

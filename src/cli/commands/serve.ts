@@ -27,11 +27,14 @@ export async function run(context: Context): Promise<ExitCode> {
       cwd: io.cwd,
       log,
     })
-    const isReady = await served.readyWithin(readyMs)
-    if (config === undefined) greetSandbox(context, served)
-    else greet(context, served, config)
-    if (!isReady) out.warn("no key could be verified yet; 'keyturn status' says why")
-    await first
+    const isReady = await Promise.race([served.readyWithin(readyMs), first])
+    // Whoever ends it before that reads no greeting.
+    if (isReady !== undefined) {
+      if (config === undefined) greetSandbox(context, served)
+      else greet(context, served, config)
+      if (!isReady) out.warn("no key could be verified yet; 'keyturn status' says why")
+      await first
+    }
     await served.stop()
     return exitCodes.done
   } finally {
