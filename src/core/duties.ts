@@ -1,4 +1,5 @@
 import { candidateOf, currentOf } from './credential.ts'
+import { nextTurnAt } from './expiry.ts'
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
 import { effectOf, isRunning, type RotationEffect } from './rotation.ts'
 import type { CredentialState, Policy, VersionId, VersionRecord } from './types.ts'
@@ -106,10 +107,8 @@ function verifyWishes(state: CredentialState): readonly Wish[] {
 function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[] {
   const { rotation } = state
   if (!isRunning(rotation)) {
-    const isPossible = (policy.canMint || policy.isManual) && policy.storeWritable
-    return state.nextRotationAt === undefined || !isPossible
-      ? []
-      : [{ at: state.nextRotationAt, duty: { lane: 'rotate', kind: 'start' } }]
+    const at = nextTurnAt(state, policy)
+    return at === undefined ? [] : [{ at, duty: { lane: 'rotate', kind: 'start' } }]
   }
   if (rotation.paused || rotation.phase === 'halted') return []
   const deadline: Wish = { at: rotation.deadlineAt, duty: { lane: 'rotate', kind: 'deadline' } }

@@ -13,7 +13,7 @@ import { applyRetirement } from './retiring.ts'
 import { isRunning } from './rotation.ts'
 import { takeOver } from './take-over.ts'
 import { applyRotation, startRotation } from './turning.ts'
-import type { CredentialState, KeyId, RotationMode, VersionId } from './types.ts'
+import type { CredentialState, KeyId, Policy, RotationMode, VersionId } from './types.ts'
 
 /**
  * What people ask for. Each returns the change, or throws the refusal that they are told.
@@ -101,7 +101,7 @@ export function rollBack(
   by: { readonly who: string; readonly why: string },
   context: ChangeContext,
 ): Change {
-  assertCanGoBack(state, to)
+  assertCanGoBack(state, to, context.policy)
   const cleared = recordOf(state, to)?.withdrawnAt === undefined ? state : unwithdrawn(state, to)
   const record = recordOf(cleared, to)
   assert(record !== undefined, 'what is rolled back to is on record')
@@ -120,7 +120,12 @@ function unwithdrawn(state: CredentialState, version: VersionId): CredentialStat
   }
 }
 
-export function assertCanGoBack(state: CredentialState, to: VersionId): void {
+export function assertCanGoBack(state: CredentialState, to: VersionId, policy: Policy): void {
+  // Going back in memory alone would last until the next start, and other readers of the store would never know.
+  if (!policy.storeWritable)
+    throw new KeyturnError('store_read_only', `${state.name} cannot go back: its store cannot be written.`, {
+      fix: 'Put the earlier key into the store by hand; Keyturn takes it up by itself.',
+    })
   const record = recordOf(state, to)
   if (record === undefined)
     throw new KeyturnError('not_found', `${state.name} has no version ${to}.`, {

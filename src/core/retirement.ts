@@ -198,7 +198,13 @@ function stepDraining(
   // Evidence that would change nothing is not waited for.
   if (retirement.isForced)
     return enter(retirement, 'retiring', context, 'revoked at once: the gate was opened by hand')
-  if (event.kind === 'evidence_unknown') return retry(retirement, context)
+  if (event.kind === 'evidence_unknown') {
+    const unknown = retry(retirement, context)
+    if (context.now < retirement.limitAt || retirement.isLimitAlerted) return unknown
+    const heldBy = 'nobody can tell who still uses it: OpenAI’s list of keys cannot be read'
+    const alerted = { ...unknown, heldBy, isLimitAlerted: true }
+    return noted(alerted, context, `the limit has passed: ${heldBy}`)
+  }
   const heldBy = holderOf(event.evidence, context)
   if (heldBy === undefined) return enter(without(retirement), 'retiring', context, gateNote(event.evidence))
   if (context.now < retirement.limitAt) return waitFor(retirement, heldBy, context)
@@ -267,7 +273,7 @@ function stepProvingCurrent(
   event: RetirementEvent,
   context: RetirementContext,
 ): Retirement {
-  if (event.kind === 'current_unknown') return retry(retirement, context)
+  if (event.kind === 'current_unknown') return heldByProof(retirement, 'nobody could be asked.', context)
   if (event.kind === 'current_absent') {
     const isMeant = retirement.isForced
     return isMeant
@@ -277,7 +283,7 @@ function stepProvingCurrent(
           context,
           'nothing else is handed out: revoked all the same, as was asked',
         )
-      : retry(retirement, context)
+      : heldByProof(retirement, 'there is none.', context)
   }
   if (event.kind !== 'current_proved') return retirement
   if (isAuthentic(event.verdict.kind) && event.isOurs) {
@@ -288,10 +294,16 @@ function stepProvingCurrent(
       `the current key was proven once again (${event.verdict.kind})`,
     )
   }
-  return retry(
-    { ...retirement, heldBy: `the current key could not be proven: ${event.verdict.summary}` },
-    context,
-  )
+  return heldByProof(retirement, event.verdict.summary, context)
+}
+
+/** Nothing is deleted while the key that stays does not work; a person is told once when that lasts. */
+function heldByProof(retirement: Retirement, why: string, context: RetirementContext): Retirement {
+  const heldBy = `the current key could not be proven: ${why}`
+  const waiting = retry({ ...retirement, heldBy }, context)
+  const isOverdue = context.now >= retirement.phaseAt + context.policy.phaseDeadlineMs
+  if (!isOverdue || retirement.isHeldAlerted === true) return waiting
+  return noted({ ...waiting, isHeldAlerted: true }, context, `waits: ${heldBy}`)
 }
 
 function stepRevoking(

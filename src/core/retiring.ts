@@ -46,6 +46,15 @@ export function applyRetirement(
       }),
     )
   }
+  if (after.isHeldAlerted && !before.isHeldAlerted) {
+    events.push(
+      eventOf(next, 'alert', context.now, {
+        code: 'retirement_held',
+        version: after.version,
+        heldBy: after.heldBy ?? '',
+      }),
+    )
+  }
   return { state: next, events }
 }
 

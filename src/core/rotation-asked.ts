@@ -99,6 +99,8 @@ function hasten(
   }
   const note = `emergency asked for by ${event.by}: ${event.reason}`
   if (rotation.phase === 'halted') return reenter(urgent, context, note)
+  // Nobody is waited for where a key can be minted.
+  if (rotation.phase === 'awaiting' && context.policy.canMint) return enter(urgent, 'checking', context, note)
   return noted({ ...urgent, deadlineAt: deadlineOf(rotation.phase, context) }, context, note)
 }
 

@@ -41,11 +41,8 @@ export function startRotation(
     ),
     state,
   )
-  const dayAgo = context.now - 86_400_000
-  const automaticAt = [
-    ...state.automaticAt.filter((at) => at > dayAgo),
-    ...(isAutomatic ? [context.now] : []),
-  ]
+  const counted = countedAt(state, context.now)
+  const automaticAt = isAutomatic ? counted : counted.slice(0, -1)
   const started = { ...state, rotation, automaticAt }
   return { state: started, events: [rotationEvent(started, rotation, context.now)] }
 }
@@ -67,11 +64,51 @@ export function mayRotateByItself(
   state: CredentialState,
   context: Pick<ChangeContext, 'now' | 'policy'>,
 ): boolean {
-  const { now, policy } = context
+  return !isRunning(state.rotation) && isLeftToday(state, context)
+}
+
+function isLeftToday(
+  state: CredentialState,
+  { now, policy }: Pick<ChangeContext, 'now' | 'policy'>,
+): boolean {
   const today = state.automaticAt.filter((at) => at > now - 86_400_000).length
-  return (
-    policy.canMint && policy.storeWritable && !isRunning(state.rotation) && today < policy.automaticPerDayMax
-  )
+  return policy.canMint && policy.storeWritable && today < policy.automaticPerDayMax
+}
+
+/** The same, where a rotation that is halted may also be taken up again. */
+export function mayTurnByItself(
+  state: CredentialState,
+  context: Pick<ChangeContext, 'now' | 'policy'>,
+): boolean {
+  const { rotation } = state
+  if (!isRunning(rotation)) return mayRotateByItself(state, context)
+  return rotation.phase === 'halted' && !rotation.paused && isLeftToday(state, context)
+}
+
+/**
+ * Turns a key that nobody asked to be turned. A rotation that is halted must not stand in the way of the key that apps
+ * need: it is taken up again. One that is under way goes on, in a hurry where no key is left. Undefined: nothing to do.
+ */
+export function turnByItself(
+  state: CredentialState,
+  request: Pick<Rotation, 'mode' | 'reason' | 'requestedBy'>,
+  context: ChangeContext,
+): Change | undefined {
+  const { rotation } = state
+  const { reason, requestedBy: by, mode } = request
+  const hastened = { kind: 'emergency_asked', by, reason, isCompromised: false } as const
+  if (mayTurnByItself(state, context)) {
+    if (!isRunning(rotation))
+      return startRotation(state, { ...request, isCompromised: false, isAutomatic: true }, context)
+    return applyRotation({ ...state, automaticAt: countedAt(state, context.now) }, hastened, context)
+  }
+  const isWalking = isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
+  const isHurry = mode === 'emergency' && isWalking && rotation.mode !== 'emergency'
+  return isHurry && context.policy.canMint ? applyRotation(state, hastened, context) : undefined
+}
+
+function countedAt(state: CredentialState, now: number): readonly number[] {
+  return [...state.automaticAt.filter((at) => at > now - 86_400_000), now]
 }
 
 export function applyRotation(

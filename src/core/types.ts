@@ -165,6 +165,8 @@ export interface VersionRecord {
   /** Set when it was withdrawn (rejected) or declared compromised: it never comes back by itself. */
   readonly withdrawnAt?: number
   readonly compromised?: boolean
+  /** A person was told that it expires soon. */
+  readonly isExpiryAlerted?: boolean
   readonly retiredAt?: number
 }
 
@@ -315,6 +317,8 @@ export interface Retirement {
   /** The delete was refused and an expiry of one second set instead: the key may stay listed. */
   readonly isExpiring: boolean
   readonly isLimitAlerted: boolean
+  /** A person was told that the key that stays could not be proven for long. */
+  readonly isHeldAlerted?: boolean
   readonly rejections: number
   readonly rejectedSince?: number
   readonly retries: number

@@ -9,7 +9,8 @@ import {
   withRecord,
   withVersion,
 } from './credential.ts'
-import { isRunning } from './rotation.ts'
+import { alertExpiry } from './expiry.ts'
+import { failOver, isTurning, mintingFix, replaceDead, turnOutOfOutage } from './failover.ts'
 import { nextCheckAt } from './schedule.ts'
 import { takeOver } from './take-over.ts'
 import { mayRotateByItself, startRotation } from './turning.ts'
@@ -219,11 +220,15 @@ export function recordCheck(
   if (isCandidate) {
     const adopted = isGood
       ? adopt(checked, version, check, context)
-      : refuseCandidate(checked, version, check, context)
+      : refuseCandidate(checked, after, { ...check, isDead: isSettled(after.rejections, needed) }, context)
     return { state: adopted.state, events: [...events, ...adopted.events] }
   }
-  const isDead = before.withdrawnAt === undefined && isSettled(after.rejections, needed)
-  if (!isDead) return { state: checked, events }
+  const isDead = isSettled(after.rejections, needed)
+  if (!isDead || before.withdrawnAt !== undefined) {
+    const isStillOut = isDead && version === state.current
+    const next = isStillOut ? turnOutOfOutage(checked, check.verdict, context) : alertExpiry(checked, context)
+    return { state: next.state, events: [...events, ...next.events] }
+  }
   // A key in reserve that is dead must never be what a failover chooses.
   if (version !== state.current)
     return { state: withRecord(checked, version, { withdrawnAt: context.now }), events }
@@ -274,7 +279,7 @@ function checkedRecord(
   }
   const isSuspect = before.suspectUntil !== undefined && before.suspectUntil > now
   if (check.verdict.kind === 'rejected') {
-    const isApart = earlier === undefined || now - earlier.lastAt >= policy.rejectionGapMs
+    const isApart = earlier === undefined || Math.abs(now - earlier.lastAt) >= policy.rejectionGapMs
     const count = (earlier?.count ?? 0) + (isApart ? 1 : 0)
     const rejections = {
       count,
@@ -295,16 +300,11 @@ function checkedRecord(
   const askedMs = Math.min(check.verdict.retryAfterMs ?? 0, policy.verifyEveryMs)
   const soonMs = isSuspect ? suspectEveryMs : Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
   if (isSuspect || isUnsure) return { ...kept, nextCheckAt: now + Math.max(soonMs, askedMs) }
-  return {
-    ...kept,
-    nextCheckAt: nextCheckAt({
-      promotedAt: before.promotedAt,
-      now,
-      policy,
-      fraction,
-      dueAt: before.nextCheckAt,
-    }),
-  }
+  const { promotedAt, nextCheckAt: dueAt, meta } = before
+  const nextAt = nextCheckAt({ promotedAt, now, policy, fraction, dueAt })
+  // It is looked at when it expires, so that no app gets a dead key until the interval is over.
+  const isExpiring = meta.expiresAt !== undefined && meta.expiresAt > now && meta.expiresAt < nextAt
+  return { ...kept, nextCheckAt: isExpiring ? (meta.expiresAt ?? nextAt) : nextAt }
 }
 
 function adopt(
@@ -329,92 +329,55 @@ function adopt(
   )
 }
 
+type Refusal = CheckOutcome & {
+  /** It was refused often enough to be believed. */
+  readonly isDead: boolean
+}
+
 function refuseCandidate(
   state: CredentialState,
-  version: VersionId,
-  check: CheckOutcome,
+  record: VersionRecord,
+  check: Refusal,
   context: ChangeContext,
 ): Change {
   const isForeign = isAuthentic(check.verdict.kind) && !check.isOurs
   if (check.verdict.kind === 'unknown' || check.verdict.kind === 'throttled') return { state, events: [] }
-  if (handedOut(state) === undefined) return noKey(state, check, isForeign, context)
+  if (handedOut(state) === undefined) return noKey(state, record, { ...check, isForeign }, context)
   const summary = isForeign
     ? 'Somebody put a key of another organisation or project into the store.'
     : `Somebody put another key into the store, and it does not work. ${check.verdict.summary}`
-  return alarm(state, version, summary, context)
+  return alarm(state, record.version, summary, context)
 }
 
-/** The first key there is, and it cannot be handed out. */
+/** The first key there is, and it cannot be handed out. Where it is dead and another can be minted, that is done. */
 function noKey(
   state: CredentialState,
-  check: CheckOutcome,
-  isForeign: boolean,
+  record: VersionRecord,
+  check: Refusal & { readonly isForeign: boolean },
   context: ChangeContext,
 ): Change {
-  const summary = isForeign
+  const summary = check.isForeign
     ? 'The key in the store belongs to another organisation or project than the configured one.'
     : check.verdict.summary
-  const fix = isForeign
+  const settledAt = record.addedAt + context.policy.activationGraceMs
+  // A person may have made it a moment ago, and some of the issuer's edges do not know it yet.
+  const isYoung = check.isDead && context.now < settledAt
+  const waiting = isYoung ? checkedAgainAt(state, record, settledAt) : state
+  const turning = check.isDead && !isYoung ? replaceDead(waiting, check.verdict, context) : undefined
+  const fix = check.isForeign
     ? 'Put a key of the configured organisation and project into the store, or mend organization and project in the configuration.'
-    : check.verdict.fix
+    : turning === undefined
+      ? check.verdict.fix
+      : mintingFix
   const isNew = state.outage?.summary !== summary
   const outage = { since: state.outage?.since ?? context.now, summary, fix }
-  const out = { ...state, outage }
-  return { state: out, events: isNew ? [eventOf(out, 'outage', context.now, { summary, fix })] : [] }
+  const out = { ...(turning?.state ?? waiting), outage }
+  const told = isNew ? [eventOf(out, 'outage', context.now, { summary, fix })] : []
+  return { state: out, events: [...told, ...(turning?.events ?? [])] }
 }
 
-/** The current key is dead: the next live one takes over at once, and where another key can help, one is minted. */
-function failOver(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
-  const dead = state.current
-  const withdrawn = dead === undefined ? state : withRecord(state, dead, { withdrawnAt: context.now })
-  const next = nextLive(withdrawn, context.now)
-  const turned =
-    next === undefined
-      ? outage(withdrawn, verdict, context)
-      : takeOver(
-          withdrawn,
-          next.version,
-          { who: 'failover', why: verdict.summary, isInStore: withdrawn.storeCurrent === next.version },
-          context,
-        )
-  const alert = eventOf(turned.state, 'alert', context.now, {
-    code: 'key_rejected',
-    version: dead,
-    summary: verdict.summary,
-    fix: verdict.fix,
-    next: next?.version ?? null,
-  })
-  if (!verdict.rotationCanHelp || !mayRotateByItself(turned.state, context))
-    return { state: turned.state, events: [...turned.events, alert] }
-  const request = {
-    mode: next === undefined ? 'emergency' : 'normal',
-    isCompromised: false,
-    reason: 'the key handed out was rejected',
-    requestedBy: 'failover',
-    isAutomatic: true,
-  } as const
-  const rotating = startRotation(turned.state, request, context)
-  return { state: rotating.state, events: [...turned.events, alert, ...rotating.events] }
-}
-
-/** A rotation is under way that waits for nobody. */
-function isTurning({ rotation }: CredentialState): boolean {
-  return isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
-}
-
-function outage(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
-  const willTurn = verdict.rotationCanHelp && mayRotateByItself(state, context)
-  const fix =
-    isTurning(state) || willTurn
-      ? 'Keyturn is minting another key; run keyturn status to watch it.'
-      : verdict.fix
-  const out: CredentialState = {
-    ...state,
-    // What is handed out has changed, to nothing: only a higher generation makes apps drop the key they hold.
-    generation: state.generation + 1,
-    outage: { since: context.now, summary: verdict.summary, fix },
-  }
-  return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }
+function checkedAgainAt(state: CredentialState, record: VersionRecord, at: number): CredentialState {
+  return withRecord(state, record.version, { nextCheckAt: Math.min(record.nextCheckAt ?? at, at) })
 }
 
 /** An app says that its key was refused: a hint that makes us look, never evidence. */

@@ -5,12 +5,12 @@ import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
 import { type Book, createBook } from './book.ts'
+import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
 import { createKeyring } from './keyring.ts'
 import { createLeaseKeeper } from './leases.ts'
 import {
   actOnRotation,
-  bring,
   type OperationsContext,
   report,
   revoke,
@@ -93,7 +93,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     return { setup, book, keyring, deps, others, wake: () => worker.wake(name) }
   }
   const summaryOf = (name: CredentialName): CredentialSummary =>
-    credentialSummary(book.state(name), contextOf(name).setup)
+    credentialSummary(book.state(name), contextOf(name).setup, deps.system.now())
 
   return {
     names: [...setups.keys()],
@@ -206,12 +206,15 @@ function readiness(
   book: Book,
   setups: ReadonlyMap<CredentialName, CredentialSetup>,
   handOut: RunningService['handOut'],
-  options: Pick<ServiceOptions, 'version' | 'isSandbox'>,
+  options: Pick<ServiceOptions, 'version' | 'isSandbox' | 'deps'>,
 ): Readiness {
-  const credentials = [...setups.keys()].map((name) => {
+  const now = options.deps.system.now()
+  const credentials = [...setups.values()].map((setup) => {
+    const { name } = setup
     const state = book.state(name)
     const given = handOut(name)
-    const trouble = given?.kind === 'unavailable' ? given.summary : (troublesOf(state)[0]?.summary ?? null)
+    const trouble =
+      given?.kind === 'unavailable' ? given.summary : (troublesOf(state, setup, now)[0]?.summary ?? null)
     return {
       name,
       ready: given?.kind === 'available',

@@ -1,5 +1,4 @@
 import type {
-  BringRequest,
   RejectionReport,
   ReportAnswer,
   RevocationRequest,
@@ -8,20 +7,15 @@ import type {
 } from '../api/types.ts'
 import { candidateOf, currentOf, recordOf, withRecord } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { fingerprint } from '../core/fingerprint.ts'
-import { inspectKeyShape } from '../core/key-inspection.ts'
 import { redactKeys } from '../core/key-shape.ts'
 import {
   askForRotation,
   askOfRotation,
   assertCanGoBack,
-  awaitBrought,
   revokeVersion,
   rollBack,
-  takeBrought,
 } from '../core/operations.ts'
 import { matchesRedacted } from '../core/redacted.ts'
-import { Secret } from '../core/secret.ts'
 import {
   type CredentialState,
   isAuthentic,
@@ -49,7 +43,7 @@ export interface OperationsContext {
 const reasonMax = 500
 
 /** People quote the key that leaked; the reason is kept and shown, the key is not. */
-function reasonOf(reason: string | undefined, otherwise: string): string {
+export function reasonOf(reason: string | undefined, otherwise: string): string {
   return redactKeys((reason ?? '').trim()).slice(0, reasonMax) || otherwise
 }
 
@@ -97,7 +91,7 @@ export async function rollback(
 ): Promise<CredentialState> {
   const { setup, book, keyring, deps } = context
   const target = targetOf(book.state(setup.name), request.to)
-  assertCanGoBack(book.state(setup.name), target.version)
+  assertCanGoBack(book.state(setup.name), target.version, setup.policy)
   const secret = await keyring.get(setup.name, target.version)
   if (secret === undefined) {
     throw new KeyturnError('version_not_live', `The store no longer holds ${target.version}.`, {
@@ -155,75 +149,6 @@ export function findVersion(state: CredentialState, text: string): VersionRecord
   throw new KeyturnError('not_found', message, { fix: `keyturn versions ${state.name} lists them.` })
 }
 
-/** The intent first, then the value into the store, then the walk: a crash in between leaves a rotation that waits for a key. */
-export async function bring(
-  request: BringRequest,
-  by: string,
-  context: OperationsContext,
-): Promise<VersionRecord> {
-  const { setup, book, keyring, deps } = context
-  assertShape(request.apiKey)
-  const secret = new Secret(request.apiKey)
-  const name = setup.name
-  const reason = reasonOf(request.reason, 'an operator brings a key')
-  const print = fingerprint(secret, deps.system)
-  const twin = book.state(name).versions.find((one) => one.fingerprint === print && one.stage !== 'retired')
-  if (twin !== undefined) {
-    throw new KeyturnError(
-      'conflict',
-      `${name} holds this very key already (${twin.stage}, version ${twin.version}).`,
-      { fix: 'Make another key at OpenAI and bring that one.' },
-    )
-  }
-  const state = await book.change(name, (before, change) =>
-    awaitBrought(before, { reason, requestedBy: by }, change),
-  )
-  const version = deps.system.uuid()
-  const meta = { createdAt: deps.system.now() }
-  await setup.store.stage(setup.ref, { version, secret, meta, fence: state.fence })
-  keyring.put(name, version, secret)
-  const added = { version, fingerprint: print, meta, origin: 'brought' } as const
-  const brought = await book.change(name, (before, change) => takeBrought(before, added, change))
-  context.wake()
-  const record = recordOf(brought, version)
-  if (record !== undefined) return record
-  throw new KeyturnError(
-    'rotation_not_running',
-    `The rotation of ${name} that waited for a key ended meanwhile.`,
-    { fix: `Bring it again: keyturn bring ${name}` },
-  )
-}
-
-/** Refuses only what can never be a key; what works is for OpenAI to say. */
-function assertShape(text: string): void {
-  const shape = inspectKeyShape(text)
-  const fatal = shape.problems.find((one) => one.isFatal)
-  if (shape.kind === 'placeholder') {
-    throw new KeyturnError('bad_request', 'This is a placeholder and not a key.', {
-      fix: 'Copy the key itself from OpenAI’s dashboard.',
-    })
-  }
-  if (shape.core === 'admin') {
-    throw new KeyturnError('bad_request', 'This is an admin key, which cannot be used by apps.', {
-      fix: 'Bring a project or service-account key.',
-    })
-  }
-  if (shape.core === 'other_provider') {
-    throw new KeyturnError(
-      'bad_request',
-      `This looks like a key of ${shape.provider ?? 'another provider'}.`,
-      { fix: 'Bring a key of OpenAI.' },
-    )
-  }
-  if (fatal === undefined) return
-  const where = fatal.position === undefined ? '' : ` at position ${fatal.position + 1}`
-  throw new KeyturnError(
-    'bad_request',
-    `This cannot be a key: ${fatal.character ?? fatal.name.replaceAll('_', ' ')}${where}.`,
-    { fix: 'Copy the key again, without anything around it.' },
-  )
-}
-
 export async function revoke(
   versionText: string,
   request: RevocationRequest,
@@ -240,6 +165,18 @@ export async function revoke(
       { fix: `Send confirm: "${setup.name}" with it.` },
     )
   }
+  const sharer = context
+    .others()
+    .find((other) => other.versions.some((one) => isInUse(one) && one.fingerprint === target.fingerprint))
+  if (sharer !== undefined && !isEvenIfLast) {
+    throw new KeyturnError(
+      'conflict',
+      `${sharer.name} holds this very key: revoking it here ends it there.`,
+      {
+        fix: `Turn ${sharer.name} first, or if you mean it: keyturn revoke ${setup.name} ${target.version} --even-if-last`,
+      },
+    )
+  }
   const keyId = target.meta.keyId ?? (await findKeyId(target.version, context))
   const reason = reasonOf(request.reason, 'revoked by an operator')
   const state = await book.change(setup.name, (before, change) =>
@@ -247,6 +184,10 @@ export async function revoke(
   )
   context.wake()
   return recordOf(state, target.version) ?? target
+}
+
+function isInUse({ stage, withdrawnAt }: VersionRecord): boolean {
+  return stage !== 'retired' && stage !== 'pending' && withdrawnAt === undefined
 }
 
 /** A key that Keyturn did not make is found by its redacted value, and only where exactly one fits. */

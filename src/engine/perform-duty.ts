@@ -1,6 +1,7 @@
 import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
 import type { Duty } from '../core/duties.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { expiryTurnAt } from '../core/expiry.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { inspectKeyShape } from '../core/key-inspection.ts'
 import { applyRetirement } from '../core/retiring.ts'
@@ -134,11 +135,12 @@ function startScheduled(
   context: Parameters<Changer>[1],
 ): Change | undefined {
   const { isDue, state: scheduled } = planned(state, setup, deps, context.now)
-  if (!isDue || isRunning(state.rotation)) return { state: scheduled, events: [] }
+  const isExpiring = (expiryTurnAt(state, setup.policy) ?? Number.POSITIVE_INFINITY) <= context.now
+  if ((!isDue && !isExpiring) || isRunning(state.rotation)) return { state: scheduled, events: [] }
   const request = {
     mode: 'normal',
     isCompromised: false,
-    reason: 'due by schedule',
+    reason: isDue ? 'due by schedule' : 'the key expires soon',
     requestedBy: 'schedule',
     isAutomatic: false,
   } as const

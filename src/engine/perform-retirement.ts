@@ -111,7 +111,10 @@ async function retire(version: VersionId, context: PerformContext): Promise<Reti
     await setup.store.retire(setup.ref, { version, fence: context.state().fence })
     return { kind: 'retired' }
   } catch (thrown) {
-    if (thrown instanceof KeyturnError && thrown.code === 'store_conflict') return { kind: 'retire_refused' }
+    if (thrown instanceof KeyturnError && thrown.code === 'store_conflict') {
+      // Where a person had the last key revoked there is nothing to make current in its place: the ledger keeps it out.
+      return { kind: currentOf(context.state()) === undefined ? 'retired' : 'retire_refused' }
+    }
     throw thrown
   }
 }
@@ -162,6 +165,8 @@ async function probeDeath(
 }
 
 async function destroy(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
+  // Already done but for a last key, which the store gives up only when another one is current.
+  await context.setup.store.retire(context.setup.ref, { version, fence: context.state().fence })
   await context.setup.store.destroy(context.setup.ref, version)
   context.keyring.drop(context.setup.name, version)
   return { kind: 'destroyed' }

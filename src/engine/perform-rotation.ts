@@ -9,6 +9,7 @@ import {
   isAuthentic,
   type KeyId,
   type VersionMeta,
+  type VersionRecord,
 } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import type { Keyring } from './keyring.ts'
@@ -100,7 +101,8 @@ function perform(effect: RotationEffect, context: PerformContext): Promise<Perfo
   }
 }
 
-async function check({ setup }: PerformContext): Promise<Performed> {
+async function check(context: PerformContext): Promise<Performed> {
+  const { setup } = context
   if (!setup.store.capabilities.writable) {
     throw new KeyturnError(
       'store_read_only',
@@ -112,11 +114,54 @@ async function check({ setup }: PerformContext): Promise<Performed> {
   }
   const findings = [...(await setup.store.check(setup.ref)), ...((await setup.issuer.check?.()) ?? [])]
   const missing = findings.filter((one) => one.state === 'missing')
-  if (missing.length === 0) return { event: { kind: 'checked' } }
+  if (missing.length === 0) return { event: await massRejection(context) }
   const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
   // Several permissions often miss for one reason, which is said once.
   const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
   return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
+}
+
+/**
+ * Invariant 5: keys of several service accounts that are rejected together while the issuer still lists them are no
+ * loss of keys, and minting more would not help. Only rotations that nobody asked for are held back.
+ */
+async function massRejection(context: PerformContext): Promise<RotationEvent> {
+  const { setup, deps } = context
+  const state = context.state()
+  if (state.rotation?.requestedBy !== 'failover') return { kind: 'checked' }
+  const since = deps.system.now() - engineLimits.massRejectionMs
+  const own = withdrawnSince(state, since)
+  const alsoHit = context.others().filter((other) => {
+    const theirs = withdrawnSince(other, since)
+    return theirs !== undefined && own !== undefined && isApart(own, theirs)
+  })
+  if (own?.meta.keyId === undefined || alsoHit.length === 0) return { kind: 'checked' }
+  const keys = await listed(context)
+  if (keys === undefined) return { kind: 'check_unknown' }
+  const key = keys.find((one) => one.keyId === own.meta.keyId)
+  const isThere = key !== undefined && (key.expiresAt ?? Number.POSITIVE_INFINITY) > deps.system.now()
+  if (!isThere) return { kind: 'checked' }
+  const names = alsoHit.map((one) => one.name).join(', ')
+  return {
+    kind: 'check_failed',
+    reason: 'mass_rejection',
+    summary: `OpenAI rejects the keys of ${setup.name} and of ${names} though it still lists them: no more keys are made.`,
+    fix: `Look at OpenAI’s status page and at the account. To mint all the same: keyturn rotate ${setup.name} --emergency.`,
+  }
+}
+
+/** The key that was withdrawn last, not longer ago than that. */
+function withdrawnSince(state: CredentialState, since: number): VersionRecord | undefined {
+  return state.versions
+    .filter((one) => (one.withdrawnAt ?? Number.NEGATIVE_INFINITY) >= since)
+    .toSorted((a, b) => (b.withdrawnAt ?? 0) - (a.withdrawnAt ?? 0))[0]
+}
+
+/** Of another service account, as far as is known; the same key under two names is one loss. */
+function isApart(one: VersionRecord, other: VersionRecord): boolean {
+  if (one.fingerprint === other.fingerprint) return false
+  const account = one.meta.serviceAccount
+  return account === undefined || account !== other.meta.serviceAccount
 }
 
 /** The one effect that is not safe to repeat. What was minted is staged at once: between the two the key lives in memory alone. */

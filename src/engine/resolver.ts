@@ -1,4 +1,5 @@
 import { handedOut } from '../core/credential.ts'
+import { nextTurnAt } from '../core/expiry.ts'
 import { outageOf } from '../core/outage.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
@@ -61,16 +62,10 @@ function available(state: CredentialState, setup: CredentialSetup, keyring: Keyr
     baseUrl: setup.issuer.baseUrl,
     verdict: record.verdict?.kind ?? 'unknown',
     verifiedAt: record.verifiedAt,
-    rotatesAt: rotatesAt(state, setup),
+    rotatesAt: nextTurnAt(state, setup.policy),
     staleAfterMs: setup.policy.staleAfterMs,
     generation: state.generation,
   }
-}
-
-/** When it will turn by itself; undefined where that is not scheduled or not possible. */
-export function rotatesAt(state: CredentialState, setup: CredentialSetup): number | undefined {
-  const isPossible = setup.policy.storeWritable && (setup.policy.canMint || setup.policy.isManual)
-  return isPossible ? state.nextRotationAt : undefined
 }
 
 function unavailable(state: CredentialState, setup: CredentialSetup): NoHandOut {

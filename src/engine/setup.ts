@@ -52,6 +52,8 @@ export const engineLimits = {
   reportWaitMs: 3_000,
   /** A store that refuses what was just minted is tried this often before the key is given up and swept. */
   stageTries: 4,
+  /** Keys that were withdrawn within this time of each other were withdrawn together. */
+  massRejectionMs: 600_000,
   stopMs: 10_000,
   /** While stopping, a ledger that fails is tried this often more, this far apart. */
   stopTries: 5,

@@ -9,6 +9,7 @@ import type {
   VersionSummary,
 } from '../api/types.ts'
 import { currentOf, handedOut, recordOf } from '../core/credential.ts'
+import { expiryTrouble, nextTurnAt } from '../core/expiry.ts'
 import { outageOf } from '../core/outage.ts'
 import type { Lease } from '../core/ports.ts'
 import { isRunning, pendingOf } from '../core/rotation.ts'
@@ -20,11 +21,14 @@ import {
   type Rotation,
   type VersionRecord,
 } from '../core/types.ts'
-import { rotatesAt } from './resolver.ts'
 import type { CredentialSetup } from './setup.ts'
 
 /** States as the messages of the API. No function here ever sees a secret. */
-export function credentialSummary(state: CredentialState, setup: CredentialSetup): CredentialSummary {
+export function credentialSummary(
+  state: CredentialState,
+  setup: CredentialSetup,
+  now: number,
+): CredentialSummary {
   const current = currentOf(state)
   return {
     name: state.name,
@@ -33,8 +37,8 @@ export function credentialSummary(state: CredentialState, setup: CredentialSetup
     versions: versionSummaries(state),
     rotation: state.rotation === undefined ? null : rotationSummary(state.rotation, state),
     retirements: state.retirements.map((one) => retirementSummary(one, state)).toReversed(),
-    rotatesAt: iso(rotatesAt(state, setup)),
-    troubles: troublesOf(state),
+    rotatesAt: iso(nextTurnAt(state, setup.policy)),
+    troubles: troublesOf(state, setup, now),
     store: setup.store.capabilities.kind,
     issuer: setup.issuer.kind,
   }
@@ -134,7 +138,11 @@ export function leaseSummary(lease: Lease): LeaseSummary {
 }
 
 /** What is wrong now, worst first: nothing handed out, then the store, a halted walk, and what the last check said. */
-export function troublesOf(state: CredentialState): readonly Trouble[] {
+export function troublesOf(
+  state: CredentialState,
+  setup: Pick<CredentialSetup, 'policy'>,
+  now: number,
+): readonly Trouble[] {
   const troubles: Trouble[] = []
   const { storeTrouble, rotation } = state
   const outage = outageOf(state)
@@ -155,29 +163,35 @@ export function troublesOf(state: CredentialState): readonly Trouble[] {
       since: iso(storeTrouble.since),
     })
   if (rotation?.halt !== undefined && isHalted) troubles.push(haltTrouble('rotation_halted', rotation.halt))
-  for (const one of state.retirements) {
-    if (one.halt !== undefined && one.phase === 'halted')
-      troubles.push(haltTrouble('retirement_halted', one.halt))
-    if (one.phase === 'unproven')
-      troubles.push({
-        code: 'key_not_dead',
-        summary: 'An old key was deleted but is still accepted.',
-        fix: 'Check it in OpenAI’s dashboard; probing goes on.',
-        since: iso(one.phaseAt),
-      })
-    if (one.isLimitAlerted && one.phase === 'draining') {
-      troubles.push({
-        code: 'key_still_used',
-        summary: `The old key is ${one.heldBy ?? 'still in use'}.`,
-        fix: `Move that app on, or run: keyturn revoke ${state.name} ${one.version}`,
-        since: iso(one.limitAt),
-      })
-    }
-  }
+  for (const one of state.retirements) troubles.push(...retirementTroubles(state, one))
+  const expiring = expiryTrouble(state, setup.policy, now)
+  if (expiring !== undefined) troubles.push({ code: 'key_expiring', ...expiring, since: iso(expiring.since) })
   const all = [...troubles, ...checkTroubles(state)]
   if (all.length > 0 || handedOut(state) !== undefined || isRunning(rotation)) return all
   const summary = `No key of ${state.name} has been verified yet.`
   return [{ code: 'no_verified_key', summary, fix: 'Wait for the first check.', since: null }]
+}
+
+function retirementTroubles(state: CredentialState, one: Retirement): readonly Trouble[] {
+  if (one.phase === 'halted' && one.halt !== undefined) return [haltTrouble('retirement_halted', one.halt)]
+  if (one.phase === 'unproven') {
+    const fix = 'Check it in OpenAI’s dashboard; probing goes on.'
+    const summary = 'An old key was deleted but is still accepted.'
+    return [{ code: 'key_not_dead', summary, fix, since: iso(one.phaseAt) }]
+  }
+  const heldBy = one.heldBy ?? 'still in use'
+  if (one.phase === 'draining' && one.isLimitAlerted) {
+    const fix = `Move that app on, or run: keyturn revoke ${state.name} ${one.version}`
+    return [
+      { code: 'key_still_used', summary: `The old key is kept: ${heldBy}.`, fix, since: iso(one.limitAt) },
+    ]
+  }
+  if (one.phase === 'proving_current' && one.isHeldAlerted === true) {
+    const summary = `The old key is not deleted: ${heldBy}`
+    const fix = `Mend the current key first: keyturn status ${state.name}`
+    return [{ code: 'retirement_held', summary, fix, since: iso(one.phaseAt) }]
+  }
+  return []
 }
 
 function haltTrouble(code: string, halt: Halt): Trouble {

@@ -322,7 +322,22 @@ describe('the first key', () => {
       watch.check('first', kind, { isOurs }).wait(minuteMs).check('first', kind, { isOurs })
       expect(handedOut(watch.state)).toBeUndefined()
       expect(watch.state.outage?.since).toBe(startAt)
-      expect(watch.told).toEqual(['outage'])
+      expect(watch.told.filter((one) => one === 'outage')).toEqual(['outage'])
+    }
+  })
+
+  it('is replaced by itself when it is dead, once every edge must know it, and not where another key cannot help', () => {
+    const watch = new Watch(initialState('openai', startAt)).sees('first')
+    watch.check('first', 'rejected').wait(policy.rejectionGapMs).check('first', 'rejected')
+    expect(watch.state.rotation).toBeUndefined()
+    expect(recordOf(watch.state, 'first')?.nextCheckAt).toBe(startAt + policy.activationGraceMs)
+    watch.wait(policy.activationGraceMs).check('first', 'rejected')
+    expect(watch.state.rotation).toMatchObject({ phase: 'checking', mode: 'emergency', from: 'first' })
+    expect(watch.state.automaticAt).toHaveLength(1)
+
+    for (const kind of ['blocked', 'misconfigured', 'unknown'] as const) {
+      const other = new Watch(initialState('openai', startAt)).sees('first').check('first', kind)
+      expect(other.wait(minuteMs).check('first', kind).state.rotation).toBeUndefined()
     }
   })
 
