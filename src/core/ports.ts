@@ -316,8 +316,10 @@ export interface Ledger {
   /** Ended and running rotations, newest first. Written by `commit` from the state. */
   rotations(name: CredentialName, limit?: number): Promise<readonly Rotation[]>
   rotation(name: CredentialName, id: string): Promise<Rotation | undefined>
-  touchLease(lease: Lease): Promise<void>
+  /** All of them in one durable step, or none. One app's instance is another than one of the same name of another app. */
+  touchLease(...leases: readonly Lease[]): Promise<void>
   leases(name: CredentialName): Promise<readonly Lease[]>
+  /** Of whichever app. */
   dropLease(name: CredentialName, instance: string): Promise<boolean>
   /** A small value under a name, e.g. the installation id; written once by compare-and-swap on absence. */
   once(key: string, value: string): Promise<string>

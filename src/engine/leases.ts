@@ -1,3 +1,4 @@
+import { KeyturnError } from '../core/errors.ts'
 import type { Lease } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { EngineDeps } from './setup.ts'
@@ -8,6 +9,9 @@ const rewriteMs = 30_000
 const instancesMax = 20_000
 /** A ledger that refused a lease is left alone for this long: signs of life come with every request. */
 const restMs = 5_000
+/** One durable write is for so many at most, and the next one leaves room for everything else: it holds up the process. */
+const batchMax = 200
+const betweenBatchesMs = 20
 
 export interface LeaseKeeper {
   /** Never waits: the hand-out must not. */
@@ -33,23 +37,39 @@ export function createLeaseKeeper(
   let restsUntil = Number.NEGATIVE_INFINITY
 
   async function write(): Promise<void> {
-    for (let next = first(waiting); next !== undefined; next = first(waiting)) {
-      const [key, lease] = next
+    let size = batchMax
+    while (waiting.size > 0) {
+      const batch = [...waiting].slice(0, size)
       try {
-        await deps.ledger.touchLease(lease)
+        await deps.ledger.touchLease(...batch.map(([, lease]) => lease))
         // Touched again meanwhile, it is written again.
-        if (waiting.get(key) === lease) waiting.delete(key)
+        for (const [key, lease] of batch) if (waiting.get(key) === lease) waiting.delete(key)
       } catch (thrown) {
-        restsUntil = deps.system.now() + restMs
-        deps.log('warn', 'leases could not be written; trying again', {
-          credential: lease.credential,
-          waiting: waiting.size,
-          error: thrown,
-        })
-        break
+        if (!isItsOwnFault(thrown)) {
+          restsUntil = deps.system.now() + restMs
+          log('leases could not be written; trying again', batch, thrown)
+          break
+        }
+        // One that can never be written must not keep the others from it.
+        if (batch.length === 1) forget(batch, thrown)
+        size = 1
       }
+      if (waiting.size > 0) await pause()
     }
     writing = undefined
+  }
+
+  function forget(batch: readonly (readonly [string, Lease])[], thrown: unknown): void {
+    for (const [key] of batch) waiting.delete(key)
+    log('a lease cannot be written, and was dropped', batch, thrown)
+  }
+
+  function log(message: string, batch: readonly (readonly [string, Lease])[], error: unknown): void {
+    deps.log('warn', message, { credential: batch[0]?.[1].credential, waiting: waiting.size, error })
+  }
+
+  function pause(): Promise<void> {
+    return new Promise((resolve) => void deps.system.after(betweenBatchesMs, resolve))
   }
 
   async function flush(): Promise<void> {
@@ -61,7 +81,7 @@ export function createLeaseKeeper(
   return {
     touch({ name, instance, app, generation }) {
       const seenAt = deps.system.now()
-      const key = `${name} ${instance}`
+      const key = `${name} ${instance} ${app}`
       const before = known.get(key)
       const bounded = Math.min(generation, stateOf(name).generation)
       const isNews = before?.generation !== bounded || Math.abs(seenAt - before.seenAt) >= rewriteMs
@@ -79,12 +99,17 @@ export function createLeaseKeeper(
       return deps.ledger.leases(name)
     },
     async drop(name, instance) {
-      known.delete(`${name} ${instance}`)
-      waiting.delete(`${name} ${instance}`)
+      for (const map of [known, waiting])
+        for (const key of map.keys()) if (key.startsWith(`${name} ${instance} `)) map.delete(key)
       return deps.ledger.dropLease(name, instance)
     },
     flush,
   }
+}
+
+/** The ledger's own troubles pass; what it refuses to hold, it refuses for ever. */
+function isItsOwnFault(thrown: unknown): boolean {
+  return thrown instanceof KeyturnError && !thrown.code.startsWith('ledger_')
 }
 
 function first<Key, Value>(map: ReadonlyMap<Key, Value>): readonly [Key, Value] | undefined {

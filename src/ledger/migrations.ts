@@ -62,6 +62,24 @@ CREATE TABLE answers (
 CREATE INDEX answers_at ON answers (at);
 `,
   },
+  {
+    number: 2,
+    name: 'leases by app',
+    sql: `
+CREATE TABLE leases_by_app (
+  credential TEXT NOT NULL REFERENCES credentials (name),
+  app TEXT NOT NULL,
+  instance TEXT NOT NULL,
+  generation INTEGER NOT NULL,
+  seen_at INTEGER NOT NULL,
+  PRIMARY KEY (credential, app, instance)
+) STRICT, WITHOUT ROWID;
+INSERT INTO leases_by_app (credential, app, instance, generation, seen_at)
+  SELECT credential, app, instance, generation, seen_at FROM leases;
+DROP TABLE leases;
+ALTER TABLE leases_by_app RENAME TO leases;
+`,
+  },
 ]
 
 export const newestMigration: number = migrations.at(-1)?.number ?? 0

@@ -3,8 +3,8 @@ import type { Ledger } from '../core/ports.ts'
 import { withoutKey } from './json.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
-/** Beyond it, the instance that was silent for longest is forgotten. */
-const leasesPerCredentialMax = 10_000
+/** Beyond it, the app's own instance that was silent for longest is forgotten: no app can push out those of another. */
+const leasesPerAppMax = 10_000
 const answersMax = 10_000
 const answerMs = 24 * 60 * 60 * 1000
 
@@ -14,32 +14,36 @@ export function leases({
   transaction,
 }: Tools): Pick<Ledger, 'touchLease' | 'leases' | 'dropLease'> {
   return {
-    async touchLease({ credential, instance, app, generation, seenAt }) {
-      withoutKey(`${instance}\n${app}`, `a lease of "${credential}"`)
+    async touchLease(...leases) {
+      for (const { credential, instance, app } of leases)
+        withoutKey(`${instance}\n${app}`, `a lease of "${credential}"`)
       transaction(() => {
-        const known = sql(
-          'UPDATE leases SET app = ?, generation = ?, seen_at = ? WHERE credential = ? AND instance = ?',
-        ).run(app, generation, instant(seenAt), credential, instance)
-        if (Number(known.changes) > 0) return
-        if (sql('SELECT 1 FROM credentials WHERE name = ?').get(credential) === undefined)
-          throw new KeyturnError('not_found', `the ledger knows no credential "${credential}"`)
-        sql('INSERT INTO leases (credential, instance, app, generation, seen_at) VALUES (?, ?, ?, ?, ?)').run(
-          credential,
-          instance,
-          app,
-          generation,
-          instant(seenAt),
-        )
-        sql(`DELETE FROM leases WHERE credential = ? AND instance IN (SELECT instance FROM leases
-          WHERE credential = ? ORDER BY seen_at DESC LIMIT -1 OFFSET ${leasesPerCredentialMax})`).run(
-          credential,
-          credential,
-        )
+        const grown = new Map<string, readonly [credential: string, app: string]>()
+        for (const { credential, instance, app, generation, seenAt } of leases) {
+          const known = sql(
+            'UPDATE leases SET generation = ?, seen_at = ? WHERE credential = ? AND app = ? AND instance = ?',
+          ).run(generation, instant(seenAt), credential, app, instance)
+          if (Number(known.changes) > 0) continue
+          if (sql('SELECT 1 FROM credentials WHERE name = ?').get(credential) === undefined)
+            throw new KeyturnError('not_found', `the ledger knows no credential "${credential}"`)
+          sql(
+            'INSERT INTO leases (credential, app, instance, generation, seen_at) VALUES (?, ?, ?, ?, ?)',
+          ).run(credential, app, instance, generation, instant(seenAt))
+          grown.set(`${credential} ${app}`, [credential, app])
+        }
+        for (const [credential, app] of grown.values())
+          sql(`DELETE FROM leases WHERE credential = ? AND app = ? AND instance IN (SELECT instance FROM leases
+            WHERE credential = ? AND app = ? ORDER BY seen_at DESC LIMIT -1 OFFSET ${leasesPerAppMax})`).run(
+            credential,
+            app,
+            credential,
+            app,
+          )
       })
     },
     async leases(name) {
       const query =
-        'SELECT instance, app, generation, seen_at FROM leases WHERE credential = ? ORDER BY instance'
+        'SELECT instance, app, generation, seen_at FROM leases WHERE credential = ? ORDER BY instance, app'
       return guard(() => sql(query).all(name)).map((row) => ({
         credential: name,
         instance: String(row['instance']),

@@ -42,9 +42,10 @@ export function createLeases(options: {
   let count = 0
 
   const note = (name: string, instance: string, touch: Touch) => {
+    const id = idOf(instance, touch.app)
     let instances = touches.get(name)
     if (instances === undefined) touches.set(name, (instances = new Map()))
-    if (!instances.has(instance)) {
+    if (!instances.has(id)) {
       // Forgetting costs one call to the engine per instance, nothing else.
       if (count >= instancesMax) {
         touches.clear()
@@ -53,19 +54,15 @@ export function createLeases(options: {
       }
       count += 1
     }
-    instances.set(instance, touch)
+    instances.set(id, touch)
     service.touchLease({ name, instance, app: touch.app, generation: touch.generation })
   }
 
   return {
     touch(name, { instance, inFlight }, caller, current) {
-      const last = touches.get(name)?.get(instance)
+      const last = touches.get(name)?.get(idOf(instance, caller.name))
       const isKnown =
-        last !== undefined &&
-        last.at === clock.now &&
-        last.inFlight === inFlight &&
-        last.current === current &&
-        last.app === caller.name
+        last !== undefined && last.at === clock.now && last.inFlight === inFlight && last.current === current
       if (isKnown) return undefined
       const refusal = refuse(instance, inFlight)
       if (refusal !== undefined) return refusal
@@ -75,11 +72,16 @@ export function createLeases(options: {
       return undefined
     },
     keep(name, instance, caller) {
-      const last = touches.get(name)?.get(instance)
-      if (last === undefined || last.app !== caller.name) return
+      const last = touches.get(name)?.get(idOf(instance, caller.name))
+      if (last === undefined) return
       note(name, instance, { ...last, at: clock.now })
     },
   }
+}
+
+/** Apps choose the names of their instances by themselves: two may well choose the same. Neither part has spaces. */
+function idOf(instance: string, app: string): string {
+  return `${instance} ${app}`
 }
 
 function refuse(instance: string, inFlight: string | undefined): KeyturnError | undefined {

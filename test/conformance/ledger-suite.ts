@@ -361,6 +361,40 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(await ledger.leases('other')).toEqual([])
       })
 
+      it('tells instances of the same name apart by their apps, and drops them together', async () => {
+        await fresh()
+        const lease = { credential: 'openai', instance: 'web-1', app: 'a', generation: 1, seenAt: 10 }
+        await ledger.touchLease(lease, { ...lease, app: 'b', generation: 2 })
+        expect(await ledger.leases('openai')).toEqual([lease, { ...lease, app: 'b', generation: 2 }])
+        expect(await ledger.dropLease('openai', 'web-1')).toBe(true)
+        expect(await ledger.leases('openai')).toEqual([])
+      })
+
+      it('writes all of them or none', async () => {
+        await fresh()
+        const lease = { credential: 'openai', instance: 'i1', app: 'a', generation: 1, seenAt: 10 }
+        const writing = ledger.touchLease(lease, { ...lease, credential: 'nobody' })
+        await expect(writing).rejects.toMatchObject({ code: 'not_found' })
+        expect(await ledger.leases('openai')).toEqual([])
+      })
+
+      it('keeps what other apps hold, however many instances one app makes up', async () => {
+        await fresh()
+        const lease = { credential: 'openai', instance: 'i1', app: 'quiet', generation: 1, seenAt: 1 }
+        await ledger.touchLease(lease)
+        const flood = Array.from({ length: 11_000 }, (_, index) => ({
+          ...lease,
+          app: 'loud',
+          instance: `made-up-${index}`,
+          seenAt: 2 + index,
+        }))
+        await ledger.touchLease(...flood)
+        const kept = await ledger.leases('openai')
+        expect(kept).toContainEqual(lease)
+        expect(kept).toHaveLength(10_001)
+        expect(kept).not.toContainEqual(flood[0])
+      })
+
       it('drops one, and says whether there was one', async () => {
         await fresh()
         await ledger.touchLease({
