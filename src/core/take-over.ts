@@ -35,7 +35,7 @@ export function takeOver(
   const { outage: _outage, storeTrouble, ...rest } = state
   const moved: CredentialState = {
     ...rest,
-    ...(storeTrouble === undefined || storeTrouble.code === 'store_changed' ? {} : { storeTrouble }),
+    ...(storeTrouble === undefined || isOver(storeTrouble.code, by.isInStore) ? {} : { storeTrouble }),
     versions,
     current: to,
     generation: state.generation + 1,
@@ -75,6 +75,11 @@ function revokeCompromised(
     fix: `Delete it in OpenAI’s dashboard now, or run: keyturn revoke ${state.name} ${retirement.version}`,
   })
   return { state, events: [alert] }
+}
+
+/** What was wrong with the store's content is mended by a takeover; that it cannot be reached is not. */
+function isOver(code: string, isInStore: boolean): boolean {
+  return code === 'store_changed' || (code === 'store_absent' && isInStore)
 }
 
 /** A rotation that has not moved anything yet compares with the new current one from now on. */

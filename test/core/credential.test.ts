@@ -141,6 +141,9 @@ describe('a promotion', () => {
     const denied = { ...trouble, code: 'store_denied' }
     const still = takeOver(stateOf(records, { storeTrouble: denied }), 'b', byAda, changeContext(startAt))
     expect(still.state.storeTrouble).toEqual(denied)
+    const empty = stateOf(records, { storeTrouble: { ...trouble, code: 'store_absent' } })
+    const filled = takeOver(empty, 'b', { ...byAda, isInStore: true }, changeContext(startAt))
+    expect(filled.state.storeTrouble).toBeUndefined()
   })
 
   it('has to be written to the store where it was not there before, if the store can be written', () => {

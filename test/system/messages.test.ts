@@ -184,7 +184,7 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
     ],
     ['a placeholder', () => 'your-api-key-here', /placeholder/],
     ['an admin key', (sandbox) => sandbox.adminKey(), /admin key/],
-    ['of another provider', () => `${'sk'}-ant-${'a1'.repeat(40)}`, /another provider's key/],
+    ['of another provider', () => ['sk', 'ant', 'a1'.repeat(40)].join('-'), /another provider's key/],
     [
       'in quotes',
       (sandbox) => `"${sandbox.createUserKey().value}"`,
@@ -281,7 +281,7 @@ describe('keys cannot be minted: the answer and status say why, and what to do',
     ],
     [
       'the admin key is wrong',
-      () => ({ admin: `${'sk'}-admin-wrong` }),
+      () => ({ admin: ['sk', 'admin', 'wrong'].join('-') }),
       /api\.management/,
       /does not accept the admin key/,
     ],
