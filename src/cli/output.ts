@@ -64,7 +64,8 @@ export function createOutput(options: OutputOptions): Output {
       if (error.fix !== undefined) line(stderr, `${paint('green', 'fix:')}   ${error.fix}`)
     },
     redraw(lines) {
-      const back = drawn > 0 ? `\u001b[${drawn}A\u001b[0J` : ''
+      // To the first column before going up: a Ctrl-C leaves the cursor behind its echo.
+      const back = drawn > 0 ? `\r\u001b[${drawn}A\u001b[0J` : ''
       const text = lines.map((one) => `${cut(safeLine(one, { hasColour }), stderr.columns - 1)}\n`).join('')
       stderr.write(back + text)
       drawn = lines.length

@@ -71,7 +71,8 @@ async function ask(
     } catch (thrown) {
       const error = toKeyturnError(thrown, 'asking for the rotation failed')
       const isAway = ['service_unreachable', 'timeout', 'stopping'].includes(error.code)
-      if (!isAway || io.now() >= giveUpAt) throw lost(error)
+      if (!isAway || io.now() >= giveUpAt)
+        throw lost(error, isAway ? ' once the service runs' : ' all the same')
       if (!isTold) out.note('the service does not answer; waiting for it to come back')
       isTold = true
       await alarm.wait(askAloneMs)
@@ -80,16 +81,20 @@ async function ask(
   }
 }
 
-function lost(error: KeyturnError): KeyturnError {
-  return new KeyturnError(error.code, `${error.message}; the rotation goes on once the service runs`, {
+function lost(error: KeyturnError, when: string): KeyturnError {
+  return new KeyturnError(error.code, `${error.message.replace(/\.$/, '')}; the rotation goes on${when}`, {
     ...(error.fix === undefined ? {} : { fix: error.fix }),
     cause: error,
   })
 }
 
 function interrupted({ out }: Context, rotation: RotationSummary): ExitCode {
+  const name = rotation.credential
+  const isRunning = rotation.endedAt === null
   out.note(
-    `The rotation goes on. See 'keyturn status ${rotation.credential}'; stop it with 'keyturn abort ${rotation.credential}'.`,
+    isRunning
+      ? `The rotation goes on. See 'keyturn status ${name}'; stop it with 'keyturn abort ${name}'.`
+      : `The new key is out; the old one's retirement goes on. See 'keyturn status ${name}'; while the old key lives, 'keyturn rollback ${name}' takes it back.`,
   )
   return exitCodes.interrupted
 }

@@ -87,6 +87,27 @@ describe('rotate --wait', () => {
     expect(service.asked.some(({ path }) => path.endsWith('/abort'))).toBe(false)
   })
 
+  it('speaks of the retirement on Ctrl-C where the rotation itself is over', async () => {
+    const { io, ended } = rotate([draining])
+    await io.seen('both keys live')
+    io.signal('SIGINT')
+    expect(await ended).toBe(130)
+    expect(io.err()).toMatch(/old one's retirement goes on\..*keyturn rollback openai/)
+    expect(io.err()).not.toMatch(/keyturn abort/)
+  })
+
+  it('draws over what was drawn from the first column, wherever an echoed ^C left the cursor', async () => {
+    service.walk.push(rotationAt('minting'), dead)
+    const io = fakeIo({
+      isTerminal: true,
+      env: { KEYTURN_URL: service.url, KEYTURN_OPERATOR_TOKEN: operatorToken, NO_COLOR: '1' },
+    })
+    expect(await run(['rotate', 'openai', '--wait'], io)).toBe(0)
+    const ups = [...io.err().matchAll(/(.?)\u001b\[\d+A/gs)].map((match) => match[1])
+    expect(ups.length).toBeGreaterThan(0)
+    expect(new Set(ups)).toEqual(new Set(['\r']))
+  })
+
   it('asks at once when an event says that something changed', async () => {
     service.walk.push(rotationAt('minting'))
     // Here nothing but an event can wake it: the timers never ring.
@@ -114,6 +135,6 @@ describe('rotate --wait', () => {
     await io.seen('minting began')
     service.refuse('GET /v1/credentials/openai/rotations/r', 401, 'unauthenticated', 'Unknown token.')
     expect(await ended).toBe(1)
-    expect(io.err()).toMatch(/the rotation goes on/)
+    expect(io.err()).toMatch(/Unknown token; the rotation goes on all the same/)
   })
 })
