@@ -86,10 +86,7 @@ export function startRunner(options: RunnerOptions): Runner {
 
   function begin(duty: Duty): void {
     const work = perform(duty)
-      .then(
-        () => void faults.delete(duty.lane),
-        (thrown: unknown) => failed(duty, thrown),
-      )
+      .catch((thrown: unknown) => failed(duty, thrown))
       .finally(() => busy.delete(duty.lane))
     busy.set(duty.lane, work)
   }
@@ -97,6 +94,7 @@ export function startRunner(options: RunnerOptions): Runner {
   async function perform(duty: Duty): Promise<void> {
     if (duty.kind === 'rotate' && isMintDoubtful) return settleMint()
     await commitStubbornly(await performDuty(duty, context))
+    faults.delete(duty.lane)
   }
 
   /** A bug, or a ledger that is broken for good: its lane rests for a while, longer each time, and the others go on. */

@@ -1,59 +1,101 @@
-import { describe, expect, it } from 'vitest'
-import { KeyturnError } from '../../src/core/errors.ts'
+import { expect, it } from 'vitest'
 import type { Lease } from '../../src/core/ports.ts'
-import { createLeaseKeeper } from '../../src/engine/leases.ts'
-import { createSystem } from '../../src/system.ts'
-import { stateOf } from '../ledger/states.ts'
+import { createLeaseKeeper, type LeaseKeeper } from '../../src/engine/leases.ts'
+import { stateOf } from '../core/fixtures.ts'
+import { settle } from './virtual-time.ts'
+import { expectNoUnhandled, World } from './world.ts'
 
-/** A keeper on a ledger that answers without ever letting go of the turn, as an embedded one does. */
-function keeperOn(write: (leases: readonly Lease[]) => void) {
-  const kept: Lease[] = []
-  const calls: number[] = []
-  const ledger = {
-    async touchLease(...leases: readonly Lease[]) {
-      calls.push(leases.length)
-      write(leases)
-      kept.push(...leases)
-    },
-    leases: async () => kept,
-    dropLease: async () => false,
+class Rig {
+  readonly world = new World()
+  readonly written: Lease[] = []
+  tries = 0
+  isDown = false
+  readonly keeper: LeaseKeeper
+
+  constructor() {
+    const ledger = {
+      ...this.world.ledger,
+      touchLease: async (...leases: readonly Lease[]) => {
+        this.tries++
+        if (this.isDown) throw new Error('the ledger is down')
+        this.written.push(...leases)
+      },
+      leases: async () => this.written,
+    }
+    this.keeper = createLeaseKeeper(this.world.deps({ ledger }), () => stateOf([], { generation: 5 }))
   }
-  const deps = { system: createSystem(), log: () => undefined, ledger: ledger as never }
-  const keeper = createLeaseKeeper(deps, () => ({ ...stateOf('openai'), generation: 5 }))
-  const touch = (instance: string, app = 'web', generation = 5) =>
-    keeper.touch({ name: 'openai', instance, app, generation })
-  return { keeper, touch, kept, calls }
+
+  touch(instance = 'i1', generation = 1): void {
+    this.keeper.touch({ name: 'openai', instance, app: 'shop', generation })
+  }
 }
 
-describe('leases of very many instances at once', () => {
-  it('are written in few steps, with room for everything else in between', async () => {
-    const { keeper, touch, kept, calls } = keeperOn(() => undefined)
-    for (let index = 0; index < 1_000; index += 1) touch(`made-up-${index}`)
-    await new Promise((resolve) => setImmediate(resolve))
-    expect(kept.length).toBeLessThan(1_000)
-    await keeper.flush()
-    expect(new Set(kept.map(({ instance }) => instance)).size).toBe(1_000)
-    expect(calls.length).toBeLessThan(10)
-  })
-
-  it('are all written but the one that can never be', async () => {
-    const { keeper, touch, kept } = keeperOn((leases) => {
-      if (leases.some(({ instance }) => instance === 'bad'))
-        throw new KeyturnError('internal', 'not this one')
-    })
-    for (const instance of ['a', 'bad', 'b']) touch(instance)
-    await keeper.flush()
-    expect(kept.map(({ instance }) => instance).toSorted()).toEqual(['a', 'b'])
-  })
+it('writes an instance at once, then at most every thirty seconds unless it has moved on', async () => {
+  const rig = new Rig()
+  for (let second = 0; second < 65; second++) {
+    rig.touch()
+    await rig.world.time.advance(1_000)
+  }
+  expect(rig.written).toHaveLength(3)
+  rig.touch('i1', 2)
+  await settle()
+  expect(rig.written.at(-1)).toMatchObject({ generation: 2 })
 })
 
-it('one app that moved on does not move an instance of the same name of another', async () => {
-  const { keeper, touch, kept } = keeperOn(() => undefined)
-  touch('web-1', 'slow', 4)
-  touch('web-1', 'quick', 5)
-  await keeper.flush()
-  expect(kept.map(({ app, generation }) => [app, generation])).toEqual([
-    ['slow', 4],
-    ['quick', 5],
-  ])
+it('no instance can claim a generation that is not there yet', async () => {
+  const rig = new Rig()
+  rig.touch('i1', 99)
+  await settle()
+  expect(rig.written[0]?.generation).toBe(5)
+})
+
+it('a ledger that fails is asked once in five seconds however many requests come, and nothing is forgotten', async () => {
+  expectNoUnhandled()
+  const rig = new Rig()
+  rig.isDown = true
+  for (let request = 0; request < 500; request++) {
+    rig.touch(`i${request % 50}`)
+    await rig.world.time.advance(20)
+  }
+  expect(rig.tries).toBeLessThanOrEqual(3)
+  expect(rig.world.logs.length).toBe(rig.tries)
+  rig.isDown = false
+  await rig.world.time.advance(5_000)
+  rig.touch('i1')
+  await settle()
+  expect(new Set(rig.written.map((one) => one.instance)).size).toBe(50)
+})
+
+it('a flush ends whether the ledger works or not, and a list waits for what is under way', async () => {
+  expectNoUnhandled()
+  const rig = new Rig()
+  rig.isDown = true
+  rig.touch('i1')
+  rig.touch('i2')
+  await rig.keeper.flush()
+  expect(rig.written).toEqual([])
+  rig.isDown = false
+  expect((await rig.keeper.list('openai')).map((one) => one.instance)).toEqual(['i1', 'i2'])
+})
+
+it('what is dropped is written again by its next sign of life', async () => {
+  const rig = new Rig()
+  rig.touch()
+  await settle()
+  await rig.keeper.drop('openai', 'i1')
+  rig.touch()
+  await settle()
+  expect(rig.written).toHaveLength(2)
+})
+
+it('a clock that was set back does not keep leases from being written', async () => {
+  const rig = new Rig()
+  rig.isDown = true
+  rig.touch()
+  await settle()
+  rig.isDown = false
+  rig.world.time.jump(-3 * 3_600_000)
+  rig.touch()
+  await settle()
+  expect(rig.written).toHaveLength(1)
 })

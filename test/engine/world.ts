@@ -48,6 +48,8 @@ export function beatOf(time: VirtualTime): Beat {
   }
 }
 
+const silentBeat: Beat = { start: () => undefined, stop: () => undefined }
+
 /** A whole engine in virtual time: an issuer to script, a store in memory, a ledger that outlives the service. */
 export class World {
   readonly time: VirtualTime
@@ -137,7 +139,8 @@ export class World {
       readonly deps?: Partial<EngineDeps>
       readonly setup?: Partial<CredentialSetup>
       readonly setups?: readonly CredentialSetup[]
-      readonly isBeating?: boolean
+      /** silent: there is a beat, and it never rings. none: nothing is done but by `tick`. */
+      readonly beat?: 'regular' | 'silent' | 'none'
       readonly patienceMs?: number
     } = {},
   ): Promise<RunningService> {
@@ -145,7 +148,7 @@ export class World {
     const service = await createService({
       setups,
       deps: this.deps(change.deps),
-      ...(change.isBeating === false ? {} : { beat: beatOf(this.time) }),
+      ...(change.beat === 'none' ? {} : { beat: change.beat === 'silent' ? silentBeat : beatOf(this.time) }),
       ...(change.patienceMs === undefined ? {} : { patienceMs: change.patienceMs }),
       version: '0.0.0',
       isSandbox: false,
