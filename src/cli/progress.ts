@@ -59,7 +59,7 @@ const meanings: Readonly<Record<string, string>> = {
   minting: 'a new key is made',
   reconciling: 'looking for a key whose answer was lost',
   awaiting: 'waiting for the key that you bring (keyturn bring)',
-  proving: 'the new key is proven',
+  proving: 'the new key is being proven',
   discarding: 'the new key is thrown away',
   extending: 'its expiry is set',
   promoting: 'it becomes current',
@@ -67,7 +67,7 @@ const meanings: Readonly<Record<string, string>> = {
   inspecting: 'somebody else changed the store: looking at it',
   draining: 'both keys live until nobody uses the old one',
   retiring: 'it is marked as retired, for good',
-  proving_current: 'the current key is proven once more',
+  proving_current: 'the current key is being proven once more',
   revoking: 'it is revoked at the issuer',
   dying: 'waiting until the issuer refuses it everywhere',
   unproven: 'revoked, but it was not seen dead yet',
@@ -121,6 +121,7 @@ function renderWalk(walk: Walk, options: { readonly now: number; readonly paint:
       return `  ${paint('cyan', '>')} ${name} ${running(walk, phase, now)}`
     }
     if (phase === stopped && walk.halt !== null) return `  ${paint('red', 'x')} ${name} halted`
+    if (isAhead(walk, phase)) return paint('dim', `  . ${name} again`)
     if (entered === undefined && !isBefore(walk, phase)) {
       return paint('dim', `  . ${name} ${walk.isOver ? 'not needed' : ''}`).trimEnd()
     }
@@ -148,14 +149,19 @@ function phasesOf(walk: Walk): string[] {
   return phases
 }
 
+/** A phase that may take longer than this waits for a person, and not for a time. */
+const boundShownMaxMs = 400 * 86_400_000
+
 function running(walk: Walk, phase: string, now: number): string {
   const ends = /^until ([^\s,]+)(.*)$/.exec(walk.note)
   const left = Date.parse(ends?.[1] ?? '') - now
   const bound = Number.isNaN(left)
     ? walk.note
-    : left > 0
-      ? `${span(left)} left${ends?.[2] ?? ''}`
-      : `due${ends?.[2] ?? ''}`
+    : left > boundShownMaxMs
+      ? (ends?.[2] ?? '').slice(2)
+      : left > 0
+        ? `${span(left)} left${ends?.[2] ?? ''}`
+        : `due${ends?.[2] ?? ''}`
   const parts = [span(now - walk.phaseAt), bound, meanings[phase] ?? ''].filter((part) => part !== '')
   return parts.join(', ')
 }
@@ -184,6 +190,15 @@ function isBefore(walk: Walk, phase: string): boolean {
   const phases = phasesOf(walk)
   const here = phases.indexOf(walk.halt === null ? walk.phase : walk.halt.from)
   return here === -1 ? false : phases.indexOf(phase) < here
+}
+
+/** A walk that went back, e.g. to another key, has a phase before it again that it was in once already. */
+function isAhead(walk: Walk, phase: string): boolean {
+  if (walk.isOver || enteredAt(walk, phase) === undefined) return false
+  const stopped = walk.halt === null ? walk.phase : walk.halt.from
+  // A key that is brought is awaited where others are minted: after checking, and before all else.
+  const here = walk.usual.indexOf(stopped === 'awaiting' ? 'checking' : stopped)
+  return here !== -1 && walk.usual.indexOf(phase) > here
 }
 
 // ------------------------------------------------------------ line by line

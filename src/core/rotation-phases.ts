@@ -147,7 +147,7 @@ function confirmOnce(rotation: Rotation, context: RotationContext, verdict: Verd
     const gapMs = Math.max(context.policy.retryBaseMs / 10, settleMs / Math.max(1, needed - 1))
     return { ...proven, wakeAt: context.now + Math.ceil(gapMs) }
   }
-  const note = `proven ${proven.confirmations} times (${verdict.kind})`
+  const note = `proven ${proven.confirmations === 1 ? 'once' : `${proven.confirmations} times`} (${verdict.kind})`
   if (rotation.mode === 'rehearsal') {
     return discard(
       proven,
@@ -177,7 +177,9 @@ function refusedWhileProving(rotation: Rotation, context: RotationContext, verdi
     next: isBrought(rotation) ? 'halt' : 'mint',
     reason: 'key_rejected',
     summary: `The new key does not work. ${verdict.summary}`,
-    fix: verdict.fix,
+    fix: isBrought(rotation)
+      ? 'Resume it (keyturn resume), then bring a key that works (keyturn bring); or give it up (keyturn abort).'
+      : verdict.fix,
   })
 }
 

@@ -25,6 +25,29 @@ describe('the progress of a rotation', () => {
     ])
   })
 
+  it('does not tick off what is to come again, nor count ten years down', () => {
+    const once = rotationAt('proving')
+    const steps = [
+      ...once.steps.map((step) => (step.phase === 'minting' ? { ...step, phase: 'awaiting' } : step)),
+    ]
+    const back = [
+      ...steps,
+      { at: new Date(start + 50_000).toISOString(), phase: 'discarding', note: '' },
+      { at: new Date(start + 60_000).toISOString(), phase: 'awaiting', note: '' },
+    ]
+    const rotation = {
+      ...once,
+      phase: 'awaiting',
+      phaseAt: new Date(start + 60_000).toISOString(),
+      deadlineAt: new Date(start + 3_650 * 86_400_000).toISOString(),
+      steps: back,
+    }
+    const lines = renderProgress(rotation, { now: start + 61_000 })
+    expect(lines).toContainEqual(expect.stringMatching(/> awaiting +1s, waiting for the key that you bring/))
+    expect(lines).toContainEqual(expect.stringMatching(/\. proving +again/))
+    expect(lines.join('\n')).not.toMatch(/✓ proving/)
+  })
+
   it('goes on with the retirement of the old key', () => {
     const lines = renderProgress(
       rotationAt('done', { retirement: retirementAt('draining', { heldBy: 'app billing' }) }),
