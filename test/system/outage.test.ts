@@ -1,6 +1,7 @@
 import { mkdirSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { CredentialSummary } from '../../src/api/types.ts'
 import { type Knobs, startSandbox } from '../../src/sandbox/index.ts'
 import {
   aliveKeys,
@@ -188,6 +189,11 @@ describe('OpenAI refuses for a reason that another key would not mend', () => {
   )
 })
 
+/** A key that is younger than the slowest edge may have a trouble of its own for a moment. */
+function hasStoreTrouble({ troubles }: CredentialSummary): boolean {
+  return troubles.some((one) => one.code.startsWith('store_'))
+}
+
 describe('the store', () => {
   it('goes away and comes back: the key stays handed out, the trouble is told, and nothing is turned', async () => {
     const rig = await prepareRig(options)
@@ -197,12 +203,8 @@ describe('the store', () => {
     const alive = aliveKeys(rig.sandbox)
 
     renameSync(join(rig.home, 'secrets'), join(rig.home, 'elsewhere'))
-    const troubled = await until(
-      'the trouble is told',
-      () => summary(rig),
-      ({ troubles }) => troubles.length > 0,
-    )
-    expect(troubled.troubles[0]?.code).toMatch(/^store_/)
+    const troubled = await until('the trouble is told', () => summary(rig), hasStoreTrouble)
+    expect(troubled.troubles.map((one) => one.code)).toEqual(expect.arrayContaining(['store_absent']))
     expect((await held(rig)).apiKey).toBe(before.apiKey)
 
     renameSync(join(rig.home, 'elsewhere'), join(rig.home, 'secrets'))
@@ -258,12 +260,8 @@ describe('the store', () => {
       renameSync(join(folder, name), join(rig.home, name))
     }
     await serveRig(rig)
-    const { troubles } = await until(
-      'the trouble is told',
-      () => summary(rig),
-      (one) => one.troubles.length > 0,
-    )
-    expect(troubles[0]?.code).toBe('store_malformed')
+    const { troubles } = await until('the trouble is told', () => summary(rig), hasStoreTrouble)
+    expect(troubles.map((one) => one.code)).toContain('store_malformed')
     expect((await handOut(rig)).status).toBe(503)
     expect(aliveKeys(rig.sandbox)).toEqual(alive)
     for (const name of readdirSync(rig.home).filter((one) => one.endsWith('.age'))) {
@@ -281,12 +279,8 @@ describe('the store', () => {
     const pointer = join(rig.home, 'secrets', 'openai', 'pointer.json')
     renameSync(pointer, `${pointer}.away`)
     mkdirSync(pointer)
-    const { troubles } = await until(
-      'the trouble is told',
-      () => summary(rig),
-      (one) => one.troubles.length > 0,
-    )
-    expect(troubles[0]?.code).toBe('store_malformed')
+    const { troubles } = await until('the trouble is told', () => summary(rig), hasStoreTrouble)
+    expect(troubles.map((one) => one.code)).toContain('store_malformed')
     expect((await held(rig)).apiKey).toBe(before.apiKey)
     rmdirSync(pointer)
     renameSync(`${pointer}.away`, pointer)
