@@ -81,8 +81,15 @@ function isKnown(names: ReadonlySet<string>, credential: string): boolean {
   return credentialNamePattern.test(credential) && names.has(credential)
 }
 
-function refuseUrl(request: IncomingMessage, limits: ServerLimits): Refusal | undefined {
-  if ((request.url?.length ?? 0) <= limits.urlCharsMax) return undefined
+function refuseUrl({ url = '' }: IncomingMessage, limits: ServerLimits): Refusal | undefined {
+  // A whole address names a host of its own, beside the Host header that is checked. Only proxies are asked that way.
+  if (!url.startsWith('/') && url !== '*')
+    return {
+      error: new KeyturnError('bad_request', 'The request line holds more than a path.', {
+        fix: 'Ask Keyturn itself and not a proxy: check the settings of the HTTP client.',
+      }),
+    }
+  if (url.length <= limits.urlCharsMax) return undefined
   return {
     error: new KeyturnError('bad_request', `The URL is longer than ${limits.urlCharsMax} characters.`, {
       fix: 'GET /openapi.json lists the routes.',

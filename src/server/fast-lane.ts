@@ -112,7 +112,10 @@ function scan(raw: readonly string[]): Scanned {
         seen.isOdd ||= isNamed(name, 'transfer-encoding')
         break
       case 28:
-        if (isNamed(name, 'keyturn-generation-in-flight')) seen.inFlight = value
+        if (isNamed(name, 'keyturn-generation-in-flight')) {
+          seen.isOdd ||= seen.inFlight !== undefined
+          seen.inFlight = value
+        }
         break
       default:
     }
