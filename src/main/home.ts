@@ -1,5 +1,5 @@
-import { accessSync, chmodSync, constants, mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 
 /**
@@ -17,7 +17,7 @@ const privateFolder = 0o700
 /** Makes the folder where it is missing and takes its lock. `home_in_use`, `permissions_lax`. */
 export async function openHome(path: string): Promise<Home> {
   try {
-    mkdirSync(path, { recursive: true, mode: privateFolder })
+    makeFolder(path)
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? ` (${String(thrown.code)})` : ''
@@ -29,6 +29,18 @@ export async function openHome(path: string): Promise<Home> {
   assertPrivate(path)
   const lock = await takeLock(join(path, 'instance.lock'), path)
   return { path, file: (...parts) => join(path, ...parts), close: lock }
+}
+
+/** Folder by folder: Node's recursive way never returns below /proc, where making a folder fails with "no such file". */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path, { mode: privateFolder })
+  } catch (thrown) {
+    // Another process was faster.
+    if (!existsSync(path)) throw thrown
+  }
 }
 
 function assertPrivate(path: string): void {

@@ -55,7 +55,12 @@ describe('keyturn serve says in one message why it does not start', () => {
 
   it('a home that cannot be', async () => {
     const rig = await prepareRig()
-    for (const home of [join(rig.home, 'keyturn.yaml'), join(rig.home, 'keyturn.yaml', 'below')])
+    for (const home of [
+      join(rig.home, 'keyturn.yaml'),
+      join(rig.home, 'keyturn.yaml', 'below'),
+      // No folder can be made there, which the system tells in an unusual way.
+      '/proc/keyturn.yaml',
+    ])
       expectMessage(
         await runCli(rig, ['serve'], { env: { ...rig.env, KEYTURN_HOME: home } }),
         /home folder .*keyturn\.yaml[^]*KEYTURN_HOME/,
