@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Log, System } from '../core/ports.ts'
 import { openTokenStore, type TokenStore } from '../server/tokens.ts'
 import type { Home } from './home.ts'
@@ -29,5 +29,7 @@ async function ensureToken(tokens: TokenStore, home: Home, role: 'operator' | 'a
     role,
     ...(role === 'app' ? { credentials: ['*'] } : {}),
   })
-  writeFileSync(path, `${made.token}\n`, { mode: 0o600 })
+  // Always a new file: an old one would keep its permissions, and a link would be followed.
+  rmSync(path, { force: true })
+  writeFileSync(path, `${made.token}\n`, { flag: 'wx', mode: 0o600 })
 }

@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rename, stat, unlink } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { mkdir, open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
@@ -47,22 +48,29 @@ export async function tokenFileSignature(path: string): Promise<string> {
 export async function readTokenFile(path: string): Promise<TokenFileContent> {
   const signature = await tokenFileSignature(path)
   if (signature === 'absent') return { tokens: [], signature }
-  const { mode, size } = await stat(path).catch((thrown: unknown) => {
-    throw unreadable(path, thrown)
-  })
-  if ((mode & 0o077) !== 0)
-    throw new KeyturnError(
-      'permissions_lax',
-      `The token file ${path} is open to other users of this machine.`,
-      {
-        fix: `chmod 600 ${path}`,
-      },
-    )
-  if (size > fileBytesMax) throw malformed(path, 'it is larger than it can be')
-  const text = await readFile(path, 'utf8').catch((thrown: unknown) => {
-    throw unreadable(path, thrown)
+  const text = await readPrivate(path).catch((thrown: unknown) => {
+    throw thrown instanceof KeyturnError ? thrown : unreadable(path, thrown)
   })
   return { tokens: parse(path, text), signature }
+}
+
+/** What was opened is what is judged and read. Opening waits for nothing: a pipe in its place would hold up the start for ever. */
+async function readPrivate(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const found = await file.stat()
+    if (!found.isFile()) throw malformed(path, 'it is not a regular file')
+    if ((found.mode & 0o077) !== 0)
+      throw new KeyturnError(
+        'permissions_lax',
+        `The token file ${path} is open to other users of this machine.`,
+        { fix: `chmod 600 ${path}` },
+      )
+    if (found.size > fileBytesMax) throw malformed(path, 'it is larger than it can be')
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
 }
 
 /** Whole or not at all: written beside, flushed to disk, renamed over. */

@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process'
 import * as crypto from 'node:crypto'
-import { chmod, readdir, readFile, stat, unlink, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
@@ -201,6 +202,17 @@ describe('the token store', () => {
     await chmod(path, 0o640)
     const failure = await failureOf(open(path))
     expect([failure.code, failure.fix]).toEqual(['permissions_lax', `chmod 600 ${path}`])
+  })
+
+  it.each([
+    ['a pipe', (path: string) => void execFileSync('mkfifo', ['-m', '600', path])],
+    ['an endless device', (path: string) => symlink('/dev/zero', path)],
+    ['a folder', (path: string) => mkdir(path, { mode: 0o700 })],
+  ])('refuses %s in its place at once', async (_what, put) => {
+    const path = join(await temporaryFolder(), 'tokens.json')
+    await put(path)
+    const failure = await failureOf(open(path))
+    expect([failure.code, failure.message]).toEqual(['config_invalid', expect.stringContaining(path)])
   })
 
   it.each([
