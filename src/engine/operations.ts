@@ -177,7 +177,8 @@ export async function revoke(
       },
     )
   }
-  const keyId = target.meta.keyId ?? (await findKeyId(target.version, context))
+  // Of a key that was found in the store, the metadata is the word of whoever put it there.
+  const keyId = target.origin === 'minted' ? target.meta.keyId : await findKeyId(target.version, context)
   const reason = reasonOf(request.reason, 'revoked by an operator')
   const state = await book.change(setup.name, (before, change) =>
     revokeVersion(before, { version: target.version, keyId, by, reason, isEvenIfLast }, change),
@@ -277,7 +278,8 @@ export function until(
     const stopListening = book.onCommit((state) => {
       if (state.name === setup.name && isSo(state)) end()
     })
-    const cancel = deps.system.after(withinMs, end)
+    // Whoever waits holds a connection open; the wait itself must not keep a process alive.
+    const cancel = deps.system.after(withinMs, end, { background: true })
     if (isSo(book.state(setup.name))) end()
   })
 }

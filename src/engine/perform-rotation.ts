@@ -2,6 +2,7 @@ import { currentOf, type NewVersion, recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import type { IssuedKey, MintOutcome } from '../core/ports.ts'
+import { matchesRedacted } from '../core/redacted.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
 import {
   type Attempt,
@@ -130,17 +131,16 @@ async function massRejection(context: PerformContext): Promise<RotationEvent> {
   const state = context.state()
   if (state.rotation?.requestedBy !== 'failover') return { kind: 'checked' }
   const since = deps.system.now() - engineLimits.massRejectionMs
-  const own = withdrawnSince(state, since)
-  const alsoHit = context.others().filter((other) => {
-    const theirs = withdrawnSince(other, since)
-    return theirs !== undefined && own !== undefined && isApart(own, theirs)
-  })
-  if (own?.meta.keyId === undefined || alsoHit.length === 0) return { kind: 'checked' }
+  const own = rejectedSince(state, since)
+  const alsoHit = context
+    .others()
+    .filter((other) => rejectedSince(other, since).some((one) => own.some((mine) => isApart(mine, one))))
+  if (alsoHit.length === 0) return { kind: 'checked' }
   const keys = await listed(context)
   if (keys === undefined) return { kind: 'check_unknown' }
-  const key = keys.find((one) => one.keyId === own.meta.keyId)
-  const isThere = key !== undefined && (key.expiresAt ?? Number.POSITIVE_INFINITY) > deps.system.now()
-  if (!isThere) return { kind: 'checked' }
+  const now = deps.system.now()
+  const alive = keys.filter((one) => (one.expiresAt ?? Number.POSITIVE_INFINITY) > now)
+  if (!own.some((record) => alive.some((key) => isKeyOf(record, key, context)))) return { kind: 'checked' }
   const names = alsoHit.map((one) => one.name).join(', ')
   return {
     kind: 'check_failed',
@@ -150,11 +150,19 @@ async function massRejection(context: PerformContext): Promise<RotationEvent> {
   }
 }
 
-/** The key that was withdrawn last, not longer ago than that. */
-function withdrawnSince(state: CredentialState, since: number): VersionRecord | undefined {
-  return state.versions
-    .filter((one) => (one.withdrawnAt ?? Number.NEGATIVE_INFINITY) >= since)
-    .toSorted((a, b) => (b.withdrawnAt ?? 0) - (a.withdrawnAt ?? 0))[0]
+function rejectedSince(state: CredentialState, since: number): readonly VersionRecord[] {
+  return state.versions.filter(({ withdrawnAt, rejections }) => {
+    // A first key that is dead was never handed out, so there was nothing to withdraw.
+    const deadAt = withdrawnAt ?? ((rejections?.count ?? 0) > 1 ? rejections?.lastAt : undefined)
+    return deadAt !== undefined && deadAt >= since
+  })
+}
+
+/** By its id, and where a person made it, by what the list shows of it. */
+function isKeyOf(record: VersionRecord, key: IssuedKey, { setup, keyring }: PerformContext): boolean {
+  if (record.meta.keyId !== undefined) return record.meta.keyId === key.keyId
+  const secret = keyring.peek(setup.name, record.version)
+  return secret !== undefined && matchesRedacted(secret, key.redacted)
 }
 
 /** Of another service account, as far as is known; the same key under two names is one loss. */
@@ -241,7 +249,8 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
   for (const attempt of attempts.toReversed()) {
     const key = keys.find((one) => one.name === attempt.marker)
     const stored = await setup.store.read(setup.ref, { version: attempt.version })
-    const keyId = key?.keyId ?? stored?.meta.keyId
+    // Never the id that the store names: whoever can write there would choose which key is revoked.
+    const keyId = key?.keyId ?? attempt.keyId
     if (keyId === undefined) continue
     if (stored !== undefined && found === undefined) found = { attempt, keyId }
     else if (key !== undefined && !(await kill(key.keyId, context)))

@@ -42,6 +42,7 @@ export function startRunner(options: RunnerOptions): Runner {
   const faults = new Map<string, number>()
   /** A key may have been minted without the ledger knowing: it is looked for before another one is made. */
   let isMintDoubtful = true
+  let hasCommitted = false
   let isStopping = false
   let wakeUp: () => void = () => undefined
   let signal = new Promise<void>((resolve) => (wakeUp = resolve))
@@ -69,6 +70,9 @@ export function startRunner(options: RunnerOptions): Runner {
         if (busy.size === 0 && stepAt - system.now() > patienceMs) break
         await sleepUntil(wakeAt)
       }
+      // The ledger believed that something was due and nothing was: told anew, or it would be claimed for ever.
+      if (!hasCommitted && !isStopping)
+        await commitStubbornly((state) => ({ state: { ...state }, events: [] }))
     } catch (thrown) {
       if (!(thrown instanceof ClaimLost)) throw thrown
     } finally {
@@ -116,7 +120,8 @@ export function startRunner(options: RunnerOptions): Runner {
     for (let failures = 0; ; failures++) {
       try {
         if (fence === undefined) throw new ClaimLost(setup.name)
-        await book.change(setup.name, changer, fence)
+        const before = context.state()
+        hasCommitted = (await book.change(setup.name, changer, fence)) !== before || hasCommitted
         return
       } catch (thrown) {
         const isHopeless = thrown instanceof ClaimLost || toKeyturnError(thrown, '').code === 'internal'

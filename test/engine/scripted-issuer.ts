@@ -154,10 +154,10 @@ export class ScriptedIssuer {
   async #list(): Promise<ListOutcome> {
     if ((await this.#called('list')) !== undefined) return { kind: 'failed', observation: noAnswer }
     const keys = this.alive.map(
-      ({ keyId, name, serviceAccount, createdAt, expiresAt, lastUsedAt }): IssuedKey => ({
+      ({ keyId, name, secret, serviceAccount, createdAt, expiresAt, lastUsedAt }): IssuedKey => ({
         keyId,
         name,
-        redacted: '',
+        redacted: `${secret.reveal().slice(0, 20)}...${secret.reveal().slice(-4)}`,
         owner: 'service_account',
         serviceAccount,
         createdAt,
