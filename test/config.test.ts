@@ -495,7 +495,7 @@ function leavesOf(node: SchemaNode, path: string): { readonly path: string; read
   const alternatives = node.anyOf ?? node.oneOf
   if (alternatives !== undefined) {
     const inner = alternatives.flatMap((alternative) => leavesOf(alternative, path))
-    const isReference = /\.(store|issuer|adminKey|passphrase)$/.test(path)
+    const isReference = /\.(store|issuer|adminKey|passphrase|token|secretId|jwt)$/.test(path)
     const isChoice = alternatives.some((alternative) => alternative.properties === undefined)
     return isReference || isChoice
       ? [{ path, node }, ...(isReference ? [] : inner.filter((leaf) => leaf.path !== path))]

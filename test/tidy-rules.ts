@@ -138,6 +138,11 @@ export const bans: readonly Ban[] = [
       'stores/read-only.ts': 'hashes it into the version id of a store that has none',
       'stores/local.ts': 'encrypts it into the file',
       'stores/aws-value.ts': 'writes it into the value that AWS gets',
+      'stores/slot-state.ts':
+        'writes it into the document beside the secret, and hashes it into a version id',
+      'stores/vault-auth.ts': 'sends what Keyturn logs in to Vault with',
+      'stores/vault-calls.ts': 'sends the token of Vault in its header',
+      'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
       'issuers/openai-wire.ts': 'sends it in the authorization header',
       'server/hand-out.ts': 'hands it out in the answer',
       'client/embedded.ts': 'hands it to the app in the same process',

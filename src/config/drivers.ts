@@ -1,7 +1,7 @@
 import { durationMs } from './duration.ts'
 import { present } from './present.ts'
 import type { ConfigFile } from './schema.ts'
-import type { IssuerConfig, SecretSource, StoreConfig } from './types.ts'
+import type { IssuerConfig, SecretSource, StoreConfig, VaultAuthConfig } from './types.ts'
 
 /** Store kinds that nothing can be written to: they are read, verified and handed out, never turned. */
 const readOnlyStores: readonly StoreConfig['kind'][] = ['env', 'file']
@@ -31,6 +31,16 @@ export function absoluteStore(store: StoreFile, { home, resolve }: Folders): Sto
       ...absolutePassphrase(store.passphrase, resolve),
     }
   }
+  if (store.kind === 'vault') {
+    const { requestTimeout, attempts, auth, caFile, ...rest } = store
+    return {
+      ...present(rest),
+      ...present({ caFile: caFile && resolve(caFile) }),
+      auth: absoluteAuth(auth, resolve),
+      requestTimeoutMs: durationMs(requestTimeout),
+      maxAttempts: attempts,
+    }
+  }
   const { requestTimeout, connectionTimeout, attempts, ...rest } = store
   return {
     ...present(rest),
@@ -58,6 +68,23 @@ export function absoluteIssuer(issuer: IssuerFile, { resolve }: Folders): Issuer
 export function lacksAccount(issuer: IssuerConfig): boolean {
   if (issuer.kind !== 'openai' || issuer.mode === 'new_service_account') return false
   return issuer.serviceAccountId === undefined && issuer.serviceAccountName === undefined
+}
+
+type VaultAuthFile = Extract<StoreFile, { kind: 'vault' }>['auth']
+
+function absoluteAuth(auth: VaultAuthFile, resolve: (path: string) => string): VaultAuthConfig {
+  switch (auth.kind) {
+    case 'token':
+      return { kind: 'token', ...present({ token: auth.token && absoluteSource(auth.token, resolve) }) }
+    case 'approle':
+      return { ...present(auth), secretId: absoluteSource(auth.secretId, resolve) }
+    case 'kubernetes': {
+      const { jwtFile, ...rest } = auth
+      return { ...present(rest), ...present({ jwtFile: jwtFile && resolve(jwtFile) }) }
+    }
+    case 'jwt':
+      return { ...present(auth), jwt: absoluteSource(auth.jwt, resolve) }
+  }
 }
 
 function absolutePassphrase(

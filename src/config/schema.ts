@@ -74,11 +74,70 @@ const awsSecretsManager = z.strictObject({
   attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
 })
 
+const loginMount = text(
+  'the path of an auth method',
+  'Where the auth method is mounted. Default: approle, kubernetes or jwt, as the kind.',
+).optional()
+
+const role = text('the name of a role', 'The role to log in as.')
+
+const vaultAuth = z
+  .discriminatedUnion(
+    'kind',
+    [
+      z.strictObject({
+        kind: z.literal('token'),
+        token: secretSource(
+          'A token, e.g. the file that an agent keeps. Default: VAULT_TOKEN or BAO_TOKEN.',
+        ).optional(),
+      }),
+      z.strictObject({
+        kind: z.literal('approle'),
+        roleId: text('the id of a role', 'The role id of the AppRole; no secret.'),
+        secretId: secretSource('Where the secret id is read from, at each login.'),
+        mount: loginMount,
+      }),
+      z.strictObject({
+        kind: z.literal('kubernetes'),
+        role,
+        jwtFile: path(
+          "The service account's token. Default: /var/run/secrets/kubernetes.io/serviceaccount/token.",
+        ).optional(),
+        mount: loginMount,
+      }),
+      z.strictObject({
+        kind: z.literal('jwt'),
+        role,
+        jwt: secretSource('Where the JWT is read from, at each login.'),
+        mount: loginMount,
+      }),
+    ],
+    { error: 'expected a kind of login: token, approle, kubernetes or jwt' },
+  )
+  .default({ kind: 'token' })
+  .describe('How Keyturn proves to Vault who it is.')
+
+const vault = z.strictObject({
+  kind: z.literal('vault'),
+  address: httpsUrl
+    .describe('Address of Vault or OpenBao. HTTPS, or HTTP to this machine. Default: VAULT_ADDR or BAO_ADDR.')
+    .optional(),
+  mount: text('the path of a KV engine', 'Where the KV engine, version 2, is mounted.').default('secret'),
+  namespace: text('a namespace', 'Default: VAULT_NAMESPACE or BAO_NAMESPACE, else none.').optional(),
+  auth: vaultAuth,
+  caFile: path(
+    'PEM of the authority that signed the certificate of Vault. Default: what the system trusts.',
+  ).optional(),
+  field: text('the name of a field', 'The field of the document that holds the key.').default('api_key'),
+  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
+  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
+})
+
 export const storeSchema = z.discriminatedUnion(
   'kind',
-  [local, memory, environment, file, awsSecretsManager],
+  [local, memory, environment, file, awsSecretsManager, vault],
   {
-    error: 'expected a kind of store: local, memory, env, file or aws-secrets-manager',
+    error: 'expected a kind of store: local, memory, env, file, aws-secrets-manager or vault',
   },
 )
 

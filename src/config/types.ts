@@ -42,6 +42,31 @@ export type StoreConfig =
       readonly connectionTimeoutMs: number
       readonly maxAttempts: number
     }
+  | {
+      readonly kind: 'vault'
+      /** Default: VAULT_ADDR or BAO_ADDR. */
+      readonly address?: string
+      readonly mount: string
+      readonly namespace?: string
+      readonly auth: VaultAuthConfig
+      readonly caFile?: string
+      /** The field of the document that holds the key. */
+      readonly field: string
+      readonly requestTimeoutMs: number
+      readonly maxAttempts: number
+    }
+
+/** How Keyturn proves to Vault who it is. */
+export type VaultAuthConfig =
+  | { readonly kind: 'token'; readonly token?: SecretSource }
+  | {
+      readonly kind: 'approle'
+      readonly roleId: string
+      readonly secretId: SecretSource
+      readonly mount?: string
+    }
+  | { readonly kind: 'kubernetes'; readonly role: string; readonly jwtFile?: string; readonly mount?: string }
+  | { readonly kind: 'jwt'; readonly role: string; readonly jwt: SecretSource; readonly mount?: string }
 
 /** Who mints and kills keys. The shapes that src/issuers/index.ts takes, but for the admin key, which is named, not held. */
 export type IssuerConfig =

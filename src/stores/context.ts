@@ -2,6 +2,7 @@ import { isAbsolute, join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 import type { Log, StoreCapabilities, System } from '../core/ports.ts'
 import { type VersionId, versionIdPattern } from '../core/types.ts'
+import type { StoreFetch } from './http-transport.ts'
 
 /** What every driver gets from outside, so that none reads the clock, the environment or the disk's layout by itself. */
 export interface StoreContext {
@@ -12,6 +13,8 @@ export interface StoreContext {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Told the text of each warning as well, e.g. to show it at start. Never holds a secret. */
   readonly onWarning?: (message: string) => void
+  /** How drivers without a package send. Default: node:http and node:https. */
+  readonly fetch?: StoreFetch
 }
 
 export function resolvePath(context: StoreContext, path: string): string {
@@ -41,7 +44,7 @@ export function readOnlyError(ref: string, capabilities: StoreCapabilities, act:
     'store_read_only',
     `The ${capabilities.kind} store cannot ${act} ${ref}: it is read-only.`,
     {
-      fix: 'Keep this credential in a store that can be written (local, aws-secrets-manager) to turn its key.',
+      fix: 'Keep this credential in a store that can be written (local, vault, aws-secrets-manager) to turn its key.',
     },
   )
 }

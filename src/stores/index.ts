@@ -5,6 +5,7 @@ import type { EnvStoreOptions } from './env.ts'
 import type { FileStoreOptions } from './file.ts'
 import type { LocalStoreOptions } from './local.ts'
 import type { MemoryStoreOptions } from './memory.ts'
+import type { VaultOptions } from './vault.ts'
 
 export type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
 export type { StoreContext } from './context.ts'
@@ -12,6 +13,7 @@ export type { EnvStoreOptions } from './env.ts'
 export type { FileStoreOptions } from './file.ts'
 export type { LocalStoreOptions } from './local.ts'
 export type { MemoryContent, MemoryInitial, MemoryStoreOptions } from './memory.ts'
+export type { VaultAuth, VaultOptions, VaultSource } from './vault.ts'
 
 export type StoreConfig =
   | ({ readonly kind: 'local' } & LocalStoreOptions)
@@ -19,6 +21,7 @@ export type StoreConfig =
   | ({ readonly kind: 'env' } & EnvStoreOptions)
   | ({ readonly kind: 'file' } & FileStoreOptions)
   | ({ readonly kind: 'aws-secrets-manager' } & AwsSecretsManagerOptions)
+  | ({ readonly kind: 'vault' } & VaultOptions)
 
 export type StoreKind = StoreConfig['kind']
 
@@ -41,6 +44,7 @@ const openers: {
   file: async (config, context) => (await import('./file.ts')).openFileStore(config, context),
   'aws-secrets-manager': async (config, context) =>
     (await import('./aws-secrets-manager.ts')).openAwsSecretsManagerStore(config, context),
+  vault: async (config, context) => (await import('./vault.ts')).openVaultStore(config, context),
 }
 
 export const storeKinds = Object.keys(openers) as readonly StoreKind[]

@@ -32,8 +32,8 @@ async function packagesLoadedFor(config: string): Promise<readonly string[]> {
 }
 
 it('loads no package for stores that need none', async () => {
-  for (const kind of ['memory', 'env', 'file'])
-    expect(await packagesLoadedFor(`{ kind: '${kind}' }`), kind).toEqual([])
+  for (const kind of ['memory', 'env', 'file', 'vault'])
+    expect(await packagesLoadedFor(`{ kind: '${kind}', address: 'http://127.0.0.1:1' }`), kind).toEqual([])
 })
 
 it("loads a store's own package for that store", async () => {
@@ -43,5 +43,5 @@ it("loads a store's own package for that store", async () => {
 })
 
 it('knows the kinds that there are', () => {
-  expect([...storeKinds].sort()).toEqual(['aws-secrets-manager', 'env', 'file', 'local', 'memory'])
+  expect([...storeKinds].sort()).toEqual(['aws-secrets-manager', 'env', 'file', 'local', 'memory', 'vault'])
 })

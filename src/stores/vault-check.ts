@@ -1,0 +1,74 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { PermissionFinding } from '../core/ports.ts'
+import type { KvRead, VaultCalls } from './vault-calls.ts'
+import { slotSuffix } from './vault-documents.ts'
+import type { VaultPlace } from './vault-options.ts'
+
+type Need = readonly [path: string, capability: 'create' | 'read' | 'update']
+
+/**
+ * What the token may do, as Vault itself says it (sys/capabilities-self, which the default policy allows), and by one
+ * read. Nothing is changed. Where it may not ask, what was not read is reported as untested.
+ */
+export async function checkVault(
+  calls: VaultCalls,
+  place: VaultPlace,
+  ref: string,
+): Promise<readonly PermissionFinding[]> {
+  const engine = await calls.engineVersion()
+  if (engine !== undefined && engine !== '2')
+    throw new KeyturnError(
+      'config_invalid',
+      `${place.mount} is a KV engine of version ${engine}, not of version 2.`,
+      {
+        fix: `vault kv enable-versioning ${place.mount}, or configure the mount of an engine of version 2.`,
+      },
+    )
+  const main = await readOrNothing(calls, ref)
+  const isShared = main?.kind === 'found' && Object.keys(main.data).some((name) => name !== place.field)
+  const needs = needsOf(calls, ref, isShared)
+  const allowed = await calls.capabilities([...new Set(needs.map(([path]) => path))])
+  if (allowed !== undefined) return needs.map((need) => finding(need, allowed.get(need[0]) ?? []))
+  return needs.map((need, index) => {
+    if (index > 0) return { ...described(need), state: 'untested' }
+    return main === undefined ? finding(need, []) : { ...described(need), state: 'granted' }
+  })
+}
+
+/** Undefined where it may not be read, which the findings say. */
+async function readOrNothing(calls: VaultCalls, ref: string): Promise<KvRead | undefined> {
+  try {
+    return await calls.read(ref)
+  } catch (thrown) {
+    if (thrown instanceof KeyturnError && thrown.code === 'store_denied') return undefined
+    throw thrown
+  }
+}
+
+/** A document that others have fields in keeps its history, so that nothing has to be allowed for that. */
+function needsOf(calls: VaultCalls, ref: string, isShared: boolean): readonly Need[] {
+  const main = calls.pathOf(ref, 'data')
+  const slot = calls.pathOf(ref + slotSuffix, 'data')
+  return [
+    [main, 'read'],
+    [main, 'create'],
+    [main, 'update'],
+    [slot, 'read'],
+    [slot, 'create'],
+    [slot, 'update'],
+    [calls.pathOf(ref + slotSuffix, 'destroy'), 'update'],
+    ...(isShared ? [] : [[calls.pathOf(ref, 'destroy'), 'update'] as const]),
+  ]
+}
+
+function finding(need: Need, allowed: readonly string[]): PermissionFinding {
+  const [path, capability] = need
+  if (allowed.includes(capability) || allowed.includes('root'))
+    return { ...described(need), state: 'granted' }
+  const fix = `Allow it in the policy of the token: path "${path}" { capabilities = ["${capability}"] }`
+  return { ...described(need), state: 'missing', fix }
+}
+
+function described([path, capability]: Need): { readonly permission: string; readonly resource: string } {
+  return { permission: capability, resource: path }
+}

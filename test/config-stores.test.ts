@@ -1,0 +1,69 @@
+import { expect, it } from 'vitest'
+import { checkConfig, loadConfig } from '../src/config.ts'
+import type { StoreConfig as OpenableStore } from '../src/stores/index.ts'
+
+const sourcesOf = (text: string) => ({
+  env: {},
+  cwd: '/srv/app',
+  readFile: (path: string) => (path === '/srv/app/keyturn.yaml' ? text : undefined),
+})
+
+function storeOf(store: string): OpenableStore | undefined {
+  // The driver takes what the configuration gives, as it is.
+  return loadConfig(sourcesOf(`credentials:\n  openai:\n    store: ${store}\n`)).credentials[0]?.store
+}
+
+function messagesOf(store: string): string {
+  const check = checkConfig(sourcesOf(`credentials:\n  openai:\n    store: ${store}\n`))
+  return check.kind === 'invalid'
+    ? check.problems.map(({ message, fix }) => `${message} ${fix}`).join('\n')
+    : ''
+}
+
+it('gives the vault store its defaults', () => {
+  expect(storeOf('{ kind: vault }')).toEqual({
+    kind: 'vault',
+    mount: 'secret',
+    field: 'api_key',
+    auth: { kind: 'token' },
+    requestTimeoutMs: 5_000,
+    maxAttempts: 3,
+  })
+})
+
+it('makes the paths of the vault store absolute', () => {
+  const store = (auth: string): OpenableStore | undefined =>
+    storeOf(`{ kind: vault, address: 'https://vault.example.com', caFile: ca.pem, auth: ${auth} }`)
+  expect(store('{ kind: token, token: { file: token } }')).toMatchObject({
+    caFile: '/srv/app/ca.pem',
+    auth: { kind: 'token', token: { file: '/srv/app/token' } },
+  })
+  expect(store('{ kind: approle, roleId: one, secretId: { file: id }, mount: a/b }')).toMatchObject({
+    auth: { kind: 'approle', roleId: 'one', secretId: { file: '/srv/app/id' }, mount: 'a/b' },
+  })
+  expect(store('{ kind: kubernetes, role: keyturn, jwtFile: jwt }')).toMatchObject({
+    auth: { kind: 'kubernetes', role: 'keyturn', jwtFile: '/srv/app/jwt' },
+  })
+  expect(store('{ kind: jwt, role: ci, jwt: { env: CI_JWT } }')).toMatchObject({
+    auth: { kind: 'jwt', role: 'ci', jwt: { env: 'CI_JWT' } },
+  })
+})
+
+it.each([
+  ["{ kind: vault, address: 'http://vault.example.com' }", /https:\/\//],
+  ['{ kind: vault, adress: x }', /Did you mean 'address'/],
+  ['{ kind: vault, auth: { kind: approle, roleId: one } }', /secretId/],
+  ['{ kind: vault, auth: { kind: ldap } }', /token, approle, kubernetes or jwt/],
+  ['{ kind: vault, auth: { kind: jwt, role: ci, jwt: a.b.c } }', /\{ env: NAME \} or \{ file: PATH \}/],
+])('refuses %s', (store, says) => {
+  expect(messagesOf(store)).toMatch(says)
+})
+
+it.each([
+  ['a token of Vault', ['hvs', 'CAESI'.repeat(6)].join('.')],
+  ['a token of OpenBao', ['s', 'a1B2c3'.repeat(4)].join('.')],
+])('finds %s that was pasted into the file, and does not quote it', (_what, token) => {
+  const messages = messagesOf(`{ kind: vault, auth: { kind: token, token: { env: ${token} } } }`)
+  expect(messages).not.toBe('')
+  expect(messages).not.toContain(token)
+})

@@ -1,0 +1,526 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyturnError } from '../../src/core/errors.ts'
+import type { SecretStore } from '../../src/core/ports.ts'
+import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.ts'
+import { openVaultStore } from '../../src/stores/vault.ts'
+import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
+import { makeCertificate } from './fakes/certificate.ts'
+import { makeFolder } from './fakes/folder.ts'
+import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
+import { rotateUntilDone } from './fakes/rotate.ts'
+import { testContext } from './fakes/system.ts'
+import { startVault, type VaultPlace } from './fakes/vault-place.ts'
+
+let place: VaultPlace
+let store: SecretStore
+
+beforeEach(async () => {
+  place = await startVault()
+  store = await place.open()
+})
+afterEach(() => place.end())
+
+const impatient = { maxAttempts: 1, requestTimeoutMs: 150 }
+
+describe('what Vault answers', () => {
+  const answers: readonly (readonly [HttpFaultKind, KeyturnError['code'], boolean, string])[] = [
+    [403, 'store_denied', false, 'path "secret/data/openai__keyturn" { capabilities = ["read"] }'],
+    [429, 'store_throttled', true, 'quotas'],
+    [473, 'store_unreachable', true, 'standby'],
+    [412, 'store_unreachable', true, 'standby'],
+    [500, 'store_unreachable', true, 'logs of Vault'],
+    [503, 'store_unreachable', true, 'unseal'],
+    [307, 'store_unreachable', false, 'active node'],
+    [405, 'store_malformed', false, 'KV engine of version 2'],
+    [413, 'store_too_large', false, 'Revoke'],
+    ['proxy_page', 'store_unreachable', true, '502'],
+    ['huge', 'store_malformed', false, 'proxy'],
+    ['hang', 'store_unreachable', true, 'TIMEOUT'],
+    ['reset', 'store_unreachable', true, 'ECONNRESET'],
+  ]
+  it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
+    const client = await place.open(impatient)
+    place.fake.fault(kind, { times: 9 })
+    const error = await failure(client.describe('openai'))
+    expect([error.code, error.retryable]).toEqual([code, retryable])
+    expect(`${error.message} ${error.fix}`).toContain(says)
+    expect(error.message).toContain('secret/data/openai')
+    expect(error.message).toContain(place.fake.address)
+  })
+
+  it('what passes is tried again, a bounded number of times', async () => {
+    await establish(store, 'openai')
+    place.fake.fault(503, { times: 2 })
+    expect(await store.read('openai')).toBeDefined()
+    place.fake.fault(503, { times: 99 })
+    const before = place.fake.requests.length
+    expect((await failure(store.read('openai'))).code).toBe('store_unreachable')
+    expect(place.fake.requests.length - before).toBe(3)
+  })
+
+  it('nobody there is unreachable', async () => {
+    const nowhere = await place.open({ ...impatient, address: 'http://127.0.0.1:1' })
+    expect((await failure(nowhere.read('openai'))).code).toBe('store_unreachable')
+  })
+
+  it('a deleted newest version is disabled, with the command that brings it back, and nothing is written over it', async () => {
+    await establish(store, 'team/openai')
+    const document = place.fake.mount.documents.get('team/openai')
+    const version = document?.versions.get(document.current)
+    if (version !== undefined) version.deletedAt = 1
+    for (const call of [() => store.read('team/openai'), () => stageNew(store, 'team/openai')]) {
+      const error = await failure(call())
+      expect([error.code, error.fix]).toEqual([
+        'store_disabled',
+        'vault kv undelete -mount=secret -versions=1 team/openai',
+      ])
+    }
+  })
+
+  it('a destroyed newest version is absence, and can be promoted over', async () => {
+    await establish(store, 'openai')
+    const document = place.fake.mount.documents.get('openai')
+    const version = document?.versions.get(document.current)
+    if (version !== undefined) version.data = undefined
+    expect(await store.read('openai')).toBeUndefined()
+    const next = await establish(store, 'openai')
+    expect((await store.read('openai'))?.secret.equals(next.secret)).toBe(true)
+  })
+
+  it('a mount that is not there is no absence', async () => {
+    const elsewhere = await place.open({ mount: 'other' })
+    const error = await failure(elsewhere.read('openai'))
+    expect([error.code, error.fix?.includes('vault secrets list')]).toEqual(['store_absent', true])
+  })
+
+  it('an engine of version 1 is found out before anything is minted', async () => {
+    place.fake.mount.version = '1'
+    const error = await failure(store.check('openai'))
+    expect([error.code, error.message]).toEqual([
+      'config_invalid',
+      'secret is a KV engine of version 1, not of version 2.',
+    ])
+  })
+
+  it('a key that is no text, or blank, is malformed, and a missing field is absence', async () => {
+    for (const value of [17, '', { nested: true }]) {
+      place.fake.put('openai', { api_key: value })
+      expect((await failure(store.read('openai'))).code).toBe('store_malformed')
+    }
+    place.fake.put('openai', { host: 'db' })
+    expect(await store.read('openai')).toBeUndefined()
+  })
+
+  it('a date on which Vault deletes the key by itself is warned of, once', async () => {
+    place.fake.mount.deleteVersionAfterMs = 3_600_000
+    await establish(store, 'openai')
+    for (let round = 0; round < 3; round += 1) await store.read('openai')
+    expect(place.context.warnings.filter((text) => text.includes('delete_version_after'))).toHaveLength(1)
+  })
+})
+
+describe('permissions', () => {
+  it('are named one by one where they are missing, without changing anything', async () => {
+    await establish(store, 'openai')
+    const before = place.fake.mount.documents.get('openai')?.current
+    const rules = [
+      'update secret/data/openai',
+      'create secret/data/openai__keyturn',
+      'update secret/destroy/openai',
+    ]
+    place.fake.deny(...rules)
+    const missing = (await store.check('openai')).filter(({ state }) => state === 'missing')
+    expect(missing.map(({ permission, resource }) => `${permission} ${resource}`)).toEqual(rules)
+    expect(missing[0]?.fix).toContain('path "secret/data/openai" { capabilities = ["update"] }')
+    expect(place.fake.mount.documents.get('openai')?.current).toBe(before)
+  })
+
+  it('that Vault does not tell are untested, and reading is tried', async () => {
+    place.fake.deny('update sys/capabilities-self')
+    const states = (await store.check('openai')).map(({ state }) => state)
+    expect(states).toEqual(['granted', ...Array.from({ length: 7 }, () => 'untested')])
+    place.fake.deny('update sys/capabilities-self', 'read secret/data/openai')
+    expect((await store.check('openai'))[0]).toMatchObject({ permission: 'read', state: 'missing' })
+  })
+
+  it('to destroy in a document that others have fields in are not asked for', async () => {
+    place.fake.put('openai', { host: 'db', api_key: canary })
+    const resources = (await store.check('openai')).map(({ resource }) => resource)
+    expect(resources).not.toContain('secret/destroy/openai')
+  })
+
+  it('on the secret alone are enough to read the key, under an id that every such reader gives it', async () => {
+    const { secret } = await establish(store, 'openai')
+    place.fake.deny('read secret/data/openai__keyturn')
+    const reader = await place.open()
+    const read = await reader.read('openai')
+    expect(read?.secret.equals(secret)).toBe(true)
+    expect(read?.version).toMatch(/^vault-[0-9a-f]{12}$/)
+    expect((await (await place.open()).read('openai'))?.version).toBe(read?.version)
+    const requests = place.fake.requests.length
+    await reader.read('openai')
+    // The refusal is remembered: it would be a line in an audit log each time.
+    expect(place.fake.requests.length - requests).toBe(1)
+    expect(place.context.warnings.filter((text) => text.includes('without its metadata'))).toHaveLength(2)
+  })
+})
+
+describe('a document that others use', () => {
+  it('keeps every other field through 100 rotations while another writer changes one of them', async () => {
+    const ref = 'shared'
+    place.fake.put(ref, { counter: 0, kept: { deep: [1, 'two', null] } })
+    let requests = 0
+    let counter = 0
+    const context = {
+      ...place.context,
+      fetch: (url: string, init: StoreFetchInit) => {
+        requests += 1
+        // Between any two of the driver's requests sooner or later: five of them make a promotion.
+        if (requests % 7 === 0) {
+          const document = place.fake.mount.documents.get(ref)
+          counter += 1
+          place.fake.put(ref, { ...document?.versions.get(document.current)?.data, counter })
+        }
+        return nodeFetch(url, init)
+      },
+    }
+    const client = await openVaultStore({}, context)
+    let previous: string | undefined
+    for (let round = 0; round < 100; round += 1) {
+      const { version, secret } = await establish(client, ref)
+      expect((await client.read(ref))?.secret.equals(secret)).toBe(true)
+      if (previous !== undefined) {
+        await client.retire(ref, { version: previous, fence: 1 })
+        await client.destroy(ref, previous)
+      }
+      previous = version
+    }
+    const document = place.fake.mount.documents.get(ref)
+    const data = document?.versions.get(document.current)?.data ?? {}
+    expect(Object.keys(data).sort()).toEqual(['api_key', 'counter', 'kept'])
+    expect(data).toMatchObject({ counter, kept: { deep: [1, 'two', null] } })
+    expect(counter).toBeGreaterThan(100)
+    await client.close()
+  })
+
+  it('takes up what somebody else put there, and keeps it for a way back', async () => {
+    const first = await establish(store, 'openai')
+    place.fake.put('openai', { api_key: `${canary}-by-hand` })
+    const found = await store.read('openai')
+    expect(found?.version).toMatch(/^vault-[0-9a-f]{12}$/)
+    expect(await store.describe('openai')).toMatchObject({ current: found?.version, previous: first.version })
+    const next = await establish(store, 'openai')
+    const version = found?.version ?? ''
+    expect((await store.read('openai', { version }))?.secret.reveal()).toBe(`${canary}-by-hand`)
+    const back = { to: version, expectCurrent: next.version, fence: 1 }
+    expect(await store.promote('openai', back)).toEqual({ kind: 'promoted' })
+    expect((await store.read('openai'))?.secret.reveal()).toBe(`${canary}-by-hand`)
+  })
+
+  it('is not written over where somebody changed the key first', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const context = {
+      ...place.context,
+      fetch: (url: string, init: StoreFetchInit) => {
+        // At the last moment: the promotion itself is about to be sent.
+        if (init.method === 'POST' && url.endsWith('/openai'))
+          place.fake.put('openai', { api_key: `${canary}-by-hand` })
+        return nodeFetch(url, init)
+      },
+    }
+    const client = await openVaultStore({}, context)
+    const outcome = await client.promote('openai', { to: version, expectCurrent: first.version, fence: 1 })
+    const found = await store.read('openai')
+    expect(found?.secret.reveal()).toBe(`${canary}-by-hand`)
+    expect(outcome).toEqual({ kind: 'conflict', current: found?.version })
+    await client.close()
+  })
+})
+
+describe('what is destroyed', () => {
+  it('is in no former version of the two documents any more', async () => {
+    const old = await establish(store, 'openai')
+    const current = await establish(store, 'openai')
+    await store.retire('openai', { version: old.version, fence: 1 })
+    await store.destroy('openai', old.version)
+    const everything = JSON.stringify(
+      [...place.fake.mount.documents.values()].map(({ versions }) => [...versions.values()]),
+    )
+    expect(everything).not.toContain(old.secret.reveal())
+    expect(everything).toContain(current.secret.reveal())
+  })
+
+  it('goes on being destroyed after a crash in between', async () => {
+    const old = await establish(store, 'openai')
+    await establish(store, 'openai')
+    await store.retire('openai', { version: old.version, fence: 1 })
+    const client = await place.open(impatient)
+    place.fake.fault(500, { on: (line) => line.startsWith('PUT secret/destroy/openai__keyturn') })
+    expect((await failure(client.destroy('openai', old.version))).code).toBe('store_unreachable')
+    expect(await client.destroy('openai', old.version)).toBe('destroyed')
+    const slot = place.fake.mount.documents.get('openai__keyturn')
+    expect(JSON.stringify([...(slot?.versions.values() ?? [])])).not.toContain(old.secret.reveal())
+  })
+
+  it('leaves the history of a document alone that others have fields in', async () => {
+    place.fake.put('openai', { host: 'db' })
+    const old = await establish(store, 'openai')
+    await establish(store, 'openai')
+    await store.retire('openai', { version: old.version, fence: 1 })
+    await store.destroy('openai', old.version)
+    const versions = [...(place.fake.mount.documents.get('openai')?.versions.values() ?? [])]
+    expect(versions.every(({ data }) => data !== undefined)).toBe(true)
+  })
+
+  it('does not depend on how many versions Vault keeps', async () => {
+    const first = await establish(store, 'openai')
+    for (let round = 0; round < 15; round += 1) await establish(store, 'openai')
+    expect(place.fake.mount.documents.get('openai')?.versions.size).toBe(10)
+    const expectCurrent = (await store.describe('openai'))?.current
+    expect(await store.promote('openai', { to: first.version, expectCurrent, fence: 1 })).toEqual({
+      kind: 'promoted',
+    })
+    expect((await store.read('openai'))?.secret.equals(first.secret)).toBe(true)
+  })
+})
+
+describe('promotions that are still under way', () => {
+  const toMain = 'POST secret/data/openai'
+
+  /** Holds the write of the secret back until `meanwhile` is over. */
+  async function promoteAround(
+    request: { readonly to: string; readonly expectCurrent: string; readonly fence: number },
+    meanwhile: () => Promise<void>,
+  ): Promise<Awaited<ReturnType<SecretStore['promote']>>> {
+    const held = Promise.withResolvers<void>()
+    const arrived = Promise.withResolvers<void>()
+    let isFirst = true
+    const context = {
+      ...place.context,
+      fetch: async (url: string, init: StoreFetchInit) => {
+        if (isFirst && `${init.method} ${new URL(url).pathname.slice(4)}` === toMain) {
+          isFirst = false
+          arrived.resolve()
+          await held.promise
+        }
+        return nodeFetch(url, init)
+      },
+    }
+    const late = await openVaultStore({}, context)
+    const outcome = late.promote('openai', request)
+    await arrived.promise
+    await meanwhile()
+    held.resolve()
+    const result = await outcome
+    await late.close()
+    return result
+  }
+
+  it('cannot make a version current that was retired in between', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const outcome = await promoteAround({ to: version, expectCurrent: first.version, fence: 1 }, () =>
+      store.retire('openai', { version, fence: 1 }),
+    )
+    expect(outcome).toEqual({ kind: 'gone' })
+    expect((await store.read('openai'))?.version).toBe(first.version)
+  })
+
+  it('cannot arrive after somebody took over with a higher fence', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const late = promoteAround({ to: version, expectCurrent: first.version, fence: 1 }, async () => {
+      await stageNew(store, 'openai', 2)
+    })
+    const error = await failure(late)
+    expect([error.code, error.message.includes('fence 1')]).toEqual(['store_conflict', true])
+    expect((await store.read('openai'))?.version).toBe(first.version)
+  })
+
+  it('are let through by whoever has nothing against them', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const outcome = await promoteAround({ to: version, expectCurrent: first.version, fence: 1 }, async () => {
+      await store.annotate('openai', version, { keyId: 'key_1' })
+    })
+    expect(outcome).toEqual({ kind: 'promoted' })
+    expect((await store.read('openai'))?.meta).toEqual({ keyId: 'key_1' })
+  })
+})
+
+describe('answers that get lost', () => {
+  const everywhere: readonly HttpFaultKind[] = ['broken', 'reset', 500, 503, 429, 'proxy_page']
+  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
+    const client = await place.open(impatient)
+    let position = 0
+    for (let isOver = false; !isOver; position += 1) {
+      expect(position).toBeLessThan(100)
+      const ref = `openai-${position}`
+      place.fake.faultAfter(position, kind)
+      const before = place.fake.requests.length
+      const { old, current } = await rotateUntilDone(client, ref)
+      isOver = place.fake.requests.length - before <= position
+      place.fake.clear()
+      expect(await store.describe(ref)).toMatchObject({ current: current.version })
+      expect((await store.describe(ref))?.pending).toBeUndefined()
+      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
+      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
+      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
+    }
+    expect(position).toBeGreaterThan(20)
+  })
+
+  it('settle a promotion by looking at what is current', async () => {
+    for (const kind of ['lost', 'broken'] as const) {
+      const client = await place.open({ requestTimeoutMs: 150 })
+      const { version } = await stageNew(store, 'openai')
+      const expectCurrent = (await store.describe('openai'))?.current
+      place.fake.fault(kind, { on: (line) => line === 'POST secret/data/openai' })
+      expect(await client.promote('openai', { to: version, expectCurrent, fence: 1 })).toEqual({
+        kind: 'already',
+      })
+      expect((await store.read('openai'))?.version).toBe(version)
+    }
+  })
+
+  it('do not hide a promotion that could not be noted', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    let slotWrites = 0
+    place.fake.fault(500, {
+      on: (line) => line === 'POST secret/data/openai__keyturn' && (slotWrites += 1) === 2,
+    })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    expect(place.context.warnings).toHaveLength(1)
+    expect(await store.describe('openai')).toMatchObject({ current: version, previous: first.version })
+  })
+})
+
+describe('standby nodes that lag', () => {
+  it('are not believed by a client that has seen more', async () => {
+    const { version, secret } = await establish(store, 'openai')
+    const next = await establish(store, 'openai')
+    place.fake.lag(2)
+    expect((await store.read('openai'))?.version).toBe(next.version)
+    place.fake.lag(2)
+    expect((await store.read('openai', { version }))?.secret.equals(secret)).toBe(true)
+    place.fake.lag(99)
+    const error = await failure(store.read('openai'))
+    expect([error.code, error.retryable, error.fix?.includes('standby')]).toEqual([
+      'store_unreachable',
+      true,
+      true,
+    ])
+  })
+
+  it('cannot make a client lose what somebody else wrote', async () => {
+    const other = await place.open()
+    const first = await establish(store, 'openai')
+    await other.read('openai')
+    const second = await establish(store, 'openai')
+    place.fake.lag(1)
+    const { version } = await stageNew(other, 'openai')
+    const promote = { to: version, expectCurrent: second.version, fence: 1 }
+    expect(await other.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    const described = await store.describe('openai')
+    expect(described).toMatchObject({ current: version, previous: second.version })
+    expect(described?.versions.map((each) => each.version)).toContain(first.version)
+  })
+
+  it('are told apart from a document that was removed and made anew', async () => {
+    await establish(store, 'openai')
+    await establish(store, 'openai')
+    place.fake.mount.documents.delete('openai')
+    place.fake.put('openai', { api_key: `${canary}-anew` })
+    expect((await store.read('openai'))?.secret.reveal()).toBe(`${canary}-anew`)
+  })
+})
+
+describe('races', () => {
+  it('of two replicas have exactly one winner each, 1,000 times over, and no key is lost', {
+    timeout: 110_000,
+  }, async () => {
+    const clients = [store, await place.open()]
+    let expectCurrent = (await establish(store, 'openai')).version
+    for (let round = 0; round < 1_000; round += 1) {
+      const staged = [await stageNew(store, 'openai'), await stageNew(store, 'openai')]
+      const outcomes = await Promise.all(
+        staged.map(({ version }, index) =>
+          (clients[index] ?? store).promote('openai', { to: version, expectCurrent, fence: 1 }),
+        ),
+      )
+      const winners = staged.filter((_, index) => outcomes[index]?.kind === 'promoted')
+      expect(winners).toHaveLength(1)
+      const current = winners[0]?.version ?? ''
+      expect(outcomes).toContainEqual({ kind: 'conflict', current })
+      const ended = [expectCurrent, ...staged.map(({ version }) => version)].filter(
+        (each) => each !== current,
+      )
+      for (const version of ended) await store.retire('openai', { version, fence: 1 })
+      expectCurrent = current
+    }
+    expect((await store.read('openai'))?.version).toBe(expectCurrent)
+  })
+})
+
+describe('where it is', () => {
+  it.each([
+    ['http://vault.example.com:8200'],
+    ['https://user:pass@vault.example.com'],
+    ['https://vault.example.com/?a=b'],
+    ['vault.example.com'],
+  ])('is refused as %s', async (address) => {
+    const error = await failure(place.open({ address }))
+    expect(error.code).toBe('config_invalid')
+    expect(`${error.message} ${error.fix}`).not.toContain('pass@')
+  })
+
+  it('has to be said', async () => {
+    expect((await failure(openVaultStore({}, testContext('.')))).code).toBe('config_missing')
+  })
+
+  it.each(['', '/openai', 'openai/', 'a//b', '../openai', 'a b', 'openai__keyturn', 'ä'])(
+    'takes no secret named %j',
+    async (ref) => {
+      const calls = [
+        () => store.read(ref),
+        () => stageNew(store, ref),
+        () => store.promote(ref, { to: randomUUID(), expectCurrent: undefined, fence: 1 }),
+      ]
+      for (const call of calls) expect((await failure((async () => call())())).code).toBe('bad_request')
+    },
+  )
+
+  it('is spoken to over TLS with an authority of its own, and with no other', async () => {
+    const folder = await makeFolder()
+    const mine = makeCertificate('vault')
+    await writeFile(join(folder.path, 'ca.pem'), mine.cert)
+    await writeFile(join(folder.path, 'other.pem'), makeCertificate('other').cert)
+    await writeFile(join(folder.path, 'none.pem'), 'nothing')
+    const server = createServer(mine, (_request, response) => {
+      response.writeHead(404, { 'content-type': 'application/json' }).end('{"errors":[]}')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const context = testContext(folder.path, { VAULT_TOKEN: 'a-token' })
+    const open = (caFile?: string) =>
+      openVaultStore({ address, maxAttempts: 1, ...(caFile === undefined ? {} : { caFile }) }, context)
+    expect(await (await open('ca.pem')).read('openai')).toBeUndefined()
+    for (const caFile of [undefined, 'other.pem']) {
+      const error = await failure((await open(caFile)).read('openai'))
+      expect([error.code, error.fix?.includes('caFile')]).toEqual(['store_unreachable', true])
+    }
+    expect((await failure(open('none.pem'))).code).toBe('config_invalid')
+    await closeServer(server)
+    await folder.remove()
+  })
+})
