@@ -143,7 +143,8 @@ describe('rotate', () => {
 
 describe('pause, resume and abort', () => {
   it('hold a rotation where it is, let it go on, and give it up without a trace', async () => {
-    const rig = await started({ policy: { ...longOverlap, provingSettle: '1s' } })
+    // Long enough for a command to be a process of its own on a busy machine.
+    const rig = await started({ policy: { ...longOverlap, provingSettle: '5s' } })
     const before = await keyNow(rig)
     const { id } = await rotate(rig)
     await rotationIn(rig, 'proving')

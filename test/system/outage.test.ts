@@ -279,8 +279,11 @@ describe('the store', () => {
     const pointer = join(rig.home, 'secrets', 'openai', 'pointer.json')
     renameSync(pointer, `${pointer}.away`)
     mkdirSync(pointer)
-    const { troubles } = await until('the trouble is told', () => summary(rig), hasStoreTrouble)
-    expect(troubles.map((one) => one.code)).toContain('store_malformed')
+    await until(
+      'the trouble is told',
+      () => summary(rig),
+      ({ troubles }) => troubles.some((one) => one.code === 'store_malformed'),
+    )
     expect((await held(rig)).apiKey).toBe(before.apiKey)
     rmdirSync(pointer)
     renameSync(`${pointer}.away`, pointer)

@@ -17,7 +17,7 @@ const inFlight = 50
 
 it('twenty rotations, each to a proven death, under fifty requests in flight: none fails and none is retried', async () => {
   // A request may be on its way with the old key for as long as this busy process needs to send it: the overlap is for that.
-  const rig = await prepareRig({ knobs: { latencyMs: 5 }, policy: { overlap: '3s' } })
+  const rig = await prepareRig({ knobs: { latencyMs: 5 }, policy: { overlap: '12s', quiet: '2s' } })
   await serveRig(rig)
   await untilReady(rig)
   const client = createClient({ url: rig.url, token: rig.appToken(), env: {} })
