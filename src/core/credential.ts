@@ -1,7 +1,6 @@
 import { isWalking } from './retirement.ts'
 import { isRunning, pendingOf } from './rotation.ts'
 import type {
-  Belonging,
   CredentialName,
   CredentialState,
   Fingerprint,
@@ -154,16 +153,4 @@ export function eventOf(
   data: Readonly<Record<string, unknown>>,
 ): NewCredentialEvent {
   return { at: now, credential: state.name, kind, generation: state.generation, data }
-}
-
-// ---------------------------------------------------------------- belonging
-
-/** Whom a key has to answer for: what the configuration says, and where it is silent, what the first key answered. */
-export function expectedBelonging(state: CredentialState, configured: Belonging): Belonging {
-  const organization = configured.organization ?? state.belonging?.organization
-  const project = configured.project ?? state.belonging?.project
-  return {
-    ...(organization === undefined ? {} : { organization }),
-    ...(project === undefined ? {} : { project }),
-  }
 }

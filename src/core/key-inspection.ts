@@ -1,3 +1,5 @@
+import type { Secret } from './secret.ts'
+
 /**
  * What a text that somebody calls an OpenAI key looks like. For hints only: a shape is never a reason to refuse a key
  * that the issuer accepts, since shapes are undocumented and have changed before (September 2024), and bearers of
@@ -67,6 +69,11 @@ export function inspectKeyShape(text: string): KeyShape {
     ...(provider === undefined ? {} : { provider }),
     problems,
   }
+}
+
+/** The same for a key that must not be held as a plain text by the caller. */
+export function inspectSecret(secret: Secret): KeyShape {
+  return inspectKeyShape(secret.reveal())
 }
 
 type Found = { readonly core: string; readonly start: number; readonly found: KeyProblem[] }

@@ -4,7 +4,6 @@ import type { CredentialState, Policy } from './types.ts'
 
 /** Once a quarter, at three in the morning of its first day. */
 export const quarterly = '0 3 1 1,4,7,10 *'
-export const defaultTimeZone = 'UTC'
 
 export interface Schedule {
   /** A cron expression of five fields, or of six with seconds first. */
@@ -75,7 +74,7 @@ export function withPlan(state: CredentialState, plan: RotationPlan): Credential
 }
 
 /** Names everything that a plan is computed from, apart from the seed. */
-export function scheduleKeyOf(schedule: Pick<Schedule, 'expression' | 'timeZone' | 'jitterMs'>): string {
+function scheduleKeyOf(schedule: Pick<Schedule, 'expression' | 'timeZone' | 'jitterMs'>): string {
   return `${schedule.expression} ${schedule.timeZone} ${schedule.jitterMs}`
 }
 

@@ -133,7 +133,7 @@ function targetOf(state: CredentialState, to: string | undefined): VersionRecord
   return findVersion(state, to)
 }
 
-export function findVersion(state: CredentialState, text: string): VersionRecord {
+function findVersion(state: CredentialState, text: string): VersionRecord {
   const exact = recordOf(state, text)
   if (exact !== undefined) return exact
   const found =

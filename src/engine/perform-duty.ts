@@ -3,7 +3,7 @@ import type { Duty } from '../core/duties.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { expiryTurnAt } from '../core/expiry.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { inspectKeyShape } from '../core/key-inspection.ts'
+import { inspectSecret } from '../core/key-inspection.ts'
 import { applyRetirement } from '../core/retiring.ts'
 import { isRunning } from '../core/rotation.ts'
 import type { Secret } from '../core/secret.ts'
@@ -68,7 +68,7 @@ async function lookAtStore({ setup, keyring, deps, state }: PerformContext): Pro
 
 /** An admin key is genuine too, and may do everything but what apps want: it is never verified, let alone handed out. */
 function assertForApps(secret: Secret, name: string): void {
-  if (inspectKeyShape(secret.reveal()).core !== 'admin') return
+  if (inspectSecret(secret).core !== 'admin') return
   throw new KeyturnError(
     'store_malformed',
     `The store of ${name} holds an admin key, which no app may get.`,

@@ -1,8 +1,7 @@
-import { expectedBelonging, recordOf } from '../core/credential.ts'
-import { inspectKeyShape } from '../core/key-inspection.ts'
+import { recordOf } from '../core/credential.ts'
+import { inspectSecret } from '../core/key-inspection.ts'
 import type { Secret } from '../core/secret.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
-import { fallsShort } from '../core/verdict.ts'
 import { verifyOutcome } from '../core/verdict-outcome.ts'
 import type { CheckOutcome } from '../core/verification.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
@@ -21,18 +20,12 @@ export async function probe(
 ): Promise<Probe> {
   const observations = await setup.issuer.verify(target.secret, setup.expected)
   const expiresAt = recordOf(state, target.version)?.meta.expiresAt
-  const known = expectedBelonging(state, {})
   const outcome = verifyOutcome(observations, {
     expected: setup.expected,
-    known,
-    keyKind: inspectKeyShape(target.secret.reveal()).kind,
+    ...(state.belonging === undefined ? {} : { known: state.belonging }),
+    keyKind: inspectSecret(target.secret).kind,
     now: deps.system.now(),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   })
-  return {
-    verdict: outcome.verdict,
-    isOurs: outcome.isOurs,
-    belonging: outcome.belonging,
-    lacksDeclared: fallsShort(outcome.verdict),
-  }
+  return { ...outcome, belonging: outcome.belonging }
 }

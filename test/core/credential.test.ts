@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest'
 import {
   candidateOf,
   currentOf,
-  expectedBelonging,
   handedOut,
   isLive,
   nextLive,
@@ -495,13 +494,4 @@ describe('versions', () => {
       { version: 'a', stage: 'current', origin: 'minted', fingerprint: 'f-a', meta: { expiresAt: 5 } },
     ])
   })
-})
-
-it('expects the configured belonging, and where none is configured what the first key answered', () => {
-  const state = stateOf([], { belonging: { organization: 'org-first', project: 'proj-first' } })
-  expect(expectedBelonging(state, { organization: 'org-set' })).toEqual({
-    organization: 'org-set',
-    project: 'proj-first',
-  })
-  expect(expectedBelonging(stateOf([]), {})).toEqual({})
 })
