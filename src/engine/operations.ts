@@ -55,7 +55,7 @@ export async function rotate(
   const asked = {
     mode: request.mode ?? 'normal',
     isCompromised: request.isCompromised ?? false,
-    reason: reasonOf(request.reason, 'asked for by an operator'),
+    reason: reasonOf(request.reason, 'no reason given'),
     requestedBy: by,
   }
   if (asked.isCompromised && asked.mode !== 'emergency') {

@@ -81,7 +81,7 @@ export function rotationAt(phase: string, change: Partial<RotationSummary> = {})
     id: 'r',
     credential: 'openai',
     mode: 'normal',
-    reason: 'asked for by an operator',
+    reason: 'no reason given',
     requestedBy: 'ops',
     phase,
     isPaused: false,
