@@ -1,0 +1,79 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { createBeat } from '../../src/main/embedded-beat.ts'
+import { openHome } from '../../src/main/home.ts'
+import { lateBeat } from '../../src/main/late-beat.ts'
+import { serve, tick } from '../../src/main.ts'
+import { VirtualTime } from '../engine/virtual-time.ts'
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'keyturn-main-'))
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }))
+  return path
+}
+
+/** The first store can be opened, the second one cannot: its folder is a file. */
+function brokenConfig(home: string): Readonly<Record<string, string>> {
+  writeFileSync(join(home, 'a-file'), '', { mode: 0o600 })
+  const lines = [
+    `home: ${join(home, 'home')}`,
+    'credentials:',
+    '  good:',
+    '    store: { kind: env }',
+    '    ref: GOOD_KEY',
+    '  bad:',
+    `    store: { kind: local, folder: ${join(home, 'a-file', 'secrets')} }`,
+  ]
+  writeFileSync(join(home, 'keyturn.yaml'), lines.join('\n'))
+  return { KEYTURN_CONFIG: join(home, 'keyturn.yaml'), GOOD_KEY: ['sk', 'x'.repeat(40)].join('-') }
+}
+
+it('a store that cannot be opened leaves nothing open: the home and its ledger are free again', async () => {
+  const cwd = folder()
+  const env = brokenConfig(cwd)
+  for (const run of [() => tick({ env, cwd }), () => serve({ env, cwd })]) {
+    await expect(run()).rejects.toMatchObject({
+      code: expect.stringMatching(/^store_|^permissions_lax|^file_unusable/),
+    })
+    const home = await openHome(join(cwd, 'home'))
+    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    await ledger.close()
+    home.close()
+  }
+})
+
+it('a home is one process’s at a time, and closing it twice is closing it once', async () => {
+  const path = join(folder(), 'home')
+  const home = await openHome(path)
+  await expect(openHome(path)).rejects.toMatchObject({ code: 'home_in_use' })
+  home.close()
+  home.close()
+  const again = await openHome(path)
+  again.close()
+})
+
+it('a beat that is stopped rings no more, not even when it is stopped while it rings', async () => {
+  const time = new VirtualTime()
+  const beat = createBeat(time)
+  let rung = 0
+  beat.start(() => {
+    rung++
+    if (rung === 2) beat.stop()
+  })
+  await time.advance(10_000)
+  expect(rung).toBe(2)
+  expect(time.waiting.all).toBe(0)
+})
+
+it('a beat that begins late and is stopped before it began never begins', async () => {
+  const time = new VirtualTime()
+  let started = 0
+  const beat = lateBeat({ start: () => void started++, stop: () => undefined }, time)
+  beat.start(() => undefined)
+  beat.stop()
+  await time.advance(10_000)
+  expect(started).toBe(0)
+})
