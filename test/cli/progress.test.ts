@@ -27,9 +27,7 @@ describe('the progress of a rotation', () => {
 
   it('does not tick off what is to come again, nor count ten years down', () => {
     const once = rotationAt('proving')
-    const steps = [
-      ...once.steps.map((step) => (step.phase === 'minting' ? { ...step, phase: 'awaiting' } : step)),
-    ]
+    const steps = once.steps.map((step) => (step.phase === 'minting' ? { ...step, phase: 'awaiting' } : step))
     const back = [
       ...steps,
       { at: new Date(start + 50_000).toISOString(), phase: 'discarding', note: '' },
