@@ -49,7 +49,22 @@ it('makes the paths of the vault store absolute', () => {
   })
 })
 
+it('gives the kubernetes store its defaults, and makes its path absolute', () => {
+  const rest = { key: 'api_key', requestTimeoutMs: 5_000, maxAttempts: 3 }
+  expect(storeOf('{ kind: kubernetes }')).toEqual({ kind: 'kubernetes', ...rest })
+  expect(storeOf('{ kind: kubernetes, kubeconfig: kube/config, context: one, namespace: apps }')).toEqual({
+    kind: 'kubernetes',
+    kubeconfig: '/srv/app/kube/config',
+    context: 'one',
+    namespace: 'apps',
+    ...rest,
+  })
+})
+
 it.each([
+  ['{ kind: kubernetes, namespace: Apps }', /a namespace: a-z/],
+  ["{ kind: kubernetes, key: 'a b' }", /a key of a Secret/],
+  ['{ kind: kubernets }', /vault or kubernetes/],
   ["{ kind: vault, address: 'http://vault.example.com' }", /https:\/\//],
   ['{ kind: vault, adress: x }', /Did you mean 'address'/],
   ['{ kind: vault, auth: { kind: approle, roleId: one } }', /secretId/],

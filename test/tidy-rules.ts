@@ -20,7 +20,14 @@ const coreWords = { 'core/types.ts': fully, 'core/errors.ts': fully }
 
 export const importTable: Readonly<Record<string, FolderRule>> = {
   core: {},
-  stores: { core: fully, node: fully, 'age-encryption': lazily, '@aws-sdk/client-secrets-manager': lazily },
+  // yaml reads a kubeconfig, and is loaded only where one is configured.
+  stores: {
+    core: fully,
+    node: fully,
+    'age-encryption': lazily,
+    '@aws-sdk/client-secrets-manager': lazily,
+    yaml: lazily,
+  },
   issuers: { core: fully, node: fully },
   ledger: { core: fully, node: fully },
   // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
@@ -141,6 +148,8 @@ export const bans: readonly Ban[] = [
       'stores/aws-value.ts': 'writes it into the value that AWS gets',
       'stores/slot-state.ts':
         'writes it into the document beside the secret, and hashes it into a version id',
+      'stores/kubernetes-calls.ts': 'sends the token of Kubernetes in its header',
+      'stores/kubernetes-documents.ts': 'writes it into the key of the Secret that Kubernetes gets',
       'stores/vault-auth.ts': 'sends what Keyturn logs in to Vault with',
       'stores/vault-calls.ts': 'sends the token of Vault in its header',
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',

@@ -41,6 +41,15 @@ export function absoluteStore(store: StoreFile, { home, resolve }: Folders): Sto
       maxAttempts: attempts,
     }
   }
+  if (store.kind === 'kubernetes') {
+    const { requestTimeout, attempts, kubeconfig, ...rest } = store
+    return {
+      ...present(rest),
+      ...present({ kubeconfig: kubeconfig && resolve(kubeconfig) }),
+      requestTimeoutMs: durationMs(requestTimeout),
+      maxAttempts: attempts,
+    }
+  }
   const { requestTimeout, connectionTimeout, attempts, ...rest } = store
   return {
     ...present(rest),

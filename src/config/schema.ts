@@ -133,11 +133,25 @@ const vault = z.strictObject({
   attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
 })
 
+const kubernetes = z.strictObject({
+  kind: z.literal('kubernetes'),
+  kubeconfig: path("A kubeconfig. Default: the pod's service account, then KUBECONFIG.").optional(),
+  context: text('a context', 'A context of the kubeconfig. Default: its current one.').optional(),
+  namespace: text('a namespace', "Where names without one are. Default: the pod's or the context's.")
+    .regex(/^[a-z0-9-]{1,63}$/, { error: 'expected a namespace: a-z, 0-9 and -, at most 63' })
+    .optional(),
+  key: text('the name of a key', 'The key of the Secret that holds the API key.')
+    .regex(/^[A-Za-z0-9._-]{1,253}$/, { error: 'expected a key of a Secret: A-Z, a-z, 0-9, -, _ and .' })
+    .default('api_key'),
+  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
+  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
+})
+
 export const storeSchema = z.discriminatedUnion(
   'kind',
-  [local, memory, environment, file, awsSecretsManager, vault],
+  [local, memory, environment, file, awsSecretsManager, vault, kubernetes],
   {
-    error: 'expected a kind of store: local, memory, env, file, aws-secrets-manager or vault',
+    error: 'expected a kind of store: local, memory, env, file, aws-secrets-manager, vault or kubernetes',
   },
 )
 

@@ -55,6 +55,17 @@ export type StoreConfig =
       readonly requestTimeoutMs: number
       readonly maxAttempts: number
     }
+  | {
+      readonly kind: 'kubernetes'
+      /** Default: the pod's service account, then KUBECONFIG. */
+      readonly kubeconfig?: string
+      readonly context?: string
+      readonly namespace?: string
+      /** The key of the Secret that holds the API key. */
+      readonly key: string
+      readonly requestTimeoutMs: number
+      readonly maxAttempts: number
+    }
 
 /** How Keyturn proves to Vault who it is. */
 export type VaultAuthConfig =

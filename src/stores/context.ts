@@ -44,7 +44,7 @@ export function readOnlyError(ref: string, capabilities: StoreCapabilities, act:
     'store_read_only',
     `The ${capabilities.kind} store cannot ${act} ${ref}: it is read-only.`,
     {
-      fix: 'Keep this credential in a store that can be written (local, vault, aws-secrets-manager) to turn its key.',
+      fix: 'Keep this credential in a store that can be written (local, vault, kubernetes, aws-secrets-manager) to turn its key.',
     },
   )
 }

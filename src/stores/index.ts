@@ -3,6 +3,7 @@ import type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
 import type { StoreContext } from './context.ts'
 import type { EnvStoreOptions } from './env.ts'
 import type { FileStoreOptions } from './file.ts'
+import type { KubernetesOptions } from './kubernetes.ts'
 import type { LocalStoreOptions } from './local.ts'
 import type { MemoryStoreOptions } from './memory.ts'
 import type { VaultOptions } from './vault.ts'
@@ -11,6 +12,7 @@ export type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
 export type { StoreContext } from './context.ts'
 export type { EnvStoreOptions } from './env.ts'
 export type { FileStoreOptions } from './file.ts'
+export type { KubernetesOptions } from './kubernetes.ts'
 export type { LocalStoreOptions } from './local.ts'
 export type { MemoryContent, MemoryInitial, MemoryStoreOptions } from './memory.ts'
 export type { VaultAuth, VaultOptions, VaultSource } from './vault.ts'
@@ -22,6 +24,7 @@ export type StoreConfig =
   | ({ readonly kind: 'file' } & FileStoreOptions)
   | ({ readonly kind: 'aws-secrets-manager' } & AwsSecretsManagerOptions)
   | ({ readonly kind: 'vault' } & VaultOptions)
+  | ({ readonly kind: 'kubernetes' } & KubernetesOptions)
 
 export type StoreKind = StoreConfig['kind']
 
@@ -45,6 +48,8 @@ const openers: {
   'aws-secrets-manager': async (config, context) =>
     (await import('./aws-secrets-manager.ts')).openAwsSecretsManagerStore(config, context),
   vault: async (config, context) => (await import('./vault.ts')).openVaultStore(config, context),
+  kubernetes: async (config, context) =>
+    (await import('./kubernetes.ts')).openKubernetesStore(config, context),
 }
 
 export const storeKinds = Object.keys(openers) as readonly StoreKind[]

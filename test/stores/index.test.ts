@@ -1,14 +1,19 @@
 import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
 import { storeKinds } from '../../src/stores/index.ts'
+import { makeFolder } from './fakes/folder.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
 /** The packages that a fresh process has loaded after it opened one store. */
-async function packagesLoadedFor(config: string): Promise<readonly string[]> {
+async function packagesLoadedFor(
+  config: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<readonly string[]> {
   const index = pathToFileURL(join(root, 'src', 'stores', 'index.ts')).href
   const system = pathToFileURL(join(root, 'test', 'stores', 'fakes', 'system.ts')).href
   const script = `
@@ -21,7 +26,7 @@ async function packagesLoadedFor(config: string): Promise<readonly string[]> {
     } })
     const { openStore } = await import(${JSON.stringify(index)})
     const { testContext } = await import(${JSON.stringify(system)})
-    const store = await openStore(${config}, testContext('/nowhere'))
+    const store = await openStore(${config}, testContext('/nowhere', ${JSON.stringify(env)}))
     await store.close()
     console.log(JSON.stringify([...loaded]))
   `
@@ -36,6 +41,25 @@ it('loads no package for stores that need none', async () => {
     expect(await packagesLoadedFor(`{ kind: '${kind}', address: 'http://127.0.0.1:1' }`), kind).toEqual([])
 })
 
+it('loads what reads YAML only for a kubeconfig', async () => {
+  const folder = await makeFolder()
+  const file = (name: string): string => join(folder.path, name)
+  await writeFile(file('namespace'), 'apps')
+  const pod = `{ kind: 'kubernetes', serviceAccountFolder: ${JSON.stringify(folder.path)} }`
+  expect(await packagesLoadedFor(pod, { KUBERNETES_SERVICE_HOST: '127.0.0.1' })).toEqual([])
+  const one = [
+    { name: 'a', context: { cluster: 'a', user: 'a' }, cluster: { server: 'http://127.0.0.1:1' }, user: {} },
+  ]
+  await writeFile(
+    file('config'),
+    JSON.stringify({ 'current-context': 'a', contexts: one, clusters: one, users: one }),
+  )
+  expect(
+    await packagesLoadedFor(`{ kind: 'kubernetes', kubeconfig: ${JSON.stringify(file('config'))} }`),
+  ).toEqual(['yaml'])
+  await folder.remove()
+})
+
 it("loads a store's own package for that store", async () => {
   const loaded = await packagesLoadedFor("{ kind: 'aws-secrets-manager', region: 'eu-central-1' }")
   expect(loaded).toContain('@aws-sdk/client-secrets-manager')
@@ -43,5 +67,13 @@ it("loads a store's own package for that store", async () => {
 })
 
 it('knows the kinds that there are', () => {
-  expect([...storeKinds].sort()).toEqual(['aws-secrets-manager', 'env', 'file', 'local', 'memory', 'vault'])
+  expect([...storeKinds].sort()).toEqual([
+    'aws-secrets-manager',
+    'env',
+    'file',
+    'kubernetes',
+    'local',
+    'memory',
+    'vault',
+  ])
 })

@@ -39,7 +39,7 @@ const write = (cas: number, value = 'one') =>
 describe('the fake of Vault refuses', () => {
   it('a request without a token', async () => {
     const answer = await ask('GET', 'secret/data/openai', { headers: { 'x-vault-token': '' } })
-    expect(answer).toEqual({ status: 400, body: { errors: ['missing client token'] } })
+    expect(answer).toEqual({ status: 403, body: { errors: ['permission denied'] } })
   })
 
   it('a token that it does not know, that is over, and one of another namespace', async () => {
@@ -102,6 +102,11 @@ describe('the fake of Vault refuses', () => {
     now += 1_000
     const deleted = await ask('GET', 'secret/data/openai')
     expect([deleted.status, deleted.body['data']]).toMatchObject([404, { metadata: { destroyed: false } }])
+  })
+
+  it('a namespace that is not there', async () => {
+    const answer = await ask('GET', 'secret/data/openai', { headers: { 'x-vault-namespace': 'nowhere' } })
+    expect(answer).toEqual({ status: 404, body: { errors: ['namespace not found'] } })
   })
 
   it('the methods of another endpoint', async () => {

@@ -93,11 +93,14 @@ describe('what Vault answers', () => {
     expect((await store.read('openai'))?.secret.equals(next.secret)).toBe(true)
   })
 
-  it('a mount that is not there is no absence', async () => {
-    const elsewhere = await place.open({ mount: 'other' })
-    const error = await failure(elsewhere.read('openai'))
-    expect([error.code, error.fix?.includes('vault secrets list')]).toEqual(['store_absent', true])
-  })
+  it.each([{ mount: 'other' }, { namespace: 'nowhere' }])(
+    '%o that is not there is no absence',
+    async (options) => {
+      const elsewhere = await place.open(options)
+      const error = await failure(elsewhere.read('openai'))
+      expect([error.code, error.fix?.includes('vault secrets list')]).toEqual(['store_absent', true])
+    },
+  )
 
   it('an engine of version 1 is found out before anything is minted', async () => {
     place.fake.mount.version = '1'

@@ -66,6 +66,7 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
   const acts = new Map<string, () => void>()
   const requests: VaultFake['requests'] = []
   const faults = createFaults()
+  const namespaces = new Set(['', 'team-a', 'team-b'])
   const former = new Map<string, KvMount>()
   let lagging = 0
 
@@ -166,9 +167,10 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
     const method = request.method ?? ''
     const namespace = String(request.headers['x-vault-namespace'] ?? '')
     if (request.headers['x-vault-request'] !== 'true') return refused(412, 'missing X-Vault-Request header')
+    if (!namespaces.has(namespace)) return refused(404, 'namespace not found')
     if (/^auth\/.+\/login$/.test(path)) return logIn(path, body, namespace)
     const token = request.headers['x-vault-token']
-    if (typeof token !== 'string' || token === '') return refused(400, 'missing client token')
+    if (typeof token !== 'string' || token === '') return refused(403, 'permission denied')
     const held = tokens.get(token)
     // A token is good in the namespace that it was made in, and Vault says no more than that it is denied.
     if (held === undefined || held.namespace !== namespace || now() >= held.endsAt)

@@ -1,0 +1,292 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyturnError } from '../../src/core/errors.ts'
+import type { SecretStore } from '../../src/core/ports.ts'
+import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.ts'
+import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
+import type { HttpFaultKind } from './fakes/http-faults.ts'
+import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
+import { rotateUntilDone } from './fakes/rotate.ts'
+
+let place: KubernetesPlace
+let store: SecretStore
+
+beforeEach(async () => {
+  place = await startKubernetes()
+  store = await place.open()
+})
+afterEach(() => place.end())
+
+const impatient = { maxAttempts: 1, requestTimeoutMs: 250 }
+const dataOf = (name: string): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(place.fake.secrets.get(`apps/${name}`)?.data ?? {}).map(([key, value]) => [
+      key,
+      Buffer.from(value, 'base64').toString(),
+    ]),
+  )
+
+describe('what Kubernetes answers', () => {
+  const answers: readonly (readonly [HttpFaultKind, KeyturnError['code'], boolean, string])[] = [
+    [401, 'store_denied', false, 'kubectl auth whoami'],
+    [403, 'store_denied', false, 'resources: [secrets], verbs: [get], resourceNames: [openai-keyturn]'],
+    [413, 'store_too_large', false, 'Revoke'],
+    [422, 'store_malformed', false, 'admission webhook'],
+    [429, 'store_throttled', true, 'tried again'],
+    [500, 'store_unreachable', true, '/readyz'],
+    [504, 'store_unreachable', true, '/readyz'],
+    [307, 'store_unreachable', false, 'API server itself'],
+    ['huge', 'store_malformed', false, 'proxy'],
+    ['proxy_page', 'store_unreachable', true, '502'],
+    ['hang', 'store_unreachable', true, 'TIMEOUT'],
+    ['reset', 'store_unreachable', true, 'network'],
+  ]
+  it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
+    const client = await place.open(impatient)
+    place.fake.fault(kind, { times: 9 })
+    const error = await failure(client.describe('openai'))
+    expect([error.code, error.retryable]).toEqual([code, retryable])
+    expect(`${error.message} ${error.fix}`).toContain(says)
+    expect(error.message).toContain('apps/openai')
+  })
+
+  it('what passes is tried again', async () => {
+    await establish(store, 'openai')
+    place.fake.fault(429, { times: 2 })
+    expect(await store.read('openai')).toBeDefined()
+  })
+
+  it('a namespace that is not there is found out', async () => {
+    const error = await failure(stageNew(store, 'nowhere/openai'))
+    expect([error.code, error.fix]).toEqual([
+      'store_absent',
+      'kubectl create namespace nowhere, or configure the one that is there.',
+    ])
+  })
+
+  it.each(['', 'Openai', 'a/b/c', 'openai-keyturn', 'open_ai', '../openai', '-a'])(
+    'takes no Secret named %j',
+    async (ref) => {
+      expect((await failure((async () => store.read(ref))())).code).toBe('bad_request')
+    },
+  )
+})
+
+describe('the Secret that pods see', () => {
+  it('has the current key and nothing more of ours but annotations', async () => {
+    const first = await establish(store, 'openai')
+    await stageNew(store, 'openai')
+    expect(dataOf('openai')).toEqual({ api_key: first.secret.reveal() })
+    const { annotations = {} } = place.fake.secrets.get('apps/openai')?.metadata ?? {}
+    expect(annotations['keyturn/current']).toMatch(new RegExp(`^${first.version} [0-9a-f]{12}$`))
+  })
+
+  it('keeps its type, labels and owners', async () => {
+    const theirs = { labels: { team: 'one' }, ownerReferences: [{ name: 'x' }] }
+    place.fake.put('openai', { other: 'kept' }, { type: 'example.com/own', metadata: theirs as never })
+    const { secret } = await establish(store, 'openai')
+    const object = place.fake.secrets.get('apps/openai')
+    expect([object?.type, object?.metadata]).toMatchObject(['example.com/own', theirs])
+    expect(dataOf('openai')).toEqual({ other: 'kept', api_key: secret.reveal() })
+  })
+
+  it('keeps every other key through 100 rotations while another writer changes one of them', async () => {
+    place.fake.put('shared', { counter: '0', kept: 'ünï' })
+    let requests = 0
+    let counter = 0
+    const client = await place.open(
+      {},
+      {
+        ...place.context,
+        fetch: (url: string, init: StoreFetchInit) => {
+          requests += 1
+          if (requests % 7 === 0) {
+            counter += 1
+            place.fake.put('shared', { ...dataOf('shared'), counter: String(counter) })
+          }
+          return nodeFetch(url, init)
+        },
+      },
+    )
+    let previous: string | undefined
+    let last = ''
+    for (let round = 0; round < 100; round += 1) {
+      const { version, secret } = await establish(client, 'shared')
+      last = secret.reveal()
+      if (previous !== undefined) {
+        await client.retire('shared', { version: previous, fence: 1 })
+        await client.destroy('shared', previous)
+      }
+      previous = version
+    }
+    expect(dataOf('shared')).toEqual({ counter: String(counter), kept: 'ünï', api_key: last })
+    expect(counter).toBeGreaterThan(100)
+  })
+
+  it('may end in a newline, and is taken up when somebody changes it by hand', async () => {
+    const first = await establish(store, 'openai')
+    place.fake.put('openai', { api_key: `${canary}-by-hand\n` })
+    const found = await store.read('openai')
+    expect(found?.secret.reveal()).toBe(`${canary}-by-hand`)
+    expect(found?.version).toMatch(/^kubernetes-[0-9a-f]{12}$/)
+    expect(await store.describe('openai')).toMatchObject({ current: found?.version, previous: first.version })
+  })
+
+  it('is malformed where it is blank or no text', async () => {
+    place.fake.put('openai', { api_key: '\n' })
+    expect((await failure(store.read('openai'))).code).toBe('store_malformed')
+    const object = place.fake.put('openai', {})
+    object.data = { api_key: Buffer.from([0xff, 0xfe, 0x80]).toString('base64') }
+    expect((await failure(store.read('openai'))).code).toBe('store_malformed')
+  })
+
+  it('is refused where it is immutable, before anything is minted', async () => {
+    place.fake.put('openai', { api_key: canary }, { immutable: true })
+    const error = await failure(store.check('openai'))
+    expect([error.code, error.fix?.includes('another name')]).toEqual(['store_read_only', true])
+    const { version } = await stageNew(store, 'openai')
+    const expectCurrent = (await store.read('openai'))?.version
+    expect((await failure(store.promote('openai', { to: version, expectCurrent, fence: 1 }))).code).toBe(
+      'store_read_only',
+    )
+    expect(dataOf('openai')).toEqual({ api_key: canary })
+  })
+
+  it('is warned of where the next kubectl apply would put an older key back', async () => {
+    const applied = { 'kubectl.kubernetes.io/last-applied-configuration': '{"data":{"api_key":"eA=="}}' }
+    place.fake.put('openai', { api_key: canary }, { metadata: { annotations: applied } as never })
+    await establish(store, 'openai')
+    expect(place.context.warnings.join()).toContain('kubectl apply')
+  })
+})
+
+describe('permissions', () => {
+  it('are named one by one where they are missing, without changing anything', async () => {
+    await establish(store, 'openai')
+    const before = JSON.stringify([...place.fake.secrets])
+    place.fake.deny('update openai', 'update openai-keyturn')
+    const missing = (await store.check('openai')).filter(({ state }) => state === 'missing')
+    expect(missing.map(({ permission, resource }) => `${permission} ${resource}`)).toEqual([
+      'update secrets apps/openai',
+      'update secrets apps/openai-keyturn',
+    ])
+    expect(missing[0]?.fix).toContain('verbs: [update], resourceNames: [openai]')
+    expect(JSON.stringify([...place.fake.secrets])).toBe(before)
+  })
+
+  it('to make Secrets are asked for only where one is not there yet', async () => {
+    place.fake.deny('create')
+    const missing = (await store.check('openai')).filter(({ state }) => state === 'missing')
+    expect(missing.map(({ permission }) => permission)).toEqual(['create secrets', 'create secrets'])
+    place.fake.put('openai', {})
+    place.fake.put('openai-keyturn', {})
+    expect((await store.check('openai')).filter(({ state }) => state === 'missing')).toEqual([])
+    expect((await establish(store, 'openai')).version).toBe((await store.read('openai'))?.version)
+  })
+
+  it('on the Secret alone are enough to read the key, under its own version', async () => {
+    const { version, secret } = await establish(store, 'openai')
+    place.fake.deny('get openai-keyturn')
+    const reader = await place.open()
+    const read = await reader.read('openai')
+    expect([read?.version, read?.secret.equals(secret)]).toEqual([version, true])
+    // Somebody wrote another key beside the annotation: it is not taken for the version it names.
+    const { annotations } = place.fake.secrets.get('apps/openai')?.metadata ?? {}
+    place.fake.put('openai', { api_key: `${canary}-other` }, { metadata: { annotations } as never })
+    expect((await reader.read('openai'))?.version).toMatch(/^kubernetes-[0-9a-f]{12}$/)
+  })
+})
+
+describe('answers that get lost', () => {
+  const everywhere: readonly HttpFaultKind[] = ['broken', 'reset', 500, 429, 'proxy_page']
+  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
+    const client = await place.open({ ...impatient, requestTimeoutMs: 2_000 })
+    let position = 0
+    for (let isOver = false; !isOver; position += 1) {
+      expect(position).toBeLessThan(100)
+      const ref = `openai-${position}`
+      place.fake.faultAfter(position, kind)
+      const before = place.fake.requests.length
+      const { old, current } = await rotateUntilDone(client, ref)
+      isOver = place.fake.requests.length - before <= position
+      place.fake.clear()
+      expect(await store.describe(ref)).toMatchObject({ current: current.version })
+      expect((await store.describe(ref))?.pending).toBeUndefined()
+      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
+      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
+      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
+      expect(JSON.stringify(dataOf(`${ref}-keyturn`))).not.toContain(old.secret.reveal())
+    }
+    expect(position).toBeGreaterThan(20)
+  })
+
+  it('settle a promotion by looking at what is current', async () => {
+    await establish(store, 'openai')
+    for (const kind of ['lost', 'broken'] as const) {
+      const client = await place.open({ requestTimeoutMs: 250 })
+      const { version } = await stageNew(store, 'openai')
+      const expectCurrent = (await store.describe('openai'))?.current
+      place.fake.fault(kind, { on: (line) => line === 'PUT /api/v1/namespaces/apps/secrets/openai' })
+      expect(await client.promote('openai', { to: version, expectCurrent, fence: 1 })).toEqual({
+        kind: 'already',
+      })
+      expect((await store.read('openai'))?.version).toBe(version)
+    }
+  })
+})
+
+describe('races', () => {
+  it('a retirement stops a promotion that is under way, also the first one there ever was', async () => {
+    for (const ref of ['fresh', 'openai']) {
+      const expectCurrent = ref === 'fresh' ? undefined : (await establish(store, ref)).version
+      const { version } = await stageNew(store, ref)
+      const held = Promise.withResolvers<void>()
+      const arrived = Promise.withResolvers<void>()
+      let writes = 0
+      const late = await place.open(
+        {},
+        {
+          ...place.context,
+          fetch: async (url: string, init: StoreFetchInit) => {
+            // The first write notes the promotion, the second is the promotion.
+            if (init.method !== 'GET' && (writes += 1) === 2) {
+              arrived.resolve()
+              await held.promise
+            }
+            return nodeFetch(url, init)
+          },
+        },
+      )
+      const outcome = late.promote(ref, { to: version, expectCurrent, fence: 1 })
+      await arrived.promise
+      await store.retire(ref, { version, fence: 1 })
+      held.resolve()
+      expect(await outcome).toEqual({ kind: 'gone' })
+      expect((await store.read(ref))?.version).toBe(expectCurrent)
+    }
+  })
+
+  it('of two replicas have exactly one winner each, 1,000 times over, and no key is lost', {
+    timeout: 110_000,
+  }, async () => {
+    const clients = [store, await place.open()]
+    let expectCurrent = (await establish(store, 'openai')).version
+    for (let round = 0; round < 1_000; round += 1) {
+      const staged = [await stageNew(store, 'openai'), await stageNew(store, 'openai')]
+      const outcomes = await Promise.all(
+        staged.map(({ version }, index) =>
+          (clients[index] ?? store).promote('openai', { to: version, expectCurrent, fence: 1 }),
+        ),
+      )
+      const winners = staged.filter((_, index) => outcomes[index]?.kind === 'promoted')
+      expect(winners).toHaveLength(1)
+      const current = winners[0]?.version ?? ''
+      expect(outcomes).toContainEqual({ kind: 'conflict', current })
+      const ended = [expectCurrent, ...staged.map(({ version }) => version)].filter(
+        (each) => each !== current,
+      )
+      for (const version of ended) await store.retire('openai', { version, fence: 1 })
+      expectCurrent = current
+    }
+    expect((await store.read('openai'))?.version).toBe(expectCurrent)
+  })
+})
