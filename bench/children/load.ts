@@ -87,11 +87,11 @@ function drive(
 let knownHead = 0
 let knownSize = 0
 
-/** Head and body. Answers in a row are mostly of one size, so its length is read again only where the head's changed. */
+/** Head and body. Answers in a row are mostly of one size, so the length is read again only where head or whole differ. */
 function answerSize(bytes: Buffer): number | undefined {
   const head = bytes.indexOf(headEnd)
   if (head < 0) return undefined
-  if (head !== knownHead) {
+  if (head !== knownHead || bytes.length !== knownSize) {
     const length = /content-length: (\d+)/i.exec(bytes.toString('latin1', 0, head))?.[1]
     knownHead = head
     knownSize = head + headEnd.length + Number(length ?? 0)
