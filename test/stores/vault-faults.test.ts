@@ -226,6 +226,27 @@ describe('a document that others use', () => {
     expect((await store.read('openai'))?.secret.reveal()).toBe(`${canary}-by-hand`)
   })
 
+  it('is not taken for foreign where it was staged and promoted during the look at it', async () => {
+    await establish(store, 'openai')
+    let isFirst = true
+    let version = ''
+    const context = {
+      ...place.context,
+      fetch: async (url: string, init: StoreFetchInit) => {
+        // The sibling was read, the secret not yet.
+        if (isFirst && url.endsWith('/openai')) {
+          isFirst = false
+          version = (await establish(store, 'openai')).version
+        }
+        return nodeFetch(url, init)
+      },
+    }
+    const client = await openVaultStore({}, context)
+    expect((await client.read('openai'))?.version).toBe(version)
+    expect(version).not.toBe('')
+    await client.close()
+  })
+
   it('is not written over where somebody changed the key first', async () => {
     const first = await establish(store, 'openai')
     const { version } = await stageNew(store, 'openai')
@@ -436,6 +457,22 @@ describe('standby nodes that lag', () => {
     const described = await store.describe('openai')
     expect(described).toMatchObject({ current: version, previous: second.version })
     expect(described?.versions.map((each) => each.version)).toContain(first.version)
+  })
+
+  it('cannot make a client retire or destroy what is current by now', async () => {
+    await establish(store, 'openai')
+    const { version, secret } = await establish(store, 'openai')
+    for (const end of [
+      (client: SecretStore) => client.retire('openai', { version, fence: 1 }),
+      (client: SecretStore) => client.destroy('openai', version),
+    ]) {
+      const other = await place.open()
+      // The secret as it was before the promotion, beside a sibling that knows of it.
+      place.fake.lag(2, 'openai')
+      expect((await failure(end(other))).code).toBe('store_conflict')
+      place.fake.lag(0)
+      expect((await store.read('openai'))?.secret.equals(secret)).toBe(true)
+    }
   })
 
   it('are told apart from a document that was removed and made anew', async () => {

@@ -49,8 +49,8 @@ export interface VaultFake extends HttpFaults {
   revokeAll(): void
   /** `capability path`, e.g. `update secret/data/openai`. Replaces what was denied before. */
   deny(...rules: readonly string[]): void
-  /** Reads are answered with the state before the last write of that document, so many times. */
-  lag(reads: number): void
+  /** Reads (of one document) are answered with the state before its last write, so many times. */
+  lag(reads: number, path?: string): void
   /** Writes by somebody else, without any check. */
   put(path: string, data: Readonly<Record<string, unknown>>): void
   /** Runs once, before the next request whose line begins so is carried out. */
@@ -69,6 +69,7 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
   const namespaces = new Set(['', 'team-a', 'team-b'])
   const former = new Map<string, KvMount>()
   let lagging = 0
+  let laggingPath: string | undefined
 
   const issueToken = ({
     namespace = '',
@@ -135,7 +136,7 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
     if (mount.version === '1') return method === 'GET' ? notFound : { status: 204 }
     const wanted = query.get('version')
     if (kind === 'data' && method === 'GET') {
-      const isLagging = lagging > 0 && former.has(name)
+      const isLagging = lagging > 0 && former.has(name) && (laggingPath ?? name) === name
       if (isLagging) lagging -= 1
       const from = isLagging ? (former.get(name) as KvMount) : mount
       return readKv(from, name, wanted === null ? undefined : Number(wanted), now())
@@ -230,8 +231,9 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
       denied.clear()
       for (const rule of rules) denied.add(rule)
     },
-    lag: (reads) => {
+    lag: (reads, path) => {
       lagging = reads
+      laggingPath = path
     },
     put(path, data) {
       remember(path)
