@@ -207,13 +207,20 @@ export function recordCheck(
       : seen.verdict
   const check = { ...seen, verdict }
   const isCandidate = candidateOf(state)?.version === version
-  const needed = isActivating(state, before, context) ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
-  const after = checkedRecord(before, check, needed, context)
+  const isNew = isActivating(state, before, context)
+  const needed = isNew ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
+  const noted = checkedRecord(before, check, needed, context)
+  const isLag = isNew && verdict.kind === 'rejected' && !isSettled(noted.rejections, needed)
+  const after: VersionRecord = isLag ? { ...noted, verdict: { ...verdict, ...activationLag } } : noted
   // Replaced whole: what a check takes back (rejections, a due check) must not live on beside what it notes.
   const checked = { ...state, versions: state.versions.map((one) => (one === before ? after : one)) }
   const events: NewCredentialEvent[] = []
-  if (before.verdict?.kind !== check.verdict.kind && version === state.current) {
-    const { kind, cause, summary, fix } = check.verdict
+  if (
+    before.verdict?.kind !== after.verdict?.kind &&
+    version === state.current &&
+    after.verdict !== undefined
+  ) {
+    const { kind, cause, summary, fix } = after.verdict
     events.push(eventOf(checked, 'verdict', context.now, { version, verdict: kind, cause, summary, fix }))
   }
   const isGood = isAuthentic(check.verdict.kind) && check.isOurs
@@ -251,6 +258,14 @@ function isActivating(
   const isUrgent = rotation?.mode === 'emergency' && rotation.attempts.at(-1)?.version === record.version
   return isUrgent || nextLive(state, now) === undefined
 }
+
+/** What is shown of a refusal that is not believed yet: nobody should read that a key is dead which works. */
+const activationLag = {
+  kind: 'unknown',
+  cause: 'activation_lag',
+  summary: 'OpenAI does not know the new key everywhere yet.',
+  fix: 'Nothing to do: it is asked again until all of OpenAI answers alike.',
+} as const
 
 interface Conclusive {
   readonly count: number

@@ -25,6 +25,13 @@ describe('a key that was minted a moment ago', () => {
     expect(handedOut(watch.state)).toBeUndefined()
   })
 
+  it('is not called rejected before that is believed', () => {
+    const watch = new Watch(stateOf([fresh])).check('new', 'rejected')
+    expect(watch.record('new').verdict).toMatchObject({ kind: 'unknown', cause: 'activation_lag' })
+    for (let waitedMs = 0; waitedMs < 3_000; waitedMs += gap) watch.wait(gap).check('new', 'rejected')
+    expect(watch.record('new').verdict?.kind).toBe('rejected')
+  })
+
   it('outlasts edges that do not know it yet, as long as one of them does', () => {
     const watch = new Watch(stateOf([fresh]))
     for (let probe = 0; probe < activationGraceMs / gap; probe++)
