@@ -31,8 +31,8 @@ export interface VaultCalls {
   destroy(ref: string, versions: readonly number[]): Promise<void>
   /** What the token may do at each path, or undefined where it may not ask. */
   capabilities(paths: readonly string[]): Promise<ReadonlyMap<string, readonly string[]> | undefined>
-  /** The version of the KV engine; undefined where Vault does not tell. */
-  engineVersion(): Promise<string | undefined>
+  /** `version 2` where the mount is what it has to be; undefined where Vault does not tell. */
+  engine(): Promise<string | undefined>
   /** As a policy names it. */
   pathOf(ref: string, kind: 'data' | 'destroy'): string
   close(): void
@@ -124,14 +124,16 @@ export function openVaultCalls(place: VaultPlace, context: StoreContext): VaultC
       if (data === undefined) throw vaultError(outcome, call)
       return new Map(paths.map((path) => [path, texts(data[path])]))
     },
-    async engineVersion() {
+    async engine() {
       const mount = place.mount.split('/').map(encodeURIComponent).join('/')
       const path = `sys/internal/ui/mounts/${mount}`
       const outcome = await send({ method: 'GET', path, call: callFor('read', path) })
-      const options =
-        outcome.kind === 'answer' && outcome.status === 200 ? dataOf(outcome.json)?.['options'] : undefined
-      const version = isObject(options) ? options['version'] : undefined
-      return typeof version === 'string' ? version : undefined
+      const mounted = outcome.kind === 'answer' && outcome.status === 200 ? dataOf(outcome.json) : undefined
+      if (typeof mounted?.['type'] !== 'string') return undefined
+      if (mounted['type'] !== 'kv') return 'another kind'
+      const version = isObject(mounted['options']) ? mounted['options']['version'] : undefined
+      // An engine that was mounted without options is of version 1, and has none to tell (OpenBao 2.6.2, 2026-11-21).
+      return typeof version === 'string' ? `version ${version}` : 'version 1'
     },
     close() {
       session.close()

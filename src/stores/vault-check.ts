@@ -15,11 +15,11 @@ export async function checkVault(
   place: VaultPlace,
   ref: string,
 ): Promise<readonly PermissionFinding[]> {
-  const engine = await calls.engineVersion()
-  if (engine !== undefined && engine !== '2')
+  const engine = await calls.engine()
+  if (engine !== undefined && engine !== 'version 2')
     throw new KeyturnError(
       'config_invalid',
-      `${place.mount} is a KV engine of version ${engine}, not of version 2.`,
+      `${place.mount} is an engine of ${engine}, not a KV engine of version 2.`,
       {
         fix: `vault kv enable-versioning ${place.mount}, or configure the mount of an engine of version 2.`,
       },

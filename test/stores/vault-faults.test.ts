@@ -107,7 +107,7 @@ describe('what Vault answers', () => {
     const error = await failure(store.check('openai'))
     expect([error.code, error.message]).toEqual([
       'config_invalid',
-      'secret is a KV engine of version 1, not of version 2.',
+      'secret is an engine of version 1, not a KV engine of version 2.',
     ])
   })
 

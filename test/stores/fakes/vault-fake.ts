@@ -186,7 +186,10 @@ export async function startVaultFake(options: { readonly now?: () => number } = 
       return { status: 200, body: envelope(Object.fromEntries(allowed)) }
     }
     if (path === 'sys/internal/ui/mounts/secret')
-      return { status: 200, body: envelope({ type: 'kv', options: { version: mount.version } }) }
+      return {
+        status: 200,
+        body: envelope({ type: 'kv', options: mount.version === '1' ? null : { version: '2' } }),
+      }
     if (!path.startsWith('secret/'))
       return refused(404, `no handler for route "${path}". route entry not found.`)
     return kv(method, path, url.searchParams, body)
