@@ -21,7 +21,7 @@ import {
 import { createResolver } from './resolver.ts'
 import { planned } from './scheduling.ts'
 import type { Actor, RunningService } from './service.ts'
-import type { CredentialSetup, EngineDeps } from './setup.ts'
+import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 import {
   credentialSummary,
   leaseSummary,
@@ -81,6 +81,28 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   for (const setup of setups.values()) await openCredential(setup, book, deps)
   if (options.beat !== undefined) worker.start(options.beat)
+  const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStore)
+
+  /** A store that can tell is looked at as soon as it does; `storePoll` stays for what it cannot tell. */
+  function watchStore({ name, ref, store }: CredentialSetup): readonly Cancel[] {
+    if (store.watch === undefined || setups.size > engineLimits.watchesMax) return []
+    return [store.watch(ref, () => void lookNow(name))]
+  }
+  async function lookNow(name: CredentialName): Promise<void> {
+    try {
+      await book.change(name, (before, { now }) =>
+        before.nextStoreReadAt <= now
+          ? undefined
+          : { state: { ...before, nextStoreReadAt: now }, events: [] },
+      )
+      worker.wake(name)
+    } catch (thrown) {
+      deps.log('warn', 'a change in the store will be seen at the next poll only', {
+        credential: name,
+        error: thrown,
+      })
+    }
+  }
 
   const contextOf = (name: CredentialName): OperationsContext => {
     const setup = setups.get(name)
@@ -159,6 +181,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 
   async function stop(): Promise<void> {
+    for (const cancel of unwatch) cancel()
     await worker.stop()
     await leases.flush()
     keyring.stop()

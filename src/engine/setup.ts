@@ -43,6 +43,8 @@ export const engineLimits = {
   runnersMax: 64,
   /** Conflicting commits in a row before it is a bug. */
   commitTries: 50,
+  /** With more credentials than this their stores are polled only: each watch is a file handle or a connection. */
+  watchesMax: 200,
   claimMs: 60_000,
   renewEveryMs: 20_000,
   /** A silent instance is believed gone after this long, unless the issuer still sees its key used. */

@@ -456,6 +456,8 @@ describe('stores that somebody else writes', () => {
         'ref: key.txt',
         `issuer: { kind: manual, baseUrl: "${sandbox.baseUrl}" }`,
       ],
+      // The watch on the file has to tell; no poll comes to its help.
+      policy: { storePoll: '1d' },
     })
     const put = (value: string): void => writeFileSync(join(rig.home, 'key.txt'), value, { mode: 0o600 })
     const first = rig.sandbox.createUserKey()
