@@ -1,3 +1,4 @@
+import { backoffMs } from './backoff.ts'
 import {
   type Halt,
   isAuthentic,
@@ -414,8 +415,7 @@ function halt(
 }
 
 function retry(retirement: Retirement, context: RetirementContext): Retirement {
-  const { retryBaseMs, retryMaxMs } = context.policy
-  const delayMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(retirement.retries, 20))
+  const delayMs = backoffMs(context.policy, retirement.retries)
   return { ...retirement, retries: retirement.retries + 1, wakeAt: context.now + delayMs }
 }
 

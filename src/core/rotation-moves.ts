@@ -1,3 +1,4 @@
+import { backoffMs } from './backoff.ts'
 import { assert } from './errors.ts'
 import type { RotationContext } from './rotation-events.ts'
 import type { Attempt, Discard, Halt, KeyId, Rotation, RotationPhase, Step, VersionId } from './types.ts'
@@ -113,11 +114,8 @@ export function goOn(
 
 /** Stays in the phase and tries again later: exponential, from retryBaseMs up to retryMaxMs, or as the other side asks. */
 export function retry(rotation: Rotation, context: RotationContext, askedMs = 0): Rotation {
-  const { retryBaseMs, retryMaxMs } = context.policy
-  const delayMs = Math.max(
-    Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(rotation.retries, 20)),
-    Math.min(askedMs, retryMaxMs),
-  )
+  const { policy } = context
+  const delayMs = Math.max(backoffMs(policy, rotation.retries), Math.min(askedMs, policy.retryMaxMs))
   return { ...rotation, retries: rotation.retries + 1, wakeAt: context.now + delayMs }
 }
 

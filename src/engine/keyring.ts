@@ -1,3 +1,4 @@
+import { backoffMs } from '../core/backoff.ts'
 import { recordOf } from '../core/credential.ts'
 import { secretsToHandOut, secretsWanted } from '../core/duties.ts'
 import { fingerprint } from '../core/fingerprint.ts'
@@ -99,7 +100,7 @@ export function createKeyring(
     const missing = missingOf(states.state(name)).filter((version) => isFailed || !versions.includes(version))
     if (missing.length === 0) return
     if (!isFailed) return void load(name, missing, 0)
-    const delayMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(failures, 10))
+    const delayMs = backoffMs({ retryBaseMs, retryMaxMs }, failures)
     const again = (): void => {
       retries.delete(name)
       const still = missingOf(states.state(name))

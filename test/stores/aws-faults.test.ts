@@ -1,10 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
-import { canary, establish, failure, newSecret, stageNew } from '../conformance/store-suite-support.ts'
+import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import type { FaultKind } from './fakes/aws-fake.ts'
 import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
+import { rotateUntilDone } from './fakes/rotate.ts'
 
 let place: AwsPlace
 let store: SecretStore
@@ -202,35 +202,3 @@ describe('answers of AWS that get lost', () => {
     expect(position).toBeGreaterThan(10)
   })
 })
-
-interface Rotated {
-  readonly old: { readonly version: string }
-  readonly current: { readonly version: string; readonly secret: ReturnType<typeof newSecret> }
-}
-
-/** First key, second key, retirement of the first: each step again until it succeeds, as the engine does. */
-async function rotateUntilDone(client: SecretStore, ref: string): Promise<Rotated> {
-  const [old, current] = [0, 1].map(() => ({ version: randomUUID(), secret: newSecret() }))
-  if (old === undefined || current === undefined) throw new Error('two versions are made above')
-  for (const [to, expectCurrent] of [
-    [old, undefined],
-    [current, old.version],
-  ] as const) {
-    await untilDone(() => client.stage(ref, { ...to, meta: {}, fence: 1 }))
-    const outcome = await untilDone(() => client.promote(ref, { to: to.version, expectCurrent, fence: 1 }))
-    expect(['promoted', 'already']).toContain(outcome.kind)
-  }
-  await untilDone(() => client.retire(ref, { version: old.version, fence: 1 }))
-  await untilDone(() => client.destroy(ref, old.version))
-  return { old, current }
-}
-
-async function untilDone<Result>(act: () => Promise<Result>): Promise<Result> {
-  try {
-    return await act()
-  } catch (thrown) {
-    const error = await failure(Promise.reject(thrown instanceof Error ? thrown : new Error('not an error')))
-    expect(error.retryable, error.message).toBe(true)
-    return act()
-  }
-}
