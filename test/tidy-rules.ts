@@ -26,6 +26,9 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     node: fully,
     'age-encryption': lazily,
     '@aws-sdk/client-secrets-manager': lazily,
+    '@azure/identity': lazily,
+    '@azure/keyvault-secrets': lazily,
+    '@google-cloud/secret-manager': lazily,
     yaml: lazily,
   },
   issuers: { core: fully, node: fully },
@@ -145,7 +148,7 @@ export const bans: readonly Ban[] = [
       'stores/values.ts': 'checks the value before it is written or after it was read',
       'stores/read-only.ts': 'hashes it into the version id of a store that has none',
       'stores/local.ts': 'encrypts it into the file',
-      'stores/aws-value.ts': 'writes it into the value that AWS gets',
+      'stores/value-format.ts': 'writes it into the value that a cloud store gets',
       'stores/slot-state.ts':
         'writes it into the document beside the secret, and hashes it into a version id',
       'stores/kubernetes-calls.ts': 'sends the token of Kubernetes in its header',

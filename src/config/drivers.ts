@@ -50,6 +50,19 @@ export function absoluteStore(store: StoreFile, { home, resolve }: Folders): Sto
       maxAttempts: attempts,
     }
   }
+  if (store.kind === 'google-secret-manager') {
+    const { requestTimeout, attempts, ...rest } = store
+    return { ...present(rest), requestTimeoutMs: durationMs(requestTimeout), maxAttempts: attempts }
+  }
+  if (store.kind === 'azure-key-vault') {
+    const { requestTimeout, attempts, caFile, ...rest } = store
+    return {
+      ...present(rest),
+      ...present({ caFile: caFile && resolve(caFile) }),
+      requestTimeoutMs: durationMs(requestTimeout),
+      maxAttempts: attempts,
+    }
+  }
   const { requestTimeout, connectionTimeout, attempts, ...rest } = store
   return {
     ...present(rest),

@@ -49,29 +49,38 @@ const file = z.strictObject({
   ).optional(),
 })
 
+const valueFormat = z
+  .enum(['plain', 'json'], { error: 'expected plain or json' })
+  .default('plain')
+  .describe('plain: the value is the key alone. json: an object with the key in one field.')
+
+const valueField = text(
+  'the name of a field',
+  'With format json, the field that holds the key. Default: OPENAI_API_KEY.',
+).optional()
+
+const createIfAbsent = z
+  .boolean({ error: 'expected true or false' })
+  .default(false)
+  .describe('Makes the secret with its first version where there is none.')
+
+const requestTimeout = duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.')
+const attempts = wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.')
+
 const awsSecretsManager = z.strictObject({
   kind: z.literal('aws-secrets-manager'),
   region: text('an AWS region such as eu-central-1', 'Default: what the AWS SDK finds.').optional(),
   endpoint: httpsUrl.describe('Another endpoint, e.g. of a VPC. Default: what the AWS SDK finds.').optional(),
-  format: z
-    .enum(['plain', 'json'], { error: 'expected plain or json' })
-    .default('plain')
-    .describe('plain: the value is the key alone. json: an object with the key in one field.'),
-  field: text(
-    'the name of a field',
-    'With format json, the field that holds the key. Default: OPENAI_API_KEY.',
-  ).optional(),
+  format: valueFormat,
+  field: valueField,
   pendingLabel: text(
     'a staging label',
     'The label of a version that is not proven yet. Default: KEYTURN_PENDING.',
   ).optional(),
-  createIfAbsent: z
-    .boolean({ error: 'expected true or false' })
-    .default(false)
-    .describe('Makes the secret with its first version where there is none.'),
-  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
+  createIfAbsent,
+  requestTimeout,
   connectionTimeout: duration({ default: '1s', min: '1ms', max: '60s' }, 'For one attempt to connect.'),
-  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
+  attempts,
 })
 
 const loginMount = text(
@@ -129,8 +138,8 @@ const vault = z.strictObject({
     'PEM of the authority that signed the certificate of Vault. Default: what the system trusts.',
   ).optional(),
   field: text('the name of a field', 'The field of the document that holds the key.').default('api_key'),
-  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
-  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
+  requestTimeout,
+  attempts,
 })
 
 const kubernetes = z.strictObject({
@@ -143,15 +152,81 @@ const kubernetes = z.strictObject({
   key: text('the name of a key', 'The key of the Secret that holds the API key.')
     .regex(/^[A-Za-z0-9._-]{1,253}$/, { error: 'expected a key of a Secret: A-Z, a-z, 0-9, -, _ and .' })
     .default('api_key'),
-  requestTimeout: duration({ default: '5s', min: '1ms', max: '60s' }, 'For one attempt.'),
-  attempts: wholeNumber({ default: 3, min: 1, max: 10 }, 'Attempts at one call.'),
+  requestTimeout,
+  attempts,
+})
+
+const googleSecretManager = z.strictObject({
+  kind: z.literal('google-secret-manager'),
+  project: text(
+    'a Google Cloud project id',
+    'The project that names without one are in. Default: GOOGLE_CLOUD_PROJECT, then what the SDK finds.',
+  ).optional(),
+  location: text(
+    'a Google Cloud location such as europe-west3',
+    'For regional secrets. Default: global ones.',
+  )
+    .regex(/^[a-z0-9-]{1,63}$/, { error: 'expected a Google Cloud location such as europe-west3' })
+    .optional(),
+  endpoint: httpsUrl.describe('Another endpoint. Default: what the location says.').optional(),
+  transport: z
+    .enum(['rest', 'grpc'], { error: 'expected rest or grpc' })
+    .default('rest')
+    .describe('How the SDK talks. rest starts faster and passes any proxy.'),
+  consumers: z
+    .enum(['latest', 'alias'], { error: 'expected latest or alias' })
+    .default('latest')
+    .describe(
+      'What others read. latest: the newest version; a key that is not proven yet is kept in a second secret. alias: an alias, and nobody reads latest.',
+    ),
+  alias: text(
+    'the name of a version alias',
+    'With consumers alias, the alias of the current key. Default: current.',
+  )
+    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
+      error: 'expected an alias: a letter, then letters, digits, _ and -',
+    })
+    .optional(),
+  format: valueFormat,
+  field: valueField,
+  createIfAbsent,
+  requestTimeout,
+  attempts,
+})
+
+const azureKeyVault = z.strictObject({
+  kind: z.literal('azure-key-vault'),
+  vault: httpsUrl.describe('The address of the vault, such as https://NAME.vault.azure.net.'),
+  clientId: text(
+    'the client id of a managed identity',
+    'A user-assigned managed identity or workload identity. Default: what @azure/identity finds.',
+  ).optional(),
+  tenantId: text('the id of a tenant', 'Default: what @azure/identity finds.').optional(),
+  caFile: path(
+    'PEM of a private authority, e.g. of a proxy that inspects. Default: what the system trusts.',
+  ).optional(),
+  format: valueFormat,
+  field: valueField,
+  requestTimeout,
+  attempts,
 })
 
 export const storeSchema = z.discriminatedUnion(
   'kind',
-  [local, memory, environment, file, awsSecretsManager, vault, kubernetes],
+  [
+    local,
+    memory,
+    environment,
+    file,
+    awsSecretsManager,
+    googleSecretManager,
+    azureKeyVault,
+    vault,
+    kubernetes,
+  ],
   {
-    error: 'expected a kind of store: local, memory, env, file, aws-secrets-manager, vault or kubernetes',
+    error:
+      'expected a kind of store: local, memory, env, file, aws-secrets-manager, google-secret-manager, azure-key-vault, vault or kubernetes',
   },
 )
 

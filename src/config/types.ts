@@ -43,6 +43,34 @@ export type StoreConfig =
       readonly maxAttempts: number
     }
   | {
+      readonly kind: 'google-secret-manager'
+      /** Default: GOOGLE_CLOUD_PROJECT, then what the SDK finds. */
+      readonly project?: string
+      /** For regional secrets. */
+      readonly location?: string
+      readonly endpoint?: string
+      readonly transport: 'rest' | 'grpc'
+      readonly consumers: 'latest' | 'alias'
+      readonly alias?: string
+      readonly format: 'plain' | 'json'
+      readonly field?: string
+      readonly createIfAbsent: boolean
+      readonly requestTimeoutMs: number
+      readonly maxAttempts: number
+    }
+  | {
+      readonly kind: 'azure-key-vault'
+      /** The address of the vault. */
+      readonly vault: string
+      readonly clientId?: string
+      readonly tenantId?: string
+      readonly caFile?: string
+      readonly format: 'plain' | 'json'
+      readonly field?: string
+      readonly requestTimeoutMs: number
+      readonly maxAttempts: number
+    }
+  | {
       readonly kind: 'vault'
       /** Default: VAULT_ADDR or BAO_ADDR. */
       readonly address?: string

@@ -2,13 +2,13 @@ import { KeyturnError } from '../core/errors.ts'
 import type { VersionId } from '../core/types.ts'
 import type { AwsCalls, AwsSecret } from './aws-calls.ts'
 import { fenceTag, readFence, type TaggedVersion } from './aws-tags.ts'
-import type { AwsValueFormat } from './aws-value.ts'
 import type { StoreContext } from './context.ts'
+import type { ValueFormat } from './value-format.ts'
 
 /** What the parts of the AWS driver share. */
 export interface AwsStore {
   readonly calls: AwsCalls
-  readonly format: AwsValueFormat
+  readonly format: ValueFormat
   readonly pendingLabel: string
   readonly createIfAbsent: boolean
   readonly context: StoreContext

@@ -24,11 +24,11 @@ import {
 import { promoteOnAws } from './aws-promote.ts'
 import { stageOnAws } from './aws-stage.ts'
 import { readFence, readVersionTags, versionTags } from './aws-tags.ts'
-import { type AwsValueOptions, awsValueFormat } from './aws-value.ts'
 import { type StoreContext, warn } from './context.ts'
 import { assertFence, isCurrentError, isPreviousError, versionAbsentError } from './shelf.ts'
+import { type ValueOptions, valueFormat } from './value-format.ts'
 
-export interface AwsSecretsManagerOptions extends AwsClientOptions, AwsValueOptions {
+export interface AwsSecretsManagerOptions extends AwsClientOptions, ValueOptions {
   /** The label of a version that is not proven yet. Default `KEYTURN_PENDING`, so that AWS's own rotation is left alone. */
   readonly pendingLabel?: string
   /** Makes the secret with its first version where there is none. Default false. */
@@ -65,7 +65,7 @@ export async function openAwsSecretsManagerStore(
 ): Promise<SecretStore> {
   const store: AwsStore = {
     calls: await openAwsCalls(options, context, load),
-    format: awsValueFormat(options),
+    format: valueFormat(options),
     pendingLabel: options.pendingLabel ?? 'KEYTURN_PENDING',
     createIfAbsent: options.createIfAbsent ?? false,
     context,

@@ -1,17 +1,21 @@
 import type { SecretStore } from '../core/ports.ts'
 import type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
+import type { AzureKeyVaultOptions } from './azure-key-vault.ts'
 import type { StoreContext } from './context.ts'
 import type { EnvStoreOptions } from './env.ts'
 import type { FileStoreOptions } from './file.ts'
+import type { GoogleSecretManagerOptions } from './google-secret-manager.ts'
 import type { KubernetesOptions } from './kubernetes.ts'
 import type { LocalStoreOptions } from './local.ts'
 import type { MemoryStoreOptions } from './memory.ts'
 import type { VaultOptions } from './vault.ts'
 
 export type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
+export type { AzureKeyVaultOptions } from './azure-key-vault.ts'
 export type { StoreContext } from './context.ts'
 export type { EnvStoreOptions } from './env.ts'
 export type { FileStoreOptions } from './file.ts'
+export type { GoogleSecretManagerOptions } from './google-secret-manager.ts'
 export type { KubernetesOptions } from './kubernetes.ts'
 export type { LocalStoreOptions } from './local.ts'
 export type { MemoryContent, MemoryInitial, MemoryStoreOptions } from './memory.ts'
@@ -23,6 +27,8 @@ export type StoreConfig =
   | ({ readonly kind: 'env' } & EnvStoreOptions)
   | ({ readonly kind: 'file' } & FileStoreOptions)
   | ({ readonly kind: 'aws-secrets-manager' } & AwsSecretsManagerOptions)
+  | ({ readonly kind: 'google-secret-manager' } & GoogleSecretManagerOptions)
+  | ({ readonly kind: 'azure-key-vault' } & AzureKeyVaultOptions)
   | ({ readonly kind: 'vault' } & VaultOptions)
   | ({ readonly kind: 'kubernetes' } & KubernetesOptions)
 
@@ -47,6 +53,10 @@ const openers: {
   file: async (config, context) => (await import('./file.ts')).openFileStore(config, context),
   'aws-secrets-manager': async (config, context) =>
     (await import('./aws-secrets-manager.ts')).openAwsSecretsManagerStore(config, context),
+  'google-secret-manager': async (config, context) =>
+    (await import('./google-secret-manager.ts')).openGoogleSecretManagerStore(config, context),
+  'azure-key-vault': async (config, context) =>
+    (await import('./azure-key-vault.ts')).openAzureKeyVaultStore(config, context),
   vault: async (config, context) => (await import('./vault.ts')).openVaultStore(config, context),
   kubernetes: async (config, context) =>
     (await import('./kubernetes.ts')).openKubernetesStore(config, context),

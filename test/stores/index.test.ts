@@ -69,8 +69,10 @@ it("loads a store's own package for that store", async () => {
 it('knows the kinds that there are', () => {
   expect([...storeKinds].sort()).toEqual([
     'aws-secrets-manager',
+    'azure-key-vault',
     'env',
     'file',
+    'google-secret-manager',
     'kubernetes',
     'local',
     'memory',

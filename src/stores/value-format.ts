@@ -3,7 +3,7 @@ import { Secret } from '../core/secret.ts'
 import { fieldOf, parseJson, withoutFileMarks } from './plain-text.ts'
 import { secretBytesMax, tooLarge } from './values.ts'
 
-export interface AwsValueOptions {
+export interface ValueOptions {
   /** `plain`: the value is the key alone. `json`: an object with the key in one field. Default `plain`. */
   readonly format?: 'plain' | 'json'
   /** The field of the object. Default `OPENAI_API_KEY`. The other fields are kept as they are. */
@@ -11,7 +11,7 @@ export interface AwsValueOptions {
 }
 
 /** How the key stands in the secret's text. */
-export interface AwsValueFormat {
+export interface ValueFormat {
   readonly placeholder: string
   /** The text of the current version is needed to write another one. */
   readonly needsBase: boolean
@@ -19,11 +19,11 @@ export interface AwsValueFormat {
   write(secret: Secret, base: string | undefined, ref: string): string
 }
 
-export function awsValueFormat(options: AwsValueOptions): AwsValueFormat {
+export function valueFormat(options: ValueOptions): ValueFormat {
   return options.format === 'json' ? jsonFormat(options.field ?? 'OPENAI_API_KEY') : plainFormat
 }
 
-const plainFormat: AwsValueFormat = {
+const plainFormat: ValueFormat = {
   placeholder: 'no-key-yet',
   needsBase: false,
   read(text, ref) {
@@ -34,7 +34,7 @@ const plainFormat: AwsValueFormat = {
   write: (secret, _base, ref) => bounded(secret.reveal(), ref),
 }
 
-function jsonFormat(field: string): AwsValueFormat {
+function jsonFormat(field: string): ValueFormat {
   return {
     placeholder: '{}',
     needsBase: true,
