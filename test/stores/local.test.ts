@@ -11,6 +11,7 @@ import { type LocalStoreOptions, openStore } from '../../src/stores/index.ts'
 import { storeSuite } from '../conformance/store-suite.ts'
 import { canary, establish, expectNoSecret, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { makeFolder } from './fakes/folder.ts'
+import { localHarness } from './fakes/harnesses.ts'
 import { testContext } from './fakes/system.ts'
 
 const cleanUps: (() => Promise<void>)[] = []
@@ -34,31 +35,7 @@ async function open(
   return store
 }
 
-storeSuite(
-  'local',
-  async () => {
-    const { path, remove } = await makeFolder()
-    const context = testContext(path)
-    const opened: SecretStore[] = []
-    const another = async (): Promise<SecretStore> => {
-      const store = await openStore({ kind: 'local' }, context)
-      opened.push(store)
-      return store
-    }
-    return {
-      store: await another(),
-      ref: 'team/openai key',
-      absentRef: 'nowhere',
-      another,
-      logged: () => context.lines.join('\n'),
-      async cleanUp() {
-        for (const store of opened) await store.close()
-        await remove()
-      },
-    }
-  },
-  { isWritable: true, skips: {} },
-)
+storeSuite('local', localHarness, { isWritable: true, skips: {} })
 
 /** Another process, with a deadline of its own: what blocks there would block the whole of this one for ever. */
 async function readElsewhere(home: string): Promise<{ code: string | number | null; said: string }> {

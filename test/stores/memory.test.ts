@@ -1,26 +1,11 @@
 import { expect, it } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
-import { type MemoryContent, openStore } from '../../src/stores/index.ts'
+import { openStore } from '../../src/stores/index.ts'
 import { storeSuite } from '../conformance/store-suite.ts'
+import { memoryHarness } from './fakes/harnesses.ts'
 import { testContext } from './fakes/system.ts'
 
-storeSuite(
-  'memory',
-  async () => {
-    const context = testContext('.')
-    const content: MemoryContent = new Map()
-    const another = () => openStore({ kind: 'memory', content }, context)
-    return {
-      store: await another(),
-      ref: 'openai',
-      absentRef: 'nowhere',
-      another,
-      logged: () => context.lines.join('\n'),
-      cleanUp: async () => undefined,
-    }
-  },
-  { isWritable: true, skips: {} },
-)
+storeSuite('memory', memoryHarness, { isWritable: true, skips: {} })
 
 it('starts with the content it is given', async () => {
   const initial = { openai: { version: 'first', secret: new Secret('given'), meta: { keyId: 'key_1' } } }
