@@ -28,7 +28,8 @@ const liveMax = 6
  * some races somebody rolls back, or a version is retired, as well. In each race exactly one wins and everybody else is
  * told who; what is read afterwards is the winner's secret; and what was not retired can still be read.
  *
- * The loser's version takes part in the next race, so that versions are raced for more than once.
+ * The loser's version takes part in the next race, against a new one or one that was current before, so that versions are
+ * raced for more than once.
  */
 export function raceSuite(
   name: string,
@@ -70,7 +71,7 @@ async function runRaces(course: Course, races: number): Promise<void> {
   let current: VersionId | undefined
   let racers: readonly Racer[] = []
   for (let race = 0; race < races; race += 1) {
-    racers = await lineUp(course, racers)
+    racers = await lineUp(course, [...racers, ...returning(course, { racers, current, live })])
     for (const { version, secret } of racers) live.set(version, secret)
     const { winner, retired } = await runRace(course, { racers, current, live, race })
     if (retired !== undefined) live.delete(retired)
@@ -82,6 +83,16 @@ async function runRaces(course: Course, races: number): Promise<void> {
   }
   for (const version of live.keys()) await expectReadable(course, live, version)
   expect((await clients[0].describe(ref))?.current).toBe(current)
+}
+
+/** Sometimes the other client goes for a version that was current before instead of a new one. */
+function returning(
+  { random }: Course,
+  { racers, current, live }: Pick<Start, 'racers' | 'current' | 'live'>,
+): readonly Racer[] {
+  if (racers.length !== 1 || random() < 0.5) return []
+  const [known] = [...live].filter(([version]) => version !== current && version !== racers[0]?.version)
+  return known === undefined ? [] : [{ version: known[0], secret: known[1] }]
 }
 
 /** One version for each client: what lost the last race first, and new ones, staged one after another or at once. */
