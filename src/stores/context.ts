@@ -38,13 +38,16 @@ export function assertVersionId(version: VersionId): void {
   })
 }
 
+/** Where a key can be turned and is kept; `memory` forgets it with the process. A test holds it against the drivers. */
+const writableKinds = 'local, vault, kubernetes, aws-secrets-manager, google-secret-manager, azure-key-vault'
+
 /** For drivers of which each mutation is refused: the same words everywhere. */
 export function readOnlyError(ref: string, capabilities: StoreCapabilities, act: string): KeyturnError {
   return new KeyturnError(
     'store_read_only',
     `The ${capabilities.kind} store cannot ${act} ${ref}: it is read-only.`,
     {
-      fix: 'Keep this credential in a store that can be written (local, vault, kubernetes, aws-secrets-manager) to turn its key.',
+      fix: `Keep this credential in a store that can be written (${writableKinds}) to turn its key.`,
     },
   )
 }

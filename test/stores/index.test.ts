@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { storeKinds } from '../../src/stores/index.ts'
+import { openStore, storeKinds } from '../../src/stores/index.ts'
+import { failure } from '../conformance/store-suite-support.ts'
 import { makeFolder } from './fakes/folder.ts'
+import { testContext } from './fakes/system.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -35,6 +37,14 @@ async function packagesLoadedFor(
   })
   return JSON.parse(stdout) as readonly string[]
 }
+
+it('says of every store that can be written and keeps what it is given, where one cannot be', async () => {
+  const store = await openStore({ kind: 'env' }, testContext('.', { OPENAI_API_KEY: 'a-key' }))
+  const retiring = store.retire('OPENAI_API_KEY', { version: 'any', fence: 1 })
+  const { fix = '' } = await failure(retiring)
+  const named = storeKinds.filter((kind) => fix.includes(kind))
+  expect(named).toEqual(storeKinds.filter((kind) => !['memory', 'env', 'file'].includes(kind)))
+})
 
 it('loads no package for stores that need none', async () => {
   for (const kind of ['memory', 'env', 'file', 'vault'])
