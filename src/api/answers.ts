@@ -6,6 +6,7 @@ import type {
   EventMessage,
   HaltSummary,
   LeaseSummary,
+  MirrorSummary,
   Problem,
   Readiness,
   ReportAnswer,
@@ -120,6 +121,16 @@ export const rotationSummary = z
   })
   .meta({ id: 'RotationSummary' }) satisfies z.ZodType<RotationSummary>
 
+const mirrorSummary = z
+  .object({
+    id: text,
+    store: text,
+    current: textOrNull,
+    isInLine: z.boolean(),
+    readAt: instantOrNull,
+  })
+  .meta({ id: 'MirrorSummary' }) satisfies z.ZodType<MirrorSummary>
+
 export const credentialSummary = z
   .object({
     name: text,
@@ -131,6 +142,7 @@ export const credentialSummary = z
     rotatesAt: instantOrNull,
     troubles: z.array(trouble),
     store: text,
+    mirrors: z.array(mirrorSummary),
     issuer: text,
   })
   .meta({ id: 'CredentialSummary' }) satisfies z.ZodType<CredentialSummary>

@@ -87,7 +87,20 @@ export interface CredentialSummary {
   /** What is wrong now and what to do, worst first; empty when all is well. */
   readonly troubles: readonly Trouble[]
   readonly store: string
+  /** Copies in other stores. */
+  readonly mirrors: readonly MirrorSummary[]
   readonly issuer: string
+}
+
+export interface MirrorSummary {
+  /** The store's name and the secret's: `aws/openai`. */
+  readonly id: string
+  readonly store: string
+  /** The version it was last seen to have; null: none, or not looked at yet. */
+  readonly current: string | null
+  /** It has the current key, and all that is to be there besides. */
+  readonly isInLine: boolean
+  readonly readAt: string | null
 }
 
 export interface VersionSummary {

@@ -51,6 +51,9 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
     ['expires', when(current?.expiresAt ?? null, now)],
     ['rotates', when(summary.rotatesAt, now)],
     ['store', summary.store],
+    ...summary.mirrors.map(
+      ({ id, isInLine }) => ['mirror', `${id}${isInLine ? '' : ' (not in line)'}`] as const,
+    ),
     ['issuer', summary.issuer],
     ['generation', String(summary.generation)],
   ]

@@ -13,6 +13,7 @@ import type {
   CredentialConfig,
   IssuerConfig,
   ListenConfig,
+  MirrorConfig,
   Report,
   StoreConfig,
 } from './types.ts'
@@ -59,18 +60,28 @@ export function buildConfig(
   return { config, problems }
 }
 
-/** Two credentials on one secret would each undo what the other does to it. */
+/** Two credentials on one secret would each undo what the other does to it; so would a mirror. */
 function reportShared(credentials: readonly CredentialConfig[], report: Report): void {
   const seen = new Map<string, string>()
-  for (const { name, store, ref } of credentials) {
-    // Every memory store is one of its own.
-    if (store.kind === 'memory') continue
-    const secret = JSON.stringify([store, ref])
-    const other = seen.get(secret)
-    seen.set(secret, other ?? name)
-    if (other === undefined) continue
-    const fix = 'Give each its own ref, or let the apps share one credential.'
-    report(['credentials', name], `keeps its key in the same secret as credentials.${other}`, fix)
+  for (const { name, store, ref, mirrors } of credentials) {
+    const places = [
+      { store, ref, path: ['credentials', name], as: `credentials.${name}` },
+      ...mirrors.map((mirror, index) => ({
+        ...mirror,
+        path: ['credentials', name, 'mirrors', String(index)],
+        as: `a mirror of credentials.${name}`,
+      })),
+    ]
+    for (const place of places) {
+      // Every memory store is one of its own.
+      if (place.store.kind === 'memory') continue
+      const secret = JSON.stringify([place.store, place.ref])
+      const other = seen.get(secret)
+      seen.set(secret, other ?? place.as)
+      if (other === undefined) continue
+      const fix = 'Give each its own ref, or let the apps share one credential.'
+      report(place.path, `keeps its key in the same secret as ${other}`, fix)
+    }
   }
 }
 
@@ -114,8 +125,10 @@ function buildCredential(input: CredentialInput): CredentialConfig {
     report,
   })
   checkPolicy(credential, at, report)
+  const mirrors = buildMirrors(input)
   return {
     name,
+    mirrors,
     ref: credential.ref ?? (store.kind === 'env' ? 'OPENAI_API_KEY' : name),
     store,
     issuer,
@@ -130,6 +143,23 @@ function buildCredential(input: CredentialInput): CredentialConfig {
     schedule,
     policy: buildPolicy(credential.policy, issuer),
   }
+}
+
+function buildMirrors({ name, credential, file, context, report }: CredentialInput): readonly MirrorConfig[] {
+  return credential.mirrors.map((mirror, index): MirrorConfig => {
+    const at = ['credentials', name, 'mirrors', String(index)]
+    const found = named(mirror.store, file.stores, () =>
+      unknownName([...at, 'store'], { kind: 'stores', name: mirror.store, among: file.stores }, report),
+    )
+    const store: StoreConfig = found === undefined ? { kind: 'memory' } : absoluteStore(found, context)
+    if (!isWritable(store)) {
+      const fix = 'A mirror is written by Keyturn: name a store that can be written.'
+      report([...at, 'store'], `the ${store.kind} store is only read`, fix)
+    }
+    const ref = mirror.ref ?? name
+    const title = typeof mirror.store === 'string' ? mirror.store : store.kind
+    return { id: `${title}/${ref}`, store, ref }
+  })
 }
 
 function named<Entry>(

@@ -248,6 +248,7 @@ function fromEnvironment(sources: ConfigSources): ConfigCheck {
         name: 'openai',
         ref: 'OPENAI_API_KEY',
         store: { kind: 'env', envFile: resolve(sources.cwd, '.env') },
+        mirrors: [],
         issuer,
         expected: {
           ...(organization === undefined ? {} : { organization }),

@@ -403,12 +403,27 @@ const issuerReference = z.union([name, issuerSchema], {
   error: 'expected the name of an entry of issuers, or an issuer such as { kind: manual }',
 })
 
+export const mirrorsMax = 10
+
+const mirror = z.strictObject({
+  store: storeReference.describe('A store that can be written, or the name of one under `stores`.'),
+  ref: text(
+    "the secret's name in the store",
+    "The secret's name there. Default: the credential's name.",
+  ).optional(),
+})
+
 const credential = z.strictObject({
   store: storeReference.describe('Where the key is kept: a store, or the name of one under `stores`.'),
   ref: text(
     "the secret's name in the store",
     "The secret's name in the store: a variable, a file, an ARN. Default: the credential's name; with store env, OPENAI_API_KEY.",
   ).optional(),
+  mirrors: z
+    .array(mirror, { error: 'expected a list of mirrors' })
+    .max(mirrorsMax, { error: `expected at most ${mirrorsMax} mirrors` })
+    .default([])
+    .describe('Copies in other stores, for readers that do not ask Keyturn; kept in line with the first.'),
   issuer: issuerReference
     .prefault({ kind: 'manual' })
     .describe(

@@ -136,13 +136,22 @@ export interface ScheduleConfig {
 }
 
 /** The part of the policy that is configured; the rest follows from the store and the issuer. */
-export type PolicyConfig = Omit<Policy, 'canMint' | 'isManual' | 'storeWritable'>
+export type PolicyConfig = Omit<Policy, 'canMint' | 'isManual' | 'storeWritable' | 'mirrors'>
+
+export interface MirrorConfig {
+  /** For people, and the same from start to start: the store's name and the secret's, `aws/openai`. */
+  readonly id: string
+  readonly store: StoreConfig
+  readonly ref: string
+}
 
 export interface CredentialConfig {
   readonly name: string
   /** The secret's name in the store. */
   readonly ref: string
   readonly store: StoreConfig
+  /** Copies in other stores, kept in line with the first. */
+  readonly mirrors: readonly MirrorConfig[]
   readonly issuer: IssuerConfig
   /** Whom the key must belong to and what apps need of it; proven by verification. */
   readonly expected: {

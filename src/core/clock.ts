@@ -22,6 +22,15 @@ export function withinReach(state: CredentialState, now: number, policy: Policy)
     retirements: state.retirements.map((one) =>
       isWalking(one) ? retirementWithinReach(one, now, policy) : one,
     ),
+    ...(state.mirrors === undefined
+      ? {}
+      : {
+          mirrors: state.mirrors.map((one) => ({
+            ...one,
+            ...past(one, 'readAt', now),
+            nextAt: Math.min(one.nextAt, now + policy.storePollMs * spread),
+          })),
+        }),
     openAttempts: state.openAttempts.map((one) => ({
       ...one,
       until: Math.min(one.until, now + openAttemptMs),

@@ -138,6 +138,7 @@ function bounded(state: CredentialState, added: VersionId): CredentialState {
     state.storeCurrent,
     ...(state.rotation?.attempts ?? []).map((one) => one.version),
     ...state.retirements.filter(isWalking).map((one) => one.version),
+    ...(state.mirrors ?? []).map(({ foreign }) => foreign?.version),
   ])
   const idle = state.versions.filter(
     (one) => one.stage !== 'current' && one.stage !== 'standby' && !needed.has(one.version),

@@ -1,8 +1,9 @@
 import { candidateOf, currentOf } from './credential.ts'
 import { nextTurnAt } from './expiry.ts'
+import { isMirrorAwaited, mirrorCandidates, mirrorWishes, unjudged } from './mirrors.ts'
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
 import { effectOf, isRunning, type RotationEffect } from './rotation.ts'
-import type { CredentialState, Policy, VersionId, VersionRecord } from './types.ts'
+import type { CredentialState, MirrorId, Policy, VersionId, VersionRecord } from './types.ts'
 
 /**
  * What a credential wants done now. Duties of different lanes go on side by side, those of one lane one after another,
@@ -21,6 +22,7 @@ export type Duty =
       readonly id: string
       readonly effect: RetirementEffect
     }
+  | { readonly lane: `mirror:${string}`; readonly kind: 'mirror'; readonly id: MirrorId }
   | { readonly lane: 'sweep'; readonly kind: 'sweep'; readonly marker: string; readonly version: VersionId }
 
 export interface Plan {
@@ -45,6 +47,9 @@ export function plan(state: CredentialState, policy: Policy, now: number, busy: 
     ...verifyWishes(state),
     ...rotationWishes(state, policy),
     ...retirementWishes(state),
+    ...mirrorWishes(state, policy).map(
+      ({ id, at, isStep }): Wish => ({ at, isStep, duty: { lane: `mirror:${id}`, kind: 'mirror', id } }),
+    ),
     ...sweepWishes(state),
   ]
   const duties: Duty[] = []
@@ -91,6 +96,7 @@ function verifyWishes(state: CredentialState): readonly Wish[] {
   const wanted = [
     currentOf(state),
     candidateOf(state),
+    ...mirrorCandidates(state),
     ...state.versions.filter((one) => one.stage === 'standby'),
   ]
   return wanted
@@ -113,10 +119,17 @@ function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[]
   if (rotation.paused || rotation.phase === 'halted') return []
   const deadline: Wish = { at: rotation.deadlineAt, duty: { lane: 'rotate', kind: 'deadline' } }
   const effect = effectOf(rotation)
-  // A promotion compares with what the store calls current: a takeover that is not written yet goes first.
-  if (effect === undefined || (effect.kind === 'promote' && state.isAlignmentDue)) return [deadline]
+  if (effect === undefined || (effect.kind === 'promote' && isHeldUp(state, policy))) return [deadline]
   // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.
   return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect }, isStep: true }, deadline]
+}
+
+/**
+ * A promotion compares with what the store calls current: a takeover that is not written yet goes first. And so that it
+ * happens everywhere at once, the mirrors get the key before it.
+ */
+function isHeldUp(state: CredentialState, policy: Policy): boolean {
+  return state.isAlignmentDue === true || isMirrorAwaited(state, policy)
 }
 
 function retirementWishes(state: CredentialState): readonly Wish[] {
@@ -159,6 +172,7 @@ export function secretsWanted(state: CredentialState): readonly VersionId[] {
   return [
     ...secretsToHandOut(state),
     ...(candidate === undefined ? [] : [candidate.version]),
+    ...unjudged(state).map((one) => one.version),
     ...attempts,
     ...dying,
   ]

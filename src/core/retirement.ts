@@ -34,6 +34,8 @@ export type RetirementEvent =
   | { readonly kind: 'expiring' }
   | { readonly kind: 'revoke_refused' }
   | { readonly kind: 'revoke_unknown' }
+  /** Looked at immediately before the delete: a store has another key for current than is handed out, or a mirror has this one. */
+  | { readonly kind: 'still_held'; readonly heldBy: string }
   | {
       readonly kind: 'death_probed'
       readonly listed: 'present' | 'absent' | 'unknown'
@@ -65,6 +67,8 @@ export interface Evidence {
   readonly isListed: boolean
   /** Another credential that holds the very same key. */
   readonly sharedWith: string | undefined
+  /** Mirrors that still have it for current, and those that cannot be asked. */
+  readonly mirrors: readonly string[]
 }
 
 export interface RetirementContext {
@@ -211,7 +215,7 @@ function stepDraining(
   if (context.now < retirement.limitAt) return waitFor(retirement, heldBy, context)
   if (context.policy.afterLimit === 'revoke') {
     return enter(
-      retirement,
+      { ...retirement, isPastLimit: true },
       'retiring',
       context,
       `still held (${heldBy}), but the limit has passed and the policy says revoke`,
@@ -226,6 +230,8 @@ function stepDraining(
 /** Who keeps the gate shut; undefined when it is open. */
 function holderOf(evidence: Evidence, context: RetirementContext): string | undefined {
   if (evidence.sharedWith !== undefined) return `credential ${evidence.sharedWith} holds the same key`
+  const [mirror] = evidence.mirrors
+  if (mirror !== undefined) return mirror
   if (evidence.holders.length > 0)
     return `still in use by ${evidence.holders.slice(0, 5).join(', ')}${evidence.holders.length > 5 ? ' and others' : ''}`
   const { lastUsedAt, ownProbeAt } = evidence
@@ -298,9 +304,13 @@ function stepProvingCurrent(
   return heldByProof(retirement, event.verdict.summary, context)
 }
 
-/** Nothing is deleted while the key that stays does not work; a person is told once when that lasts. */
+/** Nothing is deleted while the key that stays does not work. */
 function heldByProof(retirement: Retirement, why: string, context: RetirementContext): Retirement {
-  const heldBy = `the current key could not be proven: ${why}`
+  return waitingToRevoke(retirement, `the current key could not be proven: ${why}`, context)
+}
+
+/** A person is told once when that lasts. */
+function waitingToRevoke(retirement: Retirement, heldBy: string, context: RetirementContext): Retirement {
   const waiting = retry({ ...retirement, heldBy }, context)
   const isOverdue = context.now >= retirement.phaseAt + context.policy.phaseDeadlineMs
   if (!isOverdue || retirement.isHeldAlerted === true) return waiting
@@ -330,6 +340,8 @@ function stepRevoking(
       })
     case 'revoke_unknown':
       return retry(retirement, context)
+    case 'still_held':
+      return waitingToRevoke(retirement, event.heldBy, context)
     default:
       return retirement
   }

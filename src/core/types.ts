@@ -317,6 +317,8 @@ export interface Retirement {
   /** The delete was refused and an expiry of one second set instead: the key may stay listed. */
   readonly isExpiring: boolean
   readonly isLimitAlerted: boolean
+  /** The limit has passed and the policy says revoke: nobody holds it back any more. */
+  readonly isPastLimit?: boolean
   /** A person was told that the key that stays could not be proven for long. */
   readonly isHeldAlerted?: boolean
   readonly rejections: number
@@ -327,6 +329,37 @@ export interface Retirement {
   readonly halt?: Halt
   readonly endedAt?: number
   readonly steps: readonly Step[]
+}
+
+// ------------------------------------------------------------------ mirror
+
+/** A copy of a credential in another store, by the name people gave that store and the secret in it: `aws/openai`. */
+export type MirrorId = string
+
+/** What is known of one mirror. It is brought to a goal that follows from the rest of the state (mirrors.ts). */
+export interface MirrorState {
+  readonly id: MirrorId
+  /** The goal of the last attempt; any other is tried at once. */
+  readonly tried?: string
+  /** The goal it was last brought to, and read back. */
+  readonly reached?: string
+  /** The version whose key it was last seen to have for current. */
+  readonly current?: VersionId
+  readonly readAt?: number
+  readonly nextAt: number
+  readonly retries: number
+  /** Versions whose values may still be there, and what the mirror calls each. */
+  readonly holds: readonly { readonly version: VersionId; readonly as: VersionId }[]
+  /** A key that somebody put there by hand: to be verified, then adopted everywhere or put right. */
+  readonly foreign?: { readonly version: VersionId; readonly isRefused: boolean }
+  readonly trouble?: {
+    readonly since: number
+    readonly code: 'mirror_behind' | 'mirror_drift'
+    /** The code of the error, where one was the reason. */
+    readonly cause?: string
+    readonly summary: string
+    readonly fix: string
+  }
 }
 
 // -------------------------------------------------------------- credential
@@ -354,6 +387,7 @@ export interface CredentialState {
   readonly belonging?: Belonging
   readonly rotation?: Rotation
   readonly retirements: readonly Retirement[]
+  readonly mirrors?: readonly MirrorState[]
   /** Attempts of ended rotations whose answer was never seen: listed again until `until`. */
   readonly openAttempts: readonly {
     readonly marker: string
@@ -384,6 +418,8 @@ export interface Policy {
   readonly canMint: boolean
   readonly isManual: boolean
   readonly storeWritable: boolean
+  /** The copies that are kept in line, in the order they are named in. */
+  readonly mirrors: readonly MirrorId[]
   readonly overlapMs: number
   readonly drainLimitMs: number
   readonly afterLimit: 'wait' | 'revoke'

@@ -7,37 +7,22 @@ import {
   nextLive,
   recordOf,
   withRecord,
-  withVersion,
 } from './credential.ts'
 import { alertExpiry } from './expiry.ts'
-import { failOver, isTurning, mintingFix, replaceDead, turnOutOfOutage } from './failover.ts'
+import { failOver, mintingFix, replaceDead, turnOutOfOutage } from './failover.ts'
+import { refuseInMirror, unjudged } from './mirrors.ts'
 import { nextCheckAt } from './schedule.ts'
+import { alarm, remedy } from './store-look.ts'
 import { takeOver } from './take-over.ts'
-import { mayRotateByItself, startRotation } from './turning.ts'
 import {
   type Belonging,
-  type CredentialName,
   type CredentialState,
-  type Fingerprint,
   isAuthentic,
   type NewCredentialEvent,
-  type Policy,
   type Verdict,
   type VersionId,
-  type VersionMeta,
   type VersionRecord,
 } from './types.ts'
-
-/** What one look at the primary store brought. */
-export type StoreReading =
-  | {
-      readonly kind: 'read'
-      readonly version: VersionId
-      readonly fingerprint: Fingerprint
-      readonly meta: VersionMeta
-    }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly code: string; readonly summary: string; readonly fix: string }
 
 export interface CheckOutcome {
   readonly verdict: Verdict
@@ -50,147 +35,6 @@ const conclusive: Conclusive = { count: 2, spanMs: 0 }
 /** A key that some edges may not know yet: refused for this long, with a probe in every gap and no acceptance between. */
 const newKeySpanMs = 3_000
 const suspectEveryMs = 1_000
-
-/** What a look at the store means: nothing new, a first key, somebody else's change, or trouble. */
-export function observeStore(
-  state: CredentialState,
-  reading: StoreReading,
-  context: ChangeContext & { readonly fraction: number },
-): Change {
-  const { now, policy } = context
-  const pollMs = policy.storePollMs * (0.9 + 0.2 * context.fraction)
-  const looked: CredentialState = { ...state, storeReadAt: now, nextStoreReadAt: now + Math.round(pollMs) }
-  if (reading.kind === 'failed')
-    return storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
-  const { storeTrouble: _mended, ...rest } = looked
-  const healthy = state.storeTrouble?.code === 'store_changed' ? looked : rest
-  if (reading.kind === 'absent') return storeEmpty(looked, context)
-  return storeRead(healthy, reading, context)
-}
-
-function storeFailed(
-  state: CredentialState,
-  reading: Extract<StoreReading, { kind: 'failed' }>,
-  nextStoreReadAt: number,
-  now: number,
-): Change {
-  const { code, summary, fix } = reading
-  const isNew = state.storeTrouble?.code !== code
-  const since = isNew ? now : (state.storeTrouble?.since ?? now)
-  const troubled = { ...state, nextStoreReadAt, storeTrouble: { since, code, summary, fix } }
-  return { state: troubled, events: isNew ? [eventOf(troubled, 'alert', now, { code, summary, fix })] : [] }
-}
-
-/** An empty store is a beginning where Keyturn can mint, and an outage where it cannot. */
-function storeEmpty(state: CredentialState, context: ChangeContext): Change {
-  const { storeCurrent: _none, storeTrouble, ...rest } = state
-  if (state.current === undefined && isTurning(state)) return { state: rest, events: [] }
-  if (state.current === undefined && mayRotateByItself(rest, context)) {
-    return startRotation(
-      rest,
-      {
-        mode: 'normal',
-        isCompromised: false,
-        reason: 'the store holds no key yet',
-        requestedBy: 'start',
-        isAutomatic: true,
-      },
-      context,
-    )
-  }
-  const isNew = storeTrouble?.code !== 'store_absent'
-  const trouble = {
-    since: isNew ? context.now : (storeTrouble?.since ?? context.now),
-    code: 'store_absent',
-    summary: `The store holds no key for ${state.name}.`,
-    fix: context.policy.storeWritable
-      ? `Bring one: keyturn bring ${state.name} < key.txt`
-      : `Put the key where this store reads it from; ${takenUp}.`,
-  }
-  const { code, summary, fix } = trouble
-  const empty = { ...rest, storeTrouble: trouble }
-  return {
-    state: empty,
-    events: isNew ? [eventOf(empty, 'alert', context.now, { code, summary, fix })] : [],
-  }
-}
-
-function storeRead(
-  state: CredentialState,
-  reading: Extract<StoreReading, { kind: 'read' }>,
-  context: ChangeContext,
-): Change {
-  const { now } = context
-  const known = recordOf(state, reading.version)
-  const isSwapped = known !== undefined && known.fingerprint !== reading.fingerprint
-  if (isSwapped)
-    return alarm(
-      state,
-      reading.version,
-      'The value of a known version changed in the store: somebody overwrote it.',
-      context,
-    )
-  const { version, fingerprint, meta } = reading
-  const added =
-    known === undefined ? withVersion(state, { version, fingerprint, meta, origin: 'found' }, now) : state
-  const seen: CredentialState = { ...added, storeCurrent: reading.version }
-  if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
-  const candidate = candidateOf(seen)
-  if (candidate !== undefined) {
-    return {
-      state: withRecord(seen, candidate.version, { nextCheckAt: candidate.nextCheckAt ?? now }),
-      events: [],
-    }
-  }
-  const isOut = known?.stage === 'retired' || known?.withdrawnAt !== undefined || known?.compromised === true
-  // Seen there before, it is what we left behind ourselves, in a store that cannot be written.
-  const isNew = state.storeCurrent !== reading.version || state.storeTrouble?.code === 'store_changed'
-  if (!isOut || !isNew || seen.isAlignmentDue) return { state: seen, events: [] }
-  return alarm(
-    seen,
-    reading.version,
-    'Somebody made a retired or withdrawn key current in the store.',
-    context,
-  )
-}
-
-function clearChanged(state: CredentialState): CredentialState {
-  if (state.storeTrouble?.code !== 'store_changed') return state
-  const { storeTrouble: _over, ...rest } = state
-  return rest
-}
-
-function alarm(state: CredentialState, version: VersionId, summary: string, context: ChangeContext): Change {
-  const { policy } = context
-  const fix =
-    policy.canMint && policy.storeWritable
-      ? `It is not handed out. Put the right key back, or run: keyturn rotate ${state.name}`
-      : `It is not handed out. ${remedy(state.name, policy)}`
-  const isNew = state.storeTrouble?.code !== 'store_changed'
-  const since = isNew ? context.now : (state.storeTrouble?.since ?? context.now)
-  const alarmed = { ...state, storeTrouble: { since, code: 'store_changed', summary, fix } }
-  return {
-    state: alarmed,
-    events: isNew
-      ? [eventOf(alarmed, 'alert', context.now, { code: 'store_changed', version, summary, fix })]
-      : [],
-  }
-}
-
-/** How a working key gets in, in the words of what this set-up can do: not every store takes one from Keyturn. */
-function remedy(name: CredentialName, policy: Policy): string {
-  if (!policy.storeWritable) return `Put a working key where the store of ${name} reads it from; ${takenUp}.`
-  const bringing = `bring a working key: keyturn bring ${name} < key.txt`
-  return policy.canMint
-    ? `Turn the key: keyturn rotate ${name} --emergency; or ${bringing}`
-    : upperFirst(bringing)
-}
-
-const takenUp = 'it is taken up by itself, a variable of the environment after a restart'
-
-function upperFirst(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`
-}
 
 /** What a check of a version means: noted, adopted, or withdrawn with the next live version taking over at once. */
 export function recordCheck(
@@ -207,6 +51,7 @@ export function recordCheck(
       : seen.verdict
   const check = { ...seen, verdict }
   const isCandidate = candidateOf(state)?.version === version
+  const isInMirror = unjudged(state).some((one) => one.version === version)
   const isNew = isActivating(state, before, context)
   const needed = isNew ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
   const noted = checkedRecord(before, check, needed, context)
@@ -224,13 +69,14 @@ export function recordCheck(
     events.push(eventOf(checked, 'verdict', context.now, { version, verdict: kind, cause, summary, fix }))
   }
   const isGood = isAuthentic(check.verdict.kind) && check.isOurs
-  if (isCandidate) {
-    const adopted = isGood
-      ? adopt(checked, version, check, context)
-      : refuseCandidate(checked, after, { ...check, isDead: isSettled(after.rejections, needed) }, context)
-    return { state: adopted.state, events: [...events, ...adopted.events] }
-  }
   const isDead = isSettled(after.rejections, needed)
+  if (isCandidate || isInMirror) {
+    const refuse = isCandidate ? refuseCandidate : refuseMirrored
+    const judged = isGood
+      ? adopt(checked, version, { ...check, isInStore: isCandidate }, context)
+      : refuse(checked, after, { ...check, isDead }, context)
+    return { state: judged.state, events: [...events, ...judged.events] }
+  }
   if (!isDead || before.withdrawnAt !== undefined) {
     const isStillOut = isDead && version === state.current
     const next = isStillOut ? turnOutOfOutage(checked, check.verdict, context) : alertExpiry(checked, context)
@@ -325,9 +171,13 @@ function checkedRecord(
 function adopt(
   state: CredentialState,
   version: VersionId,
-  check: CheckOutcome,
+  check: CheckOutcome & {
+    /** In the primary store, and not in a mirror only. */
+    readonly isInStore: boolean
+  },
   context: ChangeContext,
 ): Change {
+  const { isInStore } = check
   const first =
     state.belonging === undefined && check.belonging !== undefined
       ? { ...state, belonging: check.belonging }
@@ -335,13 +185,9 @@ function adopt(
   const why =
     state.current === undefined
       ? 'the key found in the store works and is ours'
-      : 'somebody put another working key of ours into the store'
-  return takeOver(
-    first,
-    version,
-    { who: state.current === undefined ? 'start' : 'store', why, isInStore: true },
-    context,
-  )
+      : `somebody put another working key of ours into ${isInStore ? 'the store' : 'a mirror'}`
+  const who = state.current === undefined ? 'start' : isInStore ? 'store' : 'mirror'
+  return takeOver(first, version, { who, why, isInStore }, context)
 }
 
 type Refusal = CheckOutcome & {
@@ -362,6 +208,20 @@ function refuseCandidate(
     ? 'Somebody put a key of another organisation or project into the store.'
     : `Somebody put another key into the store, and it does not work. ${check.verdict.summary}`
   return alarm(state, record.version, summary, context)
+}
+
+/** Only what is conclusive ends it: a person who put a key there a moment ago must not lose it to an outage of ours. */
+function refuseMirrored(
+  state: CredentialState,
+  record: VersionRecord,
+  check: Refusal,
+  context: ChangeContext,
+): Change {
+  if (isAuthentic(check.verdict.kind))
+    return refuseInMirror(state, record.version, 'It belongs to another organisation or project.', context)
+  return check.isDead
+    ? refuseInMirror(state, record.version, check.verdict.summary, context)
+    : { state, events: [] }
 }
 
 /** The first key there is, and it cannot be handed out. Where it is dead and another can be minted, that is done. */

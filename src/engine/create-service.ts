@@ -2,8 +2,9 @@ import type { CredentialSummary, Readiness } from '../api/types.ts'
 import { withinReach } from '../core/clock.ts'
 import { currentOf, initialState } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
-import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
+import type { CredentialEvent, CredentialName, CredentialState, MirrorId } from '../core/types.ts'
 import { type Book, createBook } from './book.ts'
 import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
@@ -81,20 +82,30 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   for (const setup of setups.values()) await openCredential(setup, book, deps)
   if (options.beat !== undefined) worker.start(options.beat)
-  const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStore)
+  const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStores)
 
   /** A store that can tell is looked at as soon as it does; `storePoll` stays for what it cannot tell. */
-  function watchStore({ name, ref, store }: CredentialSetup): readonly Cancel[] {
-    if (store.watch === undefined || setups.size > engineLimits.watchesMax) return []
-    return [store.watch(ref, () => void lookNow(name))]
+  function watchStores(setup: CredentialSetup): readonly Cancel[] {
+    if (setups.size > engineLimits.watchesMax) return []
+    const { name, ref, store } = setup
+    const own = store.watch?.(ref, () => void lookNow(name, (before, now) => storeDue(before, now)))
+    const mirrors = setup.mirrors.map((mirror) =>
+      mirror.store.watch?.(
+        mirror.ref,
+        () => void lookNow(name, (before, now) => mirrorDue(before, mirror.id, now)),
+      ),
+    )
+    return [own, ...mirrors].filter((cancel) => cancel !== undefined)
   }
-  async function lookNow(name: CredentialName): Promise<void> {
+  async function lookNow(
+    name: CredentialName,
+    due: (before: CredentialState, now: number) => CredentialState | undefined,
+  ): Promise<void> {
     try {
-      await book.change(name, (before, { now }) =>
-        before.nextStoreReadAt <= now
-          ? undefined
-          : { state: { ...before, nextStoreReadAt: now }, events: [] },
-      )
+      await book.change(name, (before, { now }) => {
+        const state = due(before, now)
+        return state === undefined ? undefined : { state, events: [] }
+      })
       worker.wake(name)
     } catch (thrown) {
       deps.log('warn', 'a change in the store will be seen at the next poll only', {
@@ -203,7 +214,7 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
     await bringWithinReach(setup, book)
     await book.change(setup.name, (before, context) => {
       // The store is looked at first thing after every start: that is where a change made meanwhile shows.
-      const looked = { ...before, nextStoreReadAt: Math.min(before.nextStoreReadAt, now) }
+      const looked = lookedAtFirst(before, now)
       const { isDue, state: scheduled } = planned(looked, setup, deps, context.now)
       // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
       return { state: isDue ? looked : scheduled, events: [] }
@@ -216,6 +227,23 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
       error: thrown,
     })
   }
+}
+
+function lookedAtFirst(before: CredentialState, now: number): CredentialState {
+  const looked = storeDue(before, now) ?? before
+  return (looked.mirrors ?? []).reduce((state, { id }) => mirrorDue(state, id, now) ?? state, looked)
+}
+
+/** Undefined: it is due already. */
+function storeDue(before: CredentialState, now: number): CredentialState | undefined {
+  return before.nextStoreReadAt <= now ? undefined : { ...before, nextStoreReadAt: now }
+}
+
+function mirrorDue(before: CredentialState, id: MirrorId, now: number): CredentialState | undefined {
+  const mirror = mirrorOf(before, id)
+  if (mirror === undefined || mirror.nextAt <= now) return undefined
+  const mirrors = (before.mirrors ?? []).map((one) => (one === mirror ? { ...one, nextAt: now } : one))
+  return { ...before, mirrors }
 }
 
 async function bringWithinReach(setup: CredentialSetup, book: Book): Promise<void> {

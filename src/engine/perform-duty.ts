@@ -4,14 +4,18 @@ import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { expiryTurnAt } from '../core/expiry.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { inspectSecret } from '../core/key-inspection.ts'
+import { observeMirror } from '../core/mirrors.ts'
+import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
 import { applyRetirement } from '../core/retiring.ts'
 import { isRunning } from '../core/rotation.ts'
 import type { Secret } from '../core/secret.ts'
+import { observeStore, type StoreReading } from '../core/store-look.ts'
 import { applyRotation, startRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
-import { observeStore, recordCheck, type StoreReading } from '../core/verification.ts'
+import { recordCheck } from '../core/verification.ts'
 import type { Changer } from './book.ts'
+import { performMirror } from './perform-mirror.ts'
 import { performRetirement } from './perform-retirement.ts'
 import { kill, listed, type PerformContext, performRotation } from './perform-rotation.ts'
 import { probe } from './probe.ts'
@@ -37,6 +41,10 @@ export async function performDuty(duty: Duty, context: PerformContext): Promise<
     case 'retire': {
       const event = await performRetirement(duty.effect, context)
       return (state, changeContext) => applyRetirement(state, duty.id, event, changeContext)
+    }
+    case 'mirror': {
+      const reading = await performMirror(duty.id, context)
+      return (state, changeContext) => observeMirror(state, duty.id, reading, changeContext)
     }
     case 'sweep':
       return sweep(duty.marker, context)
@@ -79,10 +87,11 @@ function assertForApps(secret: Secret, name: string): void {
 }
 
 /** Writes a takeover to the store. What somebody else put there meanwhile is left for the next look to verify. */
-async function alignStore({ setup, state, deps }: PerformContext, to: string): Promise<Changer> {
+async function alignStore(context: PerformContext, to: string): Promise<Changer> {
+  const { setup, state, deps } = context
   const { storeCurrent: expectCurrent, fence } = state()
   try {
-    const outcome = await setup.store.promote(setup.ref, { to, expectCurrent, fence })
+    const outcome = await promoteThere({ to, expectCurrent, fence }, context)
     const isThere = outcome.kind === 'promoted' || outcome.kind === 'already'
     return (before, context) => {
       if (before.current !== to) return undefined
@@ -106,6 +115,20 @@ async function alignStore({ setup, state, deps }: PerformContext, to: string): P
       return { ...change, state: { ...change.state, storeReadAt: change.state.nextStoreReadAt } }
     }
   }
+}
+
+/** What was adopted from a mirror is not in the store yet. */
+async function promoteThere(
+  request: PromoteRequest,
+  { setup, state, keyring }: PerformContext,
+): Promise<PromoteOutcome> {
+  const outcome = await setup.store.promote(setup.ref, request)
+  const { to: version, fence } = request
+  const record = recordOf(state(), version)
+  const secret = keyring.peek(setup.name, version)
+  if (outcome.kind !== 'gone' || record?.origin !== 'found' || secret === undefined) return outcome
+  await setup.store.stage(setup.ref, { version, secret, meta: record.meta, fence })
+  return setup.store.promote(setup.ref, request)
 }
 
 async function verifyVersion(

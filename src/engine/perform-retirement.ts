@@ -1,7 +1,8 @@
 import { currentOf, recordOf } from '../core/credential.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
-import type { CredentialState, KeyId, VersionId } from '../core/types.ts'
+import type { CredentialState, VersionId } from '../core/types.ts'
+import { holderInStores, isInsisted, mirrorsHolding, retireInMirrors } from './held-in-stores.ts'
 import { assertNotInUse, listed, type PerformContext } from './perform-rotation.ts'
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
@@ -50,7 +51,7 @@ function perform(effect: RetirementEffect, context: PerformContext): Promise<Ret
     case 'prove_current':
       return proveCurrent(context)
     case 'revoke':
-      return revoke(effect.keyId, context)
+      return revoke(effect, context)
     case 'probe_death':
       return probeDeath(effect, context)
     case 'destroy':
@@ -78,6 +79,7 @@ async function gather(
       .find((other) =>
         other.versions.some((one) => one.fingerprint === record?.fingerprint && one.stage !== 'retired'),
       )?.name,
+    mirrors: await mirrorsHolding(record?.fingerprint, context),
   }
   deps.log('debug', 'looked who still uses an old key', {
     credential: setup.name,
@@ -109,6 +111,7 @@ async function retire(version: VersionId, context: PerformContext): Promise<Reti
   const { setup } = context
   try {
     await setup.store.retire(setup.ref, { version, fence: context.state().fence })
+    await retireInMirrors(version, context)
     return { kind: 'retired' }
   } catch (thrown) {
     if (thrown instanceof KeyturnError && thrown.code === 'store_conflict') {
@@ -134,7 +137,12 @@ async function proveCurrent(context: PerformContext): Promise<RetirementEvent> {
   return { kind: 'current_proved', verdict, isOurs }
 }
 
-async function revoke(keyId: KeyId, context: PerformContext): Promise<RetirementEvent> {
+async function revoke(
+  { version, keyId }: Extract<RetirementEffect, { kind: 'revoke' }>,
+  context: PerformContext,
+): Promise<RetirementEvent> {
+  const heldBy = isInsisted(version, context) ? undefined : await holderInStores(version, context)
+  if (heldBy !== undefined) return { kind: 'still_held', heldBy }
   assertNotInUse(keyId, context)
   const { issuer } = context.setup
   const outcome = await issuer.revoke?.(keyId)

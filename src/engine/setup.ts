@@ -8,7 +8,7 @@ import type {
   SecretStore,
   System,
 } from '../core/ports.ts'
-import type { CredentialName, Policy } from '../core/types.ts'
+import type { CredentialName, MirrorId, Policy } from '../core/types.ts'
 
 /** One credential with everything that is needed to look after it; made by the composition root. */
 export interface CredentialSetup {
@@ -16,6 +16,8 @@ export interface CredentialSetup {
   /** The secret's name in the store. */
   readonly ref: string
   readonly store: SecretStore
+  /** Copies in other stores; `policy.mirrors` names the same ones. */
+  readonly mirrors: readonly MirrorSetup[]
   readonly issuer: Issuer
   readonly expected: ProbeExpectation
   /** Scopes of minted keys; empty: all permissions. */
@@ -24,6 +26,12 @@ export interface CredentialSetup {
   readonly schedule:
     | { readonly expression: string; readonly timeZone: string; readonly jitterMs: number }
     | undefined
+}
+
+export interface MirrorSetup {
+  readonly id: MirrorId
+  readonly ref: string
+  readonly store: SecretStore
 }
 
 export interface EngineDeps {

@@ -3,6 +3,7 @@ import type {
   CredentialSummary,
   HaltSummary,
   LeaseSummary,
+  MirrorSummary,
   RetirementSummary,
   RotationSummary,
   Trouble,
@@ -10,6 +11,7 @@ import type {
 } from '../api/types.ts'
 import { currentOf, handedOut, recordOf } from '../core/credential.ts'
 import { expiryTrouble, nextTurnAt } from '../core/expiry.ts'
+import { mirrorGoal, mirrorOf } from '../core/mirrors.ts'
 import { outageOf } from '../core/outage.ts'
 import type { Lease } from '../core/ports.ts'
 import { isRunning, pendingOf } from '../core/rotation.ts'
@@ -17,11 +19,13 @@ import {
   type CredentialState,
   type Halt,
   isAuthentic,
+  type MirrorId,
+  type MirrorState,
   type Retirement,
   type Rotation,
   type VersionRecord,
 } from '../core/types.ts'
-import type { CredentialSetup } from './setup.ts'
+import type { CredentialSetup, MirrorSetup } from './setup.ts'
 
 /** States as the messages of the API. No function here ever sees a secret. */
 export function credentialSummary(
@@ -40,7 +44,19 @@ export function credentialSummary(
     rotatesAt: iso(nextTurnAt(state, setup.policy)),
     troubles: troublesOf(state, setup, now),
     store: setup.store.capabilities.kind,
+    mirrors: setup.mirrors.map((mirror) => mirrorSummary(mirror, state)),
     issuer: setup.issuer.kind,
+  }
+}
+
+function mirrorSummary({ id, store }: MirrorSetup, state: CredentialState): MirrorSummary {
+  const mirror = mirrorOf(state, id)
+  return {
+    id,
+    store: store.capabilities.kind,
+    current: mirror?.current ?? null,
+    isInLine: mirror !== undefined && mirror.reached === mirrorGoal(state, mirror).key,
+    readAt: iso(mirror?.readAt),
   }
 }
 
@@ -164,6 +180,10 @@ export function troublesOf(
     })
   if (rotation?.halt !== undefined && isHalted) troubles.push(haltTrouble('rotation_halted', rotation.halt))
   for (const one of state.retirements) troubles.push(...retirementTroubles(state, one))
+  for (const id of setup.policy.mirrors) {
+    const trouble = mirrorOf(state, id)?.trouble
+    if (trouble !== undefined) troubles.push(mirrorTrouble(id, trouble))
+  }
   const expiring = expiryTrouble(state, setup.policy, now)
   if (expiring !== undefined) troubles.push({ code: 'key_expiring', ...expiring, since: iso(expiring.since) })
   const all = [...troubles, ...checkTroubles(state)]
@@ -192,6 +212,12 @@ function retirementTroubles(state: CredentialState, one: Retirement): readonly T
     return [{ code: 'retirement_held', summary, fix, since: iso(one.phaseAt) }]
   }
   return []
+}
+
+function mirrorTrouble(id: MirrorId, trouble: NonNullable<MirrorState['trouble']>): Trouble {
+  const { code, summary, fix, since } = trouble
+  const told = code === 'mirror_behind' ? `The mirror ${id} is not in line. ${summary}` : summary
+  return { code, summary: told, fix, since: iso(since) }
 }
 
 function haltTrouble(code: string, halt: Halt): Trouble {

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { Config, CredentialConfig, IssuerConfig, SecretSource } from '../config.ts'
+import type { Config, CredentialConfig, IssuerConfig, SecretSource, StoreConfig } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
@@ -8,7 +8,7 @@ import { closeAll } from '../engine/close-all.ts'
 import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import type { RunningService } from '../engine/service.ts'
-import type { CredentialSetup } from '../engine/setup.ts'
+import type { CredentialSetup, MirrorSetup } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
@@ -41,14 +41,16 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
   const issuers = new Map<string, Promise<Issuer>>()
   const stop: (() => Promise<void>)[] = []
   const closers = (): (() => Promise<void>)[] => [...stop, () => ledger.close(), ...(options.close ?? [])]
+  const storeOf = (store: StoreConfig): Promise<SecretStore> =>
+    shared(stores, store, async () => {
+      const opened = await openStore(store, storeContext(options))
+      stop.push(() => opened.close())
+      return opened
+    })
   try {
     const setups: CredentialSetup[] = []
     for (const credential of config.credentials) {
-      const store = await shared(stores, credential.store, async () => {
-        const opened = await openStore(credential.store, storeContext(options))
-        stop.push(() => opened.close())
-        return opened
-      })
+      const store = await storeOf(credential.store)
       const issuer = await shared(issuers, credential.issuer, async () => {
         const opened = openIssuer(issuerSettings(credential.issuer, options), {
           system,
@@ -58,7 +60,10 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
         stop.push(() => opened.close())
         return opened
       })
-      setups.push(setupOf(credential, store, issuer, options))
+      const mirrors: MirrorSetup[] = []
+      for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
+        mirrors.push({ id: mirror.id, ref: mirror.ref, store: await storeOf(mirror.store) })
+      setups.push(setupOf(credential, { store, mirrors, issuer }, options))
     }
     const installation = await ledger.once('installation', system.uuid().slice(0, 8))
     return await createService({
@@ -125,22 +130,27 @@ function readFile(path: string): string | undefined {
 
 function setupOf(
   credential: CredentialConfig,
-  store: SecretStore,
-  issuer: Issuer,
+  { store, mirrors, issuer }: Pick<CredentialSetup, 'store' | 'mirrors' | 'issuer'>,
   options: ComposeOptions,
 ): CredentialSetup {
   const isReadOnly = options.isReadOnly === true
+  const propagationMs = [store, ...mirrors.map((one) => one.store)].map(
+    (one) => one.capabilities.propagationMs,
+  )
   const policy: Policy = {
     ...credential.policy,
     canMint: issuer.canMint && !isReadOnly,
     isManual: issuer.kind === 'manual' && !isReadOnly,
     storeWritable: store.capabilities.writable && !isReadOnly,
-    overlapMs: Math.max(credential.policy.overlapMs, store.capabilities.propagationMs),
+    mirrors: mirrors.map(({ id }) => id),
+    // Other readers of any of the stores must have seen the new key before the old one goes.
+    overlapMs: Math.max(credential.policy.overlapMs, ...propagationMs),
   }
   return {
     name: credential.name,
     ref: credential.ref,
     store,
+    mirrors,
     issuer,
     expected: credential.expected,
     mintScopes: credential.issuer.kind === 'openai' ? credential.issuer.scopes : [],

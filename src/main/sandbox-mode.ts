@@ -53,6 +53,7 @@ function sandboxConfig(
         name: 'openai',
         ref: 'openai',
         store: { kind: 'local', folder: home.file('secrets') },
+        mirrors: [],
         issuer: {
           kind: 'openai',
           baseUrl: sandbox.baseUrl,

@@ -67,6 +67,7 @@ export function summaryOf(name: string, change: Partial<CredentialSummary> = {})
     rotatesAt: instant(3_600),
     troubles: [],
     store: 'local',
+    mirrors: [],
     issuer: 'openai',
     ...change,
   }

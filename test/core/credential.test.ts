@@ -378,6 +378,7 @@ describe('retirements', () => {
       ownProbeAt: undefined,
       isListed: true,
       sharedWith: undefined,
+      mirrors: [],
     },
   } as const
 

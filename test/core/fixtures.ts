@@ -22,6 +22,7 @@ export function policyOf(change: Partial<Policy> = {}): Policy {
     canMint: true,
     isManual: false,
     storeWritable: true,
+    mirrors: [],
     overlapMs: hourMs,
     drainLimitMs: 6 * hourMs,
     afterLimit: 'wait',

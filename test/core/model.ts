@@ -11,10 +11,11 @@ import { assertState, assertSuccession } from '../../src/core/invariants.ts'
 import type { RetirementEvent } from '../../src/core/retirement.ts'
 import { applyRetirement } from '../../src/core/retiring.ts'
 import { isRunning, type RotationEffect, type RotationEvent } from '../../src/core/rotation.ts'
+import { observeStore } from '../../src/core/store-look.ts'
 import { takeOver } from '../../src/core/take-over.ts'
 import { applyRotation, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, Verdict, VersionId } from '../../src/core/types.ts'
-import { observeStore, recordCheck, suspect } from '../../src/core/verification.ts'
+import { recordCheck, suspect } from '../../src/core/verification.ts'
 import { changeContext, dayMs, namer, startAt, verdictOf } from './fixtures.ts'
 import { assertBounds, assertPlan, claim, type IssuedKey, Outside } from './outside.ts'
 
@@ -202,6 +203,8 @@ export class World extends Outside {
         const performed = this.performRotation(duty.effect)
         return performed
       }
+      case 'mirror':
+        throw new Error('this model has no mirrors')
       case 'deadline':
         return (state, context) => applyRotation(state, { kind: 'deadline_passed' }, context)
       case 'start': {
@@ -399,6 +402,7 @@ export class World extends Outside {
           ownProbeAt: undefined,
           isListed: true,
           sharedWith: undefined,
+          mirrors: [],
         }
         return { kind: 'evidence', evidence }
       }

@@ -1,7 +1,7 @@
 import { type Duty, dueAt } from '../../src/core/duties.ts'
 import type { RotationEvent } from '../../src/core/rotation.ts'
+import type { StoreReading } from '../../src/core/store-look.ts'
 import type { CredentialState, Policy, VersionId } from '../../src/core/types.ts'
-import type { StoreReading } from '../../src/core/verification.ts'
 import { randomOf, startAt } from './fixtures.ts'
 
 export interface IssuedKey {

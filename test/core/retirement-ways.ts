@@ -11,6 +11,7 @@ export function evidenceOf(change: Partial<Evidence> = {}): RetirementEvent {
     ownProbeAt: undefined,
     isListed: true,
     sharedWith: undefined,
+    mirrors: [],
   }
   return { kind: 'evidence', evidence: { ...quiet, ...change } }
 }

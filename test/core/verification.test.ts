@@ -1,8 +1,9 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { handedOut, initialState, recordOf } from '../../src/core/credential.ts'
+import { observeStore, type StoreReading } from '../../src/core/store-look.ts'
 import type { VerdictKind } from '../../src/core/types.ts'
-import { observeStore, recordCheck, type StoreReading, suspect } from '../../src/core/verification.ts'
+import { recordCheck, suspect } from '../../src/core/verification.ts'
 import {
   changeContext,
   dayMs,

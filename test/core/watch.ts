@@ -1,7 +1,8 @@
 import { type Change, recordOf } from '../../src/core/credential.ts'
 import { assertState, assertSuccession } from '../../src/core/invariants.ts'
+import { observeStore, type StoreReading } from '../../src/core/store-look.ts'
 import type { CredentialState, Policy, VerdictKind, VersionRecord } from '../../src/core/types.ts'
-import { observeStore, recordCheck, type StoreReading } from '../../src/core/verification.ts'
+import { recordCheck } from '../../src/core/verification.ts'
 import { changeContext, namer, policyOf, startAt, verdictOf } from './fixtures.ts'
 
 /** Looks and checks, one after another, each state checked. */

@@ -125,6 +125,7 @@ export class World {
       name,
       ref: name,
       store: this.store(),
+      mirrors: [],
       issuer: this.issuerOf(name).asIssuer(),
       expected: { organization: 'org-ours' },
       mintScopes: [],

@@ -102,6 +102,7 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
       versions: handOut.kind === 'available' ? [versionSummary(handOut)] : [],
       rotation: null,
       retirements: [],
+      mirrors: [],
       rotatesAt: iso,
       troubles: [],
       store: 'memory',

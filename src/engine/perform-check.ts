@@ -1,0 +1,104 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
+import { matchesRedacted } from '../core/redacted.ts'
+import type { RotationEvent } from '../core/rotation.ts'
+import type { CredentialState, VersionRecord } from '../core/types.ts'
+import { listed, type PerformContext, type Performed } from './perform-rotation.ts'
+import { engineLimits } from './setup.ts'
+
+/** Proves before anything is minted that store, mirrors and issuer allow what a rotation needs. */
+export async function performCheck(context: PerformContext): Promise<Performed> {
+  const { setup } = context
+  if (!setup.store.capabilities.writable) {
+    throw new KeyturnError(
+      'store_read_only',
+      `The ${setup.store.capabilities.kind} store of ${setup.name} cannot be written.`,
+      {
+        fix: 'Keep the credential in a store that can be written, or replace the key there by hand: Keyturn takes it up.',
+      },
+    )
+  }
+  const findings = [
+    ...(await setup.store.check(setup.ref)),
+    ...((await setup.issuer.check?.()) ?? []),
+    ...(await checkMirrors(context)),
+  ]
+  const missing = findings.filter((one) => one.state === 'missing')
+  if (missing.length === 0) return { event: await massRejection(context) }
+  const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
+  // Several permissions often miss for one reason, which is said once.
+  const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
+  return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
+}
+
+/** What a mirror does not allow is said before anything is minted; one that is away for a while, or an emergency, is not held up. */
+async function checkMirrors(context: PerformContext): Promise<readonly PermissionFinding[]> {
+  const { setup, deps } = context
+  if (context.state().rotation?.mode === 'emergency') return []
+  const findings = await Promise.all(
+    setup.mirrors.map(async ({ id, store, ref }) => {
+      try {
+        return await store.check(ref)
+      } catch (thrown) {
+        if (!(thrown instanceof KeyturnError && thrown.retryable)) throw thrown
+        deps.log('warn', 'a mirror could not be asked what is allowed there', {
+          credential: setup.name,
+          mirror: id,
+          error: thrown,
+        })
+        return []
+      }
+    }),
+  )
+  return findings.flat()
+}
+
+/**
+ * Invariant 5: keys of several service accounts that are rejected together while the issuer still lists them are no
+ * loss of keys, and minting more would not help. Only rotations that nobody asked for are held back.
+ */
+async function massRejection(context: PerformContext): Promise<RotationEvent> {
+  const { setup, deps } = context
+  const state = context.state()
+  if (state.rotation?.requestedBy !== 'failover') return { kind: 'checked' }
+  const since = deps.system.now() - engineLimits.massRejectionMs
+  const own = rejectedSince(state, since)
+  const alsoHit = context
+    .others()
+    .filter((other) => rejectedSince(other, since).some((one) => own.some((mine) => isApart(mine, one))))
+  if (alsoHit.length === 0) return { kind: 'checked' }
+  const keys = await listed(context)
+  if (keys === undefined) return { kind: 'check_unknown' }
+  const now = deps.system.now()
+  const alive = keys.filter((one) => (one.expiresAt ?? Number.POSITIVE_INFINITY) > now)
+  if (!own.some((record) => alive.some((key) => isKeyOf(record, key, context)))) return { kind: 'checked' }
+  const names = alsoHit.map((one) => one.name).join(', ')
+  return {
+    kind: 'check_failed',
+    reason: 'mass_rejection',
+    summary: `OpenAI rejects the keys of ${setup.name} and of ${names} though it still lists them: no more keys are made.`,
+    fix: `Look at OpenAI’s status page and at the account. To mint all the same: keyturn rotate ${setup.name} --emergency.`,
+  }
+}
+
+function rejectedSince(state: CredentialState, since: number): readonly VersionRecord[] {
+  return state.versions.filter(({ withdrawnAt, rejections }) => {
+    // A first key that is dead was never handed out, so there was nothing to withdraw.
+    const deadAt = withdrawnAt ?? ((rejections?.count ?? 0) > 1 ? rejections?.lastAt : undefined)
+    return deadAt !== undefined && deadAt >= since
+  })
+}
+
+/** By its id, and where a person made it, by what the list shows of it. */
+function isKeyOf(record: VersionRecord, key: IssuedKey, { setup, keyring }: PerformContext): boolean {
+  if (record.meta.keyId !== undefined) return record.meta.keyId === key.keyId
+  const secret = keyring.peek(setup.name, record.version)
+  return secret !== undefined && matchesRedacted(secret, key.redacted)
+}
+
+/** Of another service account, as far as is known; the same key under two names is one loss. */
+function isApart(one: VersionRecord, other: VersionRecord): boolean {
+  if (one.fingerprint === other.fingerprint) return false
+  const account = one.meta.serviceAccount
+  return account === undefined || account !== other.meta.serviceAccount
+}
