@@ -2,9 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
-import type { FaultKind } from './fakes/aws-fake.ts'
 import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
-import { rotateUntilDone } from './fakes/rotate.ts'
 
 let place: AwsPlace
 let store: SecretStore
@@ -46,36 +44,6 @@ describe('errors of AWS', () => {
     expect(error.message).toContain('openai')
     expect(error.message).toContain('eu-central-1')
     expect(error.fix).toBeTruthy()
-  })
-
-  const transport: readonly (readonly [kind: FaultKind, code: KeyturnError['code']])[] = [
-    ['hang', 'store_unreachable'],
-    ['reset', 'store_unreachable'],
-    ['internal', 'store_unreachable'],
-    ['unavailable', 'store_unreachable'],
-    ['throttled', 'store_throttled'],
-    ['proxy_page', 'store_malformed'],
-  ]
-  it.each(transport)('ends a call that meets %s with %s', async (kind, code) => {
-    const impatient = await openImpatient()
-    place.fake.fault({ kind, times: 9 })
-    const error = await failure(impatient.describe('openai'))
-    expect([error.code, error.retryable]).toEqual([code, true])
-  })
-
-  it('tries again what passes', async () => {
-    await establish(store, 'openai')
-    const read = place.fake.requests.length
-    place.fake.fault({ action: 'GetSecretValue', kind: 'throttled', times: 2 })
-    expect(await store.read('openai')).toBeDefined()
-    expect(place.fake.requests.slice(read).filter(({ action }) => action === 'GetSecretValue')).toHaveLength(
-      3,
-    )
-  })
-
-  it('is unreachable where nobody listens', async () => {
-    const nowhere = await openAws(place, { endpoint: 'http://127.0.0.1:1', maxAttempts: 1 })
-    expect((await failure(nowhere.read('openai'))).code).toBe('store_unreachable')
   })
 
   it('names the action that is not allowed, for each change', async () => {
@@ -178,27 +146,5 @@ describe('answers of AWS that get lost', () => {
     expect([...(place.fake.secrets.get('openai')?.versions.get(version)?.labels ?? [])]).not.toContain(
       'KEYTURN_PENDING',
     )
-  })
-
-  const everywhere: readonly FaultKind[] = ['broken', 'reset', 'internal', 'proxy_page']
-  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
-    const impatient = await openImpatient()
-    const requestsMax = 60
-    let position = 0
-    for (let isOver = false; !isOver; position += 1) {
-      expect(position).toBeLessThan(requestsMax)
-      const ref = `openai-${position}`
-      place.fake.faultAfter(position, kind)
-      const before = place.fake.requests.length
-      const { old, current } = await rotateUntilDone(impatient, ref)
-      isOver = place.fake.requests.length - before <= position
-      place.fake.clear()
-      expect(await store.describe(ref)).toMatchObject({ current: current.version })
-      expect((await store.describe(ref))?.pending).toBeUndefined()
-      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
-      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
-      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
-    }
-    expect(position).toBeGreaterThan(10)
   })
 })

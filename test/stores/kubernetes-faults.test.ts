@@ -5,7 +5,6 @@ import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import type { HttpFaultKind } from './fakes/http-faults.ts'
 import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
-import { rotateUntilDone } from './fakes/rotate.ts'
 
 let place: KubernetesPlace
 let store: SecretStore
@@ -47,12 +46,6 @@ describe('what Kubernetes answers', () => {
     expect([error.code, error.retryable]).toEqual([code, retryable])
     expect(`${error.message} ${error.fix}`).toContain(says)
     expect(error.message).toContain('apps/openai')
-  })
-
-  it('what passes is tried again', async () => {
-    await establish(store, 'openai')
-    place.fake.fault(429, { times: 2 })
-    expect(await store.read('openai')).toBeDefined()
   })
 
   it('a namespace that is not there is found out', async () => {
@@ -197,28 +190,6 @@ describe('permissions', () => {
 })
 
 describe('answers that get lost', () => {
-  const everywhere: readonly HttpFaultKind[] = ['broken', 'reset', 500, 429, 'proxy_page']
-  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
-    const client = await place.open({ ...impatient, requestTimeoutMs: 2_000 })
-    let position = 0
-    for (let isOver = false; !isOver; position += 1) {
-      expect(position).toBeLessThan(100)
-      const ref = `openai-${position}`
-      place.fake.faultAfter(position, kind)
-      const before = place.fake.requests.length
-      const { old, current } = await rotateUntilDone(client, ref)
-      isOver = place.fake.requests.length - before <= position
-      place.fake.clear()
-      expect(await store.describe(ref)).toMatchObject({ current: current.version })
-      expect((await store.describe(ref))?.pending).toBeUndefined()
-      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
-      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
-      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
-      expect(JSON.stringify(dataOf(`${ref}-keyturn`))).not.toContain(old.secret.reveal())
-    }
-    expect(position).toBeGreaterThan(20)
-  })
-
   it('settle a promotion by looking at what is current', async () => {
     await establish(store, 'openai')
     for (const kind of ['lost', 'broken'] as const) {

@@ -13,7 +13,6 @@ import { canary, establish, failure, stageNew } from '../conformance/store-suite
 import { makeCertificate } from './fakes/certificate.ts'
 import { makeFolder } from './fakes/folder.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
-import { rotateUntilDone } from './fakes/rotate.ts'
 import { testContext } from './fakes/system.ts'
 import { startVault, type VaultPlace } from './fakes/vault-place.ts'
 
@@ -52,21 +51,6 @@ describe('what Vault answers', () => {
     expect(`${error.message} ${error.fix}`).toContain(says)
     expect(error.message).toContain('secret/data/openai')
     expect(error.message).toContain(place.fake.address)
-  })
-
-  it('what passes is tried again, a bounded number of times', async () => {
-    await establish(store, 'openai')
-    place.fake.fault(503, { times: 2 })
-    expect(await store.read('openai')).toBeDefined()
-    place.fake.fault(503, { times: 99 })
-    const before = place.fake.requests.length
-    expect((await failure(store.read('openai'))).code).toBe('store_unreachable')
-    expect(place.fake.requests.length - before).toBe(3)
-  })
-
-  it('nobody there is unreachable', async () => {
-    const nowhere = await place.open({ ...impatient, address: 'http://127.0.0.1:1' })
-    expect((await failure(nowhere.read('openai'))).code).toBe('store_unreachable')
   })
 
   it('a deleted newest version is disabled, with the command that brings it back, and nothing is written over it', async () => {
@@ -380,27 +364,6 @@ describe('promotions that are still under way', () => {
 })
 
 describe('answers that get lost', () => {
-  const everywhere: readonly HttpFaultKind[] = ['broken', 'reset', 500, 503, 429, 'proxy_page']
-  it.each(everywhere)('end in the same place whichever one request of a rotation meets %s', async (kind) => {
-    const client = await place.open(impatient)
-    let position = 0
-    for (let isOver = false; !isOver; position += 1) {
-      expect(position).toBeLessThan(100)
-      const ref = `openai-${position}`
-      place.fake.faultAfter(position, kind)
-      const before = place.fake.requests.length
-      const { old, current } = await rotateUntilDone(client, ref)
-      isOver = place.fake.requests.length - before <= position
-      place.fake.clear()
-      expect(await store.describe(ref)).toMatchObject({ current: current.version })
-      expect((await store.describe(ref))?.pending).toBeUndefined()
-      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
-      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
-      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
-    }
-    expect(position).toBeGreaterThan(20)
-  })
-
   it('settle a promotion by looking at what is current', async () => {
     for (const kind of ['lost', 'broken'] as const) {
       const client = await place.open({ requestTimeoutMs: 150 })

@@ -9,6 +9,8 @@ import { AwsFault, type FakeSecret, operations } from './aws-fake-operations.ts'
  */
 export type FaultKind =
   | 'throttled'
+  /** Throttled, and asked to come back in a second. */
+  | 'slow_down'
   | 'denied'
   | 'internal'
   | 'unavailable'
@@ -25,6 +27,8 @@ export interface Fault {
   readonly kind: FaultKind
   /** How many requests it hits; default 1. */
   readonly times?: number
+  /** How many requests it lets pass first; default none. */
+  readonly after?: number
 }
 
 export interface AwsFake {
@@ -33,8 +37,6 @@ export interface AwsFake {
   /** The actions that were asked for, in order. */
   readonly requests: { readonly action: string; readonly body: Readonly<Record<string, unknown>> }[]
   fault(fault: Fault): void
-  /** Lets so many requests pass, of whatever action, and then hits one. */
-  faultAfter(requests: number, kind: FaultKind): void
   /** Forgets the faults that are still to come. */
   clear(): void
   deny(...actions: readonly string[]): void
@@ -55,12 +57,16 @@ export async function startAwsFake(): Promise<AwsFake> {
   let requestNumber = 0
 
   const takeFault = (action: string): FaultKind | undefined => {
-    const fault = faults.find(
-      (each) => each.left > 0 && (each.action === undefined || each.action === action),
-    )
-    if (fault === undefined) return undefined
-    fault.left -= 1
-    return fault.kind
+    for (const fault of faults) {
+      if (fault.left === 0 || (fault.action ?? action) !== action) continue
+      if (fault.wait > 0) {
+        fault.wait -= 1
+        continue
+      }
+      fault.left -= 1
+      return fault.kind
+    }
+    return undefined
   }
 
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -105,8 +111,8 @@ export async function startAwsFake(): Promise<AwsFake> {
     endpoint: `http://127.0.0.1:${port}`,
     secrets,
     requests,
-    fault: ({ action, kind, times = 1 }) => void faults.push({ action, kind, left: times, wait: 0 }),
-    faultAfter: (wait, kind) => void faults.push({ action: undefined, kind, left: 1, wait }),
+    fault: ({ action, kind, times = 1, after = 0 }) =>
+      void faults.push({ action, kind, left: times, wait: after }),
     clear: () => void faults.splice(0),
     deny(...actions) {
       denied.clear()
@@ -124,6 +130,7 @@ export async function startAwsFake(): Promise<AwsFake> {
 /** True where no answer of the operation shall follow. */
 function failInstead(kind: FaultKind, response: ServerResponse): boolean {
   const planned = plannedErrors[kind]
+  if (kind === 'slow_down') response.setHeader('retry-after', '1')
   if (planned !== undefined) reply(response, planned.status, { __type: planned.type, message: 'as planned' })
   else if (kind === 'reset') response.destroy()
   else if (kind === 'proxy_page')
@@ -135,6 +142,7 @@ const plannedErrors: Readonly<
   Partial<Record<FaultKind, { readonly status: number; readonly type: string }>>
 > = {
   throttled: { status: 400, type: 'ThrottlingException' },
+  slow_down: { status: 400, type: 'ThrottlingException' },
   denied: { status: 400, type: 'AccessDeniedException' },
   internal: { status: 500, type: 'InternalServiceError' },
   unavailable: { status: 503, type: 'ServiceUnavailableException' },

@@ -7,9 +7,11 @@ import {
 } from '../../../src/stores/index.ts'
 import type { KubernetesOptions } from '../../../src/stores/kubernetes.ts'
 import type { VaultOptions } from '../../../src/stores/vault.ts'
+import type { FaultHarness, StoreFault } from '../../conformance/fault-suite.ts'
 import type { StoreHarness } from '../../conformance/store-suite.ts'
 import { openAws, startAws } from './aws-place.ts'
 import { makeFolder } from './folder.ts'
+import type { HttpFaultKind, HttpFaults } from './http-faults.ts'
 import { startKubernetes } from './kubernetes-place.ts'
 import { type Recorded, testContext } from './system.ts'
 import { startVault } from './vault-place.ts'
@@ -42,39 +44,109 @@ export async function localHarness(): Promise<StoreHarness> {
 }
 
 /** A secret without any version, as an operator makes one for Keyturn. */
-export async function awsHarness(options: AwsSecretsManagerOptions = {}): Promise<StoreHarness> {
+export async function awsHarness(options: AwsSecretsManagerOptions = {}): Promise<FaultHarness> {
   const place = await startAws()
-  place.fake.secrets.set('openai', { versions: new Map(), tags: new Map() })
-  const another = (): Promise<SecretStore> => openAws(place, options)
-  return harness(place.context, { ref: 'openai', another, cleanUp: () => place.end() })
+  const { fake } = place
+  const makeEmpty = (ref: string): string => {
+    fake.secrets.set(ref, { versions: new Map(), tags: new Map() })
+    return ref
+  }
+  const another = (more: AwsSecretsManagerOptions = {}): Promise<SecretStore> =>
+    openAws(place, { ...options, ...more })
+  let made = 0
+  return {
+    ...(await harness(place.context, { ref: makeEmpty('openai'), another, cleanUp: () => place.end() })),
+    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
+    nowhere: () => another({ maxAttempts: 1, endpoint: 'http://127.0.0.1:1' }),
+    fail: (kind, options) => fake.fault({ kind, ...options }),
+    heal: () => fake.clear(),
+    requests: () => fake.requests.length,
+    freshRef: () => makeEmpty(`openai-${(made += 1)}`),
+    disable() {
+      const secret = fake.secrets.get('openai')
+      if (secret !== undefined) secret.deletedAt = 1_795_000_000
+    },
+  }
 }
 
 export async function vaultHarness(
   options: VaultOptions = {},
   document?: Readonly<Record<string, unknown>>,
-): Promise<StoreHarness> {
+): Promise<FaultHarness> {
   const place = await startVault()
+  const { fake } = place
   const ref = 'team/openai'
-  if (document !== undefined) place.fake.put(ref, { ...document })
-  return harness(place.context, { ref, another: () => place.open(options), cleanUp: () => place.end() })
+  if (document !== undefined) fake.put(ref, { ...document })
+  const another = (more: VaultOptions = {}): Promise<SecretStore> => place.open({ ...options, ...more })
+  return {
+    ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
+    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
+    nowhere: () => another({ maxAttempts: 1, address: 'http://127.0.0.1:1' }),
+    ...httpFaults(fake),
+    disable() {
+      const newest = fake.mount.documents.get(ref)
+      const version = newest?.versions.get(newest.current)
+      if (version !== undefined) version.deletedAt = 1
+    },
+  }
 }
 
 export async function kubernetesHarness(
   options: KubernetesOptions = {},
   data?: Readonly<Record<string, string>>,
-): Promise<StoreHarness> {
+): Promise<FaultHarness> {
   const place = await startKubernetes()
-  if (data !== undefined) place.fake.put('openai', { ...data }, { type: 'example.com/theirs' })
+  const { fake } = place
+  if (data !== undefined) fake.put('openai', { ...data }, { type: 'example.com/theirs' })
   const ref = data === undefined ? 'openai' : 'apps/openai'
-  return harness(place.context, { ref, another: () => place.open(options), cleanUp: () => place.end() })
+  const another = (more: KubernetesOptions = {}): Promise<SecretStore> => place.open({ ...options, ...more })
+  return {
+    ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
+    // A TLS handshake takes its time on a busy machine.
+    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
+    async nowhere() {
+      const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' }
+      return place.open({ ...options, maxAttempts: 1 }, { ...place.context, env })
+    },
+    ...httpFaults(fake),
+  }
+}
+
+const httpFaultOf: Readonly<Record<StoreFault, HttpFaultKind>> = {
+  denied: 403,
+  throttled: 429,
+  slow_down: 'slow_down',
+  internal: 500,
+  proxy_page: 'proxy_page',
+  hang: 'hang',
+  reset: 'reset',
+  broken: 'broken',
+}
+
+/** For fakes over HTTP; a secret of theirs is made by its first write. */
+function httpFaults(
+  fake: HttpFaults & { readonly requests: readonly unknown[] },
+): Pick<FaultHarness, 'fail' | 'heal' | 'requests' | 'freshRef'> {
+  let made = 0
+  return {
+    fail: (kind, options) => fake.fault(httpFaultOf[kind], options),
+    heal: () => fake.clear(),
+    requests: () => fake.requests.length,
+    freshRef: () => `openai-${(made += 1)}`,
+  }
 }
 
 async function harness(
   context: StoreContext & Recorded,
-  parts: Pick<StoreHarness, 'ref' | 'another' | 'cleanUp'>,
+  parts: {
+    readonly ref: string
+    readonly another: () => Promise<SecretStore>
+    readonly cleanUp: () => Promise<void>
+  },
 ): Promise<StoreHarness> {
   return {
     ...parts,
+    another: () => parts.another(),
     store: await parts.another(),
     absentRef: 'nowhere',
     logged: () => context.lines.join('\n'),

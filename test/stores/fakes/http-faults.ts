@@ -3,15 +3,29 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 /**
  * What a network and a server can do to a request.
  * lost: carried out, and no answer ever comes. broken: carried out, and the connection breaks. hang and reset are the
- * same without being carried out. The rest is an answer in place of the real one.
+ * same without being carried out. slow_down is a 429 that asks to come back in a second. The rest is an answer in place
+ * of the real one.
  */
-export type HttpFaultKind = 'lost' | 'broken' | 'hang' | 'reset' | 'proxy_page' | 'huge' | number
+export type HttpFaultKind =
+  | 'lost'
+  | 'broken'
+  | 'hang'
+  | 'reset'
+  | 'proxy_page'
+  | 'huge'
+  | 'slow_down'
+  | number
 
 export interface HttpFaults {
   /** The next `times` requests (default 1) for which `on` holds (default all). */
   fault(
     kind: HttpFaultKind,
-    options?: { readonly on?: (line: string) => boolean; readonly times?: number },
+    options?: {
+      readonly on?: (line: string) => boolean
+      readonly times?: number
+      /** Lets so many of them through first. */
+      readonly after?: number
+    },
   ): void
   /** Lets so many requests through, and then hits one. */
   faultAfter(requests: number, kind: HttpFaultKind): void
@@ -23,8 +37,8 @@ export interface HttpFaults {
 export function createFaults(): HttpFaults {
   const planned: { kind: HttpFaultKind; on: (line: string) => boolean; left: number; wait: number }[] = []
   return {
-    fault: (kind, { on = () => true, times = 1 } = {}) =>
-      void planned.push({ kind, on, left: times, wait: 0 }),
+    fault: (kind, { on = () => true, times = 1, after = 0 } = {}) =>
+      void planned.push({ kind, on, left: times, wait: after }),
     faultAfter: (wait, kind) => void planned.push({ kind, on: () => true, left: 1, wait }),
     clear: () => void planned.splice(0),
     take(line) {
@@ -53,6 +67,9 @@ export function failInstead(
     const moved = kind === 307 ? { location: 'http://127.0.0.1:1/elsewhere' } : {}
     response.writeHead(kind, { 'content-type': 'application/json', ...asked, ...moved })
     response.end(JSON.stringify(bodyOf(kind)))
+  } else if (kind === 'slow_down') {
+    response.writeHead(429, { 'content-type': 'application/json', 'retry-after': '1' })
+    response.end(JSON.stringify(bodyOf(429)))
   } else if (kind === 'reset') response.destroy()
   else if (kind === 'proxy_page')
     response.writeHead(502, { 'content-type': 'text/html' }).end('<html><body>Bad gateway</body></html>')
