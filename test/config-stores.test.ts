@@ -64,7 +64,7 @@ it('gives the kubernetes store its defaults, and makes its path absolute', () =>
 it.each([
   ['{ kind: kubernetes, namespace: Apps }', /a namespace: a-z/],
   ["{ kind: kubernetes, key: 'a b' }", /a key of a Secret/],
-  ['{ kind: kubernets }', /vault or kubernetes/],
+  ['{ kind: kubernets }', /vault, kubernetes or module/],
   ["{ kind: vault, address: 'http://vault.example.com' }", /https:\/\//],
   ['{ kind: vault, adress: x }', /Did you mean 'address'/],
   ['{ kind: vault, auth: { kind: approle, roleId: one } }', /secretId/],

@@ -58,6 +58,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   config: { core: fully, node: fully, yaml: fully, zod: fully },
   'config.ts': { config: fully },
   'log.ts': { core: fully },
+  'store.ts': { core: fully, stores: fully },
   'system.ts': { core: fully, node: fully },
 }
 

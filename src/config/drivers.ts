@@ -23,6 +23,7 @@ export function absoluteStore(store: StoreFile, { home, resolve }: Folders): Sto
   if (store.kind === 'memory') return store
   if (store.kind === 'env') return { ...present(store), envFile: resolve(store.envFile ?? '.env') }
   if (store.kind === 'file') return { ...present(store), path: resolve(store.path ?? '.') }
+  if (store.kind === 'module') return { ...store, path: resolve(store.path) }
   if (store.kind === 'local') {
     return {
       kind: 'local',

@@ -98,3 +98,7 @@ export function isSafeUrl(candidate: string): boolean {
   const isProtected = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
   return isProtected && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
 }
+
+export function path(description: string) {
+  return text('a path', `${description} Relative to the folder of this file.`)
+}

@@ -94,6 +94,12 @@ export type StoreConfig =
       readonly requestTimeoutMs: number
       readonly maxAttempts: number
     }
+  | {
+      readonly kind: 'module'
+      readonly path: string
+      /** Given to the module's `openStore` as they are. */
+      readonly options: Readonly<Record<string, unknown>>
+    }
 
 /** How Keyturn proves to Vault who it is. */
 export type VaultAuthConfig =

@@ -8,6 +8,7 @@ import type { GoogleSecretManagerOptions } from './google-secret-manager.ts'
 import type { KubernetesOptions } from './kubernetes.ts'
 import type { LocalStoreOptions } from './local.ts'
 import type { MemoryStoreOptions } from './memory.ts'
+import type { ModuleStoreOptions } from './module.ts'
 import type { VaultOptions } from './vault.ts'
 
 export type { AwsSecretsManagerOptions } from './aws-secrets-manager.ts'
@@ -19,6 +20,7 @@ export type { GoogleSecretManagerOptions } from './google-secret-manager.ts'
 export type { KubernetesOptions } from './kubernetes.ts'
 export type { LocalStoreOptions } from './local.ts'
 export type { MemoryContent, MemoryInitial, MemoryStoreOptions } from './memory.ts'
+export type { ModuleStoreOptions, OpenOwnStore } from './module.ts'
 export type { VaultAuth, VaultOptions, VaultSource } from './vault.ts'
 
 export type StoreConfig =
@@ -31,6 +33,7 @@ export type StoreConfig =
   | ({ readonly kind: 'azure-key-vault' } & AzureKeyVaultOptions)
   | ({ readonly kind: 'vault' } & VaultOptions)
   | ({ readonly kind: 'kubernetes' } & KubernetesOptions)
+  | ({ readonly kind: 'module' } & ModuleStoreOptions)
 
 export type StoreKind = StoreConfig['kind']
 
@@ -60,6 +63,7 @@ const openers: {
   vault: async (config, context) => (await import('./vault.ts')).openVaultStore(config, context),
   kubernetes: async (config, context) =>
     (await import('./kubernetes.ts')).openKubernetesStore(config, context),
+  module: async (config, context) => (await import('./module.ts')).openModuleStore(config, context),
 }
 
 export const storeKinds = Object.keys(openers) as readonly StoreKind[]

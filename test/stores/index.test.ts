@@ -43,7 +43,7 @@ it('says of every store that can be written and keeps what it is given, where on
   const retiring = store.retire('OPENAI_API_KEY', { version: 'any', fence: 1 })
   const { fix = '' } = await failure(retiring)
   const named = storeKinds.filter((kind) => fix.includes(kind))
-  expect(named).toEqual(storeKinds.filter((kind) => !['memory', 'env', 'file'].includes(kind)))
+  expect(named).toEqual(storeKinds.filter((kind) => !['memory', 'env', 'file', 'module'].includes(kind)))
 })
 
 it('loads no package for stores that need none', async () => {
@@ -86,6 +86,7 @@ it('knows the kinds that there are', () => {
     'kubernetes',
     'local',
     'memory',
+    'module',
     'vault',
   ])
 })
