@@ -1,17 +1,18 @@
-import { KeyturnError } from '../core/errors.ts'
-import type { SecretStore } from '../core/ports.ts'
+import type { SecretStore, StoreCapabilities } from '../core/ports.ts'
 import type { StoreContext } from './context.ts'
+import { googleCalls } from './google-calls.ts'
+import { checkGoogle } from './google-check.ts'
+import { type GoogleClientOptions, loadGoogleSdk, openGoogleClient } from './google-client.ts'
+import { googleDocuments } from './google-documents.ts'
+import { googleKeeper } from './google-keeper.ts'
+import { fullName, type GoogleName, parentOf, parseGoogleRef } from './google-names.ts'
+import { newestReader } from './google-newest.ts'
+import { readingByNumber } from './google-reading.ts'
+import { googleText } from './google-text.ts'
+import { slotStore } from './slot-store.ts'
 import type { ValueOptions } from './value-format.ts'
 
-export interface GoogleSecretManagerOptions extends ValueOptions {
-  /** The project that names without one are in. Default: GOOGLE_CLOUD_PROJECT, GCLOUD_PROJECT, then what the SDK finds. */
-  readonly project?: string
-  /** For regional secrets, e.g. `europe-west3`. Default: global ones. */
-  readonly location?: string
-  /** Another endpoint, HTTPS, or HTTP on this machine. */
-  readonly endpoint?: string
-  /** Default `rest`. */
-  readonly transport?: 'rest' | 'grpc'
+export interface GoogleSecretManagerOptions extends GoogleClientOptions, ValueOptions {
   /** Default `latest`. */
   readonly consumers?: 'latest' | 'alias'
   /** With consumers `alias`, the alias of the current key. Default `current`. */
@@ -23,9 +24,63 @@ export interface GoogleSecretManagerOptions extends ValueOptions {
   readonly maxAttempts?: number
 }
 
+const capabilities: StoreCapabilities = {
+  kind: 'google-secret-manager',
+  writable: true,
+  staging: 'slot',
+  // Claims under an etag order all who know of them; a version that was sent and arrives late is taken by Google.
+  cas: 'lease',
+  destroy: 'version',
+  // ASSUMPTION: `latest` follows within minutes (https://cloud.google.com/secret-manager/docs/data-consistency, 2026-11-21).
+  propagationMs: 5 * 60_000,
+}
+
+/**
+ * Google Secret Manager through its official SDK. `ref` is `NAME` or `projects/PROJECT[/locations/LOCATION]/secrets/NAME`.
+ *
+ * With consumers `latest` the newest version of the secret is the current key, and all other keys are versions of a sibling
+ * `NAME-keyturn`, of which the annotations say what they are. See slot-pair.ts for how the two go together and
+ * google-promote.ts for what stands in for a compare-and-swap of versions.
+ *
+ * Error codes: `bad_request`, `config_invalid`, `config_missing`, `package_missing` and all `store_*` codes but
+ * `store_read_only`.
+ */
 export async function openGoogleSecretManagerStore(
-  _options: GoogleSecretManagerOptions,
-  _context: StoreContext,
+  options: GoogleSecretManagerOptions,
+  context: StoreContext,
+  load = loadGoogleSdk,
 ): Promise<SecretStore> {
-  throw new KeyturnError('internal', 'The google-secret-manager store is not in this build.')
+  const { client, project } = await openGoogleClient(options, context, load)
+  const requestTimeoutMs = options.requestTimeoutMs ?? 5_000
+  const failuresMax = (options.maxAttempts ?? 3) - 1
+  const createIfAbsent = options.createIfAbsent ?? false
+  const calls = googleCalls(client, requestTimeoutMs, context.system)
+  const text = googleText(options)
+  const newest = newestReader(calls)
+  const nameOf = async (ref: string): Promise<GoogleName> => {
+    const { parent, id } = parseGoogleRef(ref)
+    return { id, parent: parent ?? parentOf(await project(), options.location) }
+  }
+  const keeper = googleKeeper(calls, { createIfAbsent, isShared: false }, context)
+  const place = { nameOf, newest, text, createIfAbsent, requestTimeoutMs }
+  const store = slotStore({
+    context,
+    pair: {
+      capabilities,
+      failuresMax,
+      assertRef: parseGoogleRef,
+      ...googleDocuments(calls, place, keeper, context),
+      check: async (ref) => checkGoogle(calls, await nameOf(ref), { createIfAbsent, hasSibling: true }),
+      close: () => calls.close(),
+    },
+  })
+  return readingByNumber(
+    store,
+    {
+      failuresMax,
+      current: async (ref) => newest.read(await nameOf(ref)),
+      keyIn: async (ref, value) => text.keyIn(value, fullName(await nameOf(ref))),
+    },
+    context,
+  )
 }

@@ -35,6 +35,8 @@ export interface DocumentPair<Main extends MainDocument = MainDocument> {
   readSlot(ref: string): Promise<SlotDocument>
   /** The new token; undefined: somebody changed it. */
   writeSlot(ref: string, token: string, fields: Readonly<Record<string, string>>): Promise<string | undefined>
+  /** Whether the sibling can take so much. Default: up to `slotBytesMax`. */
+  readonly slotFits?: (fields: Readonly<Record<string, string>>) => boolean
   /** For people: where the sibling is. */
   nameOfSlot(ref: string): string
   /** Takes a value out of what the store keeps of former states of the secret. */
@@ -101,7 +103,7 @@ export async function change<Main extends MainDocument>(
     const next = { ...view, ...decided }
     const promoting = await stopPromotions(pairing, ref, { view, main, fence: next.shelf.fence, ending })
     if (promoting === undefined) return undefined
-    const fields = encodeSlot(ref, { ...next, promoting })
+    const fields = encodeSlot(ref, { ...next, promoting }, pair.slotFits)
     const token = await pair.writeSlot(ref, slot.token, fields)
     return token === undefined ? undefined : { done: undefined }
   })

@@ -32,7 +32,7 @@ export async function promoteInPair<Main extends MainDocument>(
       promoting: [...others.filter(({ to }) => to !== own.to), own],
       values: view.values,
     }
-    const token = await pair.writeSlot(ref, slot.token, encodeSlot(ref, intended))
+    const token = await pair.writeSlot(ref, slot.token, encodeSlot(ref, intended, pair.slotFits))
     if (token === undefined) return undefined
     if (!(await pair.writeMain(ref, main, { secret, version: request.to }))) return undefined
     await record(pairing, ref, { token, state: { ...intended, shelf, promoting: [] } })
@@ -50,7 +50,7 @@ async function record<Main extends MainDocument>(
   done: { readonly token: string; readonly state: SlotState },
 ): Promise<void> {
   try {
-    await pair.writeSlot(ref, done.token, encodeSlot(ref, done.state))
+    await pair.writeSlot(ref, done.token, encodeSlot(ref, done.state, pair.slotFits))
   } catch (thrown) {
     const { code } = toKeyturnError(thrown, `writing ${pair.nameOfSlot(ref)}`)
     warn(context, `A promotion was made and could not be noted in ${pair.nameOfSlot(ref)}.`, { ref, code })

@@ -141,7 +141,11 @@ const valuePrefix = 'version.'
 const promotingMax = 32
 
 /** Retired versions make room from the oldest on; where live ones alone are too much, `store_too_large`. */
-export function encodeSlot(ref: string, state: SlotState): Readonly<Record<string, string>> {
+export function encodeSlot(
+  ref: string,
+  state: SlotState,
+  fits: (fields: Readonly<Record<string, string>>) => boolean = (fields) => bytesOf(fields) <= slotBytesMax,
+): Readonly<Record<string, string>> {
   for (let { shelf } = state; ; ) {
     const fields: Record<string, string> = {
       [shelfField]: writeShelf(ref, shelf),
@@ -151,7 +155,7 @@ export function encodeSlot(ref: string, state: SlotState): Readonly<Record<strin
       const secret = state.values.get(version)
       if (secret !== undefined) fields[valuePrefix + version] = secret.reveal()
     }
-    if (bytesOf(fields) <= slotBytesMax) return fields
+    if (fits(fields)) return fields
     const leaving = shelf.versions.findLast(({ isRetired }) => isRetired)
     if (leaving === undefined)
       throw new KeyturnError(

@@ -1,0 +1,140 @@
+import { createRequire } from 'node:module'
+import type { SecretManagerServiceClient } from '@google-cloud/secret-manager'
+import { KeyturnError } from '../core/errors.ts'
+import type { StoreContext } from './context.ts'
+
+/** What the driver uses of the SDK's client. */
+export type SecretManagerClient = Pick<
+  SecretManagerServiceClient,
+  | 'getSecret'
+  | 'createSecret'
+  | 'updateSecret'
+  | 'addSecretVersion'
+  | 'accessSecretVersion'
+  | 'listSecretVersions'
+  | 'destroySecretVersion'
+  | 'testIamPermissions'
+  | 'getProjectId'
+  | 'close'
+>
+
+type ClientOptions = NonNullable<ConstructorParameters<typeof SecretManagerServiceClient>[0]>
+
+export interface GoogleSdk {
+  readonly SecretManagerServiceClient: new (options: ClientOptions) => SecretManagerClient
+  /** What takes the place of Google's credentials for an endpoint on this machine. */
+  withoutCredentials(transport: 'rest' | 'grpc'): Pick<ClientOptions, 'authClient' | 'sslCreds'>
+}
+
+export interface GoogleClientOptions {
+  readonly project?: string
+  readonly location?: string
+  readonly endpoint?: string
+  readonly transport?: 'rest' | 'grpc'
+}
+
+const packageName = '@google-cloud/secret-manager'
+
+export async function loadGoogleSdk(): Promise<GoogleSdk> {
+  const { SecretManagerServiceClient } = await import('@google-cloud/secret-manager')
+  return {
+    SecretManagerServiceClient,
+    withoutCredentials(transport) {
+      // Both are the SDK's own dependencies and not ours: found from where it is, whatever the package manager does.
+      const fromSdk = createRequire(createRequire(import.meta.url).resolve(packageName))
+      const gax = fromSdk('google-gax') as {
+        readonly grpc: { readonly credentials: { createInsecure(): ClientOptions['sslCreds'] } }
+        readonly googleAuthLibrary: {
+          readonly PassThroughClient: new () => NonNullable<ClientOptions['authClient']>
+        }
+      }
+      if (transport === 'rest') return { authClient: new gax.googleAuthLibrary.PassThroughClient() }
+      const sslCreds = gax.grpc.credentials.createInsecure()
+      return sslCreds === undefined ? {} : { sslCreds }
+    },
+  }
+}
+
+/** Error codes: `package_missing`, `config_invalid`. */
+export async function openGoogleClient(
+  options: GoogleClientOptions,
+  context: StoreContext,
+  load: () => Promise<GoogleSdk>,
+): Promise<{ readonly client: SecretManagerClient; readonly project: () => Promise<string> }> {
+  const sdk = await loadOrExplain(load)
+  const { transport = 'rest' } = options
+  const { env } = context
+  const configured = options.project ?? env['GOOGLE_CLOUD_PROJECT'] ?? env['GCLOUD_PROJECT']
+  const keyFilename = env['GOOGLE_APPLICATION_CREDENTIALS']
+  const place = endpointOf(options)
+  const credentials = place.isOpen
+    ? sdk.withoutCredentials(transport)
+    : keyFilename === undefined || keyFilename === ''
+      ? {}
+      : { keyFilename }
+  const client = new sdk.SecretManagerServiceClient({
+    ...place.options,
+    ...credentials,
+    ...(transport === 'rest' ? { fallback: true } : {}),
+    // Where it is known, the SDK asks no metadata server for it.
+    ...(configured !== undefined || place.isOpen ? { projectId: configured ?? 'unknown' } : {}),
+  })
+  return {
+    client,
+    async project() {
+      if (configured !== undefined && configured !== '') return configured
+      const found = place.isOpen ? undefined : await projectOf(client)
+      if (found !== undefined) return found
+      throw new KeyturnError('config_missing', 'No project is known for the google-secret-manager store.', {
+        fix: 'Set project in the store configuration, or GOOGLE_CLOUD_PROJECT, or name secrets as projects/PROJECT/secrets/NAME.',
+      })
+    },
+  }
+}
+
+/** The SDK's only failure here is that it knows of none. */
+async function projectOf(client: SecretManagerClient): Promise<string | undefined> {
+  try {
+    return await client.getProjectId()
+  } catch (thrown) {
+    if (thrown instanceof TypeError) throw thrown
+    return undefined
+  }
+}
+
+/** Without TLS only to this machine, and then without credentials: there is nobody to show them to. */
+function endpointOf({ endpoint, location }: GoogleClientOptions): {
+  readonly isOpen: boolean
+  readonly options: ClientOptions
+} {
+  if (endpoint === undefined) {
+    const apiEndpoint = location === undefined ? undefined : `secretmanager.${location}.rep.googleapis.com`
+    return { isOpen: false, options: apiEndpoint === undefined ? {} : { apiEndpoint } }
+  }
+  const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
+  const isOpen = url?.protocol === 'http:'
+  const isBare = url !== undefined && url.username === '' && url.password === '' && url.search === ''
+  const isLoopback = url !== undefined && /^(?:localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
+  if (!isBare || url.pathname !== '/' || (isOpen ? !isLoopback : url.protocol !== 'https:'))
+    throw new KeyturnError('config_invalid', 'The endpoint of the google-secret-manager store is not one.', {
+      fix: 'Configure https://HOST, or http://127.0.0.1:PORT, without user, path or query.',
+    })
+  const port = url.port === '' ? (isOpen ? 80 : 443) : Number(url.port)
+  return {
+    isOpen,
+    options: { apiEndpoint: url.hostname, port, ...(isOpen ? { protocol: 'http' } : {}) },
+  }
+}
+
+async function loadOrExplain(load: () => Promise<GoogleSdk>): Promise<GoogleSdk> {
+  try {
+    return await load()
+  } catch (thrown) {
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND')) throw thrown
+    throw new KeyturnError(
+      'package_missing',
+      `The google-secret-manager store needs the package ${packageName}.`,
+      { fix: `npm install ${packageName}@7` },
+    )
+  }
+}

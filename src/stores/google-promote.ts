@@ -1,0 +1,211 @@
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
+import type { VersionId } from '../core/types.ts'
+import { type StoreContext, warn } from './context.ts'
+import { type Claim, claimAnnotation, readClaim, withClaim, withoutClaim } from './google-annotations.ts'
+import type { GoogleCalls, GoogleSecret } from './google-calls.ts'
+import { notMadeError } from './google-keeper.ts'
+import type { GoogleMain, MainPlace } from './google-main.ts'
+import { fullName, type GoogleName } from './google-names.ts'
+import { digestOf } from './slot-state.ts'
+
+/** Versions of others that are merged in one promotion; each costs one more version of ours. */
+const mergesMax = 5
+/** Versions that are looked for behind ours, or between. */
+const othersMax = 20
+/** Looks at somebody else's claim in one round; the caller's rounds come on top. */
+const looksMax = 16
+const lookPauseMs = { base: 10, max: 500 }
+const notesMax = 3
+const claimsMax = 1_000
+/** A claim outlives its owner's three calls, and a pause in between. */
+const lifeOf = (requestTimeoutMs: number): number => 3 * requestTimeoutMs + 5_000
+
+interface Other {
+  readonly number: number
+  /** Undefined: disabled or destroyed by now. */
+  readonly text: string | undefined
+}
+
+/**
+ * Adding the version that makes a key current. Google adds for everybody, so those who ask take turns: (1) a claim in the
+ * annotations, under the etag that was read with the newest number; (2) the version; (3) its number tells whether somebody
+ * who knows of no claims came in between, and what they wrote is kept; (4) the claim is taken off.
+ */
+export function promoter(
+  calls: GoogleCalls,
+  place: MainPlace,
+  readMain: (ref: string) => Promise<GoogleMain>,
+  context: StoreContext,
+): {
+  write(
+    ref: string,
+    main: GoogleMain,
+    change: { readonly secret: Secret; readonly version: VersionId },
+  ): Promise<boolean>
+  /** False: it had to be waited for a claim, and all may be different now. */
+  isFree(ref: string, main: GoogleMain): Promise<boolean>
+} {
+  const { system } = context
+  const { newest, text } = place
+  /** Claims of ours whose calls are over, so that nothing of theirs is under way. */
+  const ended = new Set<string>()
+  const firstSeenAt = new Map<string, number>()
+
+  const isFree = async (ref: string, main: GoogleMain): Promise<boolean> => {
+    const { claim } = main
+    if (claim === undefined || ended.has(claim.nonce)) return true
+    if (firstSeenAt.size >= claimsMax) firstSeenAt.clear()
+    const since = firstSeenAt.get(claim.nonce) ?? system.now()
+    firstSeenAt.set(claim.nonce, since)
+    // Seen unchanged for longer than its owner's calls can last: it has died in between.
+    if (system.now() - since > claim.lifeMs) return true
+    for (let look = 0; look < looksMax; look += 1) {
+      const pauseMs = Math.min(lookPauseMs.base * 2 ** look, lookPauseMs.max) * (0.5 + system.fraction() / 2)
+      await new Promise<void>((resolve) => void system.after(pauseMs, resolve))
+      if ((await readMain(ref)).claim?.nonce !== claim.nonce) return false
+    }
+    throw new KeyturnError('store_conflict', `A promotion of ${ref} by another replica is under way.`, {
+      fix: 'Nothing is to be done: it is tried again, and taken over where that replica has died.',
+      retryable: true,
+    })
+  }
+
+  const write = async (
+    ref: string,
+    main: GoogleMain,
+    change: { readonly secret: Secret; readonly version: VersionId },
+  ): Promise<boolean> => {
+    if (main.refused !== undefined) throw main.refused
+    if (!(await isFree(ref, main))) return false
+    const name = await place.nameOf(ref)
+    // `latest` may lag; a number does not.
+    if (main.held !== undefined && (await calls.access(name, main.number + 1)).kind !== 'absent') {
+      newest.saw(name, main.number + 1)
+      return false
+    }
+    const nonce = system.uuid()
+    try {
+      return await underClaim(name, main, change, nonce)
+    } finally {
+      if (ended.size >= claimsMax) ended.clear()
+      ended.add(nonce)
+    }
+  }
+
+  const underClaim = async (
+    name: GoogleName,
+    main: GoogleMain,
+    { secret, version }: { readonly secret: Secret; readonly version: VersionId },
+    nonce: string,
+  ): Promise<boolean> => {
+    let { held, number: from, text: base } = main
+    let wanted = secret
+    let isPuttingBack = false
+    for (let round = 0; round < mergesMax; round += 1) {
+      const next = text.next(wanted, base, fullName(name))
+      const digest = digestOf(wanted, system)
+      const claim: Claim = {
+        to: version,
+        from,
+        token: main.token,
+        digest,
+        nonce,
+        lifeMs: lifeOf(place.requestTimeoutMs),
+      }
+      held = await take(name, held, claim)
+      if (held === undefined) return false
+      const number = await addOnce(name, next, from)
+      newest.saw(name, number)
+      const last = await lastOther(name, from, number)
+      const done = async (): Promise<boolean> => {
+        const current = isPuttingBack ? undefined : { number, version, digest }
+        await note(name, held, nonce, current)
+        return !isPuttingBack
+      }
+      if (last?.text === undefined) return done()
+      const theirs = text.keyOrNothing(last.text, fullName(name))
+      const isOldKey = theirs === undefined ? main.secret === undefined : main.secret?.equals(theirs) === true
+      const isBefore = last.number < number
+      // What came after ours with another key was meant to replace it, and has.
+      if (theirs?.equals(wanted) === true || (!isBefore && !(isOldKey && text.isShared))) return done()
+      if (isOldKey && !text.isShared) return done()
+      // Their fields with our key; or, where they changed the key before we did, their version as it was.
+      if (!isOldKey && theirs !== undefined) {
+        wanted = theirs
+        isPuttingBack = true
+      }
+      base = new Secret(last.text)
+      from = Math.max(number, last.number)
+    }
+    throw new KeyturnError('store_conflict', `${fullName(name)} is being changed by others all the time.`, {
+      fix: 'Find out who adds versions to it that often; it is tried again.',
+      retryable: true,
+    })
+  }
+
+  const take = async (
+    name: GoogleName,
+    held: GoogleSecret | undefined,
+    claim: Claim,
+  ): Promise<GoogleSecret | undefined> => {
+    if (held !== undefined) return calls.update(held, { annotations: withClaim(held, claim) })
+    if (!place.createIfAbsent) throw notMadeError(name)
+    return calls.create(name, { annotations: new Map([[claimAnnotation, JSON.stringify(claim)]]) })
+  }
+
+  /** Where no answer came, the version is looked for by its number before it counts as not added. */
+  const addOnce = async (name: GoogleName, value: Secret, from: number): Promise<number> => {
+    try {
+      return await calls.add(name, value.reveal())
+    } catch (thrown) {
+      if (!(thrown instanceof KeyturnError && thrown.retryable)) throw thrown
+      const added = (await othersFrom(name, from + 1)).findLast(
+        (each) => each.text !== undefined && value.equals(new Secret(each.text)),
+      )
+      if (added === undefined) throw thrown
+      return added.number
+    }
+  }
+
+  /** The last version by somebody else behind `from`: after ours, or between. */
+  const lastOther = async (name: GoogleName, from: number, ours: number): Promise<Other | undefined> => {
+    const after = (await othersFrom(name, ours + 1)).at(-1)
+    if (after !== undefined) newest.saw(name, after.number)
+    if (after !== undefined || ours === from + 1) return after
+    const access = await calls.access(name, ours - 1)
+    return { number: ours - 1, text: access.kind === 'found' ? access.text : undefined }
+  }
+
+  const othersFrom = async (name: GoogleName, start: number): Promise<readonly Other[]> => {
+    const found: Other[] = []
+    for (let number = start; number < start + othersMax; number += 1) {
+      const access = await calls.access(name, number)
+      if (access.kind === 'absent') break
+      found.push({ number, text: access.kind === 'found' ? access.text : undefined })
+    }
+    return found
+  }
+
+  /** The version is there: that the claim stays where this fails costs the next one a look, and no more. */
+  const note = async (
+    name: GoogleName,
+    claimed: GoogleSecret | undefined,
+    nonce: string,
+    current: { readonly number: number; readonly version: VersionId; readonly digest: string } | undefined,
+  ): Promise<void> => {
+    try {
+      let held = claimed
+      for (let attempt = 0; attempt < notesMax && held !== undefined; attempt += 1) {
+        if (readClaim(held)?.nonce !== nonce) return
+        if ((await calls.update(held, { annotations: withoutClaim(held, current) })) !== undefined) return
+        held = await calls.get(name)
+      }
+    } catch (thrown) {
+      const { code } = toKeyturnError(thrown, `noting a promotion on ${fullName(name)}`)
+      warn(context, `A promotion was made and could not be noted on ${fullName(name)}.`, { code })
+    }
+  }
+
+  return { write, isFree }
+}

@@ -1,0 +1,105 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { VersionId } from '../core/types.ts'
+import type { GoogleSecret } from './google-calls.ts'
+import { fullName } from './google-names.ts'
+import { parseJson } from './plain-text.ts'
+import type { Shelf } from './shelf.ts'
+import { decodeSlot, emptySlot, type Promotion } from './slot-state.ts'
+
+/** What the annotations of the secret that keeps Keyturn's versions say about them: no secrets, and all that is to know. */
+export interface GoogleState {
+  /** Rises with each write, so that an answer that is older than one before is known as such. */
+  readonly revision: number
+  readonly shelf: Shelf
+  readonly promoting: readonly Promotion[]
+  /** The number under which Google has the value. */
+  readonly numbers: ReadonlyMap<VersionId, number>
+  /** Numbers of versions that nothing points to any more: nobody may take them up again, and they are to be destroyed. */
+  readonly doomed: readonly number[]
+}
+
+export const stateAnnotation = 'keyturn-state'
+/** Of annotations with all their names; Google takes less than 16 KiB. */
+export const annotationBytesMax = 16 * 1024 - 1
+/** Of the state alone, so that others have room for theirs. */
+const stateBytesMax = 12 * 1024
+export const doomedMax = 100
+/** Rises when an older Keyturn could misread a newer state. */
+const format = 1
+
+export const emptyState: GoogleState = {
+  revision: 0,
+  shelf: emptySlot.shelf,
+  promoting: [],
+  numbers: new Map(),
+  doomed: [],
+}
+
+export function encodeState(state: GoogleState): string {
+  const { revision, shelf, promoting, numbers, doomed } = state
+  return JSON.stringify({
+    format,
+    revision,
+    shelf,
+    numbers: shelf.versions.map(({ version }) => numbers.get(version) ?? 0),
+    ...(promoting.length === 0 ? {} : { promoting }),
+    ...(doomed.length === 0 ? {} : { doomed: doomed.slice(-doomedMax) }),
+  })
+}
+
+/** Whether the shelf leaves room for the numbers that belong to it. */
+export function fitsState(shelf: Shelf, promoting: readonly Promotion[]): boolean {
+  return Buffer.byteLength(JSON.stringify({ shelf, promoting })) + shelf.versions.length * 12 <= stateBytesMax
+}
+
+/** `store_malformed` where the annotation is not what `encodeState` wrote. */
+export function decodeState(secret: GoogleSecret): GoogleState {
+  const text = secret.annotations.get(stateAnnotation)
+  if (text === undefined) return emptyState
+  const where = `The annotation ${stateAnnotation} of ${fullName(secret.name)}`
+  const document = parseJson(text)
+  const { revision, shelf, promoting, numbers, doomed } = (
+    typeof document === 'object' && document !== null ? document : {}
+  ) as Readonly<Record<string, unknown>>
+  const { shelf: read, promoting: promotions } = decodeSlot(where, {
+    shelf: JSON.stringify(typeof shelf === 'object' ? { ...shelf, format } : {}),
+    promoting: JSON.stringify(promoting ?? []),
+  })
+  const list = numbersIn(numbers)
+  if (!isCount(revision) || list?.length !== read.versions.length || !isFormat(document))
+    throw new KeyturnError('store_malformed', `${where} is damaged or from a newer Keyturn.`, {
+      fix: 'Put back what it said before; Google keeps no former annotations, but the audit log of UpdateSecret may show it.',
+    })
+  return {
+    revision,
+    shelf: read,
+    promoting: promotions,
+    numbers: new Map(
+      read.versions.flatMap(({ version }, index) => {
+        const number = list[index] ?? 0
+        return number === 0 ? [] : [[version, number] as const]
+      }),
+    ),
+    doomed: numbersIn(doomed ?? []) ?? [],
+  }
+}
+
+function isFormat(document: unknown): boolean {
+  return (
+    typeof document === 'object' && document !== null && 'format' in document && document.format === format
+  )
+}
+
+function numbersIn(value: unknown): readonly number[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const found: number[] = []
+  for (const each of value as readonly unknown[]) {
+    if (!isCount(each)) return undefined
+    found.push(each)
+  }
+  return found
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+}
