@@ -28,6 +28,7 @@ export {
 } from './stores/http-exchange.ts'
 export { nodeFetch, type StoreFetch } from './stores/http-transport.ts'
 export type { OpenOwnStore } from './stores/module.ts'
+export { parseJson, withoutFileMarks } from './stores/plain-text.ts'
 export type { DocumentPair, SlotDocument } from './stores/slot-pair.ts'
 export type { MainDocument } from './stores/slot-state.ts'
 export { slotStore } from './stores/slot-store.ts'

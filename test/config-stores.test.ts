@@ -61,7 +61,27 @@ it('gives the kubernetes store its defaults, and makes its path absolute', () =>
   })
 })
 
+it("makes the path of one's own store absolute, and leaves its options alone", () => {
+  expect(
+    storeOf('{ kind: module, path: ./my store.ts, options: { address: x, deep: { path: ./y } } }'),
+  ).toEqual({
+    kind: 'module',
+    path: '/srv/app/my store.ts',
+    options: { address: 'x', deep: { path: './y' } },
+  })
+  expect(storeOf('{ kind: module, path: /opt/store.mjs }')).toEqual({
+    kind: 'module',
+    path: '/opt/store.mjs',
+    options: {},
+  })
+})
+
 it.each([
+  ["{ kind: module, path: 'https://example.com/store.js' }", /not a package and not an address/],
+  ["{ kind: module, path: 'file:///srv/store.js' }", /not a package and not an address/],
+  ["{ kind: module, path: 'data:text/javascript,0//.js' }", /not a package and not an address/],
+  ['{ kind: module, path: keyturn-consul }', /not a package and not an address/],
+  ['{ kind: module }', /path/],
   ['{ kind: kubernetes, namespace: Apps }', /a namespace: a-z/],
   ["{ kind: kubernetes, key: 'a b' }", /a key of a Secret/],
   ['{ kind: kubernets }', /vault, kubernetes or module/],

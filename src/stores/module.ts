@@ -1,6 +1,6 @@
 import { realpathSync, type Stats, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { KeyturnError } from '../core/errors.ts'
 import type { SecretStore } from '../core/ports.ts'
@@ -84,7 +84,7 @@ function isOthersToWrite(found: Stats): boolean {
 
 /** Errors and secrets of a second copy of Keyturn are strangers to this one, and would be taken for bugs. */
 function assertOneKeyturn(file: string): void {
-  const own = realpathSync(join(import.meta.dirname, '..', '..'))
+  const own = join(realpathSync(join(import.meta.dirname, '..', '..')), 'dist', 'store.js')
   let other: string
   try {
     other = realpathSync(createRequire(file).resolve('keyturn/store'))
@@ -93,7 +93,7 @@ function assertOneKeyturn(file: string): void {
     if (errnoOf(thrown) === undefined) throw thrown
     return
   }
-  if (other.startsWith(own + sep)) return
+  if (other === own) return
   throw new KeyturnError(
     'config_invalid',
     `The store module ${file} finds another copy of keyturn: ${other}.`,
