@@ -4,7 +4,7 @@ import { mirrorOf } from '../core/mirrors.ts'
 import type { SecretStore } from '../core/ports.ts'
 import type { Fingerprint, VersionId } from '../core/types.ts'
 import { mirroredAs } from './mirror-ids.ts'
-import type { PerformContext } from './perform-rotation.ts'
+import type { PerformContext } from './performing.ts'
 
 /** Whether a person or the policy wants the key dead whoever still holds it (the named exceptions of invariant 2). */
 export function isInsisted(version: VersionId, { state }: PerformContext): boolean {
@@ -21,8 +21,10 @@ export async function mirrorsHolding(
   const holders = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       const seen = await currentThere(store, ref, context)
-      if (seen === 'unknown') return `the mirror ${id} cannot be read`
-      return seen !== undefined && seen === print ? `the mirror ${id} still has it` : undefined
+      if (seen === undefined) return `the mirror ${id} cannot be read`
+      return seen.fingerprint !== undefined && seen.fingerprint === print
+        ? `the mirror ${id} still has it`
+        : undefined
     }),
   )
   return holders.filter((one) => one !== undefined)
@@ -41,8 +43,9 @@ export async function holderInStores(
   const current = currentOf(context.state())
   if (setup.policy.storeWritable && current !== undefined) {
     const seen = await currentThere(setup.store, setup.ref, context)
-    if (seen === 'unknown') return 'the store cannot be read'
-    if (seen !== current.fingerprint) return 'the store has another key for current than the one handed out'
+    if (seen === undefined) return 'the store cannot be read'
+    if (seen.fingerprint !== current.fingerprint)
+      return 'the store has another key for current than the one handed out'
   }
   const [mirror] = await mirrorsHolding(recordOf(context.state(), version)?.fingerprint, context)
   return mirror
@@ -67,20 +70,21 @@ export async function retireInMirrors(version: VersionId, context: PerformContex
   }
 }
 
+/** Undefined: it could not be asked. */
 async function currentThere(
   store: SecretStore,
   ref: string,
   { setup, deps }: PerformContext,
-): Promise<Fingerprint | undefined | 'unknown'> {
+): Promise<{ readonly fingerprint: Fingerprint | undefined } | undefined> {
   try {
     const read = await store.read(ref)
-    return read === undefined ? undefined : fingerprint(read.secret, deps.system)
+    return { fingerprint: read === undefined ? undefined : fingerprint(read.secret, deps.system) }
   } catch (thrown) {
     deps.log('warn', 'a store could not be asked whether it still has an old key', {
       credential: setup.name,
       store: store.capabilities.kind,
       error: thrown,
     })
-    return 'unknown'
+    return undefined
   }
 }

@@ -3,7 +3,7 @@ import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, VersionRecord } from '../core/types.ts'
-import { listed, type PerformContext, type Performed } from './perform-rotation.ts'
+import { listed, type PerformContext, type Performed } from './performing.ts'
 import { engineLimits } from './setup.ts'
 
 /** Proves before anything is minted that store, mirrors and issuer allow what a rotation needs. */

@@ -6,7 +6,7 @@ import { type MirrorGoal, type MirrorReading, mirrorGoal, mirrorOf } from '../co
 import type { StoreDescription, StoredVersion } from '../core/ports.ts'
 import type { CredentialState, MirrorId, MirrorState, VersionId, VersionMeta } from '../core/types.ts'
 import { mirroredAs } from './mirror-ids.ts'
-import type { PerformContext } from './perform-rotation.ts'
+import type { PerformContext } from './performing.ts'
 import type { MirrorSetup } from './setup.ts'
 
 type Holds = MirrorState['holds']
@@ -210,6 +210,6 @@ async function retire(
 }
 
 function isSame(one: VersionMeta, other: VersionMeta): boolean {
-  const sorted = (meta: VersionMeta): string => JSON.stringify(Object.entries(meta).toSorted())
-  return sorted(one) === sorted(other)
+  const keys = new Set([...Object.keys(one), ...Object.keys(other)]) as Set<keyof VersionMeta>
+  return [...keys].every((key) => one[key] === other[key])
 }

@@ -3,7 +3,7 @@ import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
 import { holderInStores, isInsisted, mirrorsHolding, retireInMirrors } from './held-in-stores.ts'
-import { assertNotInUse, listed, type PerformContext } from './perform-rotation.ts'
+import { assertNotInUse, listed, type PerformContext } from './performing.ts'
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
 

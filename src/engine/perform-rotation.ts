@@ -1,36 +1,14 @@
-import { currentOf, type NewVersion, recordOf } from '../core/credential.ts'
+import { type NewVersion, recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import type { IssuedKey, MintOutcome } from '../core/ports.ts'
+import type { MintOutcome } from '../core/ports.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
-import {
-  type Attempt,
-  type CredentialState,
-  isAuthentic,
-  type KeyId,
-  type VersionMeta,
-} from '../core/types.ts'
+import { type Attempt, isAuthentic, type KeyId, type VersionMeta } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
-import type { Keyring } from './keyring.ts'
 import { performCheck } from './perform-check.ts'
+import { kill, listed, type PerformContext, type Performed } from './performing.ts'
 import { probe } from './probe.ts'
-import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
-
-export interface Performed {
-  readonly event: RotationEvent
-  /** A version that appeared or whose metadata changed; goes into the same commit as the event. */
-  readonly added?: NewVersion
-}
-
-export interface PerformContext {
-  readonly setup: CredentialSetup
-  readonly keyring: Keyring
-  readonly deps: EngineDeps
-  /** The latest committed state. */
-  readonly state: () => CredentialState
-  /** The states of the other credentials. */
-  readonly others: () => readonly CredentialState[]
-}
+import { type EngineDeps, engineLimits } from './setup.ts'
 
 /** Performs what a rotation wants. Never throws: whatever goes wrong is an event. */
 export async function performRotation(effect: RotationEffect, context: PerformContext): Promise<Performed> {
@@ -197,38 +175,6 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
     origin: 'minted',
   }
   return { event: { kind: 'reconciled', found: { version, keyId: found.keyId } }, added }
-}
-
-/** All keys where this issuer mints; undefined when that could not be found out. */
-export async function listed(context: PerformContext): Promise<readonly IssuedKey[] | undefined> {
-  const outcome = await context.setup.issuer.list?.()
-  return outcome?.kind === 'listed' ? outcome.keys : undefined
-}
-
-/** Ends a key that nobody uses: deletes it, or where that is refused, lets it expire at once. False: not known to be over. */
-export async function kill(keyId: KeyId, context: PerformContext): Promise<boolean> {
-  assertNotInUse(keyId, context)
-  const { issuer, policy } = context.setup
-  // An issuer that cannot revoke leaves the pending key to its own short expiry, and to the person who brought it.
-  if (issuer.revoke === undefined || !policy.canMint) return true
-  const outcome = await issuer.revoke(keyId)
-  if (outcome.kind === 'gone') return true
-  if (outcome.kind === 'unknown') return false
-  assertNotInUse(keyId, context)
-  const expiry = await issuer.setExpiry?.(keyId, 1)
-  return expiry?.kind === 'set'
-}
-
-/** Invariant 2, checked on the last line before the wire. */
-export function assertNotInUse(keyId: KeyId, context: PerformContext): void {
-  const holder = context
-    .state()
-    .versions.find((one) => one.meta.keyId === keyId && one.stage !== 'retired' && one.stage !== 'pending')
-  assert(holder === undefined, `${context.setup.name}: no key that is in use is revoked`)
-  assert(
-    currentOf(context.state())?.meta.keyId !== keyId,
-    `${context.setup.name}: the current key is never revoked`,
-  )
 }
 
 async function prove(version: string, context: PerformContext): Promise<Performed> {

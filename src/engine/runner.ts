@@ -6,7 +6,7 @@ import type { CredentialState } from '../core/types.ts'
 import { type Book, type Changer, ClaimLost } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { performDuty } from './perform-duty.ts'
-import type { PerformContext } from './perform-rotation.ts'
+import type { PerformContext } from './performing.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
 export interface Runner {
