@@ -152,6 +152,7 @@ export const bans: readonly Ban[] = [
       'stores/value-format.ts': 'writes it into the value that a cloud store gets',
       'stores/slot-state.ts':
         'writes it into the document beside the secret, and hashes it into a version id',
+      'stores/azure-slot.ts': 'writes it into the version beside the secret that Key Vault gets',
       'stores/kubernetes-calls.ts': 'sends the token of Kubernetes in its header',
       'stores/kubernetes-documents.ts': 'writes it into the key of the Secret that Kubernetes gets',
       'stores/google-documents.ts': 'hands the values of the sibling to the rules that all siblings share',

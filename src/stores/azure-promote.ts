@@ -1,0 +1,222 @@
+import { KeyturnError } from '../core/errors.ts'
+import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
+import { Secret } from '../core/secret.ts'
+import {
+  type AzureLook,
+  type AzureStore,
+  look,
+  type Slot,
+  siblingOf,
+  slotsIn,
+  turnsIn,
+  versionOf,
+} from './azure-look.ts'
+import { tellWithinMs } from './azure-race.ts'
+import { type OwnTurn, type Settled, settleTop } from './azure-settle.ts'
+import { adopt, assertSize, settled } from './azure-slot.ts'
+import { type AzureTags, contendersMax, type TurnTags, turnTags } from './azure-tags.ts'
+import { assertFence } from './shelf.ts'
+import { digestOf } from './slot-state.ts'
+
+/** Promotions that were begun and not ended, by ref: asked for again, they go on where they stopped. */
+export type Unfinished = Map<string, Attempt>
+
+interface Attempt {
+  readonly own: OwnTurn
+  readonly text: string
+  readonly tags: TurnTags
+  readonly others: AzureTags
+  readonly contentType: string | undefined
+  readonly expiresAt: number | undefined
+  readonly wasCurrent: boolean
+  /** Azure's id of it, once it is known to be there. */
+  id?: string
+  seen?: readonly string[]
+  hasTold: boolean
+}
+
+const unfinishedMax = 1_000
+
+/**
+ * Azure makes what was set last the newest for everybody and compares nothing, so that a promotion is written first and
+ * decided afterwards: azure-race.ts says how, and why all replicas decide alike. The ledger's lease makes such races rare;
+ * where one was lost, the winner's key is written back before this answers `conflict`.
+ */
+export async function promoteOnAzure(
+  store: AzureStore,
+  unfinished: Unfinished,
+  ref: string,
+  request: PromoteRequest,
+): Promise<PromoteOutcome> {
+  return settled(store, ref, async () => {
+    const begun = await beginOrGoOn(store, unfinished, ref, request)
+    if (!('own' in begun)) return begun
+    if (unfinished.size >= unfinishedMax) unfinished.clear()
+    unfinished.set(ref, begun)
+    await write(store, ref, begun)
+    await tell(store, ref, begun)
+    const outcome = await settleTop(store, ref, begun.own)
+    unfinished.delete(ref)
+    return outcomeOf(store, ref, begun, outcome)
+  })
+}
+
+async function beginOrGoOn(
+  store: AzureStore,
+  unfinished: Unfinished,
+  ref: string,
+  request: PromoteRequest,
+): Promise<Attempt | PromoteOutcome> {
+  const before = unfinished.get(ref)
+  if (before?.own.version === request.to && before.own.fence === request.fence && isInTime(store, before))
+    return before
+  unfinished.delete(ref)
+  const outcome = await settleTop(store, ref, undefined)
+  const { top } = outcome
+  const view = await look(store, ref, { top })
+  assertFence(ref, view.fence, request.fence)
+  const wasCurrent = view.current === request.to
+  // Who died before it was decided may yet be overruled: the same key is promoted over it for good.
+  const isFirm = outcome.kind !== 'open' || top?.turn === undefined
+  if (wasCurrent && isFirm) return { kind: 'already' }
+  const slot = view.slots.find(({ version }) => version === request.to)
+  if (slot === undefined || slot.isRetired) return wasCurrent ? { kind: 'already' } : { kind: 'gone' }
+  if (!wasCurrent && view.current !== request.expectCurrent)
+    return { kind: 'conflict', current: view.current }
+  const value = await valueOf(store, ref, slot)
+  if (value === undefined) return { kind: 'gone' }
+  return begin(store, ref, { request, view, slot, secret: value.secret, place: value.place, outcome })
+}
+
+async function begin(
+  store: AzureStore,
+  ref: string,
+  from: {
+    readonly request: PromoteRequest
+    readonly view: AzureLook
+    readonly slot: Slot
+    readonly secret: Secret
+    readonly place: string
+    readonly outcome: Settled
+  },
+): Promise<Attempt> {
+  const { request, view, slot, secret, place, outcome } = from
+  const { format, field, context } = store
+  const { system } = context
+  const { top, current, lastTurn } = view
+  const left = view.slots.find(({ version }) => version === current)
+  if (top?.secret !== undefined && current !== undefined && left === undefined)
+    await adopt(store, ref, { version: current, top, view, fence: request.fence, meta: {} })
+  const base = top?.value
+  const text = format.write(secret, field === undefined ? undefined : base?.text, ref)
+  assertSize(ref, text)
+  const wasCurrent = current === request.to
+  const previous = wasCurrent ? view.previous : current
+  const turn = 1 + Math.max(0, ...turnsIn(outcome.versions).map((each) => each.turn))
+  const nonce = Buffer.from(system.bytes(4)).toString('hex')
+  const tags: TurnTags = {
+    version: request.to,
+    previous,
+    turn,
+    nonce,
+    edition: 1,
+    fence: request.fence,
+    slot: place,
+    digest: digestOf(secret, system),
+    settledAt: Math.max(lastTurn?.settledAt ?? 0, slot.stagedAt, left?.stagedAt ?? 0),
+    seen: undefined,
+  }
+  const others = base?.tags ?? {}
+  // Refused before anything is written where the tags are too many.
+  turnTags(ref, { ...tags, seen: [nonce] }, others)
+  const own: OwnTurn = {
+    version: request.to,
+    nonce,
+    turn,
+    fence: request.fence,
+    beganAt: system.now(),
+    slot: place,
+    known: new Set(outcome.versions.map(({ id }) => id)),
+    base: { text: base?.text, key: top?.secret },
+  }
+  const contentType = base?.contentType ?? (field === undefined ? undefined : 'application/json')
+  const { expiresAt } = slot.meta
+  return { own, text, tags, others, contentType, expiresAt, wasCurrent, hasTold: false }
+}
+
+/** Safe to repeat: after an answer that was lost it is looked for before it is written again. */
+async function write({ calls }: AzureStore, ref: string, attempt: Attempt): Promise<void> {
+  if (attempt.id !== undefined) return
+  const { own, text, tags, others, contentType, expiresAt } = attempt
+  const isRepeat = own.known.has(own.nonce)
+  if (isRepeat) {
+    const there = turnsIn(await calls.list(ref)).find(({ nonce }) => nonce === own.nonce)
+    if (there !== undefined) {
+      attempt.id = there.id
+      return
+    }
+  }
+  // Never an id of Azure's, which are longer: it says that the write was tried.
+  own.known.add(own.nonce)
+  const made = await calls.set(ref, { text, tags: turnTags(ref, tags, others), contentType, expiresAt })
+  attempt.id = made.id
+}
+
+/** Whom it saw, in a list that began after its own write was known to be there. Once and for all. */
+async function tell(store: AzureStore, ref: string, attempt: Attempt): Promise<void> {
+  const { calls } = store
+  const { own, tags, others, id } = attempt
+  if (attempt.hasTold || id === undefined) return
+  if (attempt.seen === undefined) {
+    const nonces = turnsIn(await calls.list(ref))
+      .filter(({ turn }) => turn === own.turn)
+      .map(({ nonce }) => nonce)
+    const seen = [...new Set([own.nonce, ...nonces])].sort()
+    if (seen.length > contendersMax)
+      throw new KeyturnError('store_conflict', `${seen.length} replicas promote ${ref} at the same moment.`, {
+        fix: 'Find out why the lease of the ledger does not keep them apart; it is tried again.',
+        retryable: true,
+      })
+    attempt.seen = seen
+  }
+  // Too late: others may already count it out, and so does this one.
+  if (!isInTime(store, attempt)) return
+  await calls.update(ref, id, { tags: turnTags(ref, { ...tags, seen: attempt.seen }, others) })
+  attempt.hasTold = true
+}
+
+function isInTime({ context }: AzureStore, { own }: Attempt): boolean {
+  return context.system.now() - own.beganAt < tellWithinMs
+}
+
+async function outcomeOf(
+  store: AzureStore,
+  ref: string,
+  { own, wasCurrent }: Attempt,
+  outcome: Settled,
+): Promise<PromoteOutcome | undefined> {
+  if (outcome.kind === 'head') {
+    const isOurs = outcome.turn.nonce === own.nonce
+    if (isOurs) return { kind: wasCurrent ? 'already' : 'promoted' }
+    if (outcome.turn.version === own.version) return { kind: 'already' }
+    return { kind: 'conflict', current: outcome.turn.version }
+  }
+  // It died by its own clock: begin anew with what is there now.
+  if (outcome.kind === 'open') return undefined
+  const slots = slotsIn(await store.calls.list(siblingOf(ref)))
+  const current = versionOf(outcome.top, slots, store.context.system)
+  return current === own.version ? { kind: 'already' } : { kind: 'conflict', current }
+}
+
+/** Of a version in the sibling, from the first of its places that can be read. */
+export async function valueOf(
+  { calls }: AzureStore,
+  ref: string,
+  slot: Slot,
+): Promise<{ readonly secret: Secret; readonly place: string } | undefined> {
+  for (const { id, isEnabled } of slot.places) {
+    const value = isEnabled ? await calls.get(siblingOf(ref), id) : undefined
+    if (value !== undefined) return { secret: new Secret(value.text), place: id }
+  }
+  return undefined
+}

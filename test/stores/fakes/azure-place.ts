@@ -1,0 +1,71 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { SecretStore } from '../../../src/core/ports.ts'
+import { type AzureKeyVaultOptions, openStore, type StoreContext } from '../../../src/stores/index.ts'
+import type { StoreHarness } from '../../conformance/store-suite.ts'
+import { type AzureFake, startAzureFake } from './azure-fake.ts'
+import { makeFolder } from './folder.ts'
+import { type Recorded, testContext } from './system.ts'
+
+export interface AzurePlace {
+  readonly fake: AzureFake
+  readonly context: StoreContext & Recorded
+  open(options?: Partial<AzureKeyVaultOptions>, context?: StoreContext): Promise<SecretStore>
+  end(): Promise<void>
+}
+
+/** A vault, and a service principal that the real credential of @azure/identity logs in as. */
+export async function startAzure(system?: StoreContext['system']): Promise<AzurePlace> {
+  const fake = await startAzureFake()
+  const { path: folder, remove } = await makeFolder()
+  const env = {
+    AZURE_TENANT_ID: fake.tenantId,
+    AZURE_CLIENT_ID: fake.clientId,
+    AZURE_CLIENT_SECRET: fake.clientSecret,
+    AZURE_AUTHORITY_HOST: fake.address,
+  }
+  const context = { ...testContext(folder, env), ...(system === undefined ? {} : { system }) }
+  await writeFile(join(folder, 'ca.pem'), fake.certificate.cert)
+  const opened: SecretStore[] = []
+  return {
+    fake,
+    context,
+    async open(options = {}, given = context) {
+      const store = await openStore(
+        {
+          kind: 'azure-key-vault',
+          vault: fake.address,
+          caFile: 'ca.pem',
+          requestTimeoutMs: 2_000,
+          ...options,
+        },
+        given,
+      )
+      opened.push(store)
+      return store
+    },
+    async end() {
+      for (const store of opened) await store.close()
+      await fake.close()
+      await remove()
+    },
+  }
+}
+
+/** The secret is not there yet, or is other people's document. */
+export async function azureHarness(options: Partial<AzureKeyVaultOptions> = {}): Promise<StoreHarness> {
+  const place = await startAzure()
+  if (options.format === 'json')
+    place.fake.put(
+      'openai',
+      JSON.stringify({ host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } }),
+    )
+  return {
+    store: await place.open(options),
+    ref: 'openai',
+    absentRef: 'nowhere',
+    another: () => place.open(options),
+    logged: () => place.context.lines.join('\n'),
+    cleanUp: () => place.end(),
+  }
+}
