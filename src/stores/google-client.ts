@@ -48,9 +48,10 @@ export async function loadGoogleSdk(): Promise<GoogleSdk> {
           readonly PassThroughClient: new () => NonNullable<ClientOptions['authClient']>
         }
       }
-      if (transport === 'rest') return { authClient: new gax.googleAuthLibrary.PassThroughClient() }
-      const sslCreds = gax.grpc.credentials.createInsecure()
-      return sslCreds === undefined ? {} : { sslCreds }
+      const authClient = new gax.googleAuthLibrary.PassThroughClient()
+      const sslCreds = transport === 'grpc' ? gax.grpc.credentials.createInsecure() : undefined
+      // gRPC sends nothing of the former, but would ask the metadata server without it.
+      return { authClient, ...(sslCreds === undefined ? {} : { sslCreds }) }
     },
   }
 }
