@@ -155,6 +155,7 @@ export const bans: readonly Ban[] = [
       'stores/azure-slot.ts': 'writes it into the version beside the secret that Key Vault gets',
       'stores/kubernetes-calls.ts': 'sends the token of Kubernetes in its header',
       'stores/kubernetes-documents.ts': 'writes it into the key of the Secret that Kubernetes gets',
+      'stores/google-alias-document.ts': 'reads the key out of the text that a version of Google has',
       'stores/google-documents.ts': 'hands the values of the sibling to the rules that all siblings share',
       'stores/google-keeper.ts': 'adds it as a version of the secret that keeps it at Google',
       'stores/google-promote.ts': 'adds it as the newest version of the secret at Google',

@@ -2,6 +2,7 @@ import type { SecretStore, StoredVersion } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { VersionId, VersionMeta } from '../core/types.ts'
 import type { StoreContext } from './context.ts'
+import type { GoogleAccess } from './google-calls.ts'
 import type { Newest } from './google-newest.ts'
 import { settle } from './settle.ts'
 import { digestOf } from './slot-state.ts'
@@ -18,7 +19,7 @@ interface Known {
 export interface CurrentReading {
   readonly failuresMax: number
   /** One access, and no look at metadata. */
-  current(ref: string): Promise<Newest>
+  current(ref: string): Promise<Newest | GoogleAccess>
   keyIn(ref: string, text: string): Promise<Secret | undefined>
 }
 

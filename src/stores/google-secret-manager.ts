@@ -1,12 +1,14 @@
-import type { SecretStore, StoreCapabilities } from '../core/ports.ts'
+import type { PermissionFinding, SecretStore, StoreCapabilities } from '../core/ports.ts'
+import type { Secret } from '../core/secret.ts'
 import type { StoreContext } from './context.ts'
-import { googleCalls } from './google-calls.ts'
+import { aliasStore } from './google-alias.ts'
+import { type GoogleAccess, googleCalls } from './google-calls.ts'
 import { checkGoogle } from './google-check.ts'
 import { type GoogleClientOptions, loadGoogleSdk, openGoogleClient } from './google-client.ts'
 import { googleDocuments } from './google-documents.ts'
 import { googleKeeper } from './google-keeper.ts'
 import { fullName, type GoogleName, parentOf, parseGoogleRef } from './google-names.ts'
-import { newestReader } from './google-newest.ts'
+import { type Newest, newestReader } from './google-newest.ts'
 import { readingByNumber } from './google-reading.ts'
 import { googleText } from './google-text.ts'
 import { slotStore } from './slot-store.ts'
@@ -40,7 +42,8 @@ const capabilities: StoreCapabilities = {
  *
  * With consumers `latest` the newest version of the secret is the current key, and all other keys are versions of a sibling
  * `NAME-keyturn`, of which the annotations say what they are. See slot-pair.ts for how the two go together and
- * google-promote.ts for what stands in for a compare-and-swap of versions.
+ * google-promote.ts for what stands in for a compare-and-swap of versions. With consumers `alias` everything is in the one
+ * secret, and an alias says what is current: see google-alias.ts.
  *
  * Error codes: `bad_request`, `config_invalid`, `config_missing`, `package_missing` and all `store_*` codes but
  * `store_read_only`.
@@ -53,6 +56,7 @@ export async function openGoogleSecretManagerStore(
   const { client, project } = await openGoogleClient(options, context, load)
   const requestTimeoutMs = options.requestTimeoutMs ?? 5_000
   const failuresMax = (options.maxAttempts ?? 3) - 1
+  const isByAlias = options.consumers === 'alias'
   const createIfAbsent = options.createIfAbsent ?? false
   const calls = googleCalls(client, requestTimeoutMs, context.system)
   const text = googleText(options)
@@ -61,7 +65,17 @@ export async function openGoogleSecretManagerStore(
     const { parent, id } = parseGoogleRef(ref)
     return { id, parent: parent ?? parentOf(await project(), options.location) }
   }
-  const keeper = googleKeeper(calls, { createIfAbsent, isShared: false }, context)
+  const check = async (ref: string): Promise<readonly PermissionFinding[]> =>
+    checkGoogle(calls, await nameOf(ref), { createIfAbsent, hasSibling: !isByAlias })
+  const keyIn = async (ref: string, value: string): Promise<Secret | undefined> =>
+    text.keyIn(value, fullName(await nameOf(ref)))
+  const keeper = googleKeeper(calls, { createIfAbsent, isShared: isByAlias }, context)
+  if (isByAlias) {
+    const alias = options.alias ?? 'current'
+    const store = aliasStore(calls, keeper, { nameOf, text, alias, failuresMax, check }, context)
+    const current = async (ref: string): Promise<GoogleAccess> => calls.access(await nameOf(ref), alias)
+    return readingByNumber(store, { failuresMax, current, keyIn }, context)
+  }
   const place = { nameOf, newest, text, createIfAbsent, requestTimeoutMs }
   const store = slotStore({
     context,
@@ -70,17 +84,10 @@ export async function openGoogleSecretManagerStore(
       failuresMax,
       assertRef: parseGoogleRef,
       ...googleDocuments(calls, place, keeper, context),
-      check: async (ref) => checkGoogle(calls, await nameOf(ref), { createIfAbsent, hasSibling: true }),
+      check,
       close: () => calls.close(),
     },
   })
-  return readingByNumber(
-    store,
-    {
-      failuresMax,
-      current: async (ref) => newest.read(await nameOf(ref)),
-      keyIn: async (ref, value) => text.keyIn(value, fullName(await nameOf(ref))),
-    },
-    context,
-  )
+  const current = async (ref: string): Promise<Newest> => newest.read(await nameOf(ref))
+  return readingByNumber(store, { failuresMax, current, keyIn }, context)
 }
