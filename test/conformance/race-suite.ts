@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { PromoteOutcome, SecretStore } from '../../src/core/ports.ts'
@@ -196,7 +195,8 @@ function equals(one: Secret | undefined, other: Secret | undefined): boolean {
 async function pause(random: Random): Promise<void> {
   const turns = Math.floor(random() * 4)
   const isLong = random() < 0.5
-  for (let turn = 0; turn < turns; turn += 1) await (isLong ? setImmediate() : undefined)
+  for (let turn = 0; turn < turns; turn += 1)
+    await (isLong ? new Promise<void>((resolve) => void setImmediate(resolve)) : undefined)
 }
 
 function pick<Item>(items: readonly Item[], random: Random): Item {

@@ -9,6 +9,7 @@ import type { KubernetesOptions } from '../../../src/stores/kubernetes.ts'
 import type { VaultOptions } from '../../../src/stores/vault.ts'
 import type { FaultHarness, StoreFault } from '../../conformance/fault-suite.ts'
 import type { StoreHarness } from '../../conformance/store-suite.ts'
+import type { AwsFake } from './aws-fake.ts'
 import { openAws, startAws } from './aws-place.ts'
 import { makeFolder } from './folder.ts'
 import type { HttpFaultKind, HttpFaults } from './http-faults.ts'
@@ -44,7 +45,9 @@ export async function localHarness(): Promise<StoreHarness> {
 }
 
 /** A secret without any version, as an operator makes one for Keyturn. */
-export async function awsHarness(options: AwsSecretsManagerOptions = {}): Promise<FaultHarness> {
+export async function awsHarness(
+  options: AwsSecretsManagerOptions = {},
+): Promise<FaultHarness & { readonly fake: AwsFake }> {
   const place = await startAws()
   const { fake } = place
   const makeEmpty = (ref: string): string => {
@@ -56,6 +59,8 @@ export async function awsHarness(options: AwsSecretsManagerOptions = {}): Promis
   let made = 0
   return {
     ...(await harness(place.context, { ref: makeEmpty('openai'), another, cleanUp: () => place.end() })),
+    fake,
+    once: () => another({ maxAttempts: 1 }),
     impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
     nowhere: () => another({ maxAttempts: 1, endpoint: 'http://127.0.0.1:1' }),
     fail: (kind, options) => fake.fault({ kind, ...options }),
@@ -80,6 +85,7 @@ export async function vaultHarness(
   const another = (more: VaultOptions = {}): Promise<SecretStore> => place.open({ ...options, ...more })
   return {
     ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
+    once: () => another({ maxAttempts: 1 }),
     impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
     nowhere: () => another({ maxAttempts: 1, address: 'http://127.0.0.1:1' }),
     ...httpFaults(fake),
@@ -102,6 +108,7 @@ export async function kubernetesHarness(
   const another = (more: KubernetesOptions = {}): Promise<SecretStore> => place.open({ ...options, ...more })
   return {
     ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
+    once: () => another({ maxAttempts: 1 }),
     // A TLS handshake takes its time on a busy machine.
     impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
     async nowhere() {
