@@ -1,10 +1,11 @@
 import type * as AwsSdk from '@aws-sdk/client-secrets-manager'
 import { KeyturnError } from '../core/errors.ts'
-import type { VersionId } from '../core/types.ts'
 import { awsError, markedDeleted } from './aws-errors.ts'
 import type { StoreContext } from './context.ts'
 
 export type AwsSdkModule = typeof AwsSdk
+/** The request token that a version was put with: not always the id that Keyturn has for what it holds. */
+export type AwsVersionId = string
 
 export interface AwsClientOptions {
   /** Default: AWS_REGION, AWS_DEFAULT_REGION, then what the SDK finds. */
@@ -22,8 +23,14 @@ export interface AwsClientOptions {
 /** What is known of a secret without its value. */
 export interface AwsSecret {
   /** Labels by version. AWS names only versions that have one. */
-  readonly labels: ReadonlyMap<VersionId, readonly string[]>
+  readonly labels: ReadonlyMap<AwsVersionId, readonly string[]>
   readonly tags: ReadonlyMap<string, string>
+}
+
+export interface AwsValue {
+  readonly version: AwsVersionId
+  readonly text: string
+  readonly labels: readonly string[]
 }
 
 /** The calls of Secrets Manager that the driver makes. Each throws only KeyturnErrors, by the rules of aws-errors.ts. */
@@ -34,20 +41,18 @@ export interface AwsCalls {
   /** Undefined: AWS says that there is no such secret, label or version. */
   get(
     ref: string,
-    which: { readonly label: string } | { readonly version: VersionId },
-  ): Promise<{ readonly version: VersionId; readonly text: string } | undefined>
-  put(
-    ref: string,
-    request: { readonly version: VersionId; readonly text: string; readonly labels: readonly string[] },
-  ): Promise<void>
+    which: { readonly label: string } | { readonly version: AwsVersionId },
+  ): Promise<AwsValue | undefined>
+  /** The labels that the version has then: AWS ignores the repeat of a token with the same text, its labels included. */
+  put(ref: string, request: AwsValue): Promise<readonly string[]>
   /** Moves a label; `store_conflict` where it is not on `from`. Without `to` it is taken away. */
   move(
     ref: string,
-    request: { readonly label: string; readonly to?: VersionId; readonly from?: VersionId },
+    request: { readonly label: string; readonly to?: AwsVersionId; readonly from?: AwsVersionId },
   ): Promise<void>
   tag(ref: string, tags: Readonly<Record<string, string>>): Promise<void>
   untag(ref: string, keys: readonly string[]): Promise<void>
-  create(ref: string, request: { readonly version: VersionId; readonly text: string }): Promise<void>
+  create(ref: string, request: { readonly version: AwsVersionId; readonly text: string }): Promise<void>
   close(): void
 }
 
@@ -111,7 +116,7 @@ export async function openAwsCalls(
       )
       if (found === undefined) return undefined
       if (found.SecretString !== undefined && found.VersionId !== undefined)
-        return { version: found.VersionId, text: found.SecretString }
+        return { version: found.VersionId, text: found.SecretString, labels: found.VersionStages ?? [] }
       throw new KeyturnError('store_malformed', `The secret ${ref} in ${region} holds no text.`, {
         fix: 'Store the key as SecretString, not as SecretBinary.',
       })
@@ -123,7 +128,10 @@ export async function openAwsCalls(
         SecretString: text,
         VersionStages: [...labels],
       }
-      await run('PutSecretValue', ref, (abort) => client.send(new sdk.PutSecretValueCommand(input), abort))
+      const made = await run('PutSecretValue', ref, (abort) =>
+        client.send(new sdk.PutSecretValueCommand(input), abort),
+      )
+      return made.VersionStages ?? []
     },
     async move(ref, { label, to, from }) {
       const input = {

@@ -1,6 +1,6 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { PermissionFinding } from '../core/ports.ts'
-import { type AwsStore, currentLabel, ownLabel, secretAbsentError } from './aws-labels.ts'
+import { type AwsStore, currentLabel, ownLabel, ownVersionIn, secretAbsentError } from './aws-labels.ts'
 
 /** A label that no version ever has: asking to take it away is refused by AWS, after it looked at the permission. */
 const probeLabel = 'KEYTURN_PROBE'
@@ -28,7 +28,7 @@ export async function checkAws(store: AwsStore, ref: string): Promise<readonly P
     findings.push(untested('PutSecretValue', ref), untested('UpdateSecretVersionStage', ref))
   } else {
     const { version, text } = current
-    const labels = [ownLabel(version)]
+    const labels = [ownLabel(ownVersionIn(current.labels) ?? version)]
     const putting = await probe('PutSecretValue', ref, () => calls.put(ref, { version, text, labels }))
     const moving = await probe('UpdateSecretVersionStage', ref, () => refusedMove(store, ref, version))
     findings.push(putting.finding, moving.finding)

@@ -1,9 +1,14 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { VersionId } from '../core/types.ts'
-import type { AwsCalls, AwsSecret } from './aws-calls.ts'
+import type { Fingerprint, VersionId } from '../core/types.ts'
+import type { AwsCalls, AwsSecret, AwsValue, AwsVersionId } from './aws-calls.ts'
 import { fenceTag, readFence, type TaggedVersion } from './aws-tags.ts'
 import type { StoreContext } from './context.ts'
 import type { ValueFormat } from './value-format.ts'
+
+/** Of a version that somebody else wrote. Without a fingerprint: a document that has no such field. */
+export interface KnownValue {
+  readonly fingerprint?: Fingerprint
+}
 
 /** What the parts of the AWS driver share. */
 export interface AwsStore {
@@ -12,6 +17,8 @@ export interface AwsStore {
   readonly pendingLabel: string
   readonly createIfAbsent: boolean
   readonly context: StoreContext
+  /** What is known of versions that somebody else wrote, by version and ref. Starts empty. */
+  readonly known: Map<string, KnownValue>
 }
 
 export const currentLabel = 'AWSCURRENT'
@@ -20,7 +27,7 @@ export const previousLabel = 'AWSPREVIOUS'
 export const placeholderVersion = 'keyturn-placeholder-before-the-first-key'
 export const untagged: TaggedVersion = { stagedAt: 0, isRetired: false, meta: {} }
 
-export function holderOf(secret: AwsSecret, label: string): VersionId | undefined {
+export function holderOf(secret: AwsSecret, label: string): AwsVersionId | undefined {
   for (const [version, labels] of secret.labels) if (labels.includes(label)) return version
   return undefined
 }
@@ -28,6 +35,13 @@ export function holderOf(secret: AwsSecret, label: string): VersionId | undefine
 /** What keeps AWS from forgetting a live version. */
 export function ownLabel(version: VersionId): string {
   return `KEYTURN_${version}`
+}
+
+/** Which of ours a version of AWS carries, by its own label. The pending label begins like one and is too short for one. */
+export function ownVersionIn(labels: readonly string[]): VersionId | undefined {
+  const prefix = ownLabel('')
+  const own = labels.find((label) => label.startsWith(prefix) && isToken(label.slice(prefix.length)))
+  return own?.slice(prefix.length)
 }
 
 /** AWS takes request tokens of 32 to 64 characters, and so has versions of no other ids. */
@@ -40,10 +54,19 @@ export function fenceTags(secret: AwsSecret, fence: number): Readonly<Record<str
   return fence > readFence(secret.tags) ? { [fenceTag]: String(fence) } : {}
 }
 
+/** By its id, else by its own label, where other people's fields made AWS forget the version that was staged. */
+export async function getVersion(
+  { calls }: AwsStore,
+  ref: string,
+  version: VersionId,
+): Promise<AwsValue | undefined> {
+  return (await calls.get(ref, { version })) ?? calls.get(ref, { label: ownLabel(version) })
+}
+
 interface LabelOnVersion {
   readonly ref: string
   readonly label: string
-  readonly version: VersionId
+  readonly version: AwsVersionId
 }
 
 /** Safe to repeat: where the label is not there any more, it was moved or taken off already. */
@@ -66,7 +89,7 @@ export async function addLabel(calls: AwsCalls, { ref, label, version }: LabelOn
  * After any failure of a change, what AWS has now decides: an answer may be lost, and the SDK's own second attempt is
  * then refused for what its first one did. The failure is thrown where the change is not there, or nobody can tell.
  */
-export async function unlessDone(change: Promise<void>, isDone: () => Promise<boolean>): Promise<void> {
+export async function unlessDone(change: Promise<unknown>, isDone: () => Promise<boolean>): Promise<void> {
   try {
     await change
   } catch (thrown) {

@@ -1,7 +1,7 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
 import type { VersionId } from '../core/types.ts'
-import type { AwsSecret } from './aws-calls.ts'
+import type { AwsVersionId } from './aws-calls.ts'
 import {
   type AwsStore,
   addLabel,
@@ -11,50 +11,63 @@ import {
   ownLabel,
   placeholderVersion,
   removeLabel,
+  unlessDone,
 } from './aws-labels.ts'
-import { readFence, readVersionTags } from './aws-tags.ts'
+import { type AwsView, carrierOf, lookAt } from './aws-look.ts'
+import { readFence } from './aws-tags.ts'
 import { warn } from './context.ts'
 import { assertFence } from './shelf.ts'
 
+/** How often somebody else may write another field of the document between a look and the promotion. */
+const roundsMax = 10
+
 /**
  * Moves AWSCURRENT by UpdateSecretVersionStage with RemoveFromVersionId, which AWS refuses where somebody else moved
- * it first. AWS moves AWSPREVIOUS by itself. Where the answer is lost or is a refusal, what AWS has now decides.
+ * it first. AWS moves AWSPREVIOUS by itself. Where the answer is lost or is a refusal, what AWS has now decides: where
+ * only other people's fields have changed, theirs are taken over and it is tried again.
  */
 export async function promoteOnAws(
   store: AwsStore,
   ref: string,
   request: PromoteRequest,
 ): Promise<PromoteOutcome> {
-  const { calls } = store
-  const before = await calls.describe(ref)
-  if (before === undefined) return { kind: 'gone' }
-  assertFence(ref, readFence(before.tags), request.fence)
-  const holder = holderOf(before, currentLabel)
-  if (holder === request.to) {
-    await tidyPending(store, ref, before, request.to)
-    return { kind: 'already' }
+  let view = await lookAt(store, ref)
+  if (view === undefined) return { kind: 'gone' }
+  assertFence(ref, readFence(view.tags), request.fence)
+  for (let round = 0; round < roundsMax; round += 1) {
+    const decided = decide(view, request)
+    if (decided !== undefined) {
+      if (decided.kind === 'already') await tidyPending(store, ref, { view, version: request.to })
+      return decided
+    }
+    await prepare(store, ref, view, request)
+    const carrier = await carry(store, ref, view, request.to)
+    try {
+      const from = view.holder === undefined ? {} : { from: view.holder }
+      await store.calls.move(ref, { label: currentLabel, to: carrier, ...from })
+    } catch (thrown) {
+      const now = await lookOrThrow(store, ref, thrown)
+      // Nothing has changed, and nothing says that another try would end otherwise.
+      if (now.holder === view.holder && decide(now, request) === undefined) throw thrown
+      view = now
+      continue
+    }
+    await tidyPending(store, ref, { view, version: request.to, carrier })
+    return { kind: 'promoted' }
   }
-  if (!isPromotable(before, request.to)) return { kind: 'gone' }
-  const current = holder === placeholderVersion ? undefined : holder
-  if (current !== request.expectCurrent) return { kind: 'conflict', current }
-  await prepare(store, ref, { before, request })
-  try {
-    const from = holder === undefined ? {} : { from: holder }
-    await calls.move(ref, { label: currentLabel, to: request.to, ...from })
-  } catch (thrown) {
-    return settleMove(store, ref, { request, thrown })
-  }
-  await tidyPending(store, ref, before, request.to)
-  return { kind: 'promoted' }
+  throw new KeyturnError('store_conflict', `${ref} is written by others all the time.`, {
+    fix: 'Find out who writes to it that often; the key was not changed, and it is tried again.',
+    retryable: true,
+  })
 }
 
-/** AWS names a version only while it has a label, and retired ones have lost theirs. */
-function isPromotable(secret: AwsSecret, version: VersionId): boolean {
-  return (
-    version !== placeholderVersion &&
-    secret.labels.has(version) &&
-    readVersionTags(secret.tags).get(version)?.isRetired !== true
-  )
+/** Undefined: AWSCURRENT is to be moved. */
+function decide(view: AwsView, { to, expectCurrent }: PromoteRequest): PromoteOutcome | undefined {
+  if (view.current === to) return { kind: 'already' }
+  // AWS names a version only while it has a label, and retired ones have lost theirs.
+  const isThere = to !== placeholderVersion && carrierOf(view, to) !== undefined
+  if (!isThere || view.tagged.get(to)?.isRetired === true) return { kind: 'gone' }
+  return view.current === expectCurrent ? undefined : { kind: 'conflict', current: view.current }
 }
 
 /**
@@ -64,37 +77,70 @@ function isPromotable(secret: AwsSecret, version: VersionId): boolean {
 async function prepare(
   { calls }: AwsStore,
   ref: string,
-  { before, request }: { readonly before: AwsSecret; readonly request: PromoteRequest },
+  view: AwsView,
+  { to, expectCurrent, fence }: PromoteRequest,
 ): Promise<void> {
-  const tags = fenceTags(before, request.fence)
+  const tags = fenceTags(view, fence)
   if (Object.keys(tags).length > 0) await calls.tag(ref, tags)
-  for (const version of [request.to, request.expectCurrent]) {
-    if (version === undefined || before.labels.get(version)?.includes(ownLabel(version)) === true) continue
-    await addLabel(calls, { ref, label: ownLabel(version), version })
+  for (const version of [to, expectCurrent]) {
+    const carrier = version === undefined ? undefined : carrierOf(view, version)
+    if (version === undefined || carrier === undefined) continue
+    if (holderOf(view, ownLabel(version)) === undefined)
+      await addLabel(calls, { ref, label: ownLabel(version), version: carrier })
   }
 }
 
-/** After any failure: it may have happened, or never will, or be worth another try. */
-async function settleMove(
-  store: AwsStore,
+/**
+ * The version of AWS that is to become current: the one that was staged, where its text is still what has to be there.
+ * Where other people's fields have changed since, one with theirs, which takes over the labels. Its token follows from
+ * what it is made of, so that a repeat, or another replica, makes the same one.
+ */
+async function carry(store: AwsStore, ref: string, view: AwsView, to: VersionId): Promise<AwsVersionId> {
+  const { calls, context, format, pendingLabel } = store
+  const carrier = carrierOf(view, to) ?? to
+  if (!format.needsBase || view.holder === undefined || view.holder === placeholderVersion) return carrier
+  const base = await calls.get(ref, { version: view.holder })
+  const staged = await calls.get(ref, { version: carrier })
+  if (base === undefined || staged === undefined) throw valueMissingError(ref)
+  const text = format.write(format.read(staged.text, ref), base.text, ref)
+  if (text === staged.text) return carrier
+  const version = `keyturn-${context.system.sha256Hex(`${to} over ${view.holder}: ${text}`).slice(0, 48)}`
+  const pending = holderOf(view, pendingLabel)
+  const isPending = pending !== undefined && view.carried.get(pending) === to
+  const labels = [ownLabel(to), ...(isPending ? [pendingLabel] : [])]
+  let attached: readonly string[] = labels
+  const put = calls.put(ref, { version, text, labels }).then((now) => {
+    attached = now
+  })
+  await unlessDone(put, async () => isLabelled(store, ref, { version, label: ownLabel(to) }))
+  // It may have been put long ago and lost its labels since.
+  for (const label of labels.filter((each) => !attached.includes(each))) {
+    const from = holderOf(view, label)
+    const move = calls.move(ref, { label, to: version, ...(from === undefined ? {} : { from }) })
+    await unlessDone(move, async () => isLabelled(store, ref, { version, label }))
+  }
+  return version
+}
+
+/** A copy of AWS that lags behind, or a version that went in this very moment: to guess would lose other people's fields. */
+function valueMissingError(ref: string): KeyturnError {
+  return new KeyturnError('store_unreachable', `AWS names a version of ${ref} and does not give its value.`, {
+    fix: 'Nothing is to be done: it is tried again.',
+    retryable: true,
+  })
+}
+
+async function isLabelled(
+  { calls }: AwsStore,
   ref: string,
-  { request, thrown }: { readonly request: PromoteRequest; readonly thrown: unknown },
-): Promise<PromoteOutcome> {
-  const now = await describeOrThrow(store, ref, thrown)
-  const holder = holderOf(now, currentLabel)
-  if (holder === request.to) {
-    await tidyPending(store, ref, now, request.to)
-    return { kind: 'already' }
-  }
-  if (!isPromotable(now, request.to)) return { kind: 'gone' }
-  const current = holder === placeholderVersion ? undefined : holder
-  if (current !== request.expectCurrent) return { kind: 'conflict', current }
-  throw thrown
+  { version, label }: { readonly version: AwsVersionId; readonly label: string },
+): Promise<boolean> {
+  return (await calls.describe(ref))?.labels.get(version)?.includes(label) === true
 }
 
-async function describeOrThrow({ calls }: AwsStore, ref: string, thrown: unknown): Promise<AwsSecret> {
+async function lookOrThrow(store: AwsStore, ref: string, thrown: unknown): Promise<AwsView> {
   try {
-    const now = await calls.describe(ref)
+    const now = await lookAt(store, ref)
     if (now !== undefined) return now
   } catch {
     // Nobody can tell what happened: the first failure is the one to report.
@@ -103,17 +149,23 @@ async function describeOrThrow({ calls }: AwsStore, ref: string, thrown: unknown
   throw thrown
 }
 
-/** Not worth failing a promotion that happened: `describe` knows better than a label that was left behind. */
+/**
+ * Not worth failing a promotion that happened: `describe` knows better than a label that was left behind. `carrier` is
+ * given where the labels have moved since the look.
+ */
 async function tidyPending(
-  store: AwsStore,
+  { calls, context, pendingLabel }: AwsStore,
   ref: string,
-  secret: AwsSecret,
-  version: VersionId,
+  {
+    view,
+    version,
+    carrier,
+  }: { readonly view: AwsView; readonly version: VersionId; readonly carrier?: AwsVersionId },
 ): Promise<void> {
-  const { calls, context, pendingLabel } = store
-  if (secret.labels.get(version)?.includes(pendingLabel) !== true) return
+  const holder = holderOf(view, pendingLabel)
+  if (holder === undefined || view.carried.get(holder) !== version) return
   try {
-    await removeLabel(calls, { ref, label: pendingLabel, version })
+    await removeLabel(calls, { ref, label: pendingLabel, version: carrier ?? holder })
   } catch (thrown) {
     const code = thrown instanceof KeyturnError ? thrown.code : 'internal'
     warn(context, `The label ${pendingLabel} could not be taken off the current version of ${ref}.`, {

@@ -1,19 +1,23 @@
 import { KeyturnError } from '../core/errors.ts'
+import { fingerprint } from '../core/fingerprint.ts'
 import type { StageRequest } from '../core/ports.ts'
-import type { AwsSecret } from './aws-calls.ts'
+import type { Secret } from '../core/secret.ts'
+import type { VersionId } from '../core/types.ts'
+import type { AwsSecret, AwsValue } from './aws-calls.ts'
 import {
   type AwsStore,
   currentLabel,
   fenceTags,
-  holderOf,
+  getVersion,
   isToken,
   ownLabel,
   placeholderVersion,
-  previousLabel,
   secretAbsentError,
   unlessDone,
+  untagged,
 } from './aws-labels.ts'
-import { readFence, readVersionTags, tagKeysOf, versionsToForget, versionTags } from './aws-tags.ts'
+import { type AwsView, carrierOf, keyIn, lookAt, viewOf } from './aws-look.ts'
+import { readFence, type TaggedVersion, tagKeysOf, versionsToForget, versionTags } from './aws-tags.ts'
 import { assertVersionId } from './context.ts'
 import { assertFence, otherSecretError, retiredError } from './shelf.ts'
 import { assertStorable } from './values.ts'
@@ -35,44 +39,64 @@ export async function stageOnAws(store: AwsStore, ref: string, request: StageReq
       },
     )
   assertStorable(ref, secret)
-  const found = (await calls.describe(ref)) ?? (await create(store, ref))
+  // What a reader will get, which leaves out a newline at the end.
+  const key = format.read(format.write(secret, undefined, ref), ref)
+  const found = (await lookAt(store, ref)) ?? (await create(store, ref))
   assertFence(ref, readFence(found.tags), fence)
-  const tagged = readVersionTags(found.tags)
+  const { tagged } = found
   if (tagged.get(version)?.isRetired === true) throw retiredError(ref, version)
-  const tags = {
-    ...fenceTags(found, fence),
-    ...versionTags(ref, version, { stagedAt: context.system.now(), isRetired: false, meta }),
+  const staged: TaggedVersion = {
+    stagedAt: context.system.now(),
+    isRetired: false,
+    fingerprint: fingerprint(key, context.system),
+    meta,
   }
-  if (found.labels.has(version)) {
-    await assertSameSecret(store, ref, request)
-    if (!tagged.has(version)) await calls.tag(ref, tags)
+  if (carrierOf(found, version) !== undefined) {
+    await assertSameKey(store, ref, { version, key })
+    if (!tagged.has(version)) await calls.tag(ref, versionTags(ref, version, staged))
     return
   }
   const start = found.labels.size === 0 ? await putPlaceholder(store, ref) : found
-  await forgetOldest(store, ref, start)
-  await calls.tag(ref, tags)
   const base = format.needsBase ? await calls.get(ref, { label: currentLabel }) : undefined
   const text = format.write(secret, base?.text, ref)
+  const theirs = base === undefined ? undefined : unknownIn(store, ref, { view: start, base })
+  await forgetOldest(store, ref, start, theirs === undefined ? 1 : 2)
+  await calls.tag(ref, { ...fenceTags(found, fence), ...theirs, ...versionTags(ref, version, staged) })
   await unlessDone(calls.put(ref, { version, text, labels: [pendingLabel, ownLabel(version)] }), async () => {
     const isThere = (await calls.describe(ref))?.labels.has(version) === true
-    if (isThere) await assertSameSecret(store, ref, request)
+    if (isThere) await assertSameKey(store, ref, { version, key })
     return isThere
   })
 }
 
-async function assertSameSecret(
+/**
+ * The tags by which a current key that somebody else put there is known again, when they change another field of their
+ * document before it is replaced.
+ */
+function unknownIn(
   store: AwsStore,
   ref: string,
-  { version, secret }: StageRequest,
+  { view, base }: { readonly view: AwsView; readonly base: AwsValue },
+): Readonly<Record<string, string>> | undefined {
+  const version = view.carried.get(base.version)
+  if (version === undefined || view.tagged.get(version)?.fingerprint !== undefined) return undefined
+  const key = keyIn(store, ref, base.text)
+  if (key === undefined) return undefined
+  const entry = view.tagged.get(version) ?? untagged
+  return versionTags(ref, version, { ...entry, fingerprint: fingerprint(key, store.context.system) })
+}
+
+async function assertSameKey(
+  store: AwsStore,
+  ref: string,
+  { version, key }: { readonly version: VersionId; readonly key: Secret },
 ): Promise<void> {
-  const there = await store.calls.get(ref, { version })
-  // Both sides go through the format, which leaves out a newline at the end.
-  const same = store.format.read(store.format.write(secret, undefined, ref), ref)
-  if (there === undefined || !store.format.read(there.text, ref).equals(same))
+  const there = await getVersion(store, ref, version)
+  if (there === undefined || !store.format.read(there.text, ref).equals(key))
     throw otherSecretError(ref, version)
 }
 
-async function create(store: AwsStore, ref: string): Promise<AwsSecret> {
+async function create(store: AwsStore, ref: string): Promise<AwsView> {
   const { calls, format, createIfAbsent } = store
   if (!createIfAbsent) throw secretAbsentError(store, ref)
   let made: AwsSecret | undefined
@@ -81,38 +105,30 @@ async function create(store: AwsStore, ref: string): Promise<AwsSecret> {
     made = await calls.describe(ref)
     return made !== undefined
   })
-  return made ?? { labels: new Map([[placeholderVersion, [currentLabel]]]), tags: new Map() }
+  const fresh: AwsSecret = { labels: new Map([[placeholderVersion, [currentLabel]]]), tags: new Map() }
+  return viewOf(store, ref, made ?? fresh)
 }
 
 /**
  * Gives a secret without any version a first one that is no key, because AWS would make a first pending key current.
  * AWSCURRENT is not asked for: should somebody put a real key there at this moment, it stays theirs.
  */
-async function putPlaceholder(store: AwsStore, ref: string): Promise<AwsSecret> {
+async function putPlaceholder(store: AwsStore, ref: string): Promise<AwsView> {
   await store.calls.put(ref, {
     version: placeholderVersion,
     text: store.format.placeholder,
     labels: [ownLabel(placeholderVersion)],
   })
   const now = await store.calls.describe(ref)
-  return now ?? { labels: new Map(), tags: new Map() }
+  return viewOf(store, ref, now ?? { labels: new Map(), tags: new Map() })
 }
 
 /** Tags are bounded: those of versions that AWS no longer names make room first. */
-async function forgetOldest(
-  { calls, pendingLabel }: AwsStore,
-  ref: string,
-  secret: AwsSecret,
-): Promise<void> {
-  const keep = new Set(
-    [currentLabel, pendingLabel, previousLabel]
-      .map((label) => holderOf(secret, label))
-      .filter((version) => version !== undefined),
-  )
-  const forgotten = versionsToForget(
-    readVersionTags(secret.tags),
-    (version) => secret.labels.has(version),
-    keep,
-  )
+async function forgetOldest({ calls }: AwsStore, ref: string, view: AwsView, added: number): Promise<void> {
+  const forgotten = versionsToForget(view.tagged, {
+    added,
+    isNamed: (version) => carrierOf(view, version) !== undefined,
+    keep: new Set([view.current, view.pending, view.previous]),
+  })
   if (forgotten.length > 0) await calls.untag(ref, forgotten.flatMap(tagKeysOf))
 }

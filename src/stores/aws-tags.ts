@@ -1,5 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { VersionId, VersionMeta } from '../core/types.ts'
+import type { Fingerprint, VersionId, VersionMeta } from '../core/types.ts'
 
 /**
  * Metadata as tags of the secret, because the value is the key alone, as teams have it. AWS takes 50 tags of at most
@@ -9,6 +9,8 @@ import type { VersionId, VersionMeta } from '../core/types.ts'
 export interface TaggedVersion {
   readonly stagedAt: number
   readonly isRetired: boolean
+  /** Of its key, by which it is known again in what somebody else wrote. Missing on versions that Keyturn never read. */
+  readonly fingerprint?: Fingerprint
   readonly meta: VersionMeta
 }
 
@@ -35,9 +37,10 @@ const instants = [
 export function versionTags(
   ref: string,
   version: VersionId,
-  { stagedAt, isRetired, meta }: TaggedVersion,
+  { stagedAt, isRetired, fingerprint, meta }: TaggedVersion,
 ): Readonly<Record<string, string>> {
   const pieces = [`t=${Math.round(stagedAt).toString(36)}`, ...(isRetired ? ['r=1'] : [])]
+  if (fingerprint !== undefined) pieces.push(`f=${fingerprint}`)
   for (const [letter, name] of instants) {
     const at = meta[name]
     if (at !== undefined) pieces.push(`${letter}=${Math.round(at).toString(36)}`)
@@ -78,15 +81,22 @@ export function readFence(tags: ReadonlyMap<string, string>): number {
 }
 
 /**
- * Whose tags make room for one more version: those that AWS no longer names first, then the oldest. `keep` are never
+ * Whose tags make room for `added` more versions: those that AWS no longer names first, then the oldest. `keep` are never
  * chosen.
  */
 export function versionsToForget(
   tagged: ReadonlyMap<VersionId, TaggedVersion>,
-  isNamed: (version: VersionId) => boolean,
-  keep: ReadonlySet<VersionId>,
+  {
+    added,
+    isNamed,
+    keep,
+  }: {
+    readonly added: number
+    readonly isNamed: (version: VersionId) => boolean
+    readonly keep: ReadonlySet<VersionId | undefined>
+  },
 ): readonly VersionId[] {
-  const excess = tagged.size + 1 - taggedVersionsMax
+  const excess = tagged.size + added - taggedVersionsMax
   if (excess <= 0) return []
   const rank = (version: VersionId): number => (isNamed(version) ? 1 : 0)
   return [...tagged]
@@ -112,7 +122,13 @@ function decode(row: string): TaggedVersion {
     const at = readInstant(pieces.get(letter))
     if (at !== undefined) meta[name] = at
   }
-  return { stagedAt: readInstant(pieces.get('t')) ?? 0, isRetired: pieces.get('r') === '1', meta }
+  const fingerprint = pieces.get('f')
+  return {
+    stagedAt: readInstant(pieces.get('t')) ?? 0,
+    isRetired: pieces.get('r') === '1',
+    ...(fingerprint === undefined ? {} : { fingerprint }),
+    meta,
+  }
 }
 
 function readInstant(text: string | undefined): number | undefined {

@@ -15,6 +15,8 @@ export interface ValueFormat {
   readonly placeholder: string
   /** The text of the current version is needed to write another one. */
   readonly needsBase: boolean
+  /** It is a document that has no such field (yet): nothing is wrong with it, there is just no key in it. */
+  isWithoutKey(text: string): boolean
   read(text: string, ref: string): Secret
   write(secret: Secret, base: string | undefined, ref: string): string
 }
@@ -26,6 +28,7 @@ export function valueFormat(options: ValueOptions): ValueFormat {
 const plainFormat: ValueFormat = {
   placeholder: 'no-key-yet',
   needsBase: false,
+  isWithoutKey: () => false,
   read(text, ref) {
     const key = withoutFileMarks(text)
     if (key.trim() !== '') return new Secret(key)
@@ -38,17 +41,41 @@ function jsonFormat(field: string): ValueFormat {
   return {
     placeholder: '{}',
     needsBase: true,
+    isWithoutKey(text) {
+      const document = parseJson(text)
+      return isObject(document) && !Object.hasOwn(document, field)
+    },
     read: (text, ref) => new Secret(withoutFileMarks(fieldOf(text, field, ref))),
     write(secret, base, ref) {
-      const document = parseJson(base ?? '{}')
-      if (typeof document === 'object' && document !== null && !Array.isArray(document))
-        return bounded(JSON.stringify({ ...document, [field]: secret.reveal() }), ref)
+      const document = parseExactly(base ?? '{}')
+      if (isObject(document)) return bounded(JSON.stringify({ ...document, [field]: secret.reveal() }), ref)
       // To write over it would lose what somebody keeps there.
       throw new KeyturnError('store_malformed', `The secret ${ref} is not a JSON object.`, {
         fix: `Make it {"${field}": …}, or configure format: plain.`,
       })
     },
   }
+}
+
+/** What Node has since 21, and the types of ES2024 do not. */
+interface JsonWithSource {
+  parse(
+    text: string,
+    revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown
+  rawJSON(text: string): unknown
+}
+
+/** Other people's numbers are written back digit by digit as they were, also those that no double can hold. */
+function parseExactly(text: string): unknown {
+  const json = JSON as unknown as JsonWithSource
+  const keepDigits = (_key: string, value: unknown, { source }: { readonly source?: string }): unknown =>
+    typeof value === 'number' && source !== undefined ? json.rawJSON(source) : value
+  return parseJson(text) === undefined ? undefined : json.parse(text, keepDigits)
+}
+
+function isObject(document: unknown): document is object {
+  return typeof document === 'object' && document !== null && !Array.isArray(document)
 }
 
 function bounded(text: string, ref: string): string {

@@ -108,8 +108,8 @@ describe('a key that a team keeps in AWS', () => {
     expect(JSON.parse(text)).toEqual({ user: 'ann', OPENAI_API_KEY: secret.reveal(), nested: { n: 1 } })
   })
 
-  it('is malformed where it is no JSON object, has no such field or is binary, and is not written over', async () => {
-    const bads = [canary, `["${canary}"]`, `{"other":"${canary}"}`, undefined]
+  it('is malformed where it is no JSON object, has no text in its field or is binary, and is not written over', async () => {
+    const bads = [canary, `["${canary}"]`, `{"OPENAI_API_KEY":["${canary}"]}`, undefined]
     for (const [index, bad] of bads.entries()) {
       seed(`openai-${index}`, bad)
       const store = await openAws(place, { format: 'json' })

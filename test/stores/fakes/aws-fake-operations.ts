@@ -84,6 +84,9 @@ export const operations: Readonly<Record<string, Operation>> = {
     if (known === undefined) {
       const asked = (body['VersionStages'] as readonly string[] | undefined) ?? [current]
       const labels = secret.versions.size === 0 ? new Set([...asked, current]) : new Set(asked)
+      // About 100, says AWS, of which those without a label go by themselves; here they are not counted.
+      const named = [...secret.versions.values()].filter((version) => version.labels.size > 0)
+      if (named.length >= 100) throw new AwsFault('LimitExceededException', 'too many versions')
       if (labels.size > 20) throw new AwsFault('LimitExceededException', 'too many labels')
       for (const label of labels) attach(secret, label, undefined)
       secret.versions.set(token, { text: value, labels })

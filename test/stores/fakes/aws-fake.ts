@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -44,6 +45,12 @@ export interface AwsFake {
   answer(action: string, error: { readonly type: string; readonly message: string } | undefined): void
   /** Runs once, after the next request of this action was checked and before it is carried out. */
   before(action: string, act: () => void): void
+  /** Runs before each request is carried out, until it is taken back. */
+  beforeEach(act: ((action: string) => void) | undefined): void
+  /** PutSecretValue as other people do it: the new version has AWSCURRENT at once, and nothing is compared. Its id. */
+  put(ref: string, text: string): string
+  /** What AWS does with versions that have no label, after a day and when there are more than a hundred. */
+  forgetDeprecated(): void
   close(): Promise<void>
 }
 
@@ -54,6 +61,7 @@ export async function startAwsFake(): Promise<AwsFake> {
   const denied = new Set<string>()
   const answers = new Map<string, { readonly type: string; readonly message: string }>()
   const acts = new Map<string, () => void>()
+  let everyAct: ((action: string) => void) | undefined
   let requestNumber = 0
 
   const takeFault = (action: string): FaultKind | undefined => {
@@ -85,6 +93,7 @@ export async function startAwsFake(): Promise<AwsFake> {
       if (denied.has(action)) throw new AwsFault('AccessDeniedException', deniedText(action))
       const planned = answers.get(action)
       if (planned !== undefined) throw new AwsFault(planned.type, planned.message)
+      everyAct?.(action)
       acts.get(action)?.()
       acts.delete(action)
       const operation = operations[action]
@@ -123,6 +132,22 @@ export async function startAwsFake(): Promise<AwsFake> {
       else answers.set(action, error)
     },
     before: (action, act) => void acts.set(action, act),
+    beforeEach(act) {
+      everyAct = act
+    },
+    put(ref, text) {
+      const token = randomUUID()
+      operations['PutSecretValue']?.(secrets, {
+        SecretId: ref,
+        ClientRequestToken: token,
+        SecretString: text,
+      })
+      return token
+    },
+    forgetDeprecated() {
+      for (const { versions } of secrets.values())
+        for (const [id, { labels }] of versions) if (labels.size === 0) versions.delete(id)
+    },
     close: () => closeServer(server),
   }
 }
