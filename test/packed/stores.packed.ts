@@ -73,7 +73,7 @@ describe('its service', () => {
     home = await mkdtemp(join(installed.app, 'home '))
   })
   afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close()
+    for (const close of closing.splice(0).toReversed()) await close()
   })
 
   const stores: Readonly<Record<string, () => Promise<Prepared>>> = {

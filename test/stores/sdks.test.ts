@@ -189,7 +189,7 @@ export const openStore = (options, context) => openMemoryStore({}, context)`
     configured[kind].map((options) => ({
       kind,
       options,
-      title: `${kind} ${String(options['transport'] ?? '')}`.trim(),
+      title: options['transport'] === 'grpc' ? `${kind} over gRPC` : kind,
     })),
   )
 
