@@ -102,7 +102,10 @@ export async function openAwsCalls(
       if (found === undefined) return undefined
       if (found.DeletedDate !== undefined) throw markedDeleted({ ref, region })
       return {
-        labels: new Map(Object.entries(found.VersionIdsToStages ?? {})),
+        // AWS names only versions that have a label; emulators name the others as well.
+        labels: new Map(
+          Object.entries(found.VersionIdsToStages ?? {}).filter(([, labels]) => labels.length > 0),
+        ),
         tags: new Map((found.Tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? ''])),
       }
     },
