@@ -7,8 +7,9 @@ import { type Bench, type Figure, table, verdict } from './lib/figure.ts'
 import { memory } from './memory.ts'
 import { promotion } from './promotion.ts'
 import { start } from './start.ts'
+import { storesBench } from './stores.ts'
 
-const benches: readonly Bench[] = [handOut, key, start, promotion, memory]
+const benches: readonly Bench[] = [handOut, key, start, promotion, memory, storesBench]
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith('--'))
