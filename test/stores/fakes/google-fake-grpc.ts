@@ -60,12 +60,7 @@ export async function startGoogleGrpcFake(): Promise<GoogleFake> {
       if (fault === undefined) callback({ code: thrown.code, details: thrown.message })
     }
   }
-  server.addService(
-    service,
-    Object.fromEntries(
-      Object.keys(service).map((rpc) => [rpc, handle(rpc)]),
-    ) as grpc.UntypedServiceImplementation,
-  )
+  server.addService(service, Object.fromEntries(Object.keys(service).map((rpc) => [rpc, handle(rpc)])))
   const { promise, resolve, reject } = Promise.withResolvers<number>()
   server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) =>
     error === null ? resolve(port) : reject(error),

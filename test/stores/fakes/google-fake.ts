@@ -51,11 +51,13 @@ export async function startGoogleFake(): Promise<GoogleFake> {
     requests.push(line)
     await fake.onRequest(line)
     const fault = faults.take(line)
+    if (fault === 'slow_down')
+      return void response.writeHead(429, json).end(JSON.stringify(errorBody(429, '1s')))
     if (fault !== undefined && failInstead(fault, response, errorBody)) return
     const send = (status: number, answered: unknown): void => {
       if (fault === 'lost') return
       if (fault === 'broken') response.destroy()
-      else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answered))
+      else response.writeHead(status, json).end(JSON.stringify(answered))
     }
     try {
       if (fake.needsToken && !/^Bearer \S+$/.test(request.headers.authorization ?? ''))
@@ -131,9 +133,10 @@ function encode(value: unknown, key = ''): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, encode(each, name)]))
 }
 
-function errorBody(status: number): unknown {
+const json = { 'content-type': 'application/json' }
+
+function errorBody(status: number, retryDelay = '0.010s'): unknown {
   const [, [, word] = [status, 'UNKNOWN']] = [...statusOf].find(([, [each]]) => each === status) ?? []
-  const details =
-    status === 429 ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay: '0.010s' }] : []
+  const details = status === 429 ? [{ '@type': 'type.googleapis.com/google.rpc.RetryInfo', retryDelay }] : []
   return { error: { code: status, message: 'as the test asked', status: word, details } }
 }

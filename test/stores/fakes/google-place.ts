@@ -1,6 +1,8 @@
 import type { SecretStore } from '../../../src/core/ports.ts'
 import { type GoogleSecretManagerOptions, openStore, type StoreContext } from '../../../src/stores/index.ts'
+import type { FaultHarness, StoreFault } from '../../conformance/fault-suite.ts'
 import { type GoogleFake, startGoogleFake } from './google-fake.ts'
+import type { HttpFaultKind } from './http-faults.ts'
 import { type Recorded, testContext } from './system.ts'
 
 export interface GooglePlace {
@@ -43,4 +45,43 @@ export async function startGoogle(
       await fake.close()
     },
   }
+}
+
+/** For the shared suites. */
+export async function googleHarness(given: GoogleSecretManagerOptions = {}): Promise<FaultHarness> {
+  const place = await startGoogle(given)
+  const { fake } = place
+  let made = 0
+  return {
+    store: await place.open(),
+    ref: 'openai',
+    absentRef: 'nowhere',
+    another: () => place.open(),
+    logged: () => place.context.lines.join('\n'),
+    cleanUp: () => place.end(),
+    once: () => place.open({ maxAttempts: 1 }),
+    impatient: () => place.open({ maxAttempts: 1, requestTimeoutMs: 200 }),
+    nowhere: () => place.open({ maxAttempts: 1, endpoint: 'http://127.0.0.1:1' }),
+    fail: (kind, options) => fake.fault(faultOf[kind], options),
+    heal: () => fake.clear(),
+    requests: () => fake.requests.length,
+    freshRef: () => `openai-${(made += 1)}`,
+    disable() {
+      const secret = fake.secret('openai')
+      const number = secret?.aliases['current'] ?? secret?.versions.length
+      const version = secret?.versions.find((each) => each.number === number)
+      if (version !== undefined) version.state = 'DISABLED'
+    },
+  }
+}
+
+const faultOf: Readonly<Record<StoreFault, HttpFaultKind>> = {
+  denied: 403,
+  throttled: 429,
+  slow_down: 'slow_down',
+  internal: 500,
+  proxy_page: 'proxy_page',
+  hang: 'hang',
+  reset: 'reset',
+  broken: 'broken',
 }
