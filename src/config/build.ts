@@ -3,6 +3,7 @@ import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drive
 import { isLoopback } from './listen.ts'
 import { buildPolicy, checkPolicy } from './policy.ts'
 import { present } from './present.ts'
+import { dotted } from './problems.ts'
 import { buildSchedule, checkSchedule } from './schedule.ts'
 import type { ConfigFile, CredentialFile } from './schema.ts'
 import { nearest } from './suggest.ts'
@@ -34,8 +35,8 @@ export function buildConfig(
   context: BuildContext,
 ): { readonly config: Config; readonly problems: readonly ConfigProblem[] } {
   const problems: ConfigProblem[] = []
-  const report = (path: readonly string[], message: string, fix: string): void => {
-    problems.push({ ...context.document.place(path), path: path.join('.'), message, fix })
+  const report: Report = (path, message, fix) => {
+    problems.push({ ...context.document.place(path), path: dotted(path), message, fix })
   }
   const { listen } = context
   if (listen.kind === 'tcp' && !isLoopback(listen.host) && !file.allowPlaintext) {
@@ -68,7 +69,7 @@ function reportShared(credentials: readonly CredentialConfig[], report: Report):
       { store, ref, path: ['credentials', name], as: `credentials.${name}` },
       ...mirrors.map((mirror, index) => ({
         ...mirror,
-        path: ['credentials', name, 'mirrors', String(index)],
+        path: ['credentials', name, 'mirrors', index],
         as: `a mirror of credentials.${name}`,
       })),
     ]
@@ -146,8 +147,9 @@ function buildCredential(input: CredentialInput): CredentialConfig {
 }
 
 function buildMirrors({ name, credential, file, context, report }: CredentialInput): readonly MirrorConfig[] {
+  const ids = new Set<string>()
   return credential.mirrors.map((mirror, index): MirrorConfig => {
-    const at = ['credentials', name, 'mirrors', String(index)]
+    const at = ['credentials', name, 'mirrors', index]
     const found = named(mirror.store, file.stores, () =>
       unknownName([...at, 'store'], { kind: 'stores', name: mirror.store, among: file.stores }, report),
     )
@@ -158,7 +160,13 @@ function buildMirrors({ name, credential, file, context, report }: CredentialInp
     }
     const ref = mirror.ref ?? name
     const title = typeof mirror.store === 'string' ? mirror.store : store.kind
-    return { id: `${title}/${ref}`, store, ref }
+    const id = `${title}/${ref}`
+    if (ids.has(id)) {
+      const fix = 'Put the two stores under stores, each with a name of its own.'
+      report(at, `two mirrors would be called ${id}`, fix)
+    }
+    ids.add(id)
+    return { id, store, ref }
   })
 }
 
@@ -174,7 +182,7 @@ function named<Entry>(
 }
 
 function unknownName(
-  path: readonly string[],
+  path: readonly (string | number)[],
   asked: { readonly kind: 'stores' | 'issuers'; readonly name: unknown; readonly among: object },
   report: Report,
 ): void {

@@ -199,7 +199,7 @@ export interface ConfigProblem {
 }
 
 /** Notes a problem at the place of a path. */
-export type Report = (path: readonly string[], message: string, fix: string) => void
+export type Report = (path: readonly (string | number)[], message: string, fix: string) => void
 
 /** All that reading a configuration asks of the outside. */
 export interface ConfigSources {

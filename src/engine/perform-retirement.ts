@@ -108,17 +108,21 @@ async function holders(
 }
 
 async function retire(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
+  if (!(await retireInStore(version, context))) return { kind: 'retire_refused' }
+  await retireInMirrors(version, context)
+  return { kind: 'retired' }
+}
+
+/** False: the store has it for current. */
+async function retireInStore(version: VersionId, context: PerformContext): Promise<boolean> {
   const { setup } = context
   try {
     await setup.store.retire(setup.ref, { version, fence: context.state().fence })
-    await retireInMirrors(version, context)
-    return { kind: 'retired' }
+    return true
   } catch (thrown) {
-    if (thrown instanceof KeyturnError && thrown.code === 'store_conflict') {
-      // Where a person had the last key revoked there is nothing to make current in its place: the ledger keeps it out.
-      return { kind: currentOf(context.state()) === undefined ? 'retired' : 'retire_refused' }
-    }
-    throw thrown
+    if (!(thrown instanceof KeyturnError && thrown.code === 'store_conflict')) throw thrown
+    // Where a person had the last key revoked there is nothing to make current in its place: the ledger keeps it out.
+    return currentOf(context.state()) === undefined
   }
 }
 
