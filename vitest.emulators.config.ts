@@ -1,0 +1,10 @@
+import { defineConfig } from 'vitest/config'
+
+/** Suites against what others wrote; test/emulators/run.ts starts that and says where it is. */
+export default defineConfig({
+  test: {
+    include: ['test/emulators/suites/*.suite.ts'],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+})
