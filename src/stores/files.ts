@@ -69,7 +69,7 @@ function openForReading(path: string): number | undefined {
 export function assertRegular(isFile: boolean, path: string): void {
   if (isFile) return
   throw new KeyturnError('store_malformed', `${path} is not a regular file.`, {
-    fix: `Check what is there: ls -ld '${path}'`,
+    fix: `Check what is there: ls -ld '${path}'. Docker makes a folder where the file that it shall mount is missing.`,
   })
 }
 

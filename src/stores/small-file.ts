@@ -22,7 +22,7 @@ export async function readSmallFile(
   } catch (thrown) {
     if (thrown instanceof TypeError)
       throw new KeyturnError('store_malformed', `The file ${path} is not UTF-8 text.`, {
-        fix: 'Write the key into it as plain text.',
+        fix: 'Save it as plain text in UTF-8; PowerShell writes UTF-16 unless it is told otherwise.',
       })
     if (errnoOf(thrown) === 'ENOENT') return undefined
     throw fileError(thrown, path, 'read')

@@ -49,6 +49,23 @@ it('takes the environment before the .env file', async () => {
   expect(await read({})).toBe('from-file')
 })
 
+it('warns once where the environment and the .env file differ, and not because of the file alone', async () => {
+  const home = await makeHome()
+  const warningsWith = async (content: string | Uint8Array): Promise<readonly string[]> => {
+    await writeFile(join(home, '.env'), content)
+    const context = testContext(home, { OPENAI_API_KEY: canary })
+    const store = await openStore({ kind: 'env' }, context)
+    for (let round = 0; round < 2; round += 1)
+      expect((await store.read('OPENAI_API_KEY'))?.secret.reveal()).toBe(canary)
+    return context.warnings
+  }
+  expect(await warningsWith(`OPENAI_API_KEY=${canary}-newer\n`)).toEqual([
+    expect.stringContaining('the environment counts'),
+  ])
+  expect(await warningsWith(`OPENAI_API_KEY='${canary}'\n`)).toEqual([])
+  expect(await warningsWith(Buffer.from([0xff, 0xfe, 0x41]))).toEqual([])
+})
+
 it('takes a blank value for absence', async () => {
   const home = await makeHome()
   const store = await openStore({ kind: 'env' }, testContext(home, { OPENAI_API_KEY: ' \n' }))
@@ -70,6 +87,52 @@ it('reads another variable where one is configured, from another file', async ()
   const config = { kind: 'env', variable: 'MY_KEY', envFile: 'prod.env' } as const
   const store = await openStore(config, testContext(home))
   expect((await store.read('openai'))?.secret.reveal()).toBe('mine')
+})
+
+it('reads what shells and people write into a .env file', async () => {
+  const home = await makeHome()
+  const store = await openStore({ kind: 'env' }, testContext(home))
+  const ways = [
+    `export OPENAI_API_KEY=${canary}`,
+    `OPENAI_API_KEY = '${canary}' # of the search team`,
+    `  OPENAI_API_KEY="${canary}"\r`,
+    `# OPENAI_API_KEY=former\nOPENAI_API_KEY=${canary}`,
+  ]
+  for (const way of ways) {
+    await writeFile(join(home, '.env'), `\uFEFF${way}\nOTHER=1\n`)
+    expect((await store.read('OPENAI_API_KEY'))?.secret.reveal(), way).toBe(canary)
+  }
+})
+
+it('says once which lines set the same variable, and takes the last one', async () => {
+  const home = await makeHome()
+  const context = testContext(home)
+  await writeFile(join(home, '.env'), `A=1\nOPENAI_API_KEY=old\nexport OPENAI_API_KEY=${canary}\n`)
+  const store = await openStore({ kind: 'env' }, context)
+  for (let round = 0; round < 2; round += 1)
+    expect((await store.read('OPENAI_API_KEY'))?.secret.reveal()).toBe(canary)
+  expect(context.warnings).toEqual([expect.stringContaining('OPENAI_API_KEY in lines 2, 3')])
+  expect(context.lines.join()).not.toContain(canary)
+})
+
+it('names a variable that is there and looks like the one that is not, and never an admin key', async () => {
+  const home = await makeHome()
+  const env = {
+    OPENAI_KEY: canary,
+    OPENAI_ADMIN_KEY: canary,
+    OPENAI_API_KEYS: '',
+    AZURE_OPENAI_API_KEY: canary,
+  }
+  const context = testContext(home, env)
+  await writeFile(join(home, '.env'), `openai_api_key=${canary}\nPATH_TO=1\n`)
+  const store = await openStore({ kind: 'env' }, context)
+  for (let round = 0; round < 2; round += 1) expect(await store.read('OPENAI_API_KEY')).toBeUndefined()
+  expect(context.warnings).toEqual([
+    expect.stringMatching(/^OPENAI_API_KEY is not set, but openai_api_key and OPENAI_KEY is:/),
+  ])
+  expect(await store.read('NOWHERE')).toBeUndefined()
+  expect(context.warnings).toHaveLength(1)
+  expect(context.lines.join()).not.toContain(canary)
 })
 
 it('refuses a ref that cannot name a variable', async () => {
