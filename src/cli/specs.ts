@@ -198,7 +198,11 @@ export const specs: readonly CommandSpec[] = [
     details:
       'Never overwrites, and asks nothing. With --project and --service-account keys are minted; else you bring them.',
     options: [
-      { flags: '--store <kind>', description: 'local (default), env or aws-secrets-manager.' },
+      {
+        flags: '--store <kind>',
+        description:
+          'local (default), env, file, aws-secrets-manager, google-secret-manager, azure-key-vault, vault or kubernetes.',
+      },
       { flags: '--project <id>', description: 'The OpenAI project in which keys are minted.' },
       { flags: '--service-account <id>', description: 'The service account that gets each new key.' },
       { flags: '--file <path>', description: 'Default: keyturn.yaml.' },

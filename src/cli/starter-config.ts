@@ -1,4 +1,13 @@
-export const starterStores = ['local', 'env', 'aws-secrets-manager'] as const
+export const starterStores = [
+  'local',
+  'env',
+  'file',
+  'aws-secrets-manager',
+  'google-secret-manager',
+  'azure-key-vault',
+  'vault',
+  'kubernetes',
+] as const
 
 export type StarterStore = (typeof starterStores)[number]
 
@@ -45,6 +54,35 @@ const storeText: Readonly<Record<StarterStore, string>> = {
       createIfAbsent: true
     # The secret's name or ARN.
     ref: openai/api-key`,
+  file: `    # A file that something else mounts: verified and handed out; it cannot be turned.
+    store: { kind: file, path: /run/secrets }
+    ref: openai`,
+  'google-secret-manager': `    # Needs: npm install @google-cloud/secret-manager@7
+    store:
+      kind: google-secret-manager
+      # project: my-project
+      createIfAbsent: true
+    # The secret's name, or projects/PROJECT/secrets/NAME.
+    ref: openai-api-key`,
+  'azure-key-vault': `    # Needs: npm install @azure/keyvault-secrets@4 @azure/identity@4
+    store:
+      kind: azure-key-vault
+      vault: https://NAME.vault.azure.net
+    # The secret's name.
+    ref: openai-api-key`,
+  vault: `    # HashiCorp Vault or OpenBao, with the token in VAULT_TOKEN; other logins: docs/stores.md
+    store:
+      kind: vault
+      # address: https://vault.example.com:8200     # else VAULT_ADDR
+      # mount: secret
+    # secret/data/team/openai, field api_key.
+    ref: team/openai`,
+  kubernetes: `    # A Secret, with the pod's service account or your kubeconfig.
+    store:
+      kind: kubernetes
+      # namespace: apps
+    # The Secret's name; the key in it is api_key.
+    ref: openai`,
 }
 
 function issuerText({ minting }: Parameters<typeof starterConfig>[0]): string {
@@ -67,7 +105,7 @@ function issuerText({ minting }: Parameters<typeof starterConfig>[0]): string {
 }
 
 function scheduleText({ store, minting }: Parameters<typeof starterConfig>[0]): string {
-  if (store === 'env') return ''
+  if (store === 'env' || store === 'file') return ''
   const isActive = minting !== undefined
   const mark = isActive ? '' : '# '
   return `

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/main.ts'
 import { specs } from '../../src/cli/specs.ts'
+import { starterStores } from '../../src/cli/starter-config.ts'
 import { type FakeIoOptions, fakeIo } from './fake-io.ts'
 import { type FakeService, fakeService } from './fake-service.ts'
 import { apiKey, canary, operatorToken, rotationAt, start, summaryOf, tokenSummary } from './samples.ts'
@@ -433,8 +434,7 @@ describe('config check and init', () => {
 
   it.each([
     'init',
-    'init --store env',
-    'init --store aws-secrets-manager',
+    ...starterStores.map((store) => `init --store ${store}`),
     'init --project proj_a --service-account svc_acct_a',
     'init --store aws-secrets-manager --project proj_a --service-account svc_acct_a',
   ])('%s writes a file that is valid as it is', async (line) => {

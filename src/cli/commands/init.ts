@@ -38,6 +38,7 @@ function nextSteps(store: string, isMinting: boolean): string[] {
   const serve = '  keyturn serve                   '
   const status = '  keyturn status openai           shows how it is'
   if (store === 'env') return [`${serve}with OPENAI_API_KEY set, or in .env`, status]
+  if (store === 'file') return [`${serve}with the key in that file`, status]
   if (isMinting) return [`${serve}with OPENAI_ADMIN_KEY set; it mints the first key by itself`, status]
   return [
     `${serve}and in another terminal:`,
