@@ -10,7 +10,7 @@ import { fullName, type GoogleName } from './google-names.ts'
 import { digestOf } from './slot-state.ts'
 
 /** Versions of others that are merged in one promotion; each costs one more version of ours. */
-const mergesMax = 5
+const mergesMax = 10
 /** Versions that are looked for behind ours, or between. */
 const othersMax = 20
 /** Looks at somebody else's claim in one round; the caller's rounds come on top. */
@@ -124,24 +124,38 @@ export function promoter(
         return !isPuttingBack
       }
       if (last?.text === undefined) return done()
-      const theirs = text.keyOrNothing(last.text, fullName(name))
-      const isOldKey = theirs === undefined ? main.secret === undefined : main.secret?.equals(theirs) === true
-      const isBefore = last.number < number
-      // What came after ours with another key was meant to replace it, and has.
-      if (theirs?.equals(wanted) === true || (!isBefore && !(isOldKey && text.isShared))) return done()
-      if (isOldKey && !text.isShared) return done()
-      // Their fields with our key; or, where they changed the key before we did, their version as it was.
-      if (!isOldKey && theirs !== undefined) {
-        wanted = theirs
+      const verdict = judge(name, last.text, { isBefore: last.number < number, wanted, old: main.secret })
+      if (verdict === 'done') return done()
+      if (verdict !== 'merge') {
+        wanted = verdict.restore
         isPuttingBack = true
       }
       base = new Secret(last.text)
       from = Math.max(number, last.number)
     }
     throw new KeyturnError('store_conflict', `${fullName(name)} is being changed by others all the time.`, {
-      fix: 'Find out who adds versions to it that often; it is tried again.',
+      fix: `Find out who adds versions to it that often; what version ${from - 1} changed may not be in the newest one.`,
       retryable: true,
     })
+  }
+
+  /**
+   * What to do about a version by somebody else that came right before or after ours: nothing; one more version with their
+   * fields and our key; or theirs once more, where it was they who changed the key, and first.
+   */
+  const judge = (
+    name: GoogleName,
+    theirText: string,
+    about: { readonly isBefore: boolean; readonly wanted: Secret; readonly old: Secret | undefined },
+  ): 'done' | 'merge' | { readonly restore: Secret } => {
+    const { isBefore, wanted, old } = about
+    const theirs = text.keyOrNothing(theirText, fullName(name))
+    const isOurs = theirs?.equals(wanted) === true
+    const isOld = theirs === undefined ? text.isDocument(theirText) : old?.equals(theirs) === true
+    // What came after ours with another key was meant to replace it, and has.
+    if (!isBefore) return text.isShared && isOld && !isOurs ? 'merge' : 'done'
+    if (isOurs || isOld) return text.isShared ? 'merge' : 'done'
+    return theirs === undefined ? 'done' : { restore: theirs }
   }
 
   const take = async (

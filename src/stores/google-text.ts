@@ -13,6 +13,8 @@ export interface GoogleText {
   keyOrNothing(text: string, where: string): Secret | undefined
   /** The text of the next version. `base`: that of the newest one, whose other fields stay. */
   next(key: Secret, base: Secret | undefined, where: string): Secret
+  /** Fields can be written into it. */
+  isDocument(text: string): boolean
   /** Nothing but the key is in it. */
   isAlone(text: string): boolean
 }
@@ -38,6 +40,7 @@ export function googleText(options: ValueOptions): GoogleText {
     },
     next: (key, base, where) =>
       new Secret(format.write(key, base === undefined ? undefined : withoutFileMarks(base.reveal()), where)),
+    isDocument: (text) => format.needsBase && objectIn(text) !== undefined,
     isAlone(text) {
       const document = format.needsBase ? objectIn(text) : undefined
       return document === undefined
