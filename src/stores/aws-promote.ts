@@ -10,11 +10,12 @@ import {
   holderOf,
   ownLabel,
   placeholderVersion,
+  previousLabel,
   removeLabel,
   unlessDone,
 } from './aws-labels.ts'
 import { type AwsView, carrierOf, lookAt } from './aws-look.ts'
-import { readFence } from './aws-tags.ts'
+import { readFence, readVersionTags } from './aws-tags.ts'
 import { warn } from './context.ts'
 import { assertFence } from './shelf.ts'
 
@@ -52,6 +53,7 @@ export async function promoteOnAws(
       view = now
       continue
     }
+    if (await steppedBack(store, ref, { view, to: request.to, carrier })) return { kind: 'gone' }
     await tidyPending(store, ref, { view, version: request.to, carrier })
     return { kind: 'promoted' }
   }
@@ -59,6 +61,27 @@ export async function promoteOnAws(
     fix: 'Find out who writes to it that often; the key was not changed, and it is tried again.',
     retryable: true,
   })
+}
+
+/**
+ * A mark in a tag is no part of AWS's compare-and-swap: the version may have been retired while the promotion was under
+ * way, and whoever did so may have found it not current and go on to revoke the key. Then AWSCURRENT goes back.
+ */
+async function steppedBack(
+  store: AwsStore,
+  ref: string,
+  { view, to, carrier }: { readonly view: AwsView; readonly to: VersionId; readonly carrier: AwsVersionId },
+): Promise<boolean> {
+  const { calls } = store
+  const now = await calls.describe(ref)
+  if (now === undefined || readVersionTags(now.tags).get(to)?.isRetired !== true) return false
+  if (view.holder === undefined || holderOf(now, currentLabel) !== carrier) return true
+  await unlessDone(
+    calls.move(ref, { label: currentLabel, to: view.holder, from: carrier }),
+    async () => (await lookAt(store, ref))?.holder !== carrier,
+  )
+  await removeLabel(calls, { ref, label: previousLabel, version: carrier })
+  return true
 }
 
 /** Undefined: AWSCURRENT is to be moved. */

@@ -126,9 +126,12 @@ export async function openAwsSecretsManagerStore(
   }
 }
 
-/** First the mark, which `promote` minds, then the labels: a crash in between leaves it refused. */
+/**
+ * First the mark, which `promote` minds, then the labels: a crash in between leaves it refused. In between it is looked
+ * at once more, for a promotion that was under way and did not see the mark; one that ends later looks for it itself.
+ */
 async function retireVersion(
-  { calls, context, pendingLabel }: AwsStore,
+  store: AwsStore,
   request: {
     readonly ref: string
     readonly view: AwsView
@@ -136,6 +139,7 @@ async function retireVersion(
     readonly tags: Readonly<Record<string, string>>
   },
 ): Promise<void> {
+  const { calls, context, pendingLabel } = store
   const { ref, view, version, tags } = request
   const tagged = view.tagged.get(version)
   const carriers = [...view.carried].filter(([, carried]) => carried === version)
@@ -143,6 +147,10 @@ async function retireVersion(
   if (tagged?.isRetired !== true) {
     const entry = tagged ?? { ...untagged, stagedAt: context.system.now() }
     await calls.tag(ref, { ...tags, ...versionTags(ref, version, { ...entry, isRetired: true }) })
+    if ((await lookAt(store, ref))?.current === version) {
+      await calls.tag(ref, versionTags(ref, version, entry))
+      throw isCurrentError(ref, version, 'retired')
+    }
   }
   const ours = [pendingLabel, ownLabel(version), previousLabel]
   for (const [carrier] of carriers) {

@@ -165,6 +165,39 @@ describe('a promotion in AWS', () => {
     expect(await store.describe('openai')).toMatchObject({ pending: second.version })
   })
 
+  it('goes back where its version was retired while it was under way', async () => {
+    const store = await openAws(place, { createIfAbsent: true })
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const secret = place.fake.secrets.get('openai')
+    // All that a retirement does, at the last moment.
+    place.fake.before('UpdateSecretVersionStage', () => {
+      const tag = `keyturn:v:${version}`
+      secret?.tags.set(tag, `${secret.tags.get(tag)} r=1`)
+      secret?.versions.get(version)?.labels.clear()
+    })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'gone' })
+    expect((await store.read('openai'))?.version).toBe(first.version)
+    expect(labelsOf('openai', version)).toEqual([])
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'gone' })
+  })
+
+  it('that wins against a retirement is not undone by it', async () => {
+    const store = await openAws(place, { createIfAbsent: true })
+    const first = await establish(store, 'openai')
+    const { version, secret } = await stageNew(store, 'openai')
+    const versions = place.fake.secrets.get('openai')?.versions
+    place.fake.before('TagResource', () => {
+      versions?.get(first.version)?.labels.delete('AWSCURRENT')
+      versions?.get(version)?.labels.add('AWSCURRENT')
+    })
+    expect((await failure(store.retire('openai', { version, fence: 1 }))).code).toBe('store_conflict')
+    expect((await store.read('openai'))?.secret.equals(secret)).toBe(true)
+    const described = await store.describe('openai')
+    expect(described?.versions.find((each) => each.version === version)?.isRetired).toBe(false)
+  })
+
   it('refuses a retired version also where its tags were lost', async () => {
     const store = await openAws(place, { createIfAbsent: true })
     const old = await establish(store, 'openai')
