@@ -37,6 +37,8 @@ export interface AzureFake extends HttpFaults {
   deny(...rules: readonly string[]): void
   /** What 403 says inside: default ForbiddenByRbac. */
   denyWith(code: string): void
+  /** What 429 asks for; default 0. */
+  retryAfterSeconds(seconds: number): void
   /** A write by somebody else, who is not Keyturn. */
   put(name: string, value: string, rest?: Partial<FakeAzureVersion>): FakeAzureVersion
   /** What everybody reads. */
@@ -66,6 +68,7 @@ export async function startAzureFake(): Promise<AzureFake> {
   const clientId = randomUUID()
   const clientSecret = ['client', 'secret', randomUUID()].join('~')
   let deniedCode = 'ForbiddenByRbac'
+  let retryAfter = 0
   let address = ''
 
   const issueToken: AzureFake['issueToken'] = ({
@@ -136,6 +139,11 @@ export async function startAzureFake(): Promise<AzureFake> {
     // A challenge is no request of its own for those who count: faults hit what comes after it.
     const isChallenged = isVault && !isAllowed(request)
     const kind = isChallenged ? undefined : faults.take(line)
+    if (kind === 429) {
+      response.writeHead(429, { 'content-type': 'application/json', 'retry-after': String(retryAfter) })
+      response.end(JSON.stringify(bodyOf(429)))
+      return
+    }
     if (kind !== undefined && failInstead(kind, response, bodyOf)) return
     if (!isChallenged) await run(befores, line)
     const answer = isVault ? answerVault(request, url, body) : answerToken(url, body)
@@ -179,6 +187,9 @@ export async function startAzureFake(): Promise<AzureFake> {
     },
     denyWith(code) {
       deniedCode = code
+    },
+    retryAfterSeconds(seconds) {
+      retryAfter = seconds
     },
     put: (name, value, rest = {}) => addVersion(secrets, name, { value, ...rest }),
     top: (name) => secrets.get(name.toLowerCase())?.versions.at(-1),

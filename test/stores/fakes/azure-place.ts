@@ -11,6 +11,8 @@ export interface AzurePlace {
   readonly fake: AzureFake
   readonly context: StoreContext & Recorded
   open(options?: Partial<AzureKeyVaultOptions>, context?: StoreContext): Promise<SecretStore>
+  /** Trusts what the system trusts, of which the fake is none. */
+  openWithoutAuthority(options?: Partial<AzureKeyVaultOptions>): Promise<SecretStore>
   end(): Promise<void>
 }
 
@@ -27,23 +29,18 @@ export async function startAzure(system?: StoreContext['system']): Promise<Azure
   const context = { ...testContext(folder, env), ...(system === undefined ? {} : { system }) }
   await writeFile(join(folder, 'ca.pem'), fake.certificate.cert)
   const opened: SecretStore[] = []
+  const defaults = { kind: 'azure-key-vault', vault: fake.address, requestTimeoutMs: 2_000 } as const
+  const keep = async (opening: Promise<SecretStore>): Promise<SecretStore> => {
+    const store = await opening
+    opened.push(store)
+    return store
+  }
   return {
     fake,
     context,
-    async open(options = {}, given = context) {
-      const store = await openStore(
-        {
-          kind: 'azure-key-vault',
-          vault: fake.address,
-          caFile: 'ca.pem',
-          requestTimeoutMs: 2_000,
-          ...options,
-        },
-        given,
-      )
-      opened.push(store)
-      return store
-    },
+    open: (options = {}, given = context) =>
+      keep(openStore({ ...defaults, caFile: 'ca.pem', ...options }, given)),
+    openWithoutAuthority: (options = {}) => keep(openStore({ ...defaults, ...options }, context)),
     async end() {
       for (const store of opened) await store.close()
       await fake.close()

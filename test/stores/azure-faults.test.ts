@@ -1,0 +1,318 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { KeyturnError } from '../../src/core/errors.ts'
+import type { SecretStore } from '../../src/core/ports.ts'
+import { establish, failure, newSecret, stageNew } from '../conformance/store-suite-support.ts'
+import { type AzurePlace, startAzure } from './fakes/azure-place.ts'
+import type { HttpFaultKind } from './fakes/http-faults.ts'
+import { rotateUntilDone } from './fakes/rotate.ts'
+import { testSystem } from './fakes/system.ts'
+
+let place: AzurePlace
+let store: SecretStore
+
+beforeEach(async () => {
+  place = await startAzure()
+  store = await place.open()
+})
+afterEach(() => place.end())
+
+/** One attempt and little patience, so that each fault comes through to the driver. */
+function openImpatient(): Promise<SecretStore> {
+  return place.open({ maxAttempts: 1, requestTimeoutMs: 250 })
+}
+
+const promotion = /^PUT \/secrets\/openai$/
+const onPromotion = (line: string): boolean => promotion.test(line)
+
+describe('errors of Key Vault', () => {
+  const cases: readonly (readonly [
+    kind: HttpFaultKind,
+    code: KeyturnError['code'],
+    retryable: boolean,
+    says: string,
+  ])[] = [
+    [401, 'store_denied', false, 'tenant'],
+    [403, 'store_denied', false, 'Microsoft.KeyVault/vaults/secrets/getSecret/action'],
+    [429, 'store_throttled', true, 'tried again'],
+    [500, 'store_unreachable', true, 'status of Azure Key Vault'],
+    [503, 'store_unreachable', true, 'status of Azure Key Vault'],
+    [307, 'store_unreachable', false, 'redirected'],
+    [418, 'store_malformed', true, 'proxy'],
+    ['proxy_page', 'store_unreachable', true, 'proxy'],
+    ['huge', 'store_malformed', true, 'proxy'],
+    ['hang', 'store_unreachable', true, 'network'],
+    ['reset', 'store_unreachable', true, 'network'],
+  ]
+  it.each(cases)('turns %s into %s', async (kind, code, retryable, says) => {
+    await establish(store, 'openai')
+    const impatient = await openImpatient()
+    await impatient.read('openai')
+    place.fake.fault(kind, { times: 9 })
+    const error = await failure(impatient.read('openai'))
+    expect([error.code, error.retryable], error.message).toEqual([code, retryable])
+    expect(`${error.message} ${error.fix}`).toContain(says)
+    expect(error.message).toContain('openai')
+    expect(error.fix).toBeTruthy()
+  })
+
+  it('tries again what passes, also writes that Azure refuses because they came at once', async () => {
+    for (const kind of [429, 500, 'reset'] as const) {
+      place.fake.fault(kind, { on: (line) => line.startsWith('GET'), times: 2 })
+      await stageNew(store, 'openai')
+    }
+    place.fake.fault(409, { on: (line) => line.startsWith('PUT'), times: 10 })
+    await establish(store, 'openai')
+    place.fake.fault(409, { on: (line) => line.startsWith('PATCH'), times: 5 })
+    await establish(store, 'openai')
+  })
+
+  it('waits for as long as Key Vault asks', async () => {
+    const pauses: number[] = []
+    const system: typeof testSystem = {
+      ...testSystem,
+      after(delayMs, callback, options) {
+        if (options?.background === true) return testSystem.after(delayMs, callback, options)
+        pauses.push(delayMs)
+        return testSystem.after(0, callback)
+      },
+    }
+    const patient = await place.open({}, { ...place.context, system })
+    await establish(store, 'openai')
+    await patient.read('openai')
+    place.fake.retryAfterSeconds(7)
+    place.fake.fault(429)
+    expect(await patient.read('openai')).toBeDefined()
+    expect(pauses).toEqual([7_000])
+  })
+
+  it('is unreachable where nobody listens, and where the certificate is not trusted', async () => {
+    const nowhere = await place.open({ vault: 'https://127.0.0.1:1', maxAttempts: 1 })
+    expect((await failure(nowhere.read('openai'))).code).toBe('store_unreachable')
+    const wary = await place.openWithoutAuthority({ maxAttempts: 1 })
+    const error = await failure(wary.read('openai'))
+    expect([error.code, error.fix?.includes('caFile')]).toEqual(['store_unreachable', true])
+  })
+
+  it('names what is not allowed, for each change, as roles and as access policies', async () => {
+    const { version } = await establish(store, 'openai')
+    const other = await establish(store, 'openai')
+    const back = { to: version, expectCurrent: other.version, fence: 1 }
+    const sibling = 'openai-keyturn'
+    const changes: readonly (readonly [rule: string, role: string, change: () => Promise<unknown>])[] = [
+      [`set ${sibling}`, 'setSecret/action (in access policies: Set)', () => stageNew(store, 'openai')],
+      [`list ${sibling}`, 'readMetadata/action (in access policies: List)', () => stageNew(store, 'openai')],
+      ['set openai', 'setSecret/action', () => store.promote('openai', back)],
+      ['list openai', 'readMetadata/action', () => store.promote('openai', back)],
+      [`update ${sibling}`, 'update/action', () => store.retire('openai', { version, fence: 1 })],
+      ['get openai', 'getSecret/action', () => store.retire('openai', { version, fence: 1 })],
+    ]
+    for (const [rule, role, change] of changes) {
+      place.fake.deny(rule)
+      const error = await failure(change())
+      expect([rule, error.code]).toEqual([rule, 'store_denied'])
+      expect(error.fix).toContain(role)
+      expect(error.fix).toContain(rule.split(' ')[1])
+    }
+    place.fake.deny('get openai')
+    place.fake.denyWith('ForbiddenByFirewall')
+    expect((await failure(store.read('openai'))).fix).toContain('network-rule')
+    place.fake.deny()
+    expect(await store.describe('openai')).toMatchObject({ current: other.version, previous: version })
+  })
+
+  it('reads the key of who may not see the sibling, and says once that metadata is missing', async () => {
+    const { version, secret } = await establish(store, 'openai')
+    place.fake.deny('get openai-keyturn', 'list openai-keyturn')
+    for (let round = 0; round < 3; round += 1) {
+      const read = await store.read('openai')
+      expect([read?.version, read?.secret.equals(secret), read?.meta]).toEqual([version, true, {}])
+    }
+    expect(place.context.warnings).toHaveLength(1)
+  })
+
+  it('says that the newest version is disabled, and how to take that back', async () => {
+    await establish(store, 'openai')
+    const top = place.fake.top('openai')
+    if (top !== undefined) top.enabled = false
+    const calls = [
+      () => store.read('openai'),
+      () => store.describe('openai'),
+      () => stageNew(store, 'openai'),
+    ]
+    for (const call of calls) {
+      const error = await failure(call())
+      expect([error.code, error.fix?.includes('set-attributes')]).toEqual(['store_disabled', true])
+    }
+  })
+
+  it('says which secret is deleted, and how to recover it', async () => {
+    await establish(store, 'openai')
+    for (const name of ['openai', 'openai-keyturn']) {
+      place.fake.softDelete(name)
+      for (const call of [() => store.describe('openai'), () => stageNew(store, 'openai')]) {
+        const error = await failure(call())
+        expect([error.code, error.fix]).toEqual([
+          'store_disabled',
+          `az keyvault secret recover --name ${name} --vault-name 127`,
+        ])
+      }
+      const secret = place.fake.secrets.get(name)
+      if (secret !== undefined) secret.isDeleted = false
+    }
+  })
+
+  it('shows a missing permission before anything is minted, and changes nothing', async () => {
+    await establish(store, 'openai')
+    place.fake.deny('update openai', 'list openai-keyturn')
+    const before = JSON.stringify([...place.fake.secrets])
+    const missing = (await store.check('openai')).filter(({ state }) => state === 'missing')
+    expect(
+      missing.map(({ permission, resource }) => [permission.split('/').slice(3).join('/'), resource]),
+    ).toEqual([
+      ['readMetadata/action', 'openai-keyturn'],
+      ['update/action', 'openai'],
+    ])
+    expect(missing.every(({ fix }) => fix !== undefined)).toBe(true)
+    expect(JSON.stringify([...place.fake.secrets])).toBe(before)
+  })
+})
+
+describe('the credentials', () => {
+  it('are refused with what can be done, and what Entra ID said is not shown', async () => {
+    const env = { ...place.context.env, AZURE_CLIENT_SECRET: newSecret().reveal() }
+    const wrong = await place.open({}, { ...place.context, env })
+    const error = await failure(wrong.read('openai'))
+    expect([error.code, error.retryable]).toEqual(['store_denied', false])
+    expect(error.fix).toContain('managed identity')
+    expect(error.fix).toContain('az login')
+  })
+
+  it('are asked for with an end', async () => {
+    const system: typeof testSystem = {
+      ...testSystem,
+      after: (delayMs, callback, options) => testSystem.after(delayMs / 40, callback, options),
+    }
+    const impatient = await place.open({ maxAttempts: 1 }, { ...place.context, system })
+    place.fake.fault('hang', { on: (line) => line.includes('openid-configuration') })
+    const error = await failure(impatient.read('openai'))
+    expect([error.code, error.retryable]).toEqual(['store_unreachable', true])
+    expect(error.message).toContain('Entra ID')
+  })
+
+  it('are unreachable and not refused where Entra ID fails', async () => {
+    for (const kind of [503, 'reset'] as const) {
+      const impatient = await openImpatient()
+      place.fake.fault(kind, { on: (line) => line.includes('/v2.0/'), times: 9 })
+      expect((await failure(impatient.read('openai'))).code).toBe('store_unreachable')
+      place.fake.clear()
+      await impatient.read('openai')
+    }
+  })
+
+  it('that are refused later on are told as such', async () => {
+    await establish(store, 'openai')
+    place.fake.endTokens()
+    const error = await failure(store.read('openai'))
+    expect([error.code, error.fix?.includes('tenant')]).toEqual(['store_denied', true])
+  })
+
+  it('are not needed any more once the store is closed: what is under way ends', async () => {
+    await establish(store, 'openai')
+    place.fake.fault('hang')
+    place.fake.before(/^GET \/secrets\/openai\/$/, () => undefined)
+    const reading = failure(store.read('openai'))
+    await store.close()
+    expect((await reading).code).toBe('store_unreachable')
+    expect((await failure(store.read('openai'))).code).toBe('store_unreachable')
+  })
+})
+
+describe('answers of Key Vault that get lost', () => {
+  it.each(['lost', 'broken'] as const)('do not stage a key twice for others to see (%s)', async (kind) => {
+    const impatient = await place.open({ maxAttempts: 2, requestTimeoutMs: 250 })
+    await impatient.read('openai')
+    place.fake.fault(kind, { on: (line) => line.startsWith('PUT') })
+    const { version, secret } = await stageNew(impatient, 'openai')
+    expect((await store.read('openai', { version }))?.secret.equals(secret)).toBe(true)
+    expect(place.fake.secrets.get('openai-keyturn')?.versions).toHaveLength(1)
+  })
+
+  it('that were staged twice count once, also when they end', async () => {
+    const { version, secret } = await stageNew(store, 'openai')
+    const there = place.fake.top('openai-keyturn')
+    place.fake.put('openai-keyturn', secret.reveal(), { tags: { ...there?.tags } })
+    expect((await store.describe('openai'))?.versions).toHaveLength(1)
+    await store.retire('openai', { version, fence: 1 })
+    const promote = { to: version, expectCurrent: undefined, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'gone' })
+    await store.destroy('openai', version)
+    expect(place.fake.secrets.get('openai-keyturn')?.versions.every(({ enabled }) => !enabled)).toBe(true)
+  })
+
+  it.each(['lost', 'broken'] as const)('do not promote twice (%s)', async (kind) => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const impatient = await place.open({ maxAttempts: 2, requestTimeoutMs: 250 })
+    await impatient.read('openai')
+    place.fake.fault(kind, { on: onPromotion })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await impatient.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    expect(place.fake.secrets.get('openai')?.versions).toHaveLength(2)
+  })
+
+  it('leave a promotion to be asked for again, which goes on where it stopped', async () => {
+    const first = await establish(store, 'openai')
+    const impatient = await openImpatient()
+    await impatient.read('openai')
+    for (const on of [onPromotion, (line: string) => line.startsWith('PATCH /secrets/openai/')]) {
+      const expectCurrent = (await store.read('openai'))?.version ?? first.version
+      const { version } = await stageNew(store, 'openai')
+      place.fake.fault('lost', { on })
+      const promote = { to: version, expectCurrent, fence: 1 }
+      const error = await failure(impatient.promote('openai', promote))
+      expect([error.code, error.retryable]).toEqual(['store_unreachable', true])
+      expect(await impatient.promote('openai', promote)).toEqual({ kind: 'promoted' })
+      expect((await store.read('openai'))?.version).toBe(version)
+    }
+  })
+
+  it('leave a retirement to be asked for again', async () => {
+    const old = await establish(store, 'openai')
+    await establish(store, 'openai')
+    const impatient = await openImpatient()
+    await impatient.read('openai')
+    place.fake.fault('lost', { on: (line) => line.startsWith('PATCH') })
+    const retire = { version: old.version, fence: 1 }
+    expect((await failure(impatient.retire('openai', retire))).retryable).toBe(true)
+    await impatient.retire('openai', retire)
+    const described = await store.describe('openai')
+    expect(described?.versions.find(({ version }) => version === old.version)?.isRetired).toBe(true)
+  })
+
+  // Each kind begins at another request and takes every third, so that together they meet all of them.
+  const everywhere: readonly (readonly [kind: HttpFaultKind, first: number])[] = [
+    ['broken', 0],
+    ['reset', 1],
+    [500, 2],
+    ['broken', 1],
+    ['proxy_page', 0],
+  ]
+  it.each(everywhere)('end in the same place whichever request meets %s (from %i)', async (kind, first) => {
+    const impatient = await openImpatient()
+    await impatient.read('nothing')
+    for (let position = first, isOver = false; !isOver; position += 3) {
+      expect(position).toBeLessThan(150)
+      const ref = `openai-${position}`
+      place.fake.faultAfter(position, kind)
+      const before = place.fake.requests.length
+      const { old, current } = await rotateUntilDone(impatient, ref)
+      isOver = place.fake.requests.length - before <= position
+      place.fake.clear()
+      expect((await store.read(ref))?.secret.equals(current.secret)).toBe(true)
+      const described = await store.describe(ref)
+      expect([described?.current, described?.pending]).toEqual([current.version, undefined])
+      const promote = { to: old.version, expectCurrent: current.version, fence: 1 }
+      expect(await store.promote(ref, promote)).toEqual({ kind: 'gone' })
+    }
+  })
+})
