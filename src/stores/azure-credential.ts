@@ -89,23 +89,27 @@ function tokenDenied(vault: string): KeyturnError {
 
 function tokenUnreachable(vault: string): KeyturnError {
   return new KeyturnError('store_unreachable', `Microsoft Entra ID gave no token for ${vault} in time.`, {
-    fix: 'Check the network to https://login.microsoftonline.com (AZURE_AUTHORITY_HOST), or to the metadata service of the machine.',
+    fix: 'Check the network to https://login.microsoftonline.com (or AZURE_AUTHORITY_HOST) or to the metadata service of the machine, the id of the tenant, and caFile where a proxy inspects.',
     retryable: true,
   })
 }
 
-/** Nobody said no: Entra ID failed, or was not reached. Names as @azure/identity 4.14 and its MSAL have them. */
+/**
+ * Nobody said no: Entra ID failed, or was not reached. By the codes of @azure/identity 4.14 and the MSAL beneath it; where
+ * the address of the tokens could not be found out, a code is nowhere but at the beginning of the message.
+ */
 function isUnreachable(thrown: unknown): boolean {
-  const { statusCode, code, errorCode, cause } = (
-    typeof thrown === 'object' && thrown !== null ? thrown : {}
-  ) as Readonly<Record<string, unknown>>
+  if (typeof thrown !== 'object' || thrown === null) return false
+  const { name, message, statusCode, code, errorCode, errors, cause } = thrown as Readonly<
+    Record<string, unknown>
+  >
+  if (Array.isArray(errors)) return errors.some(isUnreachable)
   if (typeof statusCode === 'number') return statusCode === 429 || statusCode >= 500
-  if (code === 'REQUEST_SEND_ERROR' || errorCode === 'network_error' || errorCode === 'server_error')
-    return true
-  if (
-    typeof code === 'string' &&
-    /^(?:E[A-Z]+(?:_[A-Z]+)*|UNABLE_TO_.*|SELF_SIGNED_.*|CERT_.*|DEPTH_ZERO_.*)$/.test(code)
-  )
-    return true
-  return cause !== undefined && cause !== thrown && isUnreachable(cause)
+  if (code === 'REQUEST_SEND_ERROR' || (typeof code === 'string' && /^E[A-Z]+$/.test(code))) return true
+  if (name === 'ServerError') return typeof errorCode !== 'string' || passingCodes.includes(errorCode)
+  if (typeof errorCode === 'string' && passingCodes.includes(errorCode)) return true
+  if (typeof message === 'string' && message.startsWith('endpoints_resolution_error')) return true
+  return cause !== undefined && isUnreachable(cause)
 }
+
+const passingCodes = ['network_error', 'server_error', 'temporarily_unavailable', 'request_timeout']

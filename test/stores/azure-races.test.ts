@@ -25,7 +25,7 @@ function shuffling(seed: number): Gate {
   const random = seeded(seed)
   return async () => {
     const longest = random() < 0.1 ? 300 : 12
-    for (let turns = Math.floor(random() * longest); turns > 0; turns -= 1) await undefined
+    for (let turns = Math.floor(random() * longest); turns > 0; turns -= 1) await Promise.resolve()
   }
 }
 

@@ -144,7 +144,7 @@ export async function startAzureFake(): Promise<AzureFake> {
       response.end(JSON.stringify(bodyOf(429)))
       return
     }
-    if (kind !== undefined && failInstead(kind, response, bodyOf)) return
+    if (kind !== undefined && failInstead(kind, response, isVault ? bodyOf : tokenBody)) return
     if (!isChallenged) await run(befores, line)
     const answer = isVault ? answerVault(request, url, body) : answerToken(url, body)
     if (!isChallenged) await run(afters, line)
@@ -201,6 +201,11 @@ export async function startAzureFake(): Promise<AzureFake> {
     after: (line, act) => void afters.push({ line, act }),
     close: () => closeServer(server),
   }
+}
+
+/** As Entra ID words what passes. */
+function tokenBody(): unknown {
+  return { error: 'temporarily_unavailable', error_description: 'AADSTS90033: a transient error' }
 }
 
 /** As Azure words it, with what was sent in the message, as some of its messages have it. */
