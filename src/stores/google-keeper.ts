@@ -59,6 +59,8 @@ const valuesMax = 1_000
 const valueMsMax = 60_000
 const listMax = 1_000
 const sweepRoundsMax = 3
+/** Newest first; where the secret is shared, those of others are among them. */
+const comparedMax = 20
 
 export function googleKeeper(
   calls: GoogleCalls,
@@ -74,12 +76,20 @@ export function googleKeeper(
     const key = `${fullName(name)}/${number}`
     const cached = values.get(key)
     if (cached !== undefined && cached.untilAt > system.now()) return cached.secret
+    values.delete(key)
     const access = await calls.access(name, number)
     if (access.kind !== 'found') return undefined
     const secret = new Secret(access.text)
-    if (values.size >= valuesMax) values.clear()
+    forgetOld()
     values.set(key, { secret, untilAt: system.now() + valueMsMax })
     return secret
+  }
+  /** The oldest stand first. */
+  const forgetOld = (): void => {
+    for (const [key, { untilAt }] of values) {
+      if (untilAt > system.now() && values.size < valuesMax) return
+      values.delete(key)
+    }
   }
   /** What an earlier attempt added whose answer, or whose compare-and-swap, was lost. */
   const addedBefore = async (
@@ -88,11 +98,10 @@ export function googleKeeper(
     text: Secret,
   ): Promise<number | undefined> => {
     const taken = new Set([...state.numbers.values(), ...state.doomed])
-    const highest = Math.max(0, ...taken)
-    for (const { number, state: is } of (await calls.list(name, listMax)) ?? []) {
-      if (number <= highest || is !== 'enabled') continue
+    const listed = (await calls.list(name, listMax)) ?? []
+    const free = listed.filter(({ number, state: is }) => is === 'enabled' && !taken.has(number))
+    for (const { number } of free.slice(0, comparedMax))
       if ((await value(name, number))?.equals(text) === true) return number
-    }
     return undefined
   }
   const numberFor = async (

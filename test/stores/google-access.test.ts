@@ -165,7 +165,7 @@ describe('what the sibling can take', () => {
 describe('what comes over the wire', () => {
   it('is compared with its checksum, and asked for again', async () => {
     const { secret } = await establish(store, 'openai')
-    const { call } = place.fake
+    const call = place.fake.call.bind(place.fake)
     let isDamaged = true
     place.fake.call = (rpc, request): Message => {
       const answer = call(rpc, request)
