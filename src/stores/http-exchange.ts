@@ -1,5 +1,6 @@
 import type { System } from '../core/ports.ts'
 import type { StoreFetch, StoreFetchInit, StoreTls } from './http-transport.ts'
+import { parseJson } from './plain-text.ts'
 
 export interface HttpRequest {
   readonly method: StoreFetchInit['method']
@@ -108,16 +109,6 @@ async function readText(body: AsyncIterable<Uint8Array> | null): Promise<string 
     chunks.push(chunk)
   }
   return Buffer.concat(chunks).toString('utf8')
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch (thrown) {
-    // The parser's message quotes the text, which may hold a secret.
-    if (thrown instanceof SyntaxError) return undefined
-    throw thrown
-  }
 }
 
 /** Seconds or a date, as HTTP has it. */

@@ -26,15 +26,36 @@ export function fieldOf(text: string, field: string, where: string): string {
   })
 }
 
+/**
+ * Undefined where it is no JSON. Numbers that would not come out of `JSON.stringify` as they are here (beyond what a
+ * double can hold, or written as 1.10) stay as they are written: documents are other people's, and are written back.
+ */
 export function parseJson(text: string): unknown {
+  const json = JSON as unknown as JsonWithSource
+  const keepDigits = (_key: string, value: unknown, { source }: { readonly source?: string }): unknown =>
+    typeof value === 'number' && source !== undefined && String(value) !== source
+      ? json.rawJSON(source)
+      : value
   try {
-    return JSON.parse(text) as unknown
+    return oddNumber.test(text) ? json.parse(text, keepDigits) : (JSON.parse(text) as unknown)
   } catch (thrown) {
     // The parser's message quotes the text, which is a secret here.
     if (thrown instanceof SyntaxError) return undefined
     throw thrown
   }
 }
+
+/** What Node has since 21, and the types of ES2024 do not. */
+interface JsonWithSource {
+  parse(
+    text: string,
+    revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
+  ): unknown
+  rawJSON(text: string): unknown
+}
+
+/** Whether a closer look is worth it; other text may look like such a number. */
+const oddNumber = /\d{16}|\.\d*0|\d[eE]|-0/
 
 /** Editors and `echo` end files with a newline, and some begin them with a byte order mark: neither is of the key. */
 export function withoutFileMarks(text: string): string {

@@ -47,7 +47,7 @@ function jsonFormat(field: string): ValueFormat {
     },
     read: (text, ref) => new Secret(withoutFileMarks(fieldOf(text, field, ref))),
     write(secret, base, ref) {
-      const document = parseExactly(base ?? '{}')
+      const document = parseJson(base ?? '{}')
       if (isObject(document)) return bounded(JSON.stringify({ ...document, [field]: secret.reveal() }), ref)
       // To write over it would lose what somebody keeps there.
       throw new KeyturnError('store_malformed', `The secret ${ref} is not a JSON object.`, {
@@ -55,23 +55,6 @@ function jsonFormat(field: string): ValueFormat {
       })
     },
   }
-}
-
-/** What Node has since 21, and the types of ES2024 do not. */
-interface JsonWithSource {
-  parse(
-    text: string,
-    revive: (key: string, value: unknown, context: { readonly source?: string }) => unknown,
-  ): unknown
-  rawJSON(text: string): unknown
-}
-
-/** Other people's numbers are written back digit by digit as they were, also those that no double can hold. */
-function parseExactly(text: string): unknown {
-  const json = JSON as unknown as JsonWithSource
-  const keepDigits = (_key: string, value: unknown, { source }: { readonly source?: string }): unknown =>
-    typeof value === 'number' && source !== undefined ? json.rawJSON(source) : value
-  return parseJson(text) === undefined ? undefined : json.parse(text, keepDigits)
 }
 
 function isObject(document: unknown): document is object {

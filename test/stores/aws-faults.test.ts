@@ -15,7 +15,7 @@ afterEach(() => place.end())
 
 /** One attempt and little patience, so that each fault comes through to the driver. */
 function openImpatient(): Promise<SecretStore> {
-  return openAws(place, { createIfAbsent: true, maxAttempts: 1, requestTimeoutMs: 120 })
+  return openAws(place, { createIfAbsent: true, maxAttempts: 1, requestTimeoutMs: 500 })
 }
 
 describe('errors of AWS', () => {
@@ -36,7 +36,7 @@ describe('errors of AWS', () => {
     ['SomethingNobodyKnows', 'store_malformed', true, 'proxy'],
   ]
   it.each(cases)('turns %s into %s', async (type, code, retryable, says) => {
-    const impatient = await openImpatient()
+    const impatient = await openAws(place, { maxAttempts: 1 })
     place.fake.answer('GetSecretValue', { type, message: `Value '${canary}' at 'secretString' is bad` })
     const error = await failure(impatient.read('openai'))
     expect([error.code, error.retryable]).toEqual([code, retryable])

@@ -15,7 +15,9 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-const impatient = { maxAttempts: 1, requestTimeoutMs: 250 }
+/** So that each fault comes through; what hangs is given up sooner. */
+const single = { maxAttempts: 1 }
+const impatient = { ...single, requestTimeoutMs: 500 }
 const dataOf = (name: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(place.fake.secrets.get(`apps/${name}`)?.data ?? {}).map(([key, value]) => [
@@ -40,7 +42,7 @@ describe('what Kubernetes answers', () => {
     ['reset', 'store_unreachable', true, 'network'],
   ]
   it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
-    const client = await place.open(impatient)
+    const client = await place.open(kind === 'hang' ? impatient : single)
     place.fake.fault(kind, { times: 9 })
     const error = await failure(client.describe('openai'))
     expect([error.code, error.retryable]).toEqual([code, retryable])
@@ -193,7 +195,7 @@ describe('answers that get lost', () => {
   it('settle a promotion by looking at what is current', async () => {
     await establish(store, 'openai')
     for (const kind of ['lost', 'broken'] as const) {
-      const client = await place.open({ requestTimeoutMs: 250 })
+      const client = await place.open({ requestTimeoutMs: 500 })
       const { version } = await stageNew(store, 'openai')
       const expectCurrent = (await store.describe('openai'))?.current
       place.fake.fault(kind, { on: (line) => line === 'PUT /api/v1/namespaces/apps/secrets/openai' })

@@ -25,7 +25,9 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-const impatient = { maxAttempts: 1, requestTimeoutMs: 150 }
+/** So that each fault comes through; what hangs is given up sooner. */
+const single = { maxAttempts: 1 }
+const impatient = { ...single, requestTimeoutMs: 500 }
 
 describe('what Vault answers', () => {
   const answers: readonly (readonly [HttpFaultKind, KeyturnError['code'], boolean, string])[] = [
@@ -44,7 +46,7 @@ describe('what Vault answers', () => {
     ['reset', 'store_unreachable', true, 'ECONNRESET'],
   ]
   it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
-    const client = await place.open(impatient)
+    const client = await place.open(kind === 'hang' ? impatient : single)
     place.fake.fault(kind, { times: 9 })
     const error = await failure(client.describe('openai'))
     expect([error.code, error.retryable]).toEqual([code, retryable])
@@ -196,6 +198,34 @@ describe('a document that others use', () => {
     await client.close()
   })
 
+  it('keeps numbers that no double can hold as they are', async () => {
+    const big = '12345678901234567890'
+    const bodies: string[] = []
+    const context = {
+      ...place.context,
+      async fetch(url: string, init: StoreFetchInit) {
+        if (init.method === 'POST' && url.endsWith('/openai')) bodies.push(init.body ?? '')
+        const answer = await nodeFetch(url, init)
+        if (init.method !== 'GET' || !url.endsWith('/openai')) return answer
+        const chunks: Uint8Array[] = []
+        for await (const chunk of answer.body ?? []) chunks.push(chunk)
+        const text = Buffer.concat(chunks).toString().replace('"as-it-is"', big)
+        return {
+          ...answer,
+          headers: answer.headers,
+          body: (async function* () {
+            yield Buffer.from(text)
+          })(),
+        }
+      },
+    }
+    place.fake.put('openai', { big: 'as-it-is', list: [1.5] })
+    const client = await openVaultStore({}, context)
+    await establish(client, 'openai')
+    expect(bodies.join()).toContain(`"big":${big},"list":[1.5]`)
+    await client.close()
+  })
+
   it('takes up what somebody else put there, and keeps it for a way back', async () => {
     const first = await establish(store, 'openai')
     place.fake.put('openai', { api_key: `${canary}-by-hand` })
@@ -269,7 +299,7 @@ describe('what is destroyed', () => {
     const old = await establish(store, 'openai')
     await establish(store, 'openai')
     await store.retire('openai', { version: old.version, fence: 1 })
-    const client = await place.open(impatient)
+    const client = await place.open(single)
     place.fake.fault(500, { on: (line) => line.startsWith('PUT secret/destroy/openai__keyturn') })
     expect((await failure(client.destroy('openai', old.version))).code).toBe('store_unreachable')
     expect(await client.destroy('openai', old.version)).toBe('destroyed')
@@ -366,7 +396,7 @@ describe('promotions that are still under way', () => {
 describe('answers that get lost', () => {
   it('settle a promotion by looking at what is current', async () => {
     for (const kind of ['lost', 'broken'] as const) {
-      const client = await place.open({ requestTimeoutMs: 150 })
+      const client = await place.open({ requestTimeoutMs: 500 })
       const { version } = await stageNew(store, 'openai')
       const expectCurrent = (await store.describe('openai'))?.current
       place.fake.fault(kind, { on: (line) => line === 'POST secret/data/openai' })

@@ -61,7 +61,7 @@ export async function awsHarness(
     ...(await harness(place.context, { ref: makeEmpty('openai'), another, cleanUp: () => place.end() })),
     fake,
     once: () => another({ maxAttempts: 1 }),
-    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
+    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
     nowhere: () => another({ maxAttempts: 1, endpoint: 'http://127.0.0.1:1' }),
     fail: (kind, options) => fake.fault({ kind, ...options }),
     heal: () => fake.clear(),
@@ -86,7 +86,7 @@ export async function vaultHarness(
   return {
     ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
     once: () => another({ maxAttempts: 1 }),
-    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 150 }),
+    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
     nowhere: () => another({ maxAttempts: 1, address: 'http://127.0.0.1:1' }),
     ...httpFaults(fake),
     disable() {
