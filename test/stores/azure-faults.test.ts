@@ -215,7 +215,6 @@ describe('the credentials', () => {
   it('are not needed any more once the store is closed: what is under way ends', async () => {
     await establish(store, 'openai')
     place.fake.fault('hang')
-    place.fake.before(/^GET \/secrets\/openai\/$/, () => undefined)
     const reading = failure(store.read('openai'))
     await store.close()
     expect((await reading).code).toBe('store_unreachable')
