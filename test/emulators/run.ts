@@ -10,8 +10,9 @@ import { kubernetes } from './kubernetes.ts'
 import { moto } from './moto.ts'
 import { stopAll } from './processes.ts'
 import { type Row, report, runSuite } from './report.ts'
+import { vault } from './vault.ts'
 
-const emulators: readonly Emulator[] = [moto, kubernetes]
+const emulators: readonly Emulator[] = [moto, vault, kubernetes]
 
 async function main(): Promise<number> {
   const wanted = (process.env['KEYTURN_EMULATORS'] ?? '').split(',').filter((name) => name !== '')
