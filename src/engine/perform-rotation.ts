@@ -225,7 +225,12 @@ async function promote(
 ): Promise<Performed> {
   const { setup } = context
   const request = { to: effect.to, expectCurrent: effect.from, fence: context.state().fence }
-  const outcome = await setup.store.promote(setup.ref, request)
+  const promoted = await setup.store.promote(setup.ref, request)
+  // A store that lost what was current has nothing that could be overwritten: that is no other writer's key.
+  const isEmpty = promoted.kind === 'conflict' && promoted.current === undefined && effect.from !== undefined
+  const outcome = isEmpty
+    ? await setup.store.promote(setup.ref, { ...request, expectCurrent: undefined })
+    : promoted
   switch (outcome.kind) {
     case 'promoted':
     case 'already':
