@@ -65,8 +65,16 @@ export function aliasStore(
   ): Promise<void> =>
     settle(ref, system, options, async () => {
       const look = await document.look(ref)
-      const decision = await decide(look)
-      if (decision === undefined) return { done: undefined }
+      let decision: Decision | undefined
+      try {
+        decision = await decide(look)
+      } catch (thrown) {
+        const mayPass = thrown instanceof KeyturnError && thrown.retryable
+        // What it was refused for may be over: reads can be old.
+        if (mayPass || (await keeper.prove(look.kept))) throw thrown
+        return undefined
+      }
+      if (decision === undefined) return (await keeper.prove(look.kept)) ? { done: undefined } : undefined
       return (await document.write(ref, look, decision)) ? { done: undefined } : undefined
     })
   const storedVersion = async (look: AliasLook, version: VersionId): Promise<StoredVersion | undefined> => {
@@ -80,11 +88,13 @@ export function aliasStore(
     capabilities: aliasCapabilities,
     async read(ref, asked) {
       parseGoogleRef(ref)
-      return settled(ref, async () => {
+      return settle(ref, system, options, async () => {
         try {
           const look = await document.look(ref)
           const version = asked?.version ?? look.shelf.current
-          return version === undefined ? undefined : await storedVersion(look, version)
+          const done = version === undefined ? undefined : await storedVersion(look, version)
+          const isSure = done !== undefined || asked?.version === undefined
+          return isSure || (await keeper.prove(look.kept)) ? { done } : undefined
         } catch (thrown) {
           const isDenied = thrown instanceof KeyturnError && thrown.code === 'store_denied'
           if (!isDenied || asked?.version !== undefined) throw thrown
@@ -94,7 +104,7 @@ export function aliasStore(
             warned.add(ref)
             warn(context, `${ref} is read without its metadata, which may not be read.`, { ref })
           }
-          return alone
+          return { done: alone }
         }
       })
     },
@@ -121,9 +131,11 @@ export function aliasStore(
       return settle(ref, system, options, async () => {
         const look = await document.look(ref)
         const { outcome, shelf } = promoteOn(ref, look.shelf, request)
-        if (shelf === undefined) return { done: outcome }
-        const key = await document.keyOf(look, request.to)
-        if (key === undefined) return { done: { kind: 'gone' } }
+        const key = shelf === undefined ? undefined : await document.keyOf(look, request.to)
+        if (shelf === undefined || key === undefined) {
+          const lost = shelf === undefined ? outcome : { kind: 'gone' as const }
+          return lost.kind === 'already' || (await keeper.prove(look.kept)) ? { done: lost } : undefined
+        }
         const texts = await document.renewed(look, request.to, key, ref)
         return (await document.write(ref, look, { shelf, texts })) ? { done: outcome } : undefined
       })

@@ -16,6 +16,7 @@ type Documents = Pick<
   | 'touchMain'
   | 'readSlot'
   | 'writeSlot'
+  | 'proveNewest'
   | 'slotFits'
   | 'nameOfSlot'
   | 'forgetInMain'
@@ -89,6 +90,13 @@ export function googleDocuments(
       }
       remember(ref, written)
       return written.secret?.etag
+    },
+    async proveNewest(ref, slot, read) {
+      const known = reads.get(ref)
+      reads.delete(ref)
+      if (slot.token !== '' && (known?.secret?.etag !== slot.token || !(await keeper.prove(known))))
+        return false
+      return read?.held === undefined || main.touchMain(ref, read)
     },
     slotFits(fields) {
       const { shelf, promoting } = decodeSlot('what is about to be written', fields)

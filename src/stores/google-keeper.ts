@@ -41,6 +41,11 @@ export interface Keeper {
    * was added is found again. `like`: what a new secret is made like.
    */
   write(name: GoogleName, kept: Kept, change: KeepChange, like?: GoogleSecret): Promise<Kept | undefined>
+  /**
+   * Whether this is the newest state, which reads at Google do not tell: by a write that changes nothing. Whoever may not write is
+   * told what it read.
+   */
+  prove(kept: Kept): Promise<boolean>
   /** Destroys what nothing points to. */
   sweep(name: GoogleName): Promise<void>
 }
@@ -170,6 +175,15 @@ export function googleKeeper(
       for (const version of change.texts.keys()) unsure.delete(`${fullName(name)} ${version}`)
       fresh.check(name, written, next)
       return { secret: written, state: next }
+    },
+    async prove({ secret }) {
+      if (secret === undefined) return true
+      try {
+        return (await calls.update(secret, { annotations: secret.annotations })) !== undefined
+      } catch (thrown) {
+        if (thrown instanceof KeyturnError && thrown.code === 'store_denied') return true
+        throw thrown
+      }
     },
     async sweep(name) {
       for (let round = 0; round < sweepRoundsMax; round += 1) {

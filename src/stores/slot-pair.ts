@@ -33,6 +33,11 @@ export interface DocumentPair<Main extends MainDocument = MainDocument> {
   /** Changes the token and nothing that anybody reads. False: it had changed already. */
   touchMain(ref: string, main: Main): Promise<boolean>
   readSlot(ref: string): Promise<SlotDocument>
+  /**
+   * Only where reads can be older than what was written: whether nothing newer is there than what was read, found out by
+   * writes that change nothing. Asked before an absence, a refusal or a lost promotion is believed.
+   */
+  proveNewest?(ref: string, slot: SlotDocument, main?: Main): Promise<boolean>
   /** The new token; undefined: somebody changed it. */
   writeSlot(ref: string, token: string, fields: Readonly<Record<string, string>>): Promise<string | undefined>
   /** Whether the sibling can take so much. Default: up to `slotBytesMax`. */
@@ -98,8 +103,16 @@ export async function change<Main extends MainDocument>(
   const { pair, context } = pairing
   await settle(ref, context.system, pair, async () => {
     const { view, main, slot } = await look(pairing, ref)
-    const decided = decide(view)
-    if (decided === undefined) return { done: undefined }
+    const isProven = async (): Promise<boolean> =>
+      pair.proveNewest === undefined || pair.proveNewest(ref, slot, main)
+    let decided: Partial<SlotState> | undefined
+    try {
+      decided = decide(view)
+    } catch (thrown) {
+      if (await isProven()) throw thrown
+      return undefined
+    }
+    if (decided === undefined) return (await isProven()) ? { done: undefined } : undefined
     const next = { ...view, ...decided }
     const promoting = await stopPromotions(pairing, ref, { view, main, fence: next.shelf.fence, ending })
     if (promoting === undefined) return undefined

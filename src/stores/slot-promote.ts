@@ -20,9 +20,12 @@ export async function promoteInPair<Main extends MainDocument>(
   return settle(ref, context.system, pair, async () => {
     const { view, main, slot } = await look(pairing, ref)
     const { outcome, shelf } = promoteOn(ref, view.shelf, request)
-    if (shelf === undefined) return { done: outcome }
     const secret = view.values.get(request.to)
-    if (secret === undefined) return { done: { kind: 'gone' } }
+    if (shelf === undefined || secret === undefined) {
+      const lost = shelf === undefined ? outcome : { kind: 'gone' as const }
+      const isSure = lost.kind === 'already' || pair.proveNewest === undefined
+      return isSure || (await pair.proveNewest?.(ref, slot, main)) === true ? { done: lost } : undefined
+    }
     const others = await stopPromotions(pairing, ref, { view, main, fence: request.fence })
     // What was stopped changed the token: begin anew with the one that is there now.
     if (others === undefined || others !== view.promoting) return undefined

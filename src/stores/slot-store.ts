@@ -40,8 +40,12 @@ export function slotStore<Main extends MainDocument>(pairing: Pairing<Main>): Se
       pair.assertRef(ref)
       const wanted = options?.version
       if (wanted === undefined) return settled(ref, () => readCurrent(ref))
-      const { view } = await settled(ref, () => look(pairing, ref))
-      return storedVersion(view, wanted)
+      return settle(ref, system, pair, async () => {
+        const { view, slot } = await look(pairing, ref)
+        const done = storedVersion(view, wanted)
+        const isSure = done !== undefined || pair.proveNewest === undefined
+        return isSure || (await pair.proveNewest?.(ref, slot)) === true ? { done } : undefined
+      })
     },
     async describe(ref) {
       pair.assertRef(ref)
