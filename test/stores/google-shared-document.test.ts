@@ -36,7 +36,9 @@ beforeEach(async () => {
 afterEach(() => place.end())
 
 describe('a field of a document that others add versions of', () => {
-  it('rotates 100 times while another writer changes another field, and neither loses a write', async () => {
+  it('rotates 100 times while another writer changes another field, and neither loses a write', {
+    timeout: 60_000,
+  }, async () => {
     let requests = 0
     let count = 0
     // Between any two of the driver's requests sooner or later. The writer reads and adds in one moment: it has nothing
