@@ -123,13 +123,13 @@ export function versionOf(top: Top, slots: readonly Slot[], system: System): Ver
   return known?.version ?? foreignVersion(kind, top.secret, system)
 }
 
-/** Undefined where it is other people's document without our field, which is no fault before the first key. */
+/** Undefined where it is other people's document without our field, or the value that stands for no key. */
 export function keyIn({ format, field }: AzureStore, text: string, ref: string): Secret | undefined {
   if (field !== undefined) {
     const document = parseJson(text)
     const isObject = typeof document === 'object' && document !== null && !Array.isArray(document)
     if (isObject && !Object.hasOwn(document, field)) return undefined
-  }
+  } else if (text === format.placeholder) return undefined
   return format.read(text, ref)
 }
 

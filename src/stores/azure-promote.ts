@@ -14,7 +14,7 @@ import {
 import { tellWithinMs } from './azure-race.ts'
 import { type OwnTurn, type Settled, settleTop } from './azure-settle.ts'
 import { adopt, assertSize, settled } from './azure-slot.ts'
-import { type AzureTags, contendersMax, type TurnTags, turnTags } from './azure-tags.ts'
+import { type AzureTags, contendersMax, readSlotTags, type TurnTags, turnTags } from './azure-tags.ts'
 import { assertFence } from './shelf.ts'
 import { digestOf } from './slot-state.ts'
 
@@ -56,8 +56,9 @@ export async function promoteOnAzure(
     await write(store, ref, begun)
     await tell(store, ref, begun)
     const outcome = await settleTop(store, ref, begun.own)
+    if (begun.seen?.length === 0 && (await isToGiveBack(store, ref, begun, outcome))) return undefined
     unfinished.delete(ref)
-    return outcomeOf(store, ref, begun, outcome)
+    return begun.seen?.length === 0 ? { kind: 'gone' } : outcomeOf(store, ref, begun, outcome)
   })
 }
 
@@ -68,8 +69,9 @@ async function beginOrGoOn(
   request: PromoteRequest,
 ): Promise<Attempt | PromoteOutcome> {
   const before = unfinished.get(ref)
-  if (before?.own.version === request.to && before.own.fence === request.fence && isInTime(store, before))
-    return before
+  const isOfThis = before?.own.version === request.to && before.own.fence === request.fence
+  // What has withdrawn is brought to its end however long that takes: others leave it out already.
+  if (isOfThis && (isInTime(store, before) || (before.hasTold && before.seen?.length === 0))) return before
   unfinished.delete(ref)
   const outcome = await settleTop(store, ref, undefined)
   const { top } = outcome
@@ -137,7 +139,7 @@ async function begin(
     beganAt: system.now(),
     slot: place,
     known: new Set(outcome.versions.map(({ id }) => id)),
-    base: { text: base?.text, key: top?.secret },
+    base: { value: base, key: top?.secret },
   }
   const contentType = base?.contentType ?? (field === undefined ? undefined : 'application/json')
   const { expiresAt } = slot.meta
@@ -177,12 +179,41 @@ async function tell(store: AzureStore, ref: string, attempt: Attempt): Promise<v
         fix: 'Find out why the lease of the ledger does not keep them apart; it is tried again.',
         retryable: true,
       })
-    attempt.seen = seen
+    attempt.seen = (await isRetiredNow(store, ref, own)) ? [] : seen
   }
   // Too late: others may already count it out, and so does this one.
   if (!isInTime(store, attempt)) return
   await calls.update(ref, id, { tags: turnTags(ref, { ...tags, seen: attempt.seen }, others) })
   attempt.hasTold = true
+}
+
+async function isRetiredNow({ calls }: AzureStore, ref: string, { slot }: OwnTurn): Promise<boolean> {
+  try {
+    const place = await calls.get(siblingOf(ref), slot)
+    return place === undefined || readSlotTags(place.tags)?.isRetired === true
+  } catch (thrown) {
+    // Destroyed already.
+    if (thrown instanceof KeyturnError && thrown.code === 'store_disabled') return true
+    throw thrown
+  }
+}
+
+/**
+ * Where nobody else won, a promotion that withdrew gives back what was there, or a value that is no key where nothing was:
+ * Azure cannot take a first version away. True: look again what came of it.
+ */
+async function isToGiveBack(
+  { calls, format }: AzureStore,
+  ref: string,
+  { own }: Attempt,
+  outcome: Settled,
+): Promise<boolean> {
+  if (outcome.kind !== 'open' || outcome.top?.turn?.nonce !== own.nonce) return false
+  const nothing = { text: format.placeholder, tags: {}, contentType: undefined, expiresAt: undefined }
+  const { text, tags, contentType, expiresAt } = own.base.value ?? nothing
+  const given = await calls.set(ref, { text, tags, contentType, expiresAt })
+  own.known.add(given.id)
+  return true
 }
 
 function isInTime({ context }: AzureStore, { own }: Attempt): boolean {

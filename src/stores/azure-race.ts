@@ -1,7 +1,7 @@
 /** One promotion among those of the same turn. */
 export interface Contender {
   readonly nonce: string
-  /** Whom it found once it had been written, itself among them; undefined while it has not told. */
+  /** Whom it found once it had been written, itself among them; undefined while it has not told, empty: it has withdrawn. */
   readonly seen: readonly string[] | undefined
 }
 
@@ -9,7 +9,7 @@ export type Judgement =
   | { readonly kind: 'won'; readonly nonce: string }
   /** Nothing can be said before these have told whom they saw, or are known to be dead. */
   | { readonly kind: 'waiting'; readonly for: readonly string[] }
-  /** All of them died before they told anything: nobody was told that he won. */
+  /** All of them died before they told anything, or withdrew: nobody was told that he won. */
   | { readonly kind: 'nobody' }
 
 /**
@@ -28,14 +28,20 @@ export type Judgement =
  * d. What one contender can reach is smallest for the members of the last group, and is just that group. Everybody finds it
  *    among what he can reach himself, and its smallest nonce is the winner. Whoever saw nobody but himself is that group.
  *
+ * Who finds that the version was retired meanwhile tells instead that it withdraws, and counts for nothing: it looks between
+ * its own write and (3), and a retirement looks for such writes after its own mark, so that at least one meets the other.
+ *
  * Those who died before (3) are left out once they cannot tell any more: a contender tells within `tellWithinMs` or never
  * claims to have won, and others wait for `giveUpAfterMs`, which is longer. This is the one assumption about time: that a
  * request takes effect, if ever, within the difference.
  */
 export function judge(contenders: readonly Contender[], dead: ReadonlySet<string>): Judgement {
   const sets = new Map<string, ReadonlySet<string>>()
-  for (const { nonce, seen } of contenders) if (seen !== undefined) sets.set(nonce, new Set(seen))
-  const isLeftOut = (nonce: string): boolean => dead.has(nonce) && !sets.has(nonce)
+  const withdrawn = new Set<string>()
+  for (const { nonce, seen } of contenders)
+    if (seen?.length === 0) withdrawn.add(nonce)
+    else if (seen !== undefined) sets.set(nonce, new Set(seen))
+  const isLeftOut = (nonce: string): boolean => withdrawn.has(nonce) || (dead.has(nonce) && !sets.has(nonce))
   let last: ReadonlySet<string> | undefined
   const waitingFor = new Set<string>()
   for (const nonce of sets.keys()) {

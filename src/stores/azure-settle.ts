@@ -18,7 +18,7 @@ export interface OwnTurn {
   /** Azure's ids of what was there before, and of what was dealt with since. */
   readonly known: Set<string>
   /** What it was made from. */
-  readonly base: { readonly text: string | undefined; readonly key: Secret | undefined }
+  readonly base: { readonly value: AzureValue | undefined; readonly key: Secret | undefined }
 }
 
 export type Settled =
@@ -57,6 +57,11 @@ export async function settleTop(store: AzureStore, ref: string, own: OwnTurn | u
     const top = await readTop(store, ref)
     // The list is older than what was read: judge with a newer one.
     if (top !== undefined && versions.every(({ id }) => id !== top.value.id)) continue
+    const leaving = leavingOn(top, own, silence.dead)
+    if (head.kind === 'nobody' && leaving !== undefined) {
+      await silence.wait([leaving], turnsIn(versions))
+      continue
+    }
     if (top === undefined || head.kind === 'nobody') return openOr(own, top, versions)
     const { turn } = head
     const strangers = strangersIn(versions, top, own)
@@ -76,6 +81,17 @@ export async function settleTop(store: AzureStore, ref: string, own: OwnTurn | u
     fix: 'Find out who writes to it that often; it is tried again.',
     retryable: true,
   })
+}
+
+/** Who withdrew gives back what was there before, unless it died. */
+function leavingOn(
+  top: Top | undefined,
+  own: OwnTurn | undefined,
+  dead: ReadonlySet<string>,
+): string | undefined {
+  const turn = top?.turn
+  if (turn?.seen?.length !== 0 || turn.nonce === own?.nonce || dead.has(turn.nonce)) return undefined
+  return turn.nonce
 }
 
 function openOr(own: OwnTurn | undefined, top: Top | undefined, versions: readonly AzureVersion[]): Settled {
@@ -181,7 +197,7 @@ async function dealWithStrangers(store: AzureStore, ref: string, strange: Strang
     const isTop = id === top.value.id
     if (isSame(key, winnersKey) || (isSame(key, own.base.key) && !(isTop && field === undefined))) {
       if (field !== undefined)
-        text = mergeFields(field, { onto: text, base: own.base.text, changed: value.text })
+        text = mergeFields(field, { onto: text, base: own.base.value?.text, changed: value.text })
       continue
     }
     if (isTop) return top

@@ -11,6 +11,7 @@ import {
   type Top,
   turnsIn,
 } from './azure-look.ts'
+import { settleTop } from './azure-settle.ts'
 import { othersIn, type SlotTags, slotTags } from './azure-tags.ts'
 import { assertVersionId } from './context.ts'
 import { settle } from './settle.ts'
@@ -80,10 +81,23 @@ export async function retireOnAzure(
 ): Promise<true> {
   const view = await look(store, ref)
   assertFence(ref, view.fence, fence)
-  if (view.current === version) throw isCurrentError(ref, version, 'retired')
   const slot = view.slots.find((each) => each.version === version)
-  if (slot !== undefined && !slot.isRetired) await tag(store, ref, slot, { ...slot, isRetired: true, fence })
-  return true
+  const isHeld = view.current === version
+  if (slot === undefined || (isHeld && view.top?.turn === undefined)) {
+    if (isHeld) throw isCurrentError(ref, version, 'retired')
+    return true
+  }
+  if (!isHeld && !slot.isRetired) await tag(store, ref, slot, { ...slot, isRetired: true, fence })
+  if (!isHeld && !(await becomesCurrent(store, ref, version))) return true
+  // Also what an earlier attempt marked, and was cut off before it looked again.
+  if (slot.isRetired || !isHeld) await tag(store, ref, slot, { ...slot, isRetired: false })
+  throw isCurrentError(ref, version, 'retired')
+}
+
+/** A promotion of it that was under way when it was marked either withdraws or has won: whichever, it is waited for. */
+async function becomesCurrent(store: AzureStore, ref: string, version: VersionId): Promise<boolean> {
+  const { top } = await settleTop(store, ref, undefined)
+  return top?.turn?.version === version
 }
 
 /**

@@ -36,7 +36,7 @@ export interface TurnTags {
   readonly digest: string
   /** What was staged until then is not pending any more. */
   readonly settledAt: number
-  /** The promotions of the same turn that it found after it had been written, itself among them. */
+  /** The promotions of the same turn that it found after it had been written, itself among them; empty: it has withdrawn. */
   readonly seen: readonly string[] | undefined
 }
 
@@ -108,6 +108,7 @@ export function readSlotTags(tags: AzureTags): SlotTags | undefined {
 
 // ------------------------------------------------------------------ the secret itself
 
+const withdrawn = 'withdrawn'
 const noncePattern = /^[0-9a-f]{8}$/
 /** As many as one tag holds. Under the ledger's lease there is one; two are a lease that was lost. */
 export const contendersMax = 28
@@ -122,7 +123,7 @@ export function turnTags(ref: string, turn: TurnTags, others: AzureTags): AzureT
       [versionTag]: version,
       ...(previous === undefined ? {} : { [previousTag]: previous }),
       [turnTag]: [...numbers, turn.nonce, turn.digest, turn.slot].join(' '),
-      ...(seen === undefined ? {} : { [seenTag]: seen.join(' ') }),
+      ...(seen === undefined ? {} : { [seenTag]: seen.length === 0 ? withdrawn : seen.join(' ') }),
     },
     ref,
   )
@@ -137,7 +138,7 @@ export function readTurnTags(tags: AzureTags): TurnTags | undefined {
   const parts = pattern.exec(tags[turnTag] ?? '')
   if (version === undefined || !versionIdPattern.test(version) || parts === null) return undefined
   const [, turn, edition, fence, settledAt, nonce = '', digest = '', slot = ''] = parts
-  const seen = tags[seenTag]?.split(' ')
+  const seen = tags[seenTag] === withdrawn ? [] : tags[seenTag]?.split(' ')
   return {
     version,
     previous,

@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mergeFields } from '../../src/stores/azure-merge.ts'
 import { type Contender, judge } from '../../src/stores/azure-race.ts'
@@ -101,7 +101,7 @@ describe('who won a turn', () => {
     expect(judge(both, nobodyDead)).toEqual({ kind: 'won', nonce: 'a' })
   })
 
-  it('waits for those who were seen and have not told, until they are given up', () => {
+  it('waits for those who were seen and have not told, until they are given up or withdraw', () => {
     const half = [
       { nonce: 'b', seen: ['a', 'b'] },
       { nonce: 'a', seen: undefined },
@@ -109,6 +109,9 @@ describe('who won a turn', () => {
     expect(judge(half, nobodyDead)).toEqual({ kind: 'waiting', for: ['a'] })
     expect(judge(half, new Set(['a']))).toEqual({ kind: 'won', nonce: 'b' })
     expect(judge([{ nonce: 'a', seen: undefined }], new Set(['a']))).toEqual({ kind: 'nobody' })
+    const withdrew = [...half.slice(0, 1), { nonce: 'a', seen: [] }]
+    expect(judge(withdrew, nobodyDead)).toEqual({ kind: 'won', nonce: 'b' })
+    expect(judge(withdrew.slice(1), nobodyDead)).toEqual({ kind: 'nobody' })
     expect(judge([], nobodyDead)).toEqual({ kind: 'nobody' })
   })
 })
