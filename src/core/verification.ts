@@ -2,6 +2,7 @@ import {
   type Change,
   type ChangeContext,
   candidateOf,
+  currentOf,
   eventOf,
   handedOut,
   nextLive,
@@ -217,11 +218,18 @@ function refuseMirrored(
   check: Refusal,
   context: ChangeContext,
 ): Change {
-  if (isAuthentic(check.verdict.kind))
+  if (isAuthentic(check.verdict.kind) || isElsewhere(check.verdict, state))
     return refuseInMirror(state, record.version, 'It belongs to another organisation or project.', context)
   return check.isDead
     ? refuseInMirror(state, record.version, check.verdict.summary, context)
     : { state, events: [] }
+}
+
+/** OpenAI said that the key is not of those who were named to it; it says so of the current key too where they are named wrongly. */
+function isElsewhere({ cause }: Verdict, state: CredentialState): boolean {
+  const current = currentOf(state)?.verdict
+  const isNamedRightly = current !== undefined && isAuthentic(current.kind)
+  return isNamedRightly && (cause === 'organization_mismatched' || cause === 'project_mismatched')
 }
 
 /** The first key there is, and it cannot be handed out. Where it is dead and another can be minted, that is done. */

@@ -30,14 +30,19 @@ const longOverlap = 'overlap: 1h'
 
 export async function prepareStage(
   open: OpenPlace,
-  more: { readonly credential?: readonly string[]; readonly head?: readonly string[] } = {},
+  more: {
+    readonly mirrors?: readonly StorePlace[]
+    /** Of OpenAI. Default: the machine's. */
+    readonly now?: () => number
+  } = {},
 ): Promise<Stage> {
   const canaries = new Canaries()
-  const sandbox = await startSandbox({ random: canaries.random })
+  const { mirrors = [], now = Date.now } = more
+  const sandbox = await startSandbox({ random: canaries.random, now })
   onTestFinished(() => sandbox.close())
   const place = await open()
   onTestFinished(() => place.end())
-  for (const secret of place.secrets) canaries.add(secret)
+  for (const secret of [place, ...mirrors].flatMap((each) => each.secrets)) canaries.add(secret)
   const bare = await prepareRig({
     sandbox,
     credential: [
@@ -45,10 +50,11 @@ export async function prepareStage(
       `ref: ${place.ref}`,
       `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
       `expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
-      ...(more.credential ?? []),
+      `mirrors: [${mirrors.map(({ yaml, ref }) => `{ store: ${yaml}, ref: ${ref} }`).join(', ')}]`,
     ],
   })
-  const rig: Rig = { ...bare, env: { ...bare.env, ...place.env } }
+  const env = Object.assign({}, ...[place, ...mirrors].map((each) => each.env)) as StorePlace['env']
+  const rig: Rig = { ...bare, env: { ...bare.env, ...env } }
   return { place, sandbox, rig, canaries, printed: [] }
 }
 
