@@ -15,8 +15,9 @@ const wanted: readonly {
 }[] = [
   goModule('github.com/openbao/openbao', 'v2.6.2'),
   goModule('github.com/calvinchengx/azure-keyvault-emulator', 'v0.3.0'),
-  mavenJar('com.github.nagyesta.lowkey-vault:lowkey-vault-app', '7.0.0'),
+  mavenJar('com.github.nagyesta.lowkey-vault:lowkey-vault-app', 'LATEST'),
   goModule('github.com/blackwell-systems/gcp-secret-manager-emulator', 'v1.4.0'),
+  goModule('github.com/charlesgreen/gsm', 'latest'),
 ]
 
 const askMs = 120_000
