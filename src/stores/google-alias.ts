@@ -5,7 +5,7 @@ import type { VersionId } from '../core/types.ts'
 import { assertVersionId, type StoreContext, warn } from './context.ts'
 import { type AliasLook, type AliasPlace, aliasDocument } from './google-alias-document.ts'
 import type { GoogleCalls } from './google-calls.ts'
-import type { Keeper } from './google-keeper.ts'
+import { type Keeper, provenForReadersMs } from './google-keeper.ts'
 import { parseGoogleRef } from './google-names.ts'
 import { settle } from './settle.ts'
 import {
@@ -94,7 +94,7 @@ export function aliasStore(
           const version = asked?.version ?? look.shelf.current
           const done = version === undefined ? undefined : await storedVersion(look, version)
           const isSure = done !== undefined || asked?.version === undefined
-          return isSure || (await keeper.prove(look.kept)) ? { done } : undefined
+          return isSure || (await keeper.prove(look.kept, provenForReadersMs)) ? { done } : undefined
         } catch (thrown) {
           const isDenied = thrown instanceof KeyturnError && thrown.code === 'store_denied'
           if (!isDenied || asked?.version !== undefined) throw thrown

@@ -2,7 +2,7 @@ import { Secret } from '../core/secret.ts'
 import type { VersionId } from '../core/types.ts'
 import type { StoreContext } from './context.ts'
 import type { GoogleCalls } from './google-calls.ts'
-import type { Keeper, Kept } from './google-keeper.ts'
+import { type Keeper, type Kept, provenForReadersMs } from './google-keeper.ts'
 import { type GoogleMain, googleMain, type MainPlace } from './google-main.ts'
 import { fullName, siblingOf, siblingSuffix } from './google-names.ts'
 import { fitsState } from './google-state.ts'
@@ -94,8 +94,9 @@ export function googleDocuments(
     async proveNewest(ref, slot, read) {
       const known = reads.get(ref)
       reads.delete(ref)
-      if (slot.token !== '' && (known?.secret?.etag !== slot.token || !(await keeper.prove(known))))
-        return false
+      const forMs = read === undefined ? provenForReadersMs : 0
+      const isSame = known?.secret?.etag === slot.token
+      if (slot.token !== '' && !(isSame && (await keeper.prove(known, forMs)))) return false
       return read?.held === undefined || main.touchMain(ref, read)
     },
     slotFits(fields) {

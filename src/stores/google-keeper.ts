@@ -43,9 +43,10 @@ export interface Keeper {
   write(name: GoogleName, kept: Kept, change: KeepChange, like?: GoogleSecret): Promise<Kept | undefined>
   /**
    * Whether this is the newest state, which reads at Google do not tell: by a write that changes nothing. Whoever may not write is
-   * told what it read.
+   * told what it read. `provenForMs`: for how long a state that was
+   * proven stays so, 0 unless given; for whoever only reads.
    */
-  prove(kept: Kept): Promise<boolean>
+  prove(kept: Kept, provenForMs?: number): Promise<boolean>
   /** Destroys what nothing points to. */
   sweep(name: GoogleName): Promise<void>
 }
@@ -62,6 +63,8 @@ const seenMax = 40_000
 /** Values of versions that are still on the shelf are not fetched at each look. */
 const valuesMax = 1_000
 const valueMsMax = 60_000
+/** Who reads a version that is not there again and again writes no more often than this. */
+export const provenForReadersMs = 10_000
 const listMax = 1_000
 const sweepRoundsMax = 3
 /** Newest first; where the secret is shared, those of others are among them. */
@@ -74,6 +77,7 @@ export function googleKeeper(
 ): Keeper {
   const fresh = freshness(() => system.now())
   const values = new Map<string, { readonly secret: Secret; readonly untilAt: number }>()
+  const proven = new Map<string, { readonly etag: string; readonly at: number }>()
   /** Versions that were added, perhaps, and are not in the annotations yet. */
   const unsure = new Set<string>()
 
@@ -176,10 +180,17 @@ export function googleKeeper(
       fresh.check(name, written, next)
       return { secret: written, state: next }
     },
-    async prove({ secret }) {
+    async prove({ secret }, provenForMs = 0) {
       if (secret === undefined) return true
+      const key = fullName(secret.name)
+      const last = proven.get(key)
+      if (last?.etag === secret.etag && system.now() - last.at < provenForMs) return true
       try {
-        return (await calls.update(secret, { annotations: secret.annotations })) !== undefined
+        const written = await calls.update(secret, { annotations: secret.annotations })
+        if (written === undefined) return false
+        if (proven.size >= seenMax) proven.clear()
+        proven.set(key, { etag: written.etag, at: system.now() })
+        return true
       } catch (thrown) {
         if (thrown instanceof KeyturnError && thrown.code === 'store_denied') return true
         throw thrown

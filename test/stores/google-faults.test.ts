@@ -158,6 +158,39 @@ describe('an old state of the sibling', () => {
     expect([error.code, error.retryable]).toEqual(['store_unreachable', true])
   })
 
+  it('is not taken for an absence, nor for a refusal, by one who has seen nothing newer', async () => {
+    const first = await establish(store, 'openai')
+    const other = await place.open()
+    const { version, secret } = await stageNew(store, 'openai')
+    place.fake.lag(1, 'openai-keyturn')
+    expect((await other.read('openai', { version }))?.secret.equals(secret)).toBe(true)
+    const third = await place.open()
+    const next = await stageNew(store, 'openai')
+    place.fake.lag(1, 'openai-keyturn')
+    const promote = { to: next.version, expectCurrent: first.version, fence: 1 }
+    expect(await third.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    const fourth = await place.open()
+    const last = await stageNew(store, 'openai')
+    place.fake.lag(1, 'openai-keyturn')
+    await fourth.retire('openai', { version: last.version, fence: 1 })
+    const [newest] = (await store.describe('openai'))?.versions ?? []
+    expect(newest).toMatchObject({ version: last.version, isRetired: true })
+  })
+
+  it('is proven by one write in ten seconds, however often somebody asks for what is not there', async () => {
+    await establish(store, 'openai')
+    const clock = manualClock()
+    const reader = await place.open({}, { ...place.context, system: clock.system })
+    const writes = (): number => place.fake.requests.filter((line) => line.startsWith('Update')).length
+    const before = writes()
+    for (let round = 0; round < 5; round += 1)
+      expect(await reader.read('openai', { version: 'not-there' })).toBeUndefined()
+    expect(writes() - before).toBe(1)
+    clock.pass(10_000)
+    await reader.read('openai', { version: 'not-there' })
+    expect(writes() - before).toBe(2)
+  })
+
   it('cannot make a client lose what another wrote', async () => {
     const first = await establish(store, 'openai')
     const other = await place.open()
