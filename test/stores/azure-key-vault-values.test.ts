@@ -167,6 +167,46 @@ describe('destroying', () => {
   })
 })
 
+describe('a version that is retired while it is promoted', () => {
+  it.each([
+    ['a key', true],
+    ['no key', false],
+  ] as const)('gives way, and %s is there again', async (_name, hasBase) => {
+    const first = hasBase ? await establish(store, 'openai') : undefined
+    const { version } = await stageNew(store, 'openai')
+    const other = await place.open()
+    const retiring = Promise.withResolvers<void>()
+    place.fake.before(/^PUT \/secrets\/openai$/, async () => {
+      const marked = Promise.withResolvers<void>()
+      place.fake.after(/^PATCH \/secrets\/openai-keyturn\//, () => marked.resolve())
+      other.retire('openai', { version, fence: 1 }).then(retiring.resolve, retiring.reject)
+      await marked.promise
+    })
+    const promote = { to: version, expectCurrent: first?.version, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'gone' })
+    await retiring.promise
+    expect((await store.read('openai'))?.version).toBe(first?.version)
+    expect((await store.describe('openai'))?.current).toBe(first?.version)
+    const next = await establish(store, 'openai')
+    expect((await store.read('openai'))?.secret.equals(next.secret)).toBe(true)
+  })
+
+  it('stays alive where the promotion was decided first', async () => {
+    const first = await establish(store, 'openai')
+    const { version } = await stageNew(store, 'openai')
+    const other = await place.open()
+    let refused: Promise<unknown> | undefined
+    place.fake.before(/^PATCH \/secrets\/openai\//, () => {
+      refused = failure(other.retire('openai', { version, fence: 1 }))
+    })
+    const promote = { to: version, expectCurrent: first.version, fence: 1 }
+    expect(await store.promote('openai', promote)).toEqual({ kind: 'promoted' })
+    expect(await refused).toMatchObject({ code: 'store_conflict' })
+    const described = await store.describe('openai')
+    expect(described?.versions.find((each) => each.version === version)?.isRetired).toBe(false)
+  })
+})
+
 /**
  * The other writer reads the document and writes it back with one more field, in one step, as one who holds a lock of his
  * own would: at each request of the promotions in turn, before or after it is carried out.
