@@ -118,13 +118,20 @@ export async function until(
   isSo: () => Promise<boolean>,
   { timeoutMs, gaveUp = () => undefined }: { timeoutMs: number; gaveUp?: () => string | undefined },
 ): Promise<void> {
-  const signal = AbortSignal.timeout(timeoutMs)
+  const startedAt = performance.now()
   while (!(await isSo().catch(() => false))) {
     const reason = gaveUp()
     if (reason !== undefined) throw new Error(reason)
-    if (signal.aborted) throw new Error(`not ready after ${timeoutMs / 1_000} s`)
-    await once(AbortSignal.timeout(askAgainMs), 'abort')
+    if (performance.now() - startedAt > timeoutMs) throw new Error(`not ready after ${timeoutMs / 1_000} s`)
+    await pause()
   }
+}
+
+/** With a timer that keeps the process alive, other than that of an AbortSignal: between two questions nothing else may. */
+function pause(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  startTimer(() => resolve(), askAgainMs)
+  return promise
 }
 
 /** A port that was free a moment ago, for programs that cannot be told to take any and say which. */

@@ -1,5 +1,6 @@
 // npm run test:emulators: the suites of the stores against what others wrote and the package registries hold.
 // KEYTURN_EMULATORS=NAME,… runs those alone and insists on them; KEYTURN_EMULATORS_FOLDER says where they are kept.
+import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -33,12 +34,16 @@ async function main(): Promise<number> {
   return rows.some(({ isFailure }) => isFailure) ? 1 : 0
 }
 
+/** Of this run, those that are gone by now among them. */
+const scratches = new Set<string>()
+
 async function oneRow(emulator: Emulator, options: { folder: string; isWanted: boolean }): Promise<Row> {
   const { name, version, optIn } = emulator
   const row = { name, version, isFailure: false }
   if (optIn !== undefined && !options.isWanted)
     return { ...row, outcome: `left out: ${optIn}; KEYTURN_EMULATORS=${name} runs it` }
   const scratch = await mkdtemp(join(tmpdir(), 'keyturn-emulator-'))
+  scratches.add(scratch)
   const startedAt = performance.now()
   try {
     process.stderr.write(`${name} ${version}: installing\n`)
@@ -70,6 +75,7 @@ async function oneRow(emulator: Emulator, options: { folder: string; isWanted: b
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => {
     stopAll()
+    for (const scratch of scratches) rmSync(scratch, { recursive: true, force: true })
     process.exit(1)
   })
 
