@@ -1,12 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished } from 'vitest'
-import type {
-  CredentialAnswer,
-  CredentialSummary,
-  RotationSummary,
-  VersionSummary,
-} from '../../src/api/types.ts'
+import type { CredentialAnswer, RotationSummary, VersionSummary } from '../../src/api/types.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 import { Canaries } from './canaries.ts'
 import { type CliRun, runCli } from './cli.ts'
@@ -191,7 +186,7 @@ export async function promote(stage: Stage): Promise<Turn> {
   return { before, after }
 }
 
-/** Service, store and `keyturn status` have the same key. */
+/** Service and store have the same key, and nothing is wrong. */
 export async function expectEverywhere(stage: Stage, { apiKey, version }: CredentialAnswer): Promise<void> {
   expect((await handedOut(stage)).version).toBe(version)
   // A rollback is out before the store has it.
@@ -201,10 +196,16 @@ export async function expectEverywhere(stage: Stage, { apiKey, version }: Creden
   await until(
     'nothing is wrong',
     () => summary(stage.rig),
-    ({ troubles }) => troubles.length === 0,
+    ({ troubles, current }) => troubles.length === 0 && current?.version === version,
   )
-  const told = await keyturnJson<CredentialSummary>(stage, 'status', 'openai')
-  expect(told.current?.version).toBe(version)
+}
+
+/** What `keyturn status` says to an operator agrees with it. */
+export async function expectStatus(stage: Stage, { version, fingerprint }: CredentialAnswer): Promise<void> {
+  const shown = await keyturn(stage, 'status', 'openai')
+  expect([shown.code, shown.err]).toEqual([0, ''])
+  expect(shown.out).toContain(`${fingerprint} (version ${version.slice(0, 8)}`)
+  expect(shown.out).not.toContain('fix:')
 }
 
 /** SIGKILL, then a new process on the same home, store and configuration but for a longer overlap. */
@@ -227,13 +228,12 @@ export async function expectOutagesSurvived(stage: Stage): Promise<void> {
   const content = await stage.place.read()
   for (const outage of stage.place.outages) {
     await outage.begin()
-    await until(
+    const told = await until(
       `the trouble is told: ${outage.code}`,
       () => summary(stage.rig),
       ({ troubles }) => troubles.some((one) => one.code === outage.code),
       30_000,
     )
-    const told = await keyturnJson<CredentialSummary>(stage, 'status', 'openai')
     const trouble = told.troubles.find((one) => one.code === outage.code)
     expect(`${trouble?.summary} ${trouble?.fix}`).toMatch(outage.says)
     expect(trouble?.fix).not.toBe('')

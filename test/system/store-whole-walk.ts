@@ -9,6 +9,7 @@ import {
   expectEverywhere,
   expectNothingSecret,
   expectOutagesSurvived,
+  expectStatus,
   handedOut,
   keyturn,
   mints,
@@ -48,6 +49,7 @@ export function wholeWalk(store: string, open: OpenPlace): void {
     service = await startAnew(stage, service)
     await untilReady(stage.rig)
     await expectEverywhere(stage, turn.after)
+    await expectStatus(stage, turn.after)
     expect(mints(stage)).toBe(minted)
 
     const second = await promote(stage)
@@ -55,6 +57,7 @@ export function wholeWalk(store: string, open: OpenPlace): void {
     const back = await keyturn(stage, 'rollback', 'openai', '--reason', 'the new one is slow')
     expect(back.code, back.err).toBe(0)
     await expectEverywhere(stage, second.before)
+    await expectStatus(stage, second.before)
     expect(stage.place.others?.()).toEqual(others)
 
     const known = await versionsOf(stage)

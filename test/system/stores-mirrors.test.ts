@@ -138,11 +138,8 @@ async function serveOn({ rig }: Stage, { system }: ReturnType<typeof shiftedSyst
 async function untilHeld(places: readonly StorePlace[], apiKey: string): Promise<void> {
   await until(
     'all stores have it',
-    async () => {
-      const values = await Promise.all(places.map((place) => place.read()))
-      // Never the values: what was seen last is told when it does not come about.
-      return values.map((value) => value === apiKey)
-    },
+    // Never the values: what was seen last is told when it does not come about.
+    () => Promise.all(places.map(async (place) => (await place.read()) === apiKey)),
     (have) => have.every(Boolean),
     30_000,
   )
