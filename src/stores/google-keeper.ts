@@ -89,16 +89,16 @@ export function googleKeeper(
     const access = await calls.access(name, number)
     if (access.kind !== 'found') return undefined
     const secret = new Secret(access.text)
-    forgetOld()
-    values.set(key, { secret, untilAt: system.now() + valueMsMax })
+    remember(key, secret)
     return secret
   }
-  /** The oldest stand first. */
-  const forgetOld = (): void => {
-    for (const [key, { untilAt }] of values) {
-      if (untilAt > system.now() && values.size < valuesMax) return
-      values.delete(key)
+  const remember = (key: string, secret: Secret): void => {
+    // The oldest stand first.
+    for (const [old, { untilAt }] of values) {
+      if (untilAt > system.now() && values.size < valuesMax) break
+      values.delete(old)
     }
+    values.set(key, { secret, untilAt: system.now() + valueMsMax })
   }
   /** What an earlier attempt added whose answer, or whose compare-and-swap, was lost. */
   const addedBefore = async (
@@ -124,7 +124,9 @@ export function googleKeeper(
     if (before !== undefined) return before
     if (unsure.size >= valuesMax) unsure.clear()
     unsure.add(key)
-    return calls.add(name, text.reveal())
+    const number = await calls.add(name, text.reveal())
+    remember(`${fullName(name)}/${number}`, text)
+    return number
   }
   const destroyAll = async (name: GoogleName, numbers: readonly number[]): Promise<void> => {
     for (const number of numbers) {
