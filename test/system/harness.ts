@@ -169,7 +169,7 @@ export async function until<Value>(
 }
 
 /** Lets timers and sockets of this process have their turn. */
-function breath(): Promise<void> {
+export function breath(): Promise<void> {
   const signal = AbortSignal.timeout(10)
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 }

@@ -5,7 +5,7 @@ import type { CredentialAnswer, RotationSummary, VersionSummary } from '../../sr
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 import { Canaries } from './canaries.ts'
 import { type CliRun, runCli } from './cli.ts'
-import { handOut, prepareRig, type Rig, summary, until } from './harness.ts'
+import { breath, handOut, prepareRig, type Rig, summary, until } from './harness.ts'
 import { type ServiceProcess, spawnService } from './process.ts'
 import type { OpenPlace, StorePlace } from './store-places.ts'
 
@@ -112,7 +112,7 @@ export function watchReader({ place, sandbox }: Pick<Stage, 'place' | 'sandbox'>
   const watching = (async () => {
     while (!isStopped) {
       await look()
-      await new Promise((resolve) => setTimeout(resolve, 3))
+      await breath()
     }
     await look()
   })()
