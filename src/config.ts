@@ -16,6 +16,7 @@ export type {
   CredentialConfig,
   IssuerConfig,
   ListenConfig,
+  MirrorConfig,
   PolicyConfig,
   ScheduleConfig,
   SecretSource,

@@ -1,5 +1,12 @@
 import { readFileSync } from 'node:fs'
-import type { Config, CredentialConfig, IssuerConfig, SecretSource, StoreConfig } from '../config.ts'
+import type {
+  Config,
+  CredentialConfig,
+  IssuerConfig,
+  MirrorConfig,
+  SecretSource,
+  StoreConfig,
+} from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
@@ -62,7 +69,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       })
       const mirrors: MirrorSetup[] = []
       for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
-        mirrors.push({ id: mirror.id, ref: mirror.ref, store: await storeOf(mirror.store) })
+        mirrors.push(mirrorSetup(credential.name, mirror, await storeOf(mirror.store)))
       setups.push(setupOf(credential, { store, mirrors, issuer }, options))
     }
     const installation = await ledger.once('installation', system.uuid().slice(0, 8))
@@ -128,6 +135,13 @@ function readFile(path: string): string | undefined {
   }
 }
 
+function mirrorSetup(name: string, { id, ref }: MirrorConfig, store: SecretStore): MirrorSetup {
+  if (store.capabilities.writable) return { id, ref, store }
+  throw new KeyturnError('config_invalid', `The mirror ${id} of ${name} is a store that is only read.`, {
+    fix: 'A mirror is written by Keyturn: name a store that can be written.',
+  })
+}
+
 function setupOf(
   credential: CredentialConfig,
   { store, mirrors, issuer }: Pick<CredentialSetup, 'store' | 'mirrors' | 'issuer'>,
@@ -155,6 +169,7 @@ function setupOf(
     expected: credential.expected,
     mintScopes: credential.issuer.kind === 'openai' ? credential.issuer.scopes : [],
     policy,
-    schedule: credential.schedule ?? undefined,
+    // Of a store of one's own only the store itself can say that it is only read.
+    schedule: store.capabilities.writable ? (credential.schedule ?? undefined) : undefined,
   }
 }

@@ -77,3 +77,48 @@ it('a beat that begins late and is stopped before it began never begins', async 
   await time.advance(10_000)
   expect(started).toBe(0)
 })
+
+/** A store of one's own that is only read, which no configuration can tell. */
+function moduleConfig(cwd: string, lines: readonly string[]): Readonly<Record<string, string>> {
+  const capabilities =
+    "{ kind: 'mine', writable: false, staging: 'none', cas: 'none', destroy: 'none', propagationMs: 0 }"
+  const methods = ['read', 'describe', 'stage', 'promote', 'retire', 'destroy', 'annotate', 'check', 'close']
+  const source = `export const openStore = () => ({ capabilities: ${capabilities}, ${methods.map((name) => `${name}: async () => undefined`).join(', ')} })\n`
+  writeFileSync(join(cwd, 'mine.mjs'), source, { mode: 0o600 })
+  writeFileSync(join(cwd, 'keyturn.yaml'), [`home: ${join(cwd, 'home')}`, ...lines].join('\n'))
+  return {
+    KEYTURN_CONFIG: join(cwd, 'keyturn.yaml'),
+    OPENAI_ADMIN_KEY: ['sk', 'admin', 'x'.repeat(40)].join('-'),
+  }
+}
+
+it('plans no turn for a store of one’s own that says it is only read', async () => {
+  const cwd = folder()
+  const env = moduleConfig(cwd, [
+    'credentials:',
+    '  openai:',
+    '    store: { kind: module, path: mine.mjs }',
+    "    issuer: { kind: openai, project: proj_a, serviceAccount: svc_acct_a, baseUrl: 'http://127.0.0.1:9/v1' }",
+  ])
+  const serving = await serve({ env, cwd })
+  await serving.stop()
+  const ledger = openSqliteLedger({ path: join(cwd, 'home', 'ledger.db') })
+  onTestFinished(() => ledger.close())
+  const state = await ledger.read('openai')
+  expect(state).toMatchObject({ name: 'openai' })
+  expect(state?.nextRotationAt).toBeUndefined()
+})
+
+it('refuses a mirror that turns out to be only read, by its name', async () => {
+  const cwd = folder()
+  const env = moduleConfig(cwd, [
+    'credentials:',
+    '  openai:',
+    '    store: { kind: local }',
+    '    mirrors: [{ store: { kind: module, path: mine.mjs } }]',
+  ])
+  await expect(serve({ env, cwd })).rejects.toMatchObject({
+    code: 'config_invalid',
+    message: 'The mirror module/openai of openai is a store that is only read.',
+  })
+})
