@@ -84,8 +84,13 @@ export function wholeWalk(store: string, open: OpenPlace): void {
       fingerprint: print,
     })
 
+    // A new ledger counts its fences anew, and the store has seen those of the old one.
+    const third = await promote(stage)
+    await expectEverywhere(stage, third.after)
+    expect(stage.place.others?.()).toEqual(others)
+
     await expectOutagesSurvived(stage)
-    expect(mints(stage)).toBe(minted + 1)
+    expect(mints(stage)).toBe(minted + 2)
     expect(service.isRunning()).toBe(true)
     expectNothingSecret(stage)
   }, 120_000)
