@@ -84,7 +84,7 @@ export function wholeWalk(store: string, open: OpenPlace): void {
       fingerprint: print,
     })
 
-    // A new ledger counts its fences anew, and the store has seen those of the old one.
+    // The store has seen the fences of the old ledger: those of the new one have to be above them.
     const third = await promote(stage)
     await expectEverywhere(stage, third.after)
     expect(stage.place.others?.()).toEqual(others)
