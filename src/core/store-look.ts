@@ -3,13 +3,22 @@ import {
   type ChangeContext,
   candidateOf,
   eventOf,
+  type NewVersion,
   recordOf,
   withRecord,
   withVersion,
 } from './credential.ts'
 import { isTurning } from './failover.ts'
 import { mayRotateByItself, startRotation } from './turning.ts'
-import type { CredentialName, CredentialState, Fingerprint, Policy, VersionId, VersionMeta } from './types.ts'
+import type {
+  CredentialName,
+  CredentialState,
+  Fingerprint,
+  Policy,
+  VersionId,
+  VersionMeta,
+  VersionOrigin,
+} from './types.ts'
 
 /** What one look at the primary store brought. */
 export type StoreReading =
@@ -18,6 +27,9 @@ export type StoreReading =
       readonly version: VersionId
       readonly fingerprint: Fingerprint
       readonly meta: VersionMeta
+      /** Where the ledger knew none: what became of looking whose keys these are. Default: found ones, and no others. */
+      readonly origin?: VersionOrigin
+      readonly others?: readonly NewVersion[]
     }
   | { readonly kind: 'absent' }
   | { readonly kind: 'failed'; readonly code: string; readonly summary: string; readonly fix: string }
@@ -101,9 +113,9 @@ function storeRead(
       'The value of a known version changed in the store: somebody overwrote it.',
       context,
     )
-  const { version, fingerprint, meta } = reading
-  const added =
-    known === undefined ? withVersion(state, { version, fingerprint, meta, origin: 'found' }, now) : state
+  const { version, fingerprint, meta, origin = 'found' } = reading
+  const base = state.versions.length === 0 ? withOthers(state, reading.others ?? [], now) : state
+  const added = known === undefined ? withVersion(base, { version, fingerprint, meta, origin }, now) : base
   const seen: CredentialState = { ...added, storeCurrent: reading.version }
   if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
   const candidate = candidateOf(seen)
@@ -123,6 +135,14 @@ function storeRead(
     'Somebody made a retired or withdrawn key current in the store.',
     context,
   )
+}
+
+/** What a lost ledger knew of besides the current version: it drains anew, one whole overlap from the first hand-out on. */
+function withOthers(state: CredentialState, others: readonly NewVersion[], now: number): CredentialState {
+  return others.toReversed().reduce((before, one) => {
+    const added = withVersion(before, one, now)
+    return withRecord(added, one.version, { stage: 'previous' })
+  }, state)
 }
 
 function clearChanged(state: CredentialState): CredentialState {

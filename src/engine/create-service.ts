@@ -81,8 +81,23 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 
   for (const setup of setups.values()) await openCredential(setup, book, deps)
+  const unfollow = deps.ledger.watch?.((name) => void followLedger(name)) ?? (() => undefined)
   if (options.beat !== undefined) worker.start(options.beat)
   const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStores)
+
+  /** What another replica committed is handed out here too, though only one of them has the claim. */
+  async function followLedger(name: CredentialName): Promise<void> {
+    if (!setups.has(name)) return
+    try {
+      const latest = await deps.ledger.read(name)
+      if (latest !== undefined) book.adopt(latest)
+    } catch (thrown) {
+      deps.log('warn', 'a change by another replica will be seen at its next only', {
+        credential: name,
+        error: thrown,
+      })
+    }
+  }
 
   /** A store that can tell is looked at as soon as it does; `storePoll` stays for what it cannot tell. */
   function watchStores(setup: CredentialSetup): readonly Cancel[] {
@@ -192,7 +207,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
 
   async function stop(): Promise<void> {
-    for (const cancel of unwatch) cancel()
+    for (const cancel of [unfollow, ...unwatch]) cancel()
     await worker.stop()
     await leases.flush()
     keyring.stop()

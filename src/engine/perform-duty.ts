@@ -20,6 +20,7 @@ import { performRetirement } from './perform-retirement.ts'
 import { performRotation } from './perform-rotation.ts'
 import { kill, listed, type PerformContext } from './performing.ts'
 import { probe } from './probe.ts'
+import { rebuilt } from './rebuild.ts'
 import { planned } from './scheduling.ts'
 
 /** Does what a duty wants, and returns what came of it as a change to be committed. */
@@ -52,7 +53,8 @@ export async function performDuty(duty: Duty, context: PerformContext): Promise<
   }
 }
 
-async function lookAtStore({ setup, keyring, deps, state }: PerformContext): Promise<Changer> {
+async function lookAtStore(context: PerformContext): Promise<Changer> {
+  const { setup, keyring, deps, state } = context
   let reading: StoreReading
   try {
     const read = await setup.store.read(setup.ref)
@@ -60,7 +62,16 @@ async function lookAtStore({ setup, keyring, deps, state }: PerformContext): Pro
     else {
       const { version, meta } = read
       assertForApps(read.secret, setup.name)
-      reading = { kind: 'read', version, meta, fingerprint: fingerprint(read.secret, deps.system) }
+      const isLost = state().versions.length === 0 && setup.policy.canMint && setup.policy.storeWritable
+      const found = isLost ? await rebuilt(read, context) : undefined
+      reading = {
+        kind: 'read',
+        version,
+        meta,
+        fingerprint: fingerprint(read.secret, deps.system),
+        ...found?.current,
+        ...(found === undefined ? {} : { others: found.others }),
+      }
       const known = recordOf(state(), version)
       // What somebody wrote over a known version was never verified and must not get where hand-outs come from.
       const isTrue = known === undefined || known.fingerprint === reading.fingerprint
@@ -72,7 +83,7 @@ async function lookAtStore({ setup, keyring, deps, state }: PerformContext): Pro
     deps.log('warn', 'the store could not be read', { credential: setup.name, error })
     reading = { kind: 'failed', code: error.code, summary: error.message, fix: error.fix ?? '' }
   }
-  return (before, context) => observeStore(before, reading, context)
+  return (before, changeContext) => observeStore(before, reading, changeContext)
 }
 
 /** An admin key is genuine too, and may do everything but what apps want: it is never verified, let alone handed out. */

@@ -3,7 +3,7 @@ import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
 import { holderInStores, isInsisted, mirrorsHolding, retireInMirrors } from './held-in-stores.ts'
-import { assertNotInUse, listed, type PerformContext } from './performing.ts'
+import { assertNotInUse, hasExpired, listed, type PerformContext } from './performing.ts'
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
 
@@ -155,6 +155,7 @@ async function revoke(
   assertNotInUse(keyId, context)
   const expiry = await issuer.setExpiry?.(keyId, 1)
   if (expiry?.kind === 'set') return { kind: 'expiring' }
+  if (expiry?.kind === 'refused' && (await hasExpired(keyId, context))) return { kind: 'expiring' }
   return expiry?.kind === 'unknown' ? { kind: 'revoke_unknown' } : { kind: 'revoke_refused' }
 }
 

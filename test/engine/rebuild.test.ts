@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import type { Ledger } from '../../src/core/ports.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { hourMs, minuteMs } from '../core/fixtures.ts'
+import type { FakeKey } from './scripted-issuer.ts'
+import { expectNoUnhandled, operator, World } from './world.ts'
+
+const policy = { overlapMs: hourMs, activationGraceMs: 0, quietMs: 0 }
+
+/** Two keys of ours live, the second one current; then the ledger is lost and another process starts. */
+async function lost(world: World, before: () => void = () => undefined): Promise<readonly FakeKey[]> {
+  await world.ready()
+  for (const _turn of [1, 2]) {
+    await world.service.rotate('openai', {}, operator)
+    await world.walkRotation()
+  }
+  const made = world.issuer.keys.slice(-2)
+  await world.stop()
+  before()
+  const ledger: Ledger = openSqliteLedger({ path: ':memory:' })
+  await world.ready({ deps: { ledger } })
+  return made
+}
+
+describe('a ledger that was lost', () => {
+  it('is rebuilt from the store: the old key drains anew for a whole overlap, and then it dies', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    const [old, current] = await lost(world)
+    const versions = await world.service.versions('openai')
+    expect(versions.map(({ stage, origin, keyId }) => ({ stage, origin, keyId }))).toEqual([
+      { stage: 'current', origin: 'minted', keyId: current?.keyId },
+      { stage: 'previous', origin: 'minted', keyId: old?.keyId },
+      // The one that was there before Keyturn, made by a person.
+      { stage: 'previous', origin: 'found', keyId: null },
+    ])
+    await world.time.advance(hourMs - minuteMs)
+    expect(old?.isDeleted).toBe(false)
+    await world.time.until(() => old?.isDeleted === true, hourMs)
+    await world.time.advance(2 * hourMs)
+    expect(world.issuer.keys.map(({ isDeleted }) => isDeleted)).toEqual([false, true, false])
+    expect(world.faults()).toEqual([])
+  })
+
+  it('turns the key that was current as its own again', async () => {
+    const world = new World({ policy })
+    const [, current] = await lost(world)
+    await world.service.rotate('openai', {}, operator)
+    await world.walkRotation()
+    await world.time.until(() => current?.isDeleted === true, 3 * hourMs)
+  })
+
+  it('takes no word of the store for whose a key is: what it names is never revoked by itself', async () => {
+    const world = new World({ policy })
+    const victim = world.issuer.plant({ name: `keyturn-inst1-${'a'.repeat(20)}` })
+    const [old] = await lost(world, () => {
+      const record = world.content.get('openai')
+      if (record === undefined) throw new Error('it is there')
+      // Somebody who may write there puts other names beside the values.
+      const versions = record.shelf.versions.map((entry) => ({
+        ...entry,
+        meta: { ...entry.meta, keyId: victim.keyId, marker: victim.name },
+      }))
+      world.content.set('openai', { ...record, shelf: { ...record.shelf, versions } })
+    })
+    await world.time.advance(5 * hourMs)
+    expect(victim.isDeleted).toBe(false)
+    expect(old?.isDeleted).toBe(false)
+    const origins = (await world.service.versions('openai')).map(({ origin }) => origin)
+    expect(origins).toEqual(['found', 'found', 'found'])
+  })
+
+  it('hands out all the same where OpenAI lists nothing, and leaves the rest to a person', async () => {
+    const world = new World({ policy })
+    const [old] = await lost(world, () => world.issuer.breakCall('list'))
+    expect(world.isHandedOut()).toBe(true)
+    const retirements = (await world.service.summary('openai')).retirements
+    expect(retirements.map(({ phase }) => phase)).toEqual(['kept', 'kept'])
+    expect(old?.isDeleted).toBe(false)
+  })
+
+  it('asks nobody whose a key is that bears no marker', async () => {
+    const world = new World({ policy })
+    await world.ready()
+    expect(world.issuer.count('list')).toBe(0)
+    expect(world.content.get('openai')?.values.values().next().value).toBeInstanceOf(Secret)
+  })
+})
