@@ -27,7 +27,14 @@ function goModule(name: string, version: string) {
 }
 
 function mavenJar(name: string, version: string) {
-  const goal = ['dependency:get', '-Dtransitive=false', `-Dartifact=${name}:${version}`]
+  // A repository beside it: the home folder of who runs this may be none, or have an answer of another day.
+  const goal = [
+    '-Dmaven.repo.local=m2',
+    '-Dstyle.color=never',
+    'dependency:get',
+    '-Dtransitive=false',
+    `-Dartifact=${name}:${version}`,
+  ]
   return { name, version, ask: ['mvn', '--batch-mode', '--quiet', ...goal] }
 }
 
@@ -37,10 +44,10 @@ export async function absent(): Promise<readonly Row[]> {
     await writeFile(join(folder, 'go.mod'), 'module keyturn.test/absent\n')
     const rows: Row[] = []
     for (const { name, version, ask } of wanted) {
-      const { isGood, said } = await run(ask, { cwd: folder, timeoutMs: askMs })
+      const { isGood, said, output } = await run(ask, { cwd: folder, timeoutMs: askMs })
       const outcome = isGood
         ? 'skipped: a registry has it by now, and no suite was written for it yet'
-        : `skipped: cannot be installed here: ${said.split('\n').find((line) => line.trim() !== '') ?? 'no reason was given'}`
+        : `skipped: cannot be installed here: ${(output || said).split('\n').find((line) => line.trim() !== '') ?? 'no reason was given'}`
       rows.push({ name, version, outcome, isFailure: false })
     }
     return rows
