@@ -308,6 +308,11 @@ export interface Ledger {
     readonly fence: number
   }): Promise<void>
   commit(commit: LedgerCommit): Promise<CommitOutcome>
+  /**
+   * Calls back soon after another process has changed a credential, where several share the ledger, and after a time in
+   * which that could not be told. Spurious calls are allowed.
+   */
+  watch?(onChange: (name: CredentialName) => void): Cancel
   /** The earliest instant at which anything unclaimed is due. `names` narrows it. */
   nextDueAt(names?: readonly CredentialName[]): Promise<number | undefined>
   /** Events after the given id, oldest first, at most `limit` (default 500). Kept for a bounded number per credential. */
