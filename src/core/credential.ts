@@ -84,6 +84,11 @@ export function isLive(record: VersionRecord, now: number): boolean {
   return record.stage !== 'retired' && record.verifiedAt !== undefined && !isSpoilt
 }
 
+/** It is never handed out again by itself, whatever it answers. */
+export function isOut({ stage, withdrawnAt, compromised }: VersionRecord): boolean {
+  return stage === 'retired' || withdrawnAt !== undefined || compromised === true
+}
+
 /** Standbys first, then the version that was current last. */
 export function nextLive(state: CredentialState, now: number): VersionRecord | undefined {
   const rank = (one: VersionRecord): number => (one.stage === 'standby' ? 2 : 1)
@@ -105,9 +110,7 @@ export function candidateOf(state: CredentialState): VersionRecord | undefined {
   )
     return undefined
   const record = recordOf(state, state.storeCurrent)
-  const isOut =
-    record?.stage === 'retired' || record?.withdrawnAt !== undefined || record?.compromised === true
-  return isOut ? undefined : record
+  return record === undefined || isOut(record) ? undefined : record
 }
 
 // ------------------------------------------------------------------ changing

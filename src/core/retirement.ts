@@ -67,8 +67,8 @@ export interface Evidence {
   readonly isListed: boolean
   /** Another credential that holds the very same key. */
   readonly sharedWith: string | undefined
-  /** Mirrors that still have it for current, and those that cannot be asked. */
-  readonly mirrors: readonly string[]
+  /** The store and the mirrors that still have it for current, and those that cannot be asked. */
+  readonly stores: readonly string[]
 }
 
 export interface RetirementContext {
@@ -230,8 +230,8 @@ function stepDraining(
 /** Who keeps the gate shut; undefined when it is open. */
 function holderOf(evidence: Evidence, context: RetirementContext): string | undefined {
   if (evidence.sharedWith !== undefined) return `credential ${evidence.sharedWith} holds the same key`
-  const [mirror] = evidence.mirrors
-  if (mirror !== undefined) return mirror
+  const [store] = evidence.stores
+  if (store !== undefined) return store
   if (evidence.holders.length > 0)
     return `still in use by ${evidence.holders.slice(0, 5).join(', ')}${evidence.holders.length > 5 ? ' and others' : ''}`
   const { lastUsedAt, ownProbeAt } = evidence

@@ -275,6 +275,10 @@ export function stepInspecting(rotation: Rotation, event: RotationEvent, context
         summary: 'Somebody put another working key into the store meanwhile; it was adopted.',
         fix: '',
       })
+    case 'dead': {
+      const against = { ...rotation, from: event.current }
+      return goOn(against, 'promoting', context, 'what is there is dead, and apps need a key: it is replaced')
+    }
     case 'foreign':
       return halt(rotation, context, {
         reason: 'store_changed',

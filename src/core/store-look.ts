@@ -3,6 +3,8 @@ import {
   type ChangeContext,
   candidateOf,
   eventOf,
+  handedOut,
+  isOut,
   type NewVersion,
   recordOf,
   withRecord,
@@ -125,10 +127,11 @@ function storeRead(
       events: [],
     }
   }
-  const isOut = known?.stage === 'retired' || known?.withdrawnAt !== undefined || known?.compromised === true
-  // Seen there before, it is what we left behind ourselves, in a store that cannot be written.
-  const isNew = state.storeCurrent !== reading.version || state.storeTrouble?.code === 'store_changed'
-  if (!isOut || !isNew || seen.isAlignmentDue) return { state: seen, events: [] }
+  // Seen there before, it is what we left behind ourselves: in a store that cannot be written, or having nothing better.
+  const isLeft = state.storeCurrent === reading.version && state.storeTrouble?.code !== 'store_changed'
+  const isOurs = isLeft && (!context.policy.storeWritable || handedOut(state) === undefined)
+  if (known === undefined || !isOut(known) || isOurs || seen.isAlignmentDue)
+    return { state: seen, events: [] }
   return alarm(
     seen,
     reading.version,

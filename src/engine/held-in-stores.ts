@@ -12,6 +12,18 @@ export function isInsisted(version: VersionId, { state }: PerformContext): boole
   return retirement?.isForced === true || retirement?.isPastLimit === true
 }
 
+/** The same of the store itself: a person may have moved it back to an old key, which is verified and taken up again. */
+export async function storeHolding(
+  print: Fingerprint | undefined,
+  context: PerformContext,
+): Promise<readonly string[]> {
+  const { store, ref, policy } = context.setup
+  if (!policy.storeWritable) return []
+  const seen = await currentThere(store, ref, context)
+  if (seen === undefined) return ['the store cannot be read']
+  return seen.fingerprint !== undefined && seen.fingerprint === print ? ['the store has it for current'] : []
+}
+
 /** Mirrors whose readers still get this key, and those that cannot be asked: each as a sentence for people. */
 export async function mirrorsHolding(
   print: Fingerprint | undefined,

@@ -2,7 +2,13 @@ import { currentOf, recordOf } from '../core/credential.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
-import { holderInStores, isInsisted, mirrorsHolding, retireInMirrors } from './held-in-stores.ts'
+import {
+  holderInStores,
+  isInsisted,
+  mirrorsHolding,
+  retireInMirrors,
+  storeHolding,
+} from './held-in-stores.ts'
 import { assertNotInUse, hasExpired, listed, type PerformContext } from './performing.ts'
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
@@ -79,7 +85,10 @@ async function gather(
       .find((other) =>
         other.versions.some((one) => one.fingerprint === record?.fingerprint && one.stage !== 'retired'),
       )?.name,
-    mirrors: await mirrorsHolding(record?.fingerprint, context),
+    stores: [
+      ...(await storeHolding(record?.fingerprint, context)),
+      ...(await mirrorsHolding(record?.fingerprint, context)),
+    ],
   }
   deps.log('debug', 'looked who still uses an old key', {
     credential: setup.name,

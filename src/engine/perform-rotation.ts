@@ -1,9 +1,9 @@
-import { type NewVersion, recordOf } from '../core/credential.ts'
+import { handedOut, isOut, type NewVersion, recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import type { MintOutcome } from '../core/ports.ts'
+import type { MintOutcome, StoredVersion } from '../core/ports.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
-import { type Attempt, isAuthentic, type KeyId, type VersionMeta } from '../core/types.ts'
+import { type Attempt, isAuthentic, type KeyId, type VersionMeta, type VersionRecord } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import { performCheck } from './perform-check.ts'
 import { kill, listed, type PerformContext, type Performed } from './performing.ts'
@@ -194,11 +194,25 @@ async function discard(
   context: PerformContext,
 ): Promise<Performed> {
   const { setup, keyring } = context
+  await takeOutOfStore(effect.version, context)
   if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
     return { event: { kind: 'discard_failed' } }
   await setup.store.destroy(setup.ref, effect.version)
   keyring.drop(setup.name, effect.version)
   return { event: { kind: 'discarded' } }
+}
+
+/**
+ * A promotion that nobody waited for any more, or a person, may have made it current there: readers of the store get the
+ * right key back before this one dies, and `retired` keeps it from coming back.
+ */
+async function takeOutOfStore(version: string, context: PerformContext): Promise<void> {
+  const { store, ref } = context.setup
+  const { current, fence } = context.state()
+  const read = await store.read(ref)
+  if (read?.version === version && current !== undefined && current !== version)
+    await store.promote(ref, { to: current, expectCurrent: version, fence })
+  await store.retire(ref, { version, fence })
 }
 
 async function extend(
@@ -262,10 +276,27 @@ async function inspect(
   if (read?.version === effect.to) return { event: { kind: 'inspected', finding: 'ours' } }
   if (read?.version === effect.from) return { event: { kind: 'inspected', finding: 'unchanged' } }
   if (read === undefined) return { event: { kind: 'inspected', finding: 'foreign' } }
+  const known = knownAs(read, context)
+  if (handedOut(context.state()) === undefined && known.some((one) => isOut(one) || isDead(one, context)))
+    return { event: { kind: 'inspected', finding: 'dead', current: read.version } }
+  // It may work, but it is never handed out again: nothing is superseded by it.
+  if (known.some(isOut)) return { event: { kind: 'inspected', finding: 'foreign' } }
   const { verdict, isOurs } = await probe(setup, context.state(), { secret: read.secret }, context.deps)
   if (isAuthentic(verdict.kind))
     return { event: { kind: 'inspected', finding: isOurs ? 'adopted' : 'foreign' } }
   return verdict.kind === 'rejected'
     ? { event: { kind: 'inspected', finding: 'foreign' } }
     : { event: { kind: 'inspect_unknown' } }
+}
+
+/** Those that it may be by its id or by its value. */
+function knownAs(read: StoredVersion, { state, deps }: PerformContext): readonly VersionRecord[] {
+  const print = fingerprint(read.secret, deps.system)
+  return state().versions.filter((one) => one.version === read.version || one.fingerprint === print)
+}
+
+/** Conclusively, and not only because some of the issuer's edges do not know it yet. */
+function isDead(record: VersionRecord, { setup, deps }: PerformContext): boolean {
+  const isYoung = deps.system.now() < record.addedAt + setup.policy.activationGraceMs
+  return record.verdict?.kind === 'rejected' && (record.rejections?.count ?? 0) > 1 && !isYoung
 }

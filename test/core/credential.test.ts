@@ -378,7 +378,7 @@ describe('retirements', () => {
       ownProbeAt: undefined,
       isListed: true,
       sharedWith: undefined,
-      mirrors: [],
+      stores: [],
     },
   } as const
 

@@ -402,7 +402,7 @@ export class World extends Outside {
           ownProbeAt: undefined,
           isListed: true,
           sharedWith: undefined,
-          mirrors: [],
+          stores: [],
         }
         return { kind: 'evidence', evidence }
       }

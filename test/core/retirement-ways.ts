@@ -11,7 +11,7 @@ export function evidenceOf(change: Partial<Evidence> = {}): RetirementEvent {
     ownProbeAt: undefined,
     isListed: true,
     sharedWith: undefined,
-    mirrors: [],
+    stores: [],
   }
   return { kind: 'evidence', evidence: { ...quiet, ...change } }
 }

@@ -1,0 +1,177 @@
+import { expect, it } from 'vitest'
+import type { Observation } from '../../src/core/types.ts'
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { openMemoryStore } from '../../src/stores/memory.ts'
+import { minuteMs } from '../core/fixtures.ts'
+import { expectNoUnhandled, operator, World } from './world.ts'
+
+/** What the simulator found, each as the shortest script that shows it. */
+
+const policy = { overlapMs: 5 * minuteMs, quietMs: 0, activationGraceMs: 0, storePollMs: minuteMs }
+const refusal: Observation = { kind: 'answer', status: 403, isIssuers: true, requestId: 'req_1' }
+
+async function turned(world: World): Promise<void> {
+  await world.service.rotate('openai', {}, operator)
+  await world.walkRotation()
+}
+
+/** As a person does in the store's console. */
+async function moveTo(world: World, version: string): Promise<void> {
+  const shelf = world.content.get('openai')?.shelf
+  const fence = shelf?.fence ?? 0
+  const request = { to: version, expectCurrent: shelf?.current, fence }
+  await openMemoryStore({ content: world.content }, { system: world.time }).promote('openai', request)
+}
+
+it('ends a key whose delete is refused, though the answer to its last expiry was lost', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const issuer = world.issuer.asIssuer()
+  let isLost = true
+  await world.ready({
+    setup: {
+      issuer: {
+        ...issuer,
+        revoke: async () => ({ kind: 'refused', observation: refusal }),
+        async setExpiry(keyId, seconds) {
+          const key = world.issuer.keys.find((one) => one.keyId === keyId)
+          if (key !== undefined && world.issuer.isExpired(key))
+            return { kind: 'refused', observation: refusal }
+          const outcome = await issuer.setExpiry?.(keyId, seconds)
+          if (seconds > 1 || !isLost) return outcome ?? { kind: 'refused', observation: refusal }
+          isLost = false
+          return { kind: 'unknown', observation: refusal }
+        },
+        async list() {
+          const all = world.issuer.keys.map(({ keyId, name, expiresAt }) => ({
+            keyId,
+            name,
+            redacted: '',
+            owner: 'service_account' as const,
+            ...(expiresAt === undefined ? {} : { expiresAt }),
+          }))
+          return { kind: 'listed', keys: all }
+        },
+      },
+    },
+  })
+  await turned(world)
+  await turned(world)
+  await world.time.advance(20 * minuteMs)
+  expect((await world.state()).retirements.map((one) => one.phase)).toEqual(['kept', 'dead'])
+  isLost = true
+  await world.service.rotate('openai', { mode: 'rehearsal' }, operator)
+  await world.walkRotation()
+  expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'rehearsed' })
+})
+
+it('keeps an old key that a person made current in the store again, and takes it up', async () => {
+  expectNoUnhandled()
+  // It is looked at long after the overlap, so that nothing but the gate can see it.
+  const world = new World({ policy: { ...policy, storePollMs: 60 * minuteMs } })
+  await world.ready()
+  await turned(world)
+  const old = world.handedOut()
+  await turned(world)
+  await moveTo(world, old ?? '')
+  await world.time.advance(30 * minuteMs)
+  const held = (await world.state()).retirements.find((one) => one.version === old)
+  expect(held).toMatchObject({ phase: 'draining', heldBy: 'the store has it for current' })
+  await world.time.advance(60 * minuteMs)
+  expect(world.handedOut()).toBe(old)
+})
+
+it('takes a pending key that got current in the store out of there before it ends it', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const issuer = world.issuer.asIssuer()
+  const readersHad: (string | undefined)[] = []
+  await world.ready({
+    setup: {
+      issuer: {
+        ...issuer,
+        async revoke(keyId) {
+          const record = world.content.get('openai')
+          const secret = record?.values.get(record.shelf.current ?? '')
+          readersHad.push(world.issuer.keys.find((one) => secret?.equals(one.secret) === true)?.keyId)
+          return (await issuer.revoke?.(keyId)) ?? { kind: 'gone' }
+        },
+      },
+    },
+  })
+  const before = world.handedOut()
+  world.issuer.breakCall('verify')
+  const { id } = await world.service.rotate('openai', {}, operator)
+  await world.time.advance(5_000)
+  const pending = (await world.state()).rotation?.attempts.at(-1)
+  await moveTo(world, pending?.version ?? '')
+  await world.service.actOnRotation('openai', id, 'abort', operator)
+  world.issuer.mend('verify')
+  await world.time.advance(2 * minuteMs)
+  expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'aborted' })
+  expect(readersHad).toHaveLength(1)
+  expect(readersHad).not.toContain(pending?.keyId)
+  expect(world.content.get('openai')?.shelf.current).toBe(before)
+})
+
+it('is superseded by no key that is never handed out again, and says so', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy: { ...policy, storePollMs: 60 * minuteMs } })
+  await world.ready()
+  const leaked = world.handedOut()
+  await world.service.rotate('openai', { mode: 'emergency', isCompromised: true, reason: 'leaked' }, operator)
+  await world.walkRotation()
+  await moveTo(world, leaked ?? '')
+  await turned(world)
+  expect((await world.state()).rotation).toMatchObject({ phase: 'halted', halt: { reason: 'store_changed' } })
+  await world.time.advance(70 * minuteMs)
+  const { troubles } = await world.service.summary('openai')
+  expect(troubles.map((one) => one.code)).toContain('store_changed')
+})
+
+it('replaces a dead key that somebody put into the store when nothing else is left', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  await world.ready()
+  const content = openMemoryStore({ content: world.content }, { system: world.time })
+  const dead = world.issuer.plant({ isRefused: true })
+  const fence = world.content.get('openai')?.shelf.fence ?? 0
+  await content.stage('openai', { version: 'by-hand', secret: dead.secret, meta: {}, fence })
+  await moveTo(world, 'by-hand')
+  await world.time.advance(2 * minuteMs)
+  for (const key of world.issuer.keys) key.isDeleted = true
+  await world.time.advance(20 * minuteMs)
+  expect(world.isHandedOut()).toBe(true)
+  expect(world.content.get('openai')?.shelf.current).toBe(world.handedOut())
+})
+
+it('hands out on every replica what one of them has promoted', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const ledger = openSqliteLedger({ path: ':memory:' })
+  const listeners = new Set<(name: string) => void>()
+  const shared = {
+    ...ledger,
+    close: async () => undefined,
+    async commit(commit: Parameters<typeof ledger.commit>[0]) {
+      const outcome = await ledger.commit(commit)
+      for (const tell of listeners) tell(commit.state.name)
+      return outcome
+    },
+    watch(onChange: (name: string) => void) {
+      listeners.add(onChange)
+      return () => void listeners.delete(onChange)
+    },
+  }
+  const other = await world.start({ deps: { ledger: shared, owner: 'other-host' }, beat: 'none' })
+  const one = await world.ready({ deps: { ledger: shared } })
+  await one.rotate('openai', {}, operator)
+  await world.time.advance(minuteMs)
+  const given = one.handOut('openai')
+  expect(given).toMatchObject({ kind: 'available', generation: 2 })
+  expect(other.handOut('openai')).toMatchObject({ kind: 'available', generation: 2 })
+  await other.stop()
+  expect(listeners.size).toBe(1)
+  await world.stop()
+  await ledger.close()
+})
