@@ -1,0 +1,141 @@
+import { KeyturnError } from '../../src/core/errors.ts'
+import type { CommitOutcome, Ledger } from '../../src/core/ports.ts'
+import type { CredentialState } from '../../src/core/types.ts'
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import type { Dice } from './dice.ts'
+import type { Life } from './line.ts'
+import { Weather } from './line.ts'
+import type { Sim } from './sim.ts'
+
+export interface LedgerWitness {
+  /** Every state that became durable, by whatever way. `before`: of the same ledger. */
+  onState(before: CredentialState | undefined, after: CredentialState): void
+  onEvents(events: readonly unknown[]): void
+}
+
+/** The shipped SQLite ledger, shared by all replicas, which may be lost, and whose answers may be lost. */
+export class SimLedger {
+  raw: Ledger = openSqliteLedger({ path: ':memory:' })
+  readonly weather = new Weather(0)
+  readonly latest = new Map<string, CredentialState>()
+  lostAt: number | undefined
+  witness: LedgerWitness = { onState: () => undefined, onEvents: () => undefined }
+  readonly #sim: Sim
+  readonly #dice: Dice
+  /** Processes that are running, and how each is told of what others have written. */
+  readonly #lives = new Map<Life, ((name: string) => void) | undefined>()
+
+  constructor(sim: Sim) {
+    this.#sim = sim
+    this.#dice = sim.dice.stream('ledger')
+  }
+
+  lose(): void {
+    this.close()
+    this.raw = openSqliteLedger({ path: ':memory:' })
+    this.latest.clear()
+    this.lostAt = this.#sim.now()
+  }
+
+  close(): void {
+    void this.raw.close()
+  }
+
+  #became(after: CredentialState, by: Life): void {
+    const before = this.latest.get(after.name)
+    if (before !== undefined && before.revision >= after.revision) return
+    this.latest.set(after.name, after)
+    this.witness.onState(before, after)
+    for (const [life, tell] of this.#lives) {
+      if (life === by || tell === undefined) continue
+      this.#sim.time.after(this.#dice.between(1, 500), () => life.run(() => tell(after.name)))
+    }
+  }
+
+  /** The shared clock, in true time, for those whose own is off. */
+  portFor(life: Life): Ledger {
+    const raw = (): Ledger => this.raw
+    const through = async <Result>(
+      what: string,
+      work: () => Promise<Result>,
+      done: (result: Result) => void = () => undefined,
+    ): Promise<Result> => {
+      const isCrashing = this.#sim.isHealed ? 0 : this.#sim.options.crashRate / 2
+      if (!life.isAlive) return never()
+      if (this.#dice.chance(isCrashing)) {
+        life.crash(`before the ledger’s ${what}`)
+        return never()
+      }
+      const isFailing = this.#dice.chance(this.weather.rate)
+      if (isFailing && this.#dice.chance(0.5)) throw unreachable(what)
+      const result = await work()
+      done(result)
+      if (this.#dice.chance(isCrashing)) {
+        life.crash(`after the ledger’s ${what}`)
+        return never()
+      }
+      if (isFailing) throw unreachable(what)
+      return result
+    }
+    const noteCommit = (outcome: CommitOutcome): void => {
+      if (outcome.kind !== 'committed') return
+      this.#became(outcome.state, life)
+      this.witness.onEvents(outcome.events)
+    }
+    const facade: Ledger = {
+      open: (name, initial) =>
+        through(
+          'open',
+          () => raw().open(name, initial),
+          (state) => {
+            if (!this.latest.has(name)) this.#became(state, life)
+          },
+        ),
+      read: (name) => through('read', () => raw().read(name)),
+      readAll: () => through('readAll', () => raw().readAll()),
+      claim: (request) =>
+        through(
+          'claim',
+          () => raw().claim(request),
+          (claims) => {
+            for (const claim of claims) this.#became(claim.state, life)
+          },
+        ),
+      renew: (request) => through('renew', () => raw().renew(request)),
+      release: (request) => through('release', () => raw().release(request)),
+      commit: (commit) => through('commit', () => raw().commit(commit), noteCommit),
+      nextDueAt: (names) => through('nextDueAt', () => raw().nextDueAt(names)),
+      events: (name, afterId, limit) => raw().events(name, afterId, limit),
+      lastEventId: (name) => raw().lastEventId(name),
+      rotations: (name, limit) => raw().rotations(name, limit),
+      rotation: (name, id) => raw().rotation(name, id),
+      touchLease: (...leases) => through('touchLease', () => raw().touchLease(...leases)),
+      leases: (name) => through('leases', () => raw().leases(name)),
+      dropLease: (name, instance) => through('dropLease', () => raw().dropLease(name, instance)),
+      once: (key, value) => raw().once(key, value),
+      remember: (request) => raw().remember(request),
+      watch: (onChange) => {
+        if (this.#lives.has(life)) this.#lives.set(life, onChange)
+        return () => this.forget(life)
+      },
+      close: async () => undefined,
+    }
+    return facade
+  }
+
+  follow(life: Life): void {
+    this.#lives.set(life, undefined)
+  }
+
+  forget(life: Life): void {
+    this.#lives.delete(life)
+  }
+}
+
+function never<Result>(): Promise<Result> {
+  return new Promise<Result>(() => undefined)
+}
+
+function unreachable(what: string): KeyturnError {
+  return new KeyturnError('ledger_unreachable', `The ledger did not answer (${what}).`, { retryable: true })
+}

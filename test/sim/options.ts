@@ -1,0 +1,234 @@
+import type { Policy } from '../../src/core/types.ts'
+import { type Dice, diceOf } from './dice.ts'
+
+const secondMs = 1_000
+const minuteMs = 60_000
+
+/** What one history is like: all of it drawn from the seed. */
+export interface SimOptions {
+  readonly seed: number
+  readonly replicas: number
+  readonly credentials: readonly CredentialOptions[]
+  readonly chaosMs: number
+  /** Faults that come by themselves, per call; storms raise it for a while. */
+  readonly faultRate: number
+  readonly crashRate: number
+  readonly latencyMs: number
+  /** Mean time between two acts of people or fate; Infinity for none. */
+  readonly fateEveryMs: number
+  readonly fate: FateWeights
+  readonly beatMs: number
+  readonly patienceMs: number
+  readonly skewMs: number
+  readonly drift: number
+  readonly hasSteps: boolean
+  readonly issuer: IssuerOptions
+  readonly store: StoreOptions
+}
+
+export interface CredentialOptions {
+  readonly name: string
+  readonly mirrors: number
+  readonly apps: number
+  readonly isStocked: boolean
+  /** A service account of its own, or the one that all share. */
+  readonly account: string
+  readonly organization: string | undefined
+  readonly schedule: string | undefined
+  readonly policy: Partial<Policy>
+}
+
+export interface IssuerOptions {
+  readonly edges: number
+  readonly tellsLastUse: boolean
+  readonly lastUseLagMs: number
+  readonly listLagMs: number
+  /** How often a new key is refused for a while by some edges, and for how long at most. */
+  readonly lateActivation: number
+  readonly activationMs: number
+  /** The same for a deleted key that still works. */
+  readonly lateDeath: number
+  readonly deathMs: number
+  /** A mint whose answer was lost may land this much later. */
+  readonly lateMintMs: number
+  readonly deletes: 'always' | 'refused' | 'sometimes'
+  /** One answer now and then that calls a living key dead. */
+  readonly glitchRate: number
+}
+
+export interface StoreOptions {
+  /** Other readers may see the old value for this long. */
+  readonly lagMs: number
+  readonly watches: boolean
+}
+
+export const fates = [
+  'rotate',
+  'emergency',
+  'compromised',
+  'rehearse',
+  'pause',
+  'resume',
+  'abort',
+  'rollback',
+  'revoke',
+  'revokeLast',
+  'bring',
+  'bringDead',
+  'verify',
+  'plantGood',
+  'plantDead',
+  'plantForeign',
+  'moveBack',
+  'plantMirror',
+  'vanish',
+  'vanishOld',
+  'condition',
+  'storm',
+  'outage',
+  'ledgerStorm',
+  'crash',
+  'freeze',
+  'step',
+  'ledgerLost',
+  'permission',
+  'holdOld',
+  'partition',
+] as const
+export type Fate = (typeof fates)[number]
+export type FateWeights = Readonly<Record<Fate, number>>
+
+const usual: FateWeights = {
+  rotate: 10,
+  emergency: 3,
+  compromised: 2,
+  rehearse: 2,
+  pause: 1,
+  resume: 2,
+  abort: 2,
+  rollback: 3,
+  revoke: 2,
+  revokeLast: 0.3,
+  bring: 1.5,
+  bringDead: 0.5,
+  verify: 1,
+  plantGood: 1.5,
+  plantDead: 1,
+  plantForeign: 1,
+  moveBack: 1.5,
+  plantMirror: 2,
+  vanish: 3,
+  vanishOld: 1,
+  condition: 3,
+  storm: 4,
+  outage: 3,
+  ledgerStorm: 1,
+  crash: 5,
+  freeze: 2,
+  step: 1,
+  ledgerLost: 0.4,
+  permission: 0.7,
+  holdOld: 2,
+  partition: 1.5,
+}
+
+export function optionsOf(seed: number): SimOptions {
+  const dice = diceOf(seed, 'options')
+  const credentials = dice.pick([1, 1, 1, 1, 1, 2, 2, 3, 5])
+  const replicas = dice.pick([1, 1, 1, 2, 2, 3])
+  const isQuiet = dice.chance(0.1)
+  const isShared = dice.chance(0.5)
+  const hasSteps = replicas === 1 && dice.chance(0.2)
+  const issuer = issuerOptions(dice)
+  const store: StoreOptions = {
+    lagMs: dice.chance(0.3) ? dice.between(500, 20 * secondMs) : 0,
+    watches: dice.chance(0.5),
+  }
+  return {
+    seed,
+    replicas,
+    credentials: Array.from({ length: credentials }, (_, index) =>
+      credentialOptions(index, isShared, dice, { issuer, store }),
+    ),
+    chaosMs: dice.between(5, 40) * minuteMs,
+    faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
+    crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
+    latencyMs: dice.pick([1, 20, 100, 1_000]),
+    fateEveryMs: isQuiet ? 15 * minuteMs : dice.pick([30, 60, 120, 300]) * secondMs,
+    fate: fateWeights(dice, hasSteps),
+    beatMs: dice.pick([5, 20, 60]) * secondMs,
+    patienceMs: dice.pick([0, 2_000, 2_000, 30_000]),
+    skewMs: dice.pick([0, 100, 5_000, 14_000]),
+    drift: dice.pick([0, 0, 1e-5, 1e-4]),
+    hasSteps,
+    issuer,
+    store,
+  }
+}
+
+/** A few kinds of trouble are left out in each history, so that the others are seen in depth. */
+function fateWeights(dice: Dice, hasSteps: boolean): FateWeights {
+  const drawn = fates.map((name) => [name, dice.chance(0.35) ? 0 : usual[name]] as const)
+  const weights = Object.fromEntries(drawn) as Record<Fate, number>
+  return { ...weights, rotate: usual.rotate, ...(hasSteps ? {} : { step: 0 }) }
+}
+
+function issuerOptions(dice: Dice): IssuerOptions {
+  return {
+    edges: dice.pick([1, 2, 3]),
+    tellsLastUse: dice.chance(0.6),
+    lastUseLagMs: dice.pick([0, 5 * secondMs, 30 * secondMs]),
+    listLagMs: dice.pick([0, 0, secondMs, 5 * secondMs]),
+    lateActivation: dice.pick([0, 0.2, 0.6]),
+    activationMs: dice.pick([2, 10, 25]) * secondMs,
+    lateDeath: dice.pick([0, 0.3, 0.7]),
+    deathMs: dice.pick([3, 20, 120]) * secondMs,
+    lateMintMs: dice.pick([0, 20, 300]) * secondMs,
+    deletes: dice.pick(['always', 'always', 'always', 'always', 'sometimes', 'refused'] as const),
+    glitchRate: dice.pick([0, 0, 0.003]),
+  }
+}
+
+function credentialOptions(
+  index: number,
+  isShared: boolean,
+  dice: Dice,
+  { issuer, store }: { readonly issuer: IssuerOptions; readonly store: StoreOptions },
+): CredentialOptions {
+  const overlapMs = Math.max(store.lagMs, dice.pick([3, 5, 10, 20]) * minuteMs)
+  const closelyMs = dice.pick([30, 60]) * secondMs
+  return {
+    name: index === 0 ? 'openai' : `openai-${index + 1}`,
+    mirrors: dice.pick([0, 0, 0, 1, 1, 2]),
+    apps: dice.pick([1, 1, 2, 3]),
+    isStocked: dice.chance(0.7),
+    account: isShared ? 'svc_shared' : `svc_${index + 1}`,
+    organization: dice.chance(0.75) ? 'org-ours' : undefined,
+    schedule: dice.chance(0.4) ? dice.pick(['*/10 * * * *', '*/25 * * * *', '0 * * * *']) : undefined,
+    policy: {
+      overlapMs,
+      drainLimitMs: dice.pick([5, 20, 60]) * minuteMs,
+      afterLimit: dice.chance(0.15) ? 'revoke' : 'wait',
+      quietMs: Math.max(issuer.lastUseLagMs + 5 * secondMs, dice.pick([30 * secondMs, 2 * minuteMs])),
+      provingCount: dice.pick([1, 2, 3]),
+      provingSettleMs: dice.pick([0, 2, 10]) * secondMs,
+      activationGraceMs: 30 * secondMs,
+      attemptsMax: dice.pick([2, 3, 5]),
+      phaseDeadlineMs: dice.pick([3, 15]) * minuteMs,
+      retryBaseMs: secondMs,
+      retryMaxMs: dice.pick([30, 60, 120]) * secondMs,
+      verifyEveryMs: dice.pick([5, 10, 30]) * minuteMs,
+      verifyCloselyEveryMs: closelyMs,
+      verifyCloselyForMs: dice.pick([2, 5]) * minuteMs,
+      rejectionGapMs: 300,
+      automaticPerDayMax: dice.pick([1, 3, 10]),
+      deadProbes: dice.pick([2, 3]),
+      deadSpanMs: dice.pick([20, 120]) * secondMs,
+      deadLimitMs: 30 * minuteMs,
+      storePollMs: dice.pick([2, 5, 10]) * minuteMs,
+      pendingExpirySeconds: 3_600,
+      keyExpirySeconds: 31_536_000,
+      expiryManaged: dice.chance(0.8),
+    },
+  }
+}

@@ -1,0 +1,103 @@
+import { fork } from 'node:child_process'
+import { cpus } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { type History, playHistory } from './history.ts'
+
+/**
+ * Plays histories, one for each seed, on all cores:
+ *
+ *     npm run sim -- --seeds 1000 [--from 1] [--workers 2]
+ *     SEED=123 npm run sim            plays one again, with its whole story
+ */
+
+interface Share {
+  readonly from: number
+  readonly seeds: number
+  readonly step: number
+}
+
+/** Failures that are told in full; of all others only the seed. */
+const toldMax = 3
+
+const share = process.env['KEYTURN_SIM_SHARE']
+if (share === undefined) await main()
+else await work(JSON.parse(share) as Share)
+
+async function main(): Promise<void> {
+  const seed = process.env['SEED']
+  if (seed !== undefined) return replay(Number(seed))
+  const { values } = parseArgs({
+    options: { seeds: { type: 'string' }, from: { type: 'string' }, workers: { type: 'string' } },
+  })
+  const seeds = Number(values.seeds ?? 200)
+  const from = Number(values.from ?? 1)
+  const workers = Math.min(seeds, Number(values.workers ?? cpus().length))
+  const startedAt = performance.now()
+  const failed: number[] = []
+  const seen = new Map<string, number>()
+  let played = 0
+  const end = (history: History): void => {
+    played += 1
+    for (const [name, count] of Object.entries(history.seen)) seen.set(name, (seen.get(name) ?? 0) + count)
+    if (history.violations.length === 0) return
+    failed.push(history.seed)
+    if (failed.length <= toldMax) tell(history)
+    else say(`seed ${history.seed} failed: ${history.violations[0]?.rule ?? ''}`)
+  }
+  await Promise.all(
+    Array.from({ length: workers }, (_, index) =>
+      inWorker({ from: from + index, seeds: Math.ceil((seeds - index) / workers), step: workers }, end),
+    ),
+  )
+  const seconds = (performance.now() - startedAt) / 1000
+  const sums = [...seen].map(([name, count]) => `${count} ${name}`).join(', ')
+  say(
+    `${played} histories (seeds ${from} to ${from + seeds - 1}) in ${seconds.toFixed(1)} s with ${workers} workers:`,
+  )
+  say(`${(played / seconds).toFixed(1)} a second; ${sums}`)
+  say(
+    failed.length === 0
+      ? 'all is well'
+      : `${failed.length} failed: ${failed.toSorted((a, b) => a - b).join(' ')}`,
+  )
+  process.exitCode = failed.length === 0 ? 0 : 1
+}
+
+async function replay(seed: number): Promise<void> {
+  const history = await playHistory(seed, true)
+  if (history.violations.length > 0) tell({ ...history, story: [] })
+  say(`seed ${seed}: ${history.events} events, ${Math.round(history.virtualMs / 60_000)} virtual minutes`)
+  say(`story ${history.fingerprint}`)
+  process.exitCode = history.violations.length === 0 ? 0 : 1
+}
+
+function inWorker(own: Share, onEnd: (history: History) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, KEYTURN_SIM_SHARE: JSON.stringify(own) }
+    const worker = fork(fileURLToPath(import.meta.url), { env })
+    worker.on('message', (message) => onEnd(message as History))
+    worker.on('error', reject)
+    worker.on('exit', (code) => {
+      if (code === 0) resolve()
+      else reject(new Error(`a worker ended with ${code}`))
+    })
+  })
+}
+
+async function work({ from, seeds, step }: Share): Promise<void> {
+  for (let played = 0; played < seeds; played++) process.send?.(await playHistory(from + played * step))
+  process.disconnect()
+}
+
+function tell({ seed, story, violations, pending }: History): void {
+  say(`\n=== seed ${seed}`)
+  for (const line of story) say(line)
+  for (const { rule, what } of violations) say(`broken: ${rule}: ${what}`)
+  for (const line of pending) say(`pending: ${line}`)
+  say(`again: SEED=${seed} npm run sim\n`)
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,423 @@
+import { createHash } from 'node:crypto'
+import { fingerprint } from '../../src/core/fingerprint.ts'
+import type { Lease } from '../../src/core/ports.ts'
+import type { CredentialState, Rotation, VersionId, VersionRecord } from '../../src/core/types.ts'
+import type { HandOut, NoHandOut } from '../../src/engine/service.ts'
+import { policyOf } from '../core/fixtures.ts'
+import type { App } from './app.ts'
+import { canary, type IssuerWitness, type TrueKey } from './issuer.ts'
+import type { LedgerWitness } from './ledger.ts'
+import { textOf } from './text.ts'
+import type { World } from './world.ts'
+
+/** Faults of ours that the log tells of; a ledger that is away is none. */
+const ownFault = /a duty failed|failed; it will be taken up|what listens|a listener|is not sound/
+/** In a race with a person or with fate nobody can know of what happened a moment ago. */
+const raceMs = 40_000
+/** How long apps may be without a key while there is one to be had. */
+const unservedMs = 180_000
+const contactMs = 120_000
+
+const sha = { sha256Hex: (text: string) => createHash('sha256').update(text).digest('hex') }
+
+/** What is believed of one credential, by what was seen from outside and never by the engine's own words. */
+interface Belief {
+  /** Named by people as not to be trusted, or as to be ended whoever uses it. */
+  readonly insisted: Set<VersionId>
+  readonly compromised: Set<VersionId>
+  readonly withdrawn: Set<VersionId>
+  /** When each version was last current, in true time. */
+  readonly leftAt: Map<VersionId, number>
+  readonly wasCurrent: Set<VersionId>
+  /** Rollbacks that people have asked for and that may still come. */
+  rollbackUntil: number
+  automatic: number
+  /** Since when there has been a key that every app could have had. */
+  servableSince: number | undefined
+}
+
+/**
+ * The invariants of the design, checked against the truth at every step: what the issuer was asked, what became durable,
+ * what was handed out and what was logged.
+ */
+export class Watch implements LedgerWitness, IssuerWitness {
+  readonly #world: World
+  readonly #beliefs = new Map<string, Belief>()
+  readonly #intents = new Set<string>()
+  readonly #byPrint = new Map<string, TrueKey>()
+  #printed = 0
+  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0 }
+
+  constructor(world: World) {
+    this.#world = world
+    world.ledger.witness = this
+    world.issuer.witness = this
+  }
+
+  belief(name: string): Belief {
+    const known = this.#beliefs.get(name)
+    if (known !== undefined) return known
+    const made: Belief = {
+      insisted: new Set(),
+      compromised: new Set(),
+      withdrawn: new Set(),
+      leftAt: new Map(),
+      wasCurrent: new Set(),
+      rollbackUntil: 0,
+      automatic: 0,
+      servableSince: undefined,
+    }
+    this.#beliefs.set(name, made)
+    return made
+  }
+
+  /** A ledger that was lost knows nothing of what was decided before; people remember which keys they want dead. */
+  onLedgerLost(): void {
+    for (const belief of this.#beliefs.values()) {
+      belief.withdrawn.clear()
+      belief.compromised.clear()
+      belief.automatic = 0
+    }
+  }
+
+  keyOf(record: Pick<VersionRecord, 'fingerprint'>): TrueKey | undefined {
+    const { keys } = this.#world.issuer
+    for (; this.#printed < keys.length; this.#printed++) {
+      const key = keys[this.#printed]
+      if (key !== undefined) this.#byPrint.set(fingerprint(key.secret, sha), key)
+    }
+    return this.#byPrint.get(record.fingerprint)
+  }
+
+  #object(rule: string, what: string): void {
+    this.#world.sim.object(rule, what)
+  }
+
+  // ------------------------------------------------------------------ what became durable
+
+  onState(before: CredentialState | undefined, after: CredentialState): void {
+    const belief = this.belief(after.name)
+    for (const one of after.rotation?.attempts ?? []) this.#intents.add(one.marker)
+    if (before !== undefined) {
+      if (after.generation < before.generation) this.#object('generation', `${after.name}: it fell`)
+      if (after.fence < before.fence) this.#object('fence', `${after.name}: it fell`)
+    }
+    this.#onRotation(before?.rotation, after.rotation, after, belief)
+    if (before?.current !== after.current) this.#onCurrent(before, after, belief)
+    this.#onWithdrawn(before, after, belief)
+    for (const one of after.retirements) {
+      const earlier = before?.retirements.find((other) => other.id === one.id)
+      if (earlier?.phase === one.phase) continue
+      const who = `${after.name} ${short(one.version)}`
+      this.#world.sim.story.tell(
+        'ledger',
+        `retirement of ${who}: ${one.phase}${one.heldBy === undefined ? '' : ` (${one.heldBy})`}`,
+      )
+      if (one.phase !== 'dead') continue
+      this.seen.dead += 1
+      const record = after.versions.find(({ version }) => version === one.version)
+      const key = record === undefined ? undefined : this.keyOf(record)
+      if (key !== undefined && this.#world.issuer.exists(key))
+        this.#object('proof of death', `${who} is called dead and is alive`)
+    }
+    this.#weighService(after, belief)
+  }
+
+  #onRotation(
+    before: Rotation | undefined,
+    after: Rotation | undefined,
+    state: CredentialState,
+    belief: Belief,
+  ): void {
+    if (after === undefined || (before?.id === after.id && before.phase === after.phase)) return
+    const { name } = state
+    const why = after.halt === undefined ? '' : ` (${after.halt.reason})`
+    this.#world.sim.story.tell(
+      'ledger',
+      `rotation of ${name} ${after.id.slice(0, 6)} by ${after.requestedBy}, ${after.mode}: ${after.phase}${why} ${after.outcome ?? ''}`,
+    )
+    if (before?.id !== after.id) {
+      if (before !== undefined && before.phase !== 'done')
+        this.#object(
+          'one rotation at a time',
+          `${name}: ${before.id} was in ${before.phase} when ${after.id} began`,
+        )
+      if (after.requestedBy === 'failover' || after.requestedBy === 'start') belief.automatic += 1
+      const max = policyOf(this.#optionsOf(name).policy).automaticPerDayMax
+      if (belief.automatic > max) this.#object('automatic rotations', `${name}: more than ${max} in a day`)
+    }
+    if (after.requestedBy === 'failover' && !state.versions.some((one) => this.#isRejectedTwice(one)))
+      this.#object('never mint for what minting cannot help', `${name}: no key of it was rejected twice`)
+    if (after.phase === 'done' && after.outcome === undefined) this.#object('an end has an outcome', name)
+    if (after.phase === 'halted') {
+      this.seen.halted += 1
+      if ((after.halt?.reason ?? '') === '' || (after.halt?.fix ?? '') === '')
+        this.#object('a halt has a reason and a fix', name)
+    }
+    if (after.outcome === 'promoted') this.seen.promoted += 1
+  }
+
+  #onCurrent(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {
+    const now = this.#world.sim.now()
+    this.seen.takeovers += 1
+    if (before?.current !== undefined) belief.leftAt.set(before.current, now)
+    const { name, current } = after
+    if (current === undefined) return
+    this.#world.sim.story.tell('ledger', `${name} hands out ${short(current)}`)
+    belief.wasCurrent.add(current)
+    belief.leftAt.delete(current)
+    const record = after.versions.find((one) => one.version === current)
+    const key = record === undefined ? undefined : this.keyOf(record)
+    if (key === undefined)
+      return this.#object('only what was verified', `${name}: nobody knows the key of ${current}`)
+    if (key.organization !== 'org-ours' && this.#optionsOf(name).organization !== undefined)
+      this.#object('only ours', `${name}: ${current} belongs to somebody else`)
+    if (!key.answers.some((one) => one.kind === 'good'))
+      this.#object('only what was verified', `${name}: ${current} was never proven`)
+    if (belief.compromised.has(current))
+      this.#object('compromised is for ever', `${name}: ${current} came back`)
+    if (belief.withdrawn.has(current) && belief.rollbackUntil < this.#world.sim.time.elapsed)
+      this.#object('withdrawn stays withdrawn', `${name}: ${current} came back by itself`)
+    const earlier = before?.versions.find((one) => one.version === current)
+    if (earlier?.stage === 'retired') this.#object('retired is terminal', `${name}: ${current} came back`)
+  }
+
+  #onWithdrawn(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {
+    for (const one of after.versions) {
+      if (one.compromised === true) belief.compromised.add(one.version)
+      if (one.withdrawnAt === undefined || belief.withdrawn.has(one.version)) continue
+      belief.withdrawn.add(one.version)
+      const key = this.keyOf(one)
+      this.#world.sim.story.tell('ledger', `${after.name} ${short(one.version)} withdrawn`)
+      if (before === undefined || key === undefined) continue
+      const isForeign =
+        key.organization !== 'org-ours' && key.answers.some((answer) => answer.kind !== 'rejected')
+      const isMeant = belief.insisted.has(one.version)
+      if (!isForeign && !isMeant && !this.#isRejectedTwice(one))
+        this.#object(
+          'withdrawn on two rejections',
+          `${after.name}: ${one.version} was refused ${rejections(key)} times`,
+        )
+    }
+  }
+
+  #isRejectedTwice(record: VersionRecord): boolean {
+    const key = this.keyOf(record)
+    if (key === undefined) return false
+    const rejected = key.answers.filter((one) => one.kind === 'rejected')
+    const gapMs = this.#world.sim.options.hasSteps ? 0 : 299
+    return rejected.some((one, index) =>
+      rejected.slice(index + 1).some((other) => other.at - one.at >= gapMs),
+    )
+  }
+
+  onEvents(events: readonly unknown[]): void {
+    if (events.length > 0) this.#keepsQuiet('an event', events)
+  }
+
+  // ------------------------------------------------------------------ what the issuer was asked
+
+  onMint({ marker, key, credential }: { marker: string; key: TrueKey; credential: string }): void {
+    this.seen.minted += 1
+    if (!this.#intents.has(marker))
+      this.#object(
+        'intent before minting',
+        `${credential}: nobody wrote down that ${key.keyId} would be minted`,
+      )
+  }
+
+  onRevoke({ key, credential, by }: { key: TrueKey; credential: string; by: string }): void {
+    const { ledger, sim } = this.#world
+    const state = ledger.latest.get(credential)
+    const record = state?.versions.find((one) => this.keyOf(one) === key)
+    const who = `${credential} ${key.keyId} by ${by}`
+    for (const other of ledger.latest.values()) {
+      const held = other.versions.find((one) => this.keyOf(one) === key)
+      const isUsed = held !== undefined && (held.stage === 'current' || held.stage === 'standby')
+      const isMeant = [...this.#beliefs.values()].some(
+        (one) => held !== undefined && one.insisted.has(held.version),
+      )
+      if (isUsed && !isMeant) this.#object('no key in use is revoked', `${who} is current in ${other.name}`)
+    }
+    const belief = this.belief(credential)
+    const version = record?.version
+    if (version !== undefined && belief.insisted.has(version)) return
+    const stage = record?.stage
+    if (stage !== undefined && stage !== 'retired' && stage !== 'pending')
+      this.#object('retired before delete', `${who} is ${stage}`)
+    this.#assertNotInStores(key, credential, who)
+    if (version === undefined || state === undefined || !belief.wasCurrent.has(version)) return
+    this.#assertOverlap(version, credential, who)
+    this.#assertOtherLives(state, who)
+    this.#assertNobodyUses(key, state, who)
+    const store = this.#world.storesOf(credential)[0]
+    if (store !== undefined && !store.isRetired(version))
+      this.#object('retired before delete', `${who} is not retired in the store`)
+    const overlapMs = this.#policy(credential).overlapMs
+    if (ledger.lostAt !== undefined && sim.now() - ledger.lostAt < overlapMs)
+      this.#object(
+        'nothing revoked after a loss',
+        `${who}, and the ledger was lost ${sim.now() - ledger.lostAt} ms ago`,
+      )
+  }
+
+  #assertNotInStores(key: TrueKey, credential: string, who: string): void {
+    const { sim } = this.#world
+    for (const store of this.#world.storesOf(credential)) {
+      const isThere = store.current()?.secret.equals(key.secret) === true
+      const isRace = sim.now() - store.changedAt < raceMs + sim.options.store.lagMs
+      if (isThere && !isRace)
+        this.#object('no key revoked that a store has for current', `${who}: ${store.name}`)
+    }
+  }
+
+  #assertOverlap(version: VersionId, credential: string, who: string): void {
+    const { sim } = this.#world
+    const leftAt = this.belief(credential).leftAt.get(version)
+    if (leftAt === undefined || sim.options.hasSteps) return
+    const toleranceMs = 2 * sim.options.skewMs + 2_000
+    if (sim.now() - leftAt < this.#policy(credential).overlapMs - toleranceMs)
+      this.#object('overlap', `${who}, ${sim.now() - leftAt} ms after it was replaced`)
+  }
+
+  #assertOtherLives(state: CredentialState, who: string): void {
+    const { sim, issuer } = this.#world
+    const current = state.versions.find((one) => one.version === state.current)
+    const key = current === undefined ? undefined : this.keyOf(current)
+    const endedAt = key?.deletedAt ?? key?.expiresAt ?? Number.POSITIVE_INFINITY
+    if (key === undefined || (!issuer.exists(key) && sim.now() - endedAt > raceMs))
+      this.#object('the last working key', `${who}: what is handed out does not live`)
+    else if (!key.answers.some((one) => one.kind === 'good' && sim.now() - one.at < 600_000))
+      this.#object('current proven again', `${who}: what is handed out was not proven lately`)
+  }
+
+  #assertNobodyUses(key: TrueKey, state: CredentialState, who: string): void {
+    const { sim, apps } = this.#world
+    const policy = this.#policy(state.name)
+    const limitMs = policy.overlapMs + policy.drainLimitMs
+    const leftAt = [...this.belief(state.name).leftAt].find(([version]) =>
+      this.#isOf(version, key, state),
+    )?.[1]
+    const isPastLimit =
+      policy.afterLimit === 'revoke' && leftAt !== undefined && sim.now() - leftAt >= limitMs - 30_000
+    if (isPastLimit) return
+    const user = apps.find(
+      (one) =>
+        one.credential === state.name && one.uses(key) && sim.time.elapsed - one.lastContactAt < contactMs,
+    )
+    if (user !== undefined && user.lastContactAt > 0)
+      this.#object('no key revoked that an app still uses', `${who}: ${user.name}`)
+  }
+
+  #isOf(version: VersionId, key: TrueKey, state: CredentialState): boolean {
+    const record = state.versions.find((one) => one.version === version)
+    return record !== undefined && this.keyOf(record) === key
+  }
+
+  #policy(name: string): ReturnType<typeof policyOf> {
+    return policyOf(this.#optionsOf(name).policy)
+  }
+
+  #optionsOf(name: string) {
+    const found = this.#world.sim.options.credentials.find((one) => one.name === name)
+    if (found === undefined) throw new Error(`${name} is one of this world`)
+    return found
+  }
+
+  // ------------------------------------------------------------------ what apps get
+
+  onHandOut(replica: string, given: HandOut | NoHandOut | undefined): void {
+    if (given?.kind !== 'available') return
+    const key = this.#world.issuer.find(given.secret)
+    const who = `${replica} hands out ${given.name} ${short(given.version)}`
+    if (key === undefined) return this.#object('only what was verified', `${who}: there is no such key`)
+    if (!key.answers.some((one) => one.kind === 'good')) this.#object('only what was verified', who)
+    if (key.organization !== 'org-ours' && this.#optionsOf(given.name).organization !== undefined)
+      this.#object('only ours', who)
+  }
+
+  /** The end of an app's request: its key was refused, and there was no other. */
+  onRefused(app: App, apiKey: string): void {
+    const { issuer, sim } = this.#world
+    const key = issuer.keys.find((one) => one.text === apiKey)
+    sim.story.tell(app.name, `refused with ${key?.keyId ?? 'nothing'}`)
+    if (key?.endedBy?.startsWith('host-') !== true) return
+    const { name } = this.#world.ledger.latest.get(app.credential) ?? { name: app.credential }
+    const record = this.#world.ledger.latest.get(name)?.versions.find((one) => this.keyOf(one) === key)
+    const belief = this.belief(name)
+    if (record === undefined || belief.insisted.has(record.version)) return
+    const policy = this.#policy(name)
+    if (policy.afterLimit === 'revoke' || this.#world.ledger.lostAt !== undefined) return
+    if (sim.time.elapsed - app.lastContactAt < contactMs)
+      this.#object('no request fails because of a rotation', `${app.name} with ${key.keyId}`)
+  }
+
+  onUnserved(app: App): void {
+    const { sim, replicas } = this.#world
+    const belief = this.belief(app.credential)
+    const { elapsed } = sim.time
+    const state = this.#world.ledger.latest.get(app.credential)
+    if (state !== undefined) this.#weighService(state, belief)
+    const isReachable =
+      elapsed > app.cutOffUntil && replicas.some((one) => one.isUp && (one.life?.frozenUntil ?? 0) < elapsed)
+    if (!isReachable || belief.servableSince === undefined) {
+      app.failingSince = undefined
+      return
+    }
+    const since = Math.max(app.failingSince ?? elapsed, belief.servableSince)
+    if (elapsed - since > unservedMs)
+      this.#object(
+        'apps are served',
+        `${app.name} has got nothing for ${Math.round(elapsed - since)} ms, though a key lives`,
+      )
+  }
+
+  /** Whether what the ledger calls current works everywhere now. */
+  #weighService(state: CredentialState, belief: Belief): void {
+    const record = state.versions.find((one) => one.version === state.current)
+    const isGood = record !== undefined && record.withdrawnAt === undefined && record.compromised !== true
+    const key = isGood ? this.keyOf(record) : undefined
+    const { issuer, sim, replicas } = this.#world
+    const isUp = replicas.some((one) => one.isUp)
+    const isThere = record !== undefined && this.#world.storesOf(state.name)[0]?.has(record.version) === true
+    const isServable = isUp && isThere && key !== undefined && issuer.works(key)
+    belief.servableSince = isServable ? (belief.servableSince ?? sim.time.elapsed) : undefined
+  }
+
+  // ------------------------------------------------------------------ what is told
+
+  onLog(
+    replica: string,
+    line: {
+      readonly level: string
+      readonly message: string
+      readonly fields: Readonly<Record<string, unknown>>
+    },
+  ): void {
+    const { sim } = this.#world
+    this.#keepsQuiet('a line of the log', [line.message, line.fields])
+    if (line.level === 'error' || line.level === 'warn')
+      sim.story.tell(replica, `${line.message}: ${textOf(line.fields).slice(0, 160)}`)
+    if (!ownFault.test(line.message)) return
+    const error = line.fields['error']
+    const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+    if (!code.startsWith('ledger_'))
+      this.#object('fault', `${replica}: ${line.message}: ${textOf(line.fields)}`)
+  }
+
+  #keepsQuiet(where: string, what: unknown): void {
+    if (textOf(what).includes(canary)) this.#object('secrecy', `${where} holds a secret`)
+  }
+
+  assertLedgerQuiet(states: readonly CredentialState[], leases: readonly Lease[]): void {
+    this.#keepsQuiet('the ledger', [states, leases])
+  }
+}
+
+export function short(version: string | undefined): string {
+  return version === undefined ? 'nothing' : version.startsWith('hand-') ? version : version.slice(0, 8)
+}
+
+function rejections(key: TrueKey): number {
+  return key.answers.filter((one) => one.kind === 'rejected').length
+}
