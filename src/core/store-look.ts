@@ -116,7 +116,8 @@ function storeRead(
       context,
     )
   const { version, fingerprint, meta, origin = 'found' } = reading
-  const base = state.versions.length === 0 ? withOthers(state, reading.others ?? [], now) : state
+  const isRebuilt = state.versions.length === 0 && (origin === 'minted' || (reading.others ?? []).length > 0)
+  const base = isRebuilt ? withOthers(aboveAll(state, now), reading.others ?? [], now) : state
   const added = known === undefined ? withVersion(base, { version, fingerprint, meta, origin }, now) : base
   const seen: CredentialState = { ...added, storeCurrent: reading.version }
   if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
@@ -138,6 +139,14 @@ function storeRead(
     'Somebody made a retired or withdrawn key current in the store.',
     context,
   )
+}
+
+/**
+ * Apps still use generations of the ledger that was lost. Above all of them (there was far less than one a second), what
+ * they say of their requests in flight goes on telling who has not moved on, and they take the next answer at once.
+ */
+function aboveAll(state: CredentialState, now: number): CredentialState {
+  return { ...state, generation: Math.max(state.generation, Math.floor(now / 1_000)) }
 }
 
 /** What a lost ledger knew of besides the current version: it drains anew, one whole overlap from the first hand-out on. */

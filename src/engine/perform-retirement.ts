@@ -173,7 +173,8 @@ async function probeDeath(
   context: PerformContext,
 ): Promise<RetirementEvent> {
   const keys = await listed(context)
-  const isThere = keys?.some((one) => one.keyId === effect.keyId)
+  // Where keys are not deleted they stay listed, and one that has expired is as good as gone.
+  const isThere = keys?.some((one) => one.keyId === effect.keyId && !isPast(one.expiresAt, context))
   const listing = isThere === undefined ? 'unknown' : isThere ? 'present' : 'absent'
   const secret = await context.keyring.get(context.setup.name, effect.version)
   if (secret === undefined) return { kind: 'death_probed', listed: listing, verdict: undefined }
@@ -184,6 +185,10 @@ async function probeDeath(
     context.deps,
   )
   return { kind: 'death_probed', listed: listing, verdict }
+}
+
+function isPast(expiresAt: number | undefined, { deps }: PerformContext): boolean {
+  return expiresAt !== undefined && expiresAt <= deps.system.now()
 }
 
 async function destroy(version: VersionId, context: PerformContext): Promise<RetirementEvent> {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { ListOutcome, RevokeOutcome } from '../../src/core/ports.ts'
 import type { Observation } from '../../src/core/types.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
@@ -9,6 +10,22 @@ import { expectNoUnhandled, operator, World } from './world.ts'
 
 const policy = { overlapMs: 5 * minuteMs, quietMs: 0, activationGraceMs: 0, storePollMs: minuteMs }
 const refusal: Observation = { kind: 'answer', status: 403, isIssuers: true, requestId: 'req_1' }
+
+async function refuse(): Promise<RevokeOutcome> {
+  return { kind: 'refused', observation: refusal }
+}
+
+/** Where nothing can be deleted, what has expired stays in the list. */
+function listedWithExpired(world: World): ListOutcome {
+  const keys = world.issuer.keys.map(({ keyId, name, expiresAt }) => ({
+    keyId,
+    name,
+    redacted: '',
+    owner: 'service_account' as const,
+    ...(expiresAt === undefined ? {} : { expiresAt }),
+  }))
+  return { kind: 'listed', keys }
+}
 
 async function turned(world: World): Promise<void> {
   await world.service.rotate('openai', {}, operator)
@@ -32,7 +49,7 @@ it('ends a key whose delete is refused, though the answer to its last expiry was
     setup: {
       issuer: {
         ...issuer,
-        revoke: async () => ({ kind: 'refused', observation: refusal }),
+        revoke: refuse,
         async setExpiry(keyId, seconds) {
           const key = world.issuer.keys.find((one) => one.keyId === keyId)
           if (key !== undefined && world.issuer.isExpired(key))
@@ -42,16 +59,7 @@ it('ends a key whose delete is refused, though the answer to its last expiry was
           isLost = false
           return { kind: 'unknown', observation: refusal }
         },
-        async list() {
-          const all = world.issuer.keys.map(({ keyId, name, expiresAt }) => ({
-            keyId,
-            name,
-            redacted: '',
-            owner: 'service_account' as const,
-            ...(expiresAt === undefined ? {} : { expiresAt }),
-          }))
-          return { kind: 'listed', keys: all }
-        },
+        list: async () => listedWithExpired(world),
       },
     },
   })
@@ -175,3 +183,45 @@ it('hands out on every replica what one of them has promoted', async () => {
   await world.stop()
   await ledger.close()
 })
+
+it('goes on above every generation that a lost ledger gave out', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  await world.ready()
+  await turned(world)
+  await turned(world)
+  const before = world.service.handOut('openai')
+  await world.stop()
+  const ledger = openSqliteLedger({ path: ':memory:' })
+  await world.ready({ deps: { ledger: { ...ledger, close: async () => undefined } } })
+  const after = world.service.handOut('openai')
+  expect(after).toMatchObject({ kind: 'available', stage: 'current' })
+  expect(after?.generation).toBeGreaterThan(before?.generation ?? 0)
+  await world.stop()
+  await ledger.close()
+})
+
+it('takes a key that has expired for dead where its value is lost and keys are not deleted', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const issuer = world.issuer.asIssuer()
+  const setup = { issuer: { ...issuer, revoke: refuse, list: async () => listedWithExpired(world) } }
+  await world.ready({ setup })
+  await turned(world)
+  const old = world.handedOut() ?? ''
+  await turned(world)
+  await world.stop()
+  const record = world.content.get('openai')
+  if (record !== undefined)
+    world.content.set('openai', { ...record, values: withoutValue(record.values, old) })
+  await world.ready({ setup })
+  await world.time.advance(30 * minuteMs)
+  expect((await world.state()).retirements.find((one) => one.version === old)?.phase).toBe('dead')
+})
+
+function withoutValue<Value>(
+  values: ReadonlyMap<string, Value>,
+  version: string,
+): ReadonlyMap<string, Value> {
+  return new Map([...values].filter(([name]) => name !== version))
+}
