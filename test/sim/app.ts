@@ -49,7 +49,7 @@ export class App {
     this.credential = credential
     this.name = `${credential} app-${index}`
     this.#dice = world.sim.dice.stream(this.name)
-    this.#everyMs = this.#dice.pick([5_000, 15_000, 40_000])
+    this.#everyMs = this.#dice.pick([10_000, 20_000, 45_000])
     this.#platform = this.#makePlatform()
     const source = this.#source()
     const { signal } = new AbortController()

@@ -103,7 +103,7 @@ function converge(world: World, people: People, what: string): void {
 }
 
 /** What an operator does who reads what Keyturn says. */
-function mend({ ledger, sim, issuer }: World, people: People, looks: number): void {
+function mend({ ledger, sim, issuer, watch, storesOf }: World, people: People, looks: number): void {
   for (const { name, policy } of sim.options.credentials) {
     const state = ledger.latest.get(name)
     if (state === undefined) continue
@@ -111,6 +111,9 @@ function mend({ ledger, sim, issuer }: World, people: People, looks: number): vo
     const id = rotation?.id ?? ''
     const act = (what: 'resume' | 'abort'): void =>
       people.ask(`${what} ${name}`, (service) => service.actOnRotation(name, id, what, { name: 'operator' }))
+    // What the outage says when somebody else's key is in the store.
+    const isOut = handedOut(state) === undefined
+    if (isOut && looks % 8 === 0) storesOf(name)[0]?.byHand(issuer.make({ madeBy: 'person' }).secret)
     const isStuck = rotation !== undefined && (rotation.phase === 'halted' || rotation.paused)
     if (isStuck) act(looks % 9 === 0 ? 'abort' : 'resume')
     else if (rotation?.phase === 'awaiting') {
@@ -120,16 +123,16 @@ function mend({ ledger, sim, issuer }: World, people: People, looks: number): vo
         people.ask(`bring ${name}`, (service) => service.bring(name, { apiKey: text }, { name: 'operator' }))
       }
     } else if (rotation === undefined || rotation.phase === 'done') {
-      const isOut = handedOut(state) === undefined
       const isAlarmed = state.storeTrouble?.code === 'store_changed'
       if ((isOut || isAlarmed) && looks > 3) people.rotate(name, 'emergency')
     }
     for (const one of state.retirements) {
       const isOverdue = one.isLimitAlerted && sim.now() > one.limitAt + policyOf(policy).drainLimitMs
-      if (one.phase === 'halted' || isOverdue)
-        people.ask(`revoke ${name} ${short(one.version)}`, (service) => {
-          return service.revoke(name, one.version, {}, { name: 'operator' })
-        })
+      if (one.phase !== 'halted' && !isOverdue) continue
+      watch.belief(name).insisted.add(one.version)
+      people.ask(`revoke ${name} ${short(one.version)}`, (service) => {
+        return service.revoke(name, one.version, {}, { name: 'operator' })
+      })
     }
   }
 }

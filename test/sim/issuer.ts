@@ -45,7 +45,6 @@ export const conditions = [
   'account_deactivated',
   'ip_not_authorized',
   'no_organization',
-  'mismatched_project',
   'rate_limited',
   'slow_down',
   'unclear_401',
@@ -411,7 +410,6 @@ function conditionAnswer(condition: Condition): Observation {
     case 'account_deactivated':
     case 'no_organization':
     case 'ip_not_authorized':
-    case 'mismatched_project':
       return { ...base, status: condition === 'ip_not_authorized' ? 403 : 401, code: condition }
     case 'unclear_401':
       return { ...base, status: 401 }

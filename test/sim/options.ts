@@ -134,7 +134,7 @@ const usual: FateWeights = {
 
 export function optionsOf(seed: number): SimOptions {
   const dice = diceOf(seed, 'options')
-  const credentials = dice.pick([1, 1, 1, 1, 1, 2, 2, 3, 5])
+  const credentials = dice.pick([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 5])
   const replicas = dice.pick([1, 1, 1, 2, 2, 3])
   const isQuiet = dice.chance(0.1)
   const isShared = dice.chance(0.5)
@@ -150,15 +150,15 @@ export function optionsOf(seed: number): SimOptions {
     credentials: Array.from({ length: credentials }, (_, index) =>
       credentialOptions(index, isShared, dice, { issuer, store }),
     ),
-    chaosMs: dice.between(5, 40) * minuteMs,
+    chaosMs: dice.between(2, 20) * minuteMs,
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
     crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
     latencyMs: dice.pick([1, 20, 100, 1_000]),
-    fateEveryMs: isQuiet ? 15 * minuteMs : dice.pick([30, 60, 120, 300]) * secondMs,
+    fateEveryMs: isQuiet ? 15 * minuteMs : dice.pick([15, 30, 60, 180]) * secondMs,
     fate: fateWeights(dice, hasSteps),
-    beatMs: dice.pick([5, 20, 60]) * secondMs,
+    beatMs: dice.pick([20, 60]) * secondMs,
     patienceMs: dice.pick([0, 2_000, 2_000, 30_000]),
-    skewMs: dice.pick([0, 100, 5_000, 14_000]),
+    skewMs: dice.pick([0, 0, 100, 5_000]),
     drift: dice.pick([0, 0, 1e-5, 1e-4]),
     hasSteps,
     issuer,
@@ -195,7 +195,7 @@ function credentialOptions(
   dice: Dice,
   { issuer, store }: { readonly issuer: IssuerOptions; readonly store: StoreOptions },
 ): CredentialOptions {
-  const overlapMs = Math.max(store.lagMs, dice.pick([3, 5, 10, 20]) * minuteMs)
+  const overlapMs = Math.max(store.lagMs, dice.pick([2, 3, 5, 10]) * minuteMs)
   const closelyMs = dice.pick([30, 60]) * secondMs
   return {
     name: index === 0 ? 'openai' : `openai-${index + 1}`,
@@ -204,10 +204,10 @@ function credentialOptions(
     isStocked: dice.chance(0.7),
     account: isShared ? 'svc_shared' : `svc_${index + 1}`,
     organization: dice.chance(0.75) ? 'org-ours' : undefined,
-    schedule: dice.chance(0.4) ? dice.pick(['*/10 * * * *', '*/25 * * * *', '0 * * * *']) : undefined,
+    schedule: dice.chance(0.4) ? dice.pick(['*/5 * * * *', '*/10 * * * *', '*/25 * * * *']) : undefined,
     policy: {
       overlapMs,
-      drainLimitMs: dice.pick([5, 20, 60]) * minuteMs,
+      drainLimitMs: dice.pick([5, 20]) * minuteMs,
       afterLimit: dice.chance(0.15) ? 'revoke' : 'wait',
       quietMs: Math.max(issuer.lastUseLagMs + 5 * secondMs, dice.pick([30 * secondMs, 2 * minuteMs])),
       provingCount: dice.pick([1, 2, 3]),

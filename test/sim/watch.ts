@@ -205,7 +205,9 @@ export class Watch implements LedgerWitness, IssuerWitness {
     const key = this.keyOf(record)
     if (key === undefined) return false
     const rejected = key.answers.filter((one) => one.kind === 'rejected')
-    const gapMs = this.#world.sim.options.hasSteps ? 0 : 299
+    // Replicas whose clocks disagree see the gap each by its own.
+    const { hasSteps, skewMs, replicas } = this.#world.sim.options
+    const gapMs = hasSteps ? 0 : Math.max(0, 299 - (replicas > 1 ? 2 * skewMs : 0))
     return rejected.some((one, index) =>
       rejected.slice(index + 1).some((other) => other.at - one.at >= gapMs),
     )
@@ -281,11 +283,15 @@ export class Watch implements LedgerWitness, IssuerWitness {
   }
 
   #assertOtherLives(state: CredentialState, who: string): void {
-    const { sim, issuer } = this.#world
+    const { sim } = this.#world
     const current = state.versions.find((one) => one.version === state.current)
+    // A person had the last one revoked, and what was on its way to its end before goes on its way.
+    if (state.current === undefined && this.belief(state.name).insisted.size > 0) return
     const key = current === undefined ? undefined : this.keyOf(current)
-    const endedAt = key?.deletedAt ?? key?.expiresAt ?? Number.POSITIVE_INFINITY
-    if (key === undefined || (!issuer.exists(key) && sim.now() - endedAt > raceMs))
+    // An edge that has not heard of the deletion yet goes on proving it.
+    const endedAt =
+      key === undefined ? 0 : Math.min(Math.max(...key.deadAt), key.expiresAt ?? Number.POSITIVE_INFINITY)
+    if (key === undefined || sim.now() - endedAt > raceMs)
       this.#object('the last working key', `${who}: what is handed out does not live`)
     else if (!key.answers.some((one) => one.kind === 'good' && sim.now() - one.at < 600_000))
       this.#object('current proven again', `${who}: what is handed out was not proven lately`)
