@@ -1,5 +1,6 @@
 import { isWalking } from './retirement.ts'
 import { isRunning, pendingOf } from './rotation.ts'
+import { soundMeta } from './sound-meta.ts'
 import type {
   CredentialName,
   CredentialState,
@@ -127,10 +128,9 @@ export function withRecord(
 }
 
 export function withVersion(state: CredentialState, added: NewVersion, now: number): CredentialState {
-  if (recordOf(state, added.version) !== undefined) {
-    return withRecord(state, added.version, { meta: added.meta })
-  }
-  const record: VersionRecord = { ...added, stage: 'pending', addedAt: now }
+  const meta = soundMeta(added.meta)
+  if (recordOf(state, added.version) !== undefined) return withRecord(state, added.version, { meta })
+  const record: VersionRecord = { ...added, meta, stage: 'pending', addedAt: now }
   return bounded({ ...state, versions: [...state.versions, record] }, added.version)
 }
 

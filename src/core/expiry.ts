@@ -11,7 +11,8 @@ const againMs = 6 * 3_600_000
 /** From when on the current key has to be turned because it expires; undefined where it does not, or nobody knows. */
 export function expiryTurnAt(state: CredentialState, policy: Policy): number | undefined {
   const margin = marginOf(state, policy)
-  if (margin === undefined) return undefined
+  // Of a key that was found only the store says when it expires, and whoever writes there would have keys turned at will.
+  if (margin === undefined || currentOf(state)?.origin === 'found') return undefined
   const { rotation } = state
   const dueAt = margin.expiresAt - margin.ms
   const hasFailed = rotation?.endedAt !== undefined && rotation.from === state.current

@@ -2,7 +2,6 @@ import { backoffMs } from './backoff.ts'
 import {
   type Change,
   type ChangeContext,
-  currentOf,
   eventOf,
   handedOut,
   type NewVersion,
@@ -10,6 +9,7 @@ import {
   withRecord,
   withVersion,
 } from './credential.ts'
+import { isTurning } from './failover.ts'
 import { isWalking } from './retirement.ts'
 import { isRunning, pendingOf } from './rotation.ts'
 import type {
@@ -65,9 +65,9 @@ export function mirrorGoal(state: CredentialState, mirror: MirrorState | undefin
   const pending = isRunning(rotation) && rotation.discard === undefined ? pendingOf(rotation) : undefined
   const staged = pending === undefined ? [] : [pending.version]
   const current = handedOut(state)?.version
-  const gone = (mirror?.holds ?? [])
-    .map(({ version }) => version)
-    .filter((version) => recordOf(state, version)?.stage === 'retired')
+  const held = new Set((mirror?.holds ?? []).map(({ version }) => version))
+  // What is on record no more has been over for long.
+  const gone = [...held].filter((version) => (recordOf(state, version)?.stage ?? 'retired') === 'retired')
   const isKept = (version: VersionId): boolean =>
     state.retirements.some((one) => one.version === version && isWalking(one) && one.phase !== 'destroying')
   const retired = gone.filter(isKept)
@@ -110,9 +110,7 @@ export function isMirrorAwaited(state: CredentialState, { mirrors }: Pick<Policy
 
 /** Keys that somebody put into a mirror, which nobody has judged yet. While a rotation walks they wait. */
 export function mirrorCandidates(state: CredentialState): readonly VersionRecord[] {
-  const { rotation } = state
-  const isTurning = isRunning(rotation) && rotation.phase !== 'halted' && rotation.phase !== 'awaiting'
-  return isTurning ? [] : unjudged(state)
+  return isTurning(state) && state.rotation?.phase !== 'awaiting' ? [] : unjudged(state)
 }
 
 export function unjudged(state: CredentialState): readonly VersionRecord[] {
@@ -135,11 +133,12 @@ export function observeMirror(
   const seen = { ...rest, tried: reading.goal, holds: reading.holds }
   switch (reading.kind) {
     case 'reached': {
-      const { current: _left, ...others } = seen
+      const { current: left, currentAt, ...others } = seen
+      const since = left === reading.current && !reading.wasChanged ? (currentAt ?? now) : now
       const after: MirrorState = {
         ...others,
         reached: reading.goal,
-        ...(reading.current === undefined ? {} : { current: reading.current }),
+        ...(reading.current === undefined ? {} : { current: reading.current, currentAt: since }),
         readAt: now,
         nextAt: now + Math.round(policy.storePollMs * (0.9 + 0.2 * context.fraction)),
         retries: 0,
@@ -175,7 +174,8 @@ function observeForeign(
   const isNew = seen.foreign?.version !== found.version
   // Where the primary cannot be written nothing could be adopted, and the copy follows it.
   const isRefused = !policy.storeWritable
-  const added = withVersion(state, { ...found, origin: 'found' }, now)
+  const isKnown = recordOf(state, found.version) !== undefined
+  const added = isKnown ? state : withVersion(state, { ...found, origin: 'found' }, now)
   const checked = isNew
     ? withRecord(added, found.version, isRefused ? { withdrawnAt: now } : { nextCheckAt: now })
     : added
@@ -203,15 +203,17 @@ export function refuseInMirror(
   context: ChangeContext,
 ): Change {
   const { now, policy } = context
-  const mirror = state.mirrors?.find((one) => one.foreign?.version === version)
-  if (mirror === undefined) return { state, events: [] }
-  const after: MirrorState = { ...mirror, foreign: { version, isRefused: true }, nextAt: now }
-  const withdrawn = withRecord(state, version, { withdrawnAt: now })
-  const next = withMirror(withdrawn, after, policy)
-  const summary = `Somebody put another key into the mirror ${mirror.id}, and it is not handed out. ${why}`
-  const { fix } = putRight(mirror.id)
-  const event = { code: 'mirror_drift', mirror: mirror.id, version, summary, fix }
-  return { state: next, events: [eventOf(next, 'alert', now, event)] }
+  const having = (state.mirrors ?? []).filter((one) => one.foreign?.version === version)
+  if (having.length === 0) return { state, events: [] }
+  let next = withRecord(state, version, { withdrawnAt: now })
+  for (const mirror of having)
+    next = withMirror(next, { ...mirror, foreign: { version, isRefused: true }, nextAt: now }, policy)
+  const events = having.map(({ id }) => {
+    const summary = `Somebody put another key into the mirror ${id}, and it is not handed out. ${why}`
+    const event = { code: 'mirror_drift', mirror: id, version, summary, fix: putRight(id).fix }
+    return eventOf(next, 'alert', now, event)
+  })
+  return { state: next, events }
 }
 
 function putRight(id: MirrorId): { readonly summary: string; readonly fix: string } {
@@ -239,20 +241,22 @@ function troubled(
   return { state: next, events }
 }
 
-/** Those that are configured no more are forgotten with the next look at any other. */
+/** Without those that are configured no more. The very same object where there are none. */
+export function configuredMirrors(
+  state: CredentialState,
+  { mirrors }: Pick<Policy, 'mirrors'>,
+): CredentialState {
+  const kept = (state.mirrors ?? []).filter(({ id }) => mirrors.includes(id))
+  return kept.length === (state.mirrors ?? []).length ? state : { ...state, mirrors: kept }
+}
+
 function withMirror(
   state: CredentialState,
   mirror: MirrorState,
-  { mirrors }: Pick<Policy, 'mirrors'>,
+  policy: Pick<Policy, 'mirrors'>,
 ): CredentialState {
-  const others = (state.mirrors ?? []).filter((one) => one.id !== mirror.id && mirrors.includes(one.id))
+  const others = (configuredMirrors(state, policy).mirrors ?? []).filter((one) => one.id !== mirror.id)
   return { ...state, mirrors: [...others, mirror] }
-}
-
-/** Mirrors that do not have the current key yet, as far as is known. */
-export function mirrorsBehind(state: CredentialState, policy: Pick<Policy, 'mirrors'>): readonly MirrorId[] {
-  const current = currentOf(state)?.version
-  return policy.mirrors.filter((id) => current !== undefined && mirrorOf(state, id)?.current !== current)
 }
 
 function kept<Fields extends object>(fields: Fields): Partial<Fields> {

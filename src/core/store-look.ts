@@ -106,6 +106,8 @@ function storeRead(
   context: ChangeContext,
 ): Change {
   const { now } = context
+  const same = sameKey(state, reading)
+  if (same !== undefined) return storeRead(renamed(state, same, reading.version), reading, context)
   const known = recordOf(state, reading.version)
   const isSwapped = known !== undefined && known.fingerprint !== reading.fingerprint
   if (isSwapped)
@@ -147,6 +149,52 @@ function storeRead(
  */
 function aboveAll(state: CredentialState, now: number): CredentialState {
   return { ...state, generation: Math.max(state.generation, Math.floor(now / 1_000)) }
+}
+
+/**
+ * The key that is handed out, or one in reserve, under an id that is new: a store draws ids from values where the document
+ * beside it was lost, and people copy a key over itself. It is the same version, or the one would be revoked as the other.
+ */
+function sameKey(
+  state: CredentialState,
+  { version, fingerprint }: Extract<StoreReading, { kind: 'read' }>,
+): VersionId | undefined {
+  if (recordOf(state, version) !== undefined) return undefined
+  const same = state.versions.filter((one) => one.fingerprint === fingerprint && one.stage !== 'pending')
+  return (same.find((one) => one.version === state.current) ?? same.at(-1))?.version
+}
+
+function renamed(state: CredentialState, from: VersionId, to: VersionId): CredentialState {
+  const { rotation } = state
+  const named = <Id extends VersionId | undefined>(version: Id): Id | VersionId =>
+    version === from ? to : version
+  return {
+    ...state,
+    ...(state.current === undefined ? {} : { current: named(state.current) }),
+    ...(state.storeCurrent === undefined ? {} : { storeCurrent: named(state.storeCurrent) }),
+    // The version is part of what is handed out, and apps tell by the generation that it changed.
+    generation: state.generation + (state.current === from ? 1 : 0),
+    versions: state.versions.map((one) => ({ ...one, version: named(one.version) })),
+    retirements: state.retirements.map((one) => ({ ...one, version: named(one.version) })),
+    ...(rotation === undefined
+      ? {}
+      : {
+          rotation: {
+            ...rotation,
+            ...(rotation.from === undefined ? {} : { from: named(rotation.from) }),
+            ...(rotation.compromised === undefined ? {} : { compromised: named(rotation.compromised) }),
+          },
+        }),
+    ...(state.mirrors === undefined
+      ? {}
+      : {
+          mirrors: state.mirrors.map((mirror) => ({
+            ...mirror,
+            ...(mirror.current === undefined ? {} : { current: named(mirror.current) }),
+            holds: mirror.holds.map((one) => ({ ...one, version: named(one.version) })),
+          })),
+        }),
+  }
 }
 
 /** What a lost ledger knew of besides the current version: it drains anew, one whole overlap from the first hand-out on. */

@@ -345,10 +345,12 @@ export interface MirrorState {
   readonly reached?: string
   /** The version whose key it was last seen to have for current. */
   readonly current?: VersionId
+  /** Since when, as far as is known: its readers may see the key before it for a while. */
+  readonly currentAt?: number
   readonly readAt?: number
   readonly nextAt: number
   readonly retries: number
-  /** Versions whose values may still be there, and what the mirror calls each. */
+  /** Versions whose values may still be there, and what the mirror calls each; one may be there twice. */
   readonly holds: readonly { readonly version: VersionId; readonly as: VersionId }[]
   /** A key that somebody put there by hand: to be verified, then adopted everywhere or put right. */
   readonly foreign?: { readonly version: VersionId; readonly isRefused: boolean }

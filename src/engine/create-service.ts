@@ -2,7 +2,7 @@ import type { CredentialSummary, Readiness } from '../api/types.ts'
 import { withinReach } from '../core/clock.ts'
 import { currentOf, initialState } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { mirrorOf } from '../core/mirrors.ts'
+import { configuredMirrors, mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName, CredentialState, MirrorId } from '../core/types.ts'
 import { type Book, createBook } from './book.ts'
@@ -229,7 +229,7 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
     await bringWithinReach(setup, book)
     await book.change(setup.name, (before, context) => {
       // The store is looked at first thing after every start: that is where a change made meanwhile shows.
-      const looked = lookedAtFirst(before, now)
+      const looked = lookedAtFirst(configuredMirrors(before, setup.policy), now)
       const { isDue, state: scheduled } = planned(looked, setup, deps, context.now)
       // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
       return { state: isDue ? looked : scheduled, events: [] }

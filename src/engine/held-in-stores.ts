@@ -29,13 +29,16 @@ export async function mirrorsHolding(
   print: Fingerprint | undefined,
   context: PerformContext,
 ): Promise<readonly string[]> {
-  const { setup } = context
+  const { setup, deps } = context
   const holders = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       const seen = await currentThere(store, ref, context)
       if (seen === undefined) return `the mirror ${id} cannot be read`
-      return seen.fingerprint !== undefined && seen.fingerprint === print
-        ? `the mirror ${id} still has it`
+      if (seen.fingerprint !== undefined && seen.fingerprint === print) return `the mirror ${id} still has it`
+      // One that caught up late has readers that see the old key for as long as that store takes.
+      const settledAt = (mirrorOf(context.state(), id)?.currentAt ?? 0) + store.capabilities.propagationMs
+      return deps.system.now() < settledAt
+        ? `the mirror ${id} has had another key for a short time only`
         : undefined
     }),
   )
@@ -68,9 +71,10 @@ export async function retireInMirrors(version: VersionId, context: PerformContex
   const { setup, deps } = context
   const state = context.state()
   for (const { id, store, ref } of setup.mirrors) {
-    const held = mirrorOf(state, id)?.holds.find((one) => one.version === version)
+    const held = mirrorOf(state, id)?.holds.filter((one) => one.version === version) ?? []
     try {
-      await store.retire(ref, { version: held?.as ?? mirroredAs(version, deps.system), fence: state.fence })
+      for (const as of new Set([mirroredAs(version, deps.system), ...held.map((one) => one.as)]))
+        await store.retire(ref, { version: as, fence: state.fence })
     } catch (thrown) {
       if (!isInsisted(version, context)) throw thrown
       deps.log('warn', 'a key is revoked though a mirror could not be told', {

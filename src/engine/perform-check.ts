@@ -8,7 +8,7 @@ import { engineLimits } from './setup.ts'
 
 /** Proves before anything is minted that store, mirrors and issuer allow what a rotation needs. */
 export async function performCheck(context: PerformContext): Promise<Performed> {
-  const { setup } = context
+  const { setup, deps } = context
   if (!setup.store.capabilities.writable) {
     throw new KeyturnError(
       'store_read_only',
@@ -24,23 +24,30 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
     ...(await checkMirrors(context)),
   ]
   const missing = findings.filter((one) => one.state === 'missing')
-  if (missing.length === 0) return { event: await massRejection(context) }
+  if (missing.length === 0) {
+    // Changes nothing, since there is no such version, and says whether the store takes anything under our fence.
+    await setup.store.retire(setup.ref, { version: deps.system.uuid(), fence: context.state().fence })
+    return { event: await massRejection(context) }
+  }
   const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
   // Several permissions often miss for one reason, which is said once.
   const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
   return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
 }
 
-/** What a mirror does not allow is said before anything is minted; one that is away for a while, or an emergency, is not held up. */
+/**
+ * What a mirror does not allow is said before anything is minted. One that cannot be asked, whatever the reason, holds
+ * nothing up, since it is reported and kept in line by itself; nor does any in an emergency.
+ */
 async function checkMirrors(context: PerformContext): Promise<readonly PermissionFinding[]> {
   const { setup, deps } = context
   if (context.state().rotation?.mode === 'emergency') return []
   const findings = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       try {
-        return await store.check(ref)
+        const findings = await store.check(ref)
+        return findings.map((one) => ({ ...one, resource: `${one.resource} (mirror ${id})` }))
       } catch (thrown) {
-        if (!(thrown instanceof KeyturnError && thrown.retryable)) throw thrown
         deps.log('warn', 'a mirror could not be asked what is allowed there', {
           credential: setup.name,
           mirror: id,

@@ -3,7 +3,7 @@ import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { inspectSecret } from '../core/key-inspection.ts'
 import { type MirrorGoal, type MirrorReading, mirrorGoal, mirrorOf } from '../core/mirrors.ts'
-import type { StoreDescription, StoredVersion } from '../core/ports.ts'
+import type { StoredVersion } from '../core/ports.ts'
 import type { CredentialState, MirrorId, MirrorState, VersionId, VersionMeta } from '../core/types.ts'
 import { mirroredAs } from './mirror-ids.ts'
 import type { PerformContext } from './performing.ts'
@@ -19,8 +19,8 @@ export async function performMirror(id: MirrorId, context: PerformContext): Prom
   const state = context.state()
   const before = mirrorOf(state, id)
   const goal = mirrorGoal(state, before)
-  const work = new Map((before?.holds ?? []).map(({ version, as }) => [version, as]))
-  const holds = (): Holds => [...work].map(([version, as]) => ({ version, as }))
+  const work = new Map((before?.holds ?? []).map(({ version, as }) => [as, version]))
+  const holds = (): Holds => [...work].map(([as, version]) => ({ version, as }))
   try {
     const mirror = context.setup.mirrors.find((one) => one.id === id)
     assert(mirror !== undefined, `${context.setup.name}: the mirror ${id} is configured`)
@@ -42,7 +42,7 @@ interface Work {
   readonly mirror: MirrorSetup
   readonly goal: MirrorGoal
   readonly before: MirrorState | undefined
-  /** By version: what the mirror calls it. Changed as values come and go. */
+  /** By what the mirror calls them: the versions it has. Changed as values come and go. */
   readonly work: Map<VersionId, VersionId>
   readonly state: CredentialState
 }
@@ -58,21 +58,21 @@ async function bring(about: Work, context: PerformContext): Promise<Brought> {
   const found = read === undefined ? undefined : identify(read, state, context)
   if (read !== undefined && found !== undefined) {
     if (isUnjudged(found.version, about)) return takeNote(read, found, context)
-    work.set(found.version, read.version)
+    work.set(read.version, found.version)
   }
-  const shelf = await store.describe(ref)
-  for (const version of goal.staged) await ensureStaged(version, about, shelf, context)
+  for (const version of goal.staged) await ensureStaged(version, about, context)
   if (goal.current !== undefined && found?.version !== goal.current) {
-    await ensureStaged(goal.current, about, shelf, context)
+    await ensureStaged(goal.current, about, context)
     await promote(goal.current, read?.version, about, context)
   } else if (goal.current !== undefined && read !== undefined) {
-    await keepMeta(goal.current, read.version, about, shelf)
+    await keepMeta(goal.current, read, about, context)
   }
-  for (const version of goal.retired) await retire(version, about)
-  for (const version of goal.destroyed) {
-    const as = await retire(version, about)
-    if (as !== undefined) await store.destroy(ref, as)
-    work.delete(version)
+  for (const [as, version] of [...work]) {
+    const isOver = goal.destroyed.includes(version)
+    if (isOver || goal.retired.includes(version)) await store.retire(ref, { version: as, fence: state.fence })
+    if (!isOver) continue
+    await store.destroy(ref, as)
+    work.delete(as)
   }
   const current = goal.current ?? found?.version
   return { kind: 'reached', current, wasChanged: before?.reached === goal.key && found?.version !== current }
@@ -118,16 +118,15 @@ function takeNote(
 /** Puts a version there where it is not, and reads it back: what the other side kept is what counts. */
 async function ensureStaged(
   version: VersionId,
-  { mirror: { store, ref, id }, work, state }: Work,
-  shelf: StoreDescription | undefined,
+  { mirror: { store, ref, id }, before, goal, work, state }: Work,
   context: PerformContext,
 ): Promise<void> {
   const { setup, keyring, deps } = context
   const as = mirroredAs(version, deps.system)
   const record = recordOf(state, version)
   assert(record !== undefined, `${setup.name}: what is mirrored is on record`)
-  const listed = shelf?.versions.find((one) => one.version === as)
-  if (work.get(version) === as && listed !== undefined && isSame(listed.meta, record.meta)) return
+  // Looked at in full once for each goal, and not at every poll.
+  if (work.get(as) === version && before?.reached === goal.key && version !== goal.current) return
   const secret = await keyring.get(setup.name, version)
   if (secret === undefined)
     throw new KeyturnError(
@@ -151,7 +150,7 @@ async function ensureStaged(
         retryable: true,
       },
     )
-  work.set(version, as)
+  work.set(as, version)
 }
 
 async function promote(
@@ -183,30 +182,19 @@ async function promote(
         retryable: true,
       },
     )
-  work.set(version, to)
+  work.set(to, version)
 }
 
-/** So that a mirror that becomes the primary one day tells as much. */
+/** So that a mirror that becomes the primary one day tells as much. What others put there is theirs to describe. */
 async function keepMeta(
   version: VersionId,
-  as: VersionId,
+  read: StoredVersion,
   { mirror: { store, ref }, state }: Work,
-  shelf: StoreDescription | undefined,
+  { deps }: PerformContext,
 ): Promise<void> {
   const meta = recordOf(state, version)?.meta
-  const listed = shelf?.versions.find((one) => one.version === as)
-  if (meta !== undefined && listed !== undefined && !isSame(listed.meta, meta))
-    await store.annotate(ref, as, meta)
-}
-
-/** What the mirror calls it. */
-async function retire(
-  version: VersionId,
-  { mirror: { store, ref }, work, state }: Work,
-): Promise<VersionId | undefined> {
-  const as = work.get(version)
-  if (as !== undefined) await store.retire(ref, { version: as, fence: state.fence })
-  return as
+  const isOurs = read.version === mirroredAs(version, deps.system)
+  if (meta !== undefined && isOurs && !isSame(read.meta, meta)) await store.annotate(ref, read.version, meta)
 }
 
 function isSame(one: VersionMeta, other: VersionMeta): boolean {

@@ -80,11 +80,9 @@ async function gather(
     lastUsedAt: key?.lastUsedAt,
     ownProbeAt: record?.checkedAt,
     isListed: key !== undefined,
-    sharedWith: context
-      .others()
-      .find((other) =>
-        other.versions.some((one) => one.fingerprint === record?.fingerprint && one.stage !== 'retired'),
-      )?.name,
+    sharedWith: [...context.others(), withoutVersion(state, effect.version)].find((other) =>
+      other.versions.some((one) => one.fingerprint === record?.fingerprint && one.stage !== 'retired'),
+    )?.name,
     stores: [
       ...(await storeHolding(record?.fingerprint, context)),
       ...(await mirrorsHolding(record?.fingerprint, context)),
@@ -96,6 +94,11 @@ async function gather(
     holders: evidence.holders,
   })
   return { kind: 'evidence', evidence }
+}
+
+/** The very key may be here under another name as well, e.g. brought once more. */
+function withoutVersion(state: CredentialState, version: VersionId): CredentialState {
+  return { ...state, versions: state.versions.filter((one) => one.version !== version) }
 }
 
 /**

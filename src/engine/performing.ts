@@ -56,8 +56,12 @@ export function assertNotInUse(keyId: KeyId, context: PerformContext): void {
     .state()
     .versions.find((one) => one.meta.keyId === keyId && one.stage !== 'retired' && one.stage !== 'pending')
   assert(holder === undefined, `${context.setup.name}: no key that is in use is revoked`)
-  assert(
-    currentOf(context.state())?.meta.keyId !== keyId,
-    `${context.setup.name}: the current key is never revoked`,
-  )
+  const current = currentOf(context.state())
+  assert(current?.meta.keyId !== keyId, `${context.setup.name}: the current key is never revoked`)
+  const prints = context
+    .state()
+    .versions.filter((one) => one.meta.keyId === keyId)
+    .map((one) => one.fingerprint)
+  const isSame = current !== undefined && prints.includes(current.fingerprint)
+  assert(!isSame, `${context.setup.name}: the current key is not revoked under another name either`)
 }

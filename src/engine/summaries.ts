@@ -55,7 +55,10 @@ function mirrorSummary({ id, store }: MirrorSetup, state: CredentialState): Mirr
     id,
     store: store.capabilities.kind,
     current: mirror?.current ?? null,
-    isInLine: mirror !== undefined && mirror.reached === mirrorGoal(state, mirror).key,
+    isInLine:
+      mirror !== undefined &&
+      mirror.trouble === undefined &&
+      mirror.reached === mirrorGoal(state, mirror).key,
     readAt: iso(mirror?.readAt),
   }
 }

@@ -134,8 +134,20 @@ export function find(shelf: Shelf, version: VersionId): ShelfVersion | undefined
 
 // ------------------------------------------------------------------ refusals, in the same words for every driver
 
+/** A day in milliseconds, of which a fence has fewer than one for each claim. */
+const aheadMax = 86_400_000
+
 export function assertFence(ref: string, highest: number, fence: number): void {
   if (fence >= highest) return
+  // Fences begin at the clock: one that is days ahead was given out by nobody.
+  if (highest - fence > aheadMax)
+    throw new KeyturnError(
+      'store_conflict',
+      `The fence that is kept for ${ref} (${highest}) is far above those that Keyturn gives out (${fence}).`,
+      {
+        fix: 'Somebody changed it, or a clock was ahead. Correct the clock; else remove what Keyturn keeps beside this secret, after looking who may write there.',
+      },
+    )
   throw new KeyturnError(
     'store_conflict',
     `${ref} was changed under fence ${highest}; a change under fence ${fence} comes too late.`,

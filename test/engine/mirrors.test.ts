@@ -71,7 +71,7 @@ describe('a credential with mirrors', () => {
     if (secret === undefined) throw new Error('it is stocked')
     await mirror.byHand(secret, 'its-own-id')
     await all.start()
-    await all.world.time.until(() => mirror.calls.includes('describe'), minuteMs)
+    await all.world.time.until(() => mirror.calls.includes('read'), minuteMs)
     await all.world.time.advance(minuteMs)
     expect(mirror.current()?.version).toBe('its-own-id')
     expect(mirror.calls).not.toContain('promote')
