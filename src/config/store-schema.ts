@@ -1,5 +1,14 @@
 import { z } from 'zod'
-import { duration, environmentName, httpsUrl, path, secretSource, text, wholeNumber } from './fields.ts'
+import {
+  duration,
+  environmentName,
+  httpsUrl,
+  isSafeUrl,
+  path,
+  secretSource,
+  text,
+  wholeNumber,
+} from './fields.ts'
 
 /** The stores as they are written in keyturn.yaml, one shape for each kind. */
 
@@ -179,9 +188,16 @@ const googleSecretManager = z.strictObject({
   attempts,
 })
 
+/** The SDK sends no token over plain HTTP, so that there is no exception for this machine. */
+const vaultUrl =
+  'expected an https:// URL without user, query or fragment, such as https://NAME.vault.azure.net'
+
 const azureKeyVault = z.strictObject({
   kind: z.literal('azure-key-vault'),
-  vault: httpsUrl.describe('The address of the vault, such as https://NAME.vault.azure.net.'),
+  vault: z
+    .string({ error: vaultUrl })
+    .refine((address) => isSafeUrl(address) && new URL(address).protocol === 'https:', { error: vaultUrl })
+    .describe('The address of the vault over HTTPS, such as https://NAME.vault.azure.net.'),
   clientId: text(
     'the client id of a managed identity',
     'A user-assigned managed identity or workload identity. Default: what @azure/identity finds.',

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { checkConfig } from '../../src/config.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { openAzureKeyVaultStore } from '../../src/stores/azure-key-vault.ts'
@@ -267,6 +268,24 @@ describe('opening a vault', () => {
     for (const ref of ['', 'no_name', 'a/b', 'x'.repeat(120), 'openai-keyturn', 'openai-KeyTurn'])
       expect((await failure(store.read(ref))).code).toBe('bad_request')
     expect(await store.read('x'.repeat(119))).toBeUndefined()
+  })
+
+  it('refuses an address without TLS already where the configuration is checked, also on this machine', () => {
+    const check = (vault: string): string => {
+      const file = `stores:\n  a: { kind: azure-key-vault, vault: '${vault}' }\ncredentials:\n  c: { store: a, ref: c }\n`
+      const sources = { env: {}, cwd: '/', readFile: () => file, assertValidCron: () => undefined }
+      const found = checkConfig(sources)
+      return found.kind === 'invalid' ? found.problems.map(({ message }) => message).join('\n') : found.kind
+    }
+    for (const vault of [
+      'http://127.0.0.1:8443',
+      'http://localhost',
+      'http://my-vault.vault.azure.net',
+      'vault',
+    ])
+      expect(check(vault)).toContain('expected an https:// URL')
+    expect(check('https://my-vault.vault.azure.net')).not.toContain('https://')
+    expect(check('http://localhost')).not.toContain('http:// only')
   })
 
   it('names both packages where one is missing', async () => {
