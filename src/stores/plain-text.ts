@@ -26,8 +26,11 @@ export function fieldOf(text: string, field: string, where: string): string {
   })
 }
 
+/** Far beyond what people write, and far below what takes the stack away from those who walk through it later. */
+const nestingMax = 200
+
 /**
- * Undefined where it is no JSON. Numbers that would not come out of `JSON.stringify` as they are here (beyond what a
+ * Undefined where it is no JSON, or nested deeper than 200. Numbers that would not come out of `JSON.stringify` as they are here (beyond what a
  * double can hold, or written as 1.10) stay as they are written: documents are other people's, and are written back.
  */
 export function parseJson(text: string): unknown {
@@ -37,12 +40,31 @@ export function parseJson(text: string): unknown {
       ? json.rawJSON(source)
       : value
   try {
-    return oddNumber.test(text) ? json.parse(text, keepDigits) : (JSON.parse(text) as unknown)
+    // V8 parses without recursion; revivers and `JSON.stringify` recurse.
+    const document: unknown = JSON.parse(text)
+    if (isNestedDeeper(text, nestingMax)) return undefined
+    return oddNumber.test(text) ? json.parse(text, keepDigits) : document
   } catch (thrown) {
     // The parser's message quotes the text, which is a secret here.
     if (thrown instanceof SyntaxError) return undefined
     throw thrown
   }
+}
+
+/** Of text that is JSON. */
+function isNestedDeeper(text: string, max: number): boolean {
+  let depth = 0
+  let isInText = false
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]
+    if (isInText && character === '\\') at++
+    else if (character === '"') isInText = !isInText
+    else if (isInText) continue
+    else if (character === '{' || character === '[') depth++
+    else if (character === '}' || character === ']') depth--
+    if (depth > max) return true
+  }
+  return false
 }
 
 /** What Node has since 21, and the types of ES2024 do not. */
