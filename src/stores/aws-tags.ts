@@ -1,5 +1,6 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { Fingerprint, VersionId, VersionMeta } from '../core/types.ts'
+import { soundMeta } from '../core/sound-meta.ts'
+import { type Fingerprint, type VersionId, type VersionMeta, versionIdPattern } from '../core/types.ts'
 
 /**
  * Metadata as tags of the secret, because the value is the key alone, as teams have it. AWS takes 50 tags of at most
@@ -18,6 +19,8 @@ export const fenceTag = 'keyturn:fence'
 /** Two tags at most for each of so many versions leave the team 19 of the 50. */
 const taggedVersionsMax = 15
 const tagCharactersMax = 256
+/** The last instant that a Date can be, in milliseconds (ECMA-262, 21.4.1.1). */
+const instantMax = 8.64e15
 const firstPrefix = 'keyturn:v:'
 const secondPrefix = 'keyturn:w:'
 
@@ -65,6 +68,7 @@ export function readVersionTags(tags: ReadonlyMap<string, string>): ReadonlyMap<
   for (const [key, value] of tags) {
     if (!key.startsWith(firstPrefix)) continue
     const version = key.slice(firstPrefix.length)
+    if (!versionIdPattern.test(version)) continue
     found.set(version, decode(`${value} ${tags.get(secondPrefix + version) ?? ''}`))
   }
   return found
@@ -127,13 +131,14 @@ function decode(row: string): TaggedVersion {
     stagedAt: readInstant(pieces.get('t')) ?? 0,
     isRetired: pieces.get('r') === '1',
     ...(fingerprint === undefined ? {} : { fingerprint }),
-    meta,
+    // Whoever may tag the secret writes here too.
+    meta: soundMeta(meta),
   }
 }
 
 function readInstant(text: string | undefined): number | undefined {
   const at = text === undefined ? Number.NaN : Number.parseInt(text, 36)
-  return Number.isSafeInteger(at) ? at : undefined
+  return Number.isSafeInteger(at) && at >= 0 && at <= instantMax ? at : undefined
 }
 
 function encodeText(text: string): string {

@@ -1,9 +1,12 @@
-import type { VersionMeta } from '../core/types.ts'
+import { soundMeta } from '../core/sound-meta.ts'
 import { versionIdPattern } from '../core/types.ts'
 import { type Shelf, type ShelfVersion, shelfVersionsMax } from './shelf.ts'
 
 /** Rises when an older Keyturn could misread a newer document. */
 const format = 1
+
+/** The last instant that a Date can be, in milliseconds (ECMA-262, 21.4.1.1). */
+const instantMax = 8.64e15
 
 /** The pointer document as text: for people to read, and without any secret. */
 export function writeShelf(ref: string, shelf: Shelf): string {
@@ -40,24 +43,8 @@ function readEntry(value: unknown): ShelfVersion | undefined {
   const { version, stagedAt, isRetired, meta } = value
   if (typeof version !== 'string' || !versionIdPattern.test(version)) return undefined
   if (!isCount(stagedAt) || typeof isRetired !== 'boolean' || !isObject(meta)) return undefined
-  return { version, stagedAt, isRetired, meta: readMeta(meta) }
-}
-
-const texts = ['keyId', 'serviceAccount', 'organization', 'project', 'marker'] as const
-const instants = ['createdAt', 'expiresAt'] as const
-
-/** Takes what it knows and leaves the rest: metadata is never a reason to refuse a key. */
-function readMeta(value: Readonly<Record<string, unknown>>): VersionMeta {
-  const meta: Record<string, string | number> = {}
-  for (const name of texts) {
-    const text = value[name]
-    if (typeof text === 'string') meta[name] = text
-  }
-  for (const name of instants) {
-    const at = value[name]
-    if (typeof at === 'number') meta[name] = at
-  }
-  return meta
+  // Metadata is never a reason to refuse a key, nor is an instant that no date can be: what is unsound is left out.
+  return { version, stagedAt: stagedAt > instantMax ? 0 : stagedAt, isRetired, meta: soundMeta(meta) }
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
