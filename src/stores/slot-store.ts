@@ -1,4 +1,4 @@
-import { KeyturnError } from '../core/errors.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, SecretStore, StoredVersion } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { VersionId } from '../core/types.ts'
@@ -100,17 +100,24 @@ export function slotStore<Main extends MainDocument>(pairing: Pairing<Main>): Se
       pair.assertRef(ref)
       return settled(ref, () => pair.check(ref))
     },
-    ...watching(pair),
+    ...watching(pairing),
     close: () => pair.close(),
   }
 }
 
 /** Only where the driver can. */
-function watching<Main extends MainDocument>(pair: Pairing<Main>['pair']): Pick<SecretStore, 'watch'> {
+function watching<Main extends MainDocument>({ pair, context }: Pairing<Main>): Pick<SecretStore, 'watch'> {
   if (pair.watch === undefined) return {}
   return {
     watch(ref, onChange): Cancel {
-      pair.assertRef(ref)
+      try {
+        pair.assertRef(ref)
+      } catch (thrown) {
+        // Each look at it fails with the same reason. One bad name must not end the start of all other credentials.
+        const { code, message } = toKeyturnError(thrown, `watching ${ref}`)
+        context.log('warn', `${ref} is not watched: ${message}`, { ref, code })
+        return () => undefined
+      }
       return pair.watch?.(ref, onChange) ?? (() => undefined)
     },
   }

@@ -132,3 +132,13 @@ it('ends when it is called off, and with the store', async () => {
   expect(changes).toBe(0)
   expect(clock.pending()).toEqual([])
 })
+
+it('leaves a name that Kubernetes does not take to the looks at it, and throws nothing', async () => {
+  const end = store.watch?.('Good_Key', () => {
+    changes += 1
+  })
+  end?.()
+  expect(place.context.lines.filter((line) => line.includes('Good_Key is not watched'))).toHaveLength(1)
+  expect(place.fake.requests).toEqual([])
+  await expect(store.read('Good_Key')).rejects.toMatchObject({ code: 'bad_request' })
+})
