@@ -1,11 +1,12 @@
-import { realpathSync, type Stats, statSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import { realpathSync, statSync } from 'node:fs'
+import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { KeyturnError } from '../core/errors.ts'
 import type { SecretStore } from '../core/ports.ts'
 import { resolvePath, type StoreContext } from './context.ts'
 import { errnoOf } from './files.ts'
+import { assertOwnCode } from './own-code.ts'
 
 export interface ModuleStoreOptions {
   /** The module, absolute or relative to the home folder: .js, .mjs, .ts or .mts. Never a package or an address. */
@@ -22,7 +23,8 @@ export type OpenOwnStore = (
 
 /**
  * A store that somebody else wrote, in a file of theirs that exports `openStore(options, context)`. It runs with all the
- * rights of Keyturn, so nobody but the user that Keyturn runs as, and root, may be able to write to it.
+ * rights of Keyturn, so nobody but the user that Keyturn runs as, and root, may be able to write to it, or to put
+ * something in its place (own-code.ts). The files that it imports are not looked at.
  *
  * Error codes: `config_invalid`, `config_missing`, `permissions_lax`, and what the module itself throws.
  */
@@ -31,7 +33,7 @@ export async function openModuleStore(
   context: StoreContext,
 ): Promise<SecretStore> {
   const file = realFile(resolvePath(context, path))
-  assertOwn(file)
+  assertOwnCode(file)
   assertOneKeyturn(file)
   const open = await openerIn(file)
   const store: unknown = await open(options, context)
@@ -51,52 +53,26 @@ function realFile(path: string): string {
   })
 }
 
-/** Windows has no such modes, so nothing is concluded there. */
-function assertOwn(file: string): void {
-  const user = process.geteuid?.()
-  if (user === undefined) return
-  for (const path of [file, dirname(file)]) {
-    const found = statSync(path)
-    if (isOthersToWrite(found))
-      throw new KeyturnError(
-        'permissions_lax',
-        `Others may change ${path}, and what is in it runs as Keyturn.`,
-        {
-          fix: `chmod go-w '${path}'`,
-        },
-      )
-    if (found.uid !== user && found.uid !== 0)
-      throw new KeyturnError(
-        'permissions_lax',
-        `${path} belongs to another user, and what is in it runs as Keyturn.`,
-        {
-          fix: `chown ${user} '${path}'`,
-        },
-      )
-  }
-}
-
-/** In a sticky folder such as /tmp others can add files, and cannot replace this one. */
-function isOthersToWrite(found: Stats): boolean {
-  const isSticky = found.isDirectory() && (found.mode & 0o1000) !== 0
-  return (found.mode & 0o022) !== 0 && !isSticky
-}
-
-/** Errors and secrets of a second copy of Keyturn are strangers to this one, and would be taken for bugs. */
+/**
+ * Errors and secrets of a second copy of Keyturn are strangers to this one, and would be taken for bugs. What is compared
+ * is the package that `keyturn` means there, the first by Node's rules for `import` and for `require` alike, and not the
+ * file that it exports: which one that is depends on who asks.
+ */
 function assertOneKeyturn(file: string): void {
-  const own = join(realpathSync(join(import.meta.dirname, '..', '..')), 'dist', 'store.js')
-  let other: string
+  const own = realpathSync(join(import.meta.dirname, '..', '..'))
+  let other: string | undefined
   try {
-    other = realpathSync(createRequire(file).resolve('keyturn/store'))
+    other = findPackageJSON('keyturn/store', pathToFileURL(file))
   } catch (thrown) {
-    // It finds none: then it needs none, or its import will say so.
+    // It finds none, or a broken one: then it needs none, or its import will say so.
     if (errnoOf(thrown) === undefined) throw thrown
-    return
   }
-  if (other === own) return
+  if (other === undefined) return
+  const folder = realpathSync(dirname(other))
+  if (folder === own) return
   throw new KeyturnError(
     'config_invalid',
-    `The store module ${file} finds another copy of keyturn: ${other}.`,
+    `The store module ${file} finds another copy of keyturn: ${folder}.`,
     {
       fix: `Run the keyturn that is installed beside it (npx keyturn in ${dirname(file)}).`,
     },

@@ -85,6 +85,7 @@ function moduleConfig(cwd: string, lines: readonly string[]): Readonly<Record<st
   const methods = ['read', 'describe', 'stage', 'promote', 'retire', 'destroy', 'annotate', 'check', 'close']
   const source = `export const openStore = () => ({ capabilities: ${capabilities}, ${methods.map((name) => `${name}: async () => undefined`).join(', ')} })\n`
   writeFileSync(join(cwd, 'mine.mjs'), source, { mode: 0o600 })
+  writeFileSync(join(cwd, 'package.json'), '{}')
   writeFileSync(join(cwd, 'keyturn.yaml'), [`home: ${join(cwd, 'home')}`, ...lines].join('\n'))
   return {
     KEYTURN_CONFIG: join(cwd, 'keyturn.yaml'),
