@@ -152,7 +152,8 @@ export const bans: readonly Ban[] = [
       'stores/value-format.ts': 'writes it into the value that a cloud store gets',
       'stores/slot-state.ts':
         'writes it into the document beside the secret, and hashes it into a version id',
-      'stores/azure-slot.ts': 'writes it into the version beside the secret that Key Vault gets',
+      'stores/azure-calls.ts': 'sends it as the value that Key Vault gets',
+      'stores/azure-text.ts': 'reads the key out of the value of Key Vault, and writes it into one',
       'stores/kubernetes-calls.ts': 'sends the token of Kubernetes in its header',
       'stores/kubernetes-documents.ts': 'writes it into the key of the Secret that Kubernetes gets',
       'stores/google-alias-document.ts': 'reads the key out of the text that a version of Google has',

@@ -2,18 +2,19 @@ import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
 import type * as SecretsSdk from '@azure/keyvault-secrets'
 import { KeyturnError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
 import {
   type AzureIdentityModule,
   type AzureIdentityOptions,
   azureCredential,
   boundedCredential,
 } from './azure-credential.ts'
-import { type AzureCall, type AzurePermission, azureError, deletedError } from './azure-errors.ts'
+import { type AzurePermission, deletedError } from './azure-errors.ts'
+import { type CallLimits, createRunner, guardPolicy, limits, type Runner } from './azure-run.ts'
 import type { AzureTags } from './azure-tags.ts'
 import { resolvePath, type StoreContext } from './context.ts'
 
 export type AzureSecretsModule = typeof SecretsSdk
-type PipelinePolicy = NonNullable<SecretsSdk.SecretClientOptions['additionalPolicies']>[number]['policy']
 
 export interface AzureModules {
   readonly secrets: AzureSecretsModule
@@ -41,7 +42,8 @@ export interface AzureVersion {
 }
 
 export interface AzureValue extends AzureVersion {
-  readonly text: string
+  /** The whole value, be it the key alone or a document with it: as hidden as the key. */
+  readonly text: Secret
 }
 
 export interface AzureChange {
@@ -61,7 +63,7 @@ export interface AzureCalls {
   set(
     name: string,
     request: {
-      readonly text: string
+      readonly text: Secret
       readonly tags: AzureTags
       readonly contentType?: string | undefined
       readonly expiresAt?: number | undefined
@@ -71,6 +73,8 @@ export interface AzureCalls {
   update(name: string, id: string, change: AzureChange): Promise<void>
   /** Throws `store_disabled` where the secret was deleted and can be recovered, as far as this may be asked. */
   assertNotDeleted(name: string): Promise<void>
+  /** The same calls, none of which is waited for after this time by our clock. What is late is cancelled. */
+  until(untilAt: number): AzureCalls
   close(): void
 }
 
@@ -105,20 +109,38 @@ export async function openAzureCalls(
     disableChallengeResourceVerification: isLoopback(vault),
     ...(ca === undefined ? {} : { tlsOptions: { ca } }),
   })
-  const run = createRunner(vault, context, timeoutMs)
-  let isKnown = false
+  const runner = createRunner(vault, { system: context.system, timeoutMs })
+  return createCalls({ client, vault, timeoutMs, runner, isKnown: false }, Number.POSITIVE_INFINITY)
+}
+
+interface Connection {
+  readonly client: SecretsSdk.SecretClient
+  readonly vault: string
+  readonly timeoutMs: number
+  readonly runner: Runner
+  /** The vault has asked who we are. */
+  isKnown: boolean
+}
+
+function createCalls(connection: Connection, untilAt: number): AzureCalls {
+  const { client, vault, timeoutMs, runner } = connection
+  const run = <Result>(
+    permission: AzurePermission,
+    name: string,
+    send: (limits: CallLimits) => Promise<Result>,
+  ): Promise<Result> => runner({ permission, name, untilAt }, send)
 
   /**
    * The SDK keeps a body back until it was challenged, for one request at a time: others that are sent meanwhile would
    * go out with theirs. So nothing with a body is sent before a request without one has been answered.
    */
   const introduce = async (name: string): Promise<void> => {
-    if (isKnown) return
+    if (connection.isKnown) return
     await calls.get(name).catch((thrown: unknown) => {
       if (!(thrown instanceof KeyturnError && ['store_disabled', 'store_malformed'].includes(thrown.code)))
         throw thrown
     })
-    isKnown = true
+    connection.isKnown = true
   }
 
   const calls: AzureCalls = {
@@ -129,9 +151,10 @@ export async function openAzureCalls(
           client.getSecret(name, { ...(id === undefined ? {} : { version: id }), ...requestOptions }),
         ),
       )
-      isKnown = true
+      connection.isKnown = true
       if (found === undefined) return undefined
-      if (typeof found.value === 'string') return { ...versionOf(found.properties, name), text: found.value }
+      if (typeof found.value === 'string')
+        return { ...versionOf(found.properties, name), text: new Secret(found.value) }
       throw new KeyturnError('store_malformed', `The answer to reading ${name} in ${vault} had no value.`, {
         fix: 'Check the address of the vault, and whether a proxy answers in its place.',
         retryable: true,
@@ -142,7 +165,7 @@ export async function openAzureCalls(
       const pages = client.listPropertiesOfSecretVersions(name, limits(timeoutMs)).byPage()
       for (let page = 0; page < pagesMax; page += 1) {
         const next = await orAbsent(run('list', name, () => pages.next()))
-        isKnown = true
+        connection.isKnown = true
         if (next === undefined || next.done === true) return found
         for (const each of next.value) found.push(versionOf(each, name))
       }
@@ -151,7 +174,7 @@ export async function openAzureCalls(
     async set(name, { text, tags, contentType, expiresAt }) {
       await introduce(name)
       const made = await run('set', name, (requestOptions) =>
-        client.setSecret(name, text, {
+        client.setSecret(name, text.reveal(), {
           tags: { ...tags },
           ...(contentType === undefined ? {} : { contentType }),
           ...(expiresAt === undefined ? {} : { expiresOn: new Date(expiresAt) }),
@@ -181,114 +204,13 @@ export async function openAzureCalls(
       })
       if (found !== undefined) throw deletedError({ name, vault })
     },
-    close: () => run.close(),
+    until: (at) => createCalls(connection, Math.min(at, untilAt)),
+    close: () => runner.close(),
   }
   return calls
 }
 
-// ------------------------------------------------------------------ one call
-
-interface CallLimits {
-  readonly requestOptions: { readonly timeout: number }
-  readonly abortSignal?: AbortSignal
-}
-
-interface Runner {
-  <Result>(
-    permission: AzurePermission,
-    name: string,
-    send: (limits: CallLimits) => Promise<Result>,
-  ): Promise<Result>
-  close(): void
-}
-
-function limits(timeoutMs: number): CallLimits {
-  return { requestOptions: { timeout: timeoutMs } }
-}
-
-/** The challenge, the token and the request itself. */
-const exchangesPerCall = 2
-const tokenAllowanceMs = 10_000
-
-/** Runs one call under a limit of its own, whatever the SDK heeds, and turns what it throws into one of ours. */
-function createRunner(vault: string, context: StoreContext, timeoutMs: number): Runner {
-  const open = new Set<AbortController>()
-  let isClosed = false
-  const run = async <Result>(
-    permission: AzurePermission,
-    name: string,
-    send: (limits: CallLimits) => Promise<Result>,
-  ): Promise<Result> => {
-    const call: AzureCall = { permission, name, vault }
-    if (isClosed) throw closedError(call)
-    const controller = new AbortController()
-    open.add(controller)
-    const over = Promise.withResolvers<never>()
-    controller.signal.addEventListener('abort', () => over.reject(new LimitError()), { once: true })
-    const limitMs = exchangesPerCall * timeoutMs + tokenAllowanceMs
-    const cancel = context.system.after(limitMs, () => controller.abort(), { background: true })
-    try {
-      const sent = send({ ...limits(timeoutMs), abortSignal: controller.signal })
-      return await Promise.race([sent, over.promise])
-    } catch (thrown) {
-      if (isClosed) throw closedError(call)
-      throw azureError(thrown, call)
-    } finally {
-      cancel()
-      open.delete(controller)
-    }
-  }
-  return Object.assign(run, {
-    close(): void {
-      isClosed = true
-      for (const controller of open) controller.abort()
-    },
-  })
-}
-
-class LimitError extends Error {
-  override readonly name = 'TimeoutError'
-}
-
-function closedError({ name, vault }: AzureCall): KeyturnError {
-  return new KeyturnError('store_unreachable', `The store ${vault} was closed while ${name} was asked for.`, {
-    fix: 'Nothing is to be done: Keyturn is stopping.',
-  })
-}
-
-/**
- * What must hold of every request, whatever version of the SDK sends it: it goes to the vault and nowhere else, a body
- * only with a token (older ones, and this one while it is being challenged, send some without), and never without end.
- */
-function guardPolicy(vault: string, timeoutMs: number): PipelinePolicy {
-  const { origin } = new URL(vault)
-  return {
-    name: 'keyturnGuardPolicy',
-    sendRequest(request, next) {
-      if (new URL(request.url).origin !== origin)
-        throw new KeyturnError(
-          'store_malformed',
-          `${vault} named an address elsewhere, which is not followed.`,
-          {
-            fix: 'Check the address of the vault, and whether a proxy answers in its place.',
-          },
-        )
-      const hasBody = request.body !== undefined && request.body !== null
-      if (hasBody && !request.headers.has('authorization'))
-        throw new KeyturnError(
-          'store_unreachable',
-          `${vault} has not asked who we are yet: nothing was sent.`,
-          {
-            fix: 'Nothing is to be done: it is tried again.',
-            retryable: true,
-          },
-        )
-      // Pages after the first one come without the options of the call.
-      if (request.timeout === 0) request.timeout = timeoutMs
-      return next(request)
-    },
-  }
-}
+// ------------------------------------------------------------------ answers
 
 async function orAbsent<Found>(call: Promise<Found>): Promise<Found | undefined> {
   try {

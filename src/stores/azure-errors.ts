@@ -161,7 +161,7 @@ function describeCall({ permission, name, vault }: AzureCall, { status, codes }:
   return `${words[permission]} ${name} in ${vault} (${told === '' ? 'no code' : told})`
 }
 
-export function vaultName(vault: string): string {
+function vaultName(vault: string): string {
   return new URL(vault).hostname.split('.')[0] ?? 'NAME'
 }
 

@@ -20,9 +20,10 @@ import {
   type Top,
   versionOf,
 } from './azure-look.ts'
-import { promoteOnAzure, type Unfinished, valueOf } from './azure-promote.ts'
+import { promoteOnAzure, valueOf } from './azure-promote.ts'
 import { annotateOnAzure, destroyOnAzure, retireOnAzure, settled, stageOnAzure } from './azure-slot.ts'
 import { readSlotTags } from './azure-tags.ts'
+import { createUnfinished } from './azure-unfinished.ts'
 import { type StoreContext, warn } from './context.ts'
 import { type ValueOptions, valueFormat } from './value-format.ts'
 
@@ -66,26 +67,30 @@ export async function openAzureKeyVaultStore(
     context,
     failuresMax: (options.maxAttempts ?? 3) - 1,
     silentSince: new Map(),
+    untilAt: Number.POSITIVE_INFINITY,
   }
-  const unfinished: Unfinished = new Map()
+  const unfinished = createUnfinished(context.system)
   const reader = createReader(store)
   return {
     capabilities,
     async read(ref, readOptions) {
       assertRef(ref)
       const version = readOptions?.version
-      const found = await settled(store, ref, async () => ({
-        is: version === undefined ? await reader.current(ref) : await reader.named(ref, version),
+      const found = await settled(store, ref, async (within) => ({
+        is:
+          version === undefined
+            ? await reader.current(within, ref)
+            : await reader.named(within, ref, version),
       }))
       return found.is
     },
     async describe(ref) {
       assertRef(ref)
-      return (await settled(store, ref, async () => ({ is: await describeAzure(store, ref) }))).is
+      return (await settled(store, ref, async (within) => ({ is: await describeAzure(within, ref) }))).is
     },
     async stage(ref, request) {
       assertRef(ref)
-      await settled(store, ref, () => stageOnAzure(store, ref, request))
+      await settled(store, ref, (within) => stageOnAzure(within, ref, request))
     },
     async promote(ref, request) {
       assertRef(ref)
@@ -93,21 +98,22 @@ export async function openAzureKeyVaultStore(
     },
     async retire(ref, request) {
       assertRef(ref)
-      await settled(store, ref, () => retireOnAzure(store, ref, request))
+      await settled(store, ref, (within) => retireOnAzure(within, ref, request))
     },
     async destroy(ref, version) {
       assertRef(ref)
-      return settled(store, ref, () => destroyOnAzure(store, ref, version))
+      return settled(store, ref, (within) => destroyOnAzure(within, ref, version))
     },
     async annotate(ref, version, meta) {
       assertRef(ref)
-      await settled(store, ref, () => annotateOnAzure(store, ref, { version, meta }))
+      await settled(store, ref, (within) => annotateOnAzure(within, ref, { version, meta }))
     },
     async check(ref) {
       assertRef(ref)
-      return settled(store, ref, () => checkAzure(store, ref))
+      return settled(store, ref, (within) => checkAzure(within, ref))
     },
     async close() {
+      unfinished.clear()
       store.calls.close()
     },
   }
@@ -141,8 +147,8 @@ async function describeAzure(store: AzureStore, ref: string): Promise<StoreDescr
 // ------------------------------------------------------------------ reading
 
 interface Reader {
-  current(ref: string): Promise<StoredVersion | undefined>
-  named(ref: string, version: string): Promise<StoredVersion | undefined>
+  current(within: AzureStore, ref: string): Promise<StoredVersion | undefined>
+  named(within: AzureStore, ref: string, version: string): Promise<StoredVersion | undefined>
 }
 
 /** For so long the sibling is not asked for again: each refusal is a line in somebody's audit log. */
@@ -153,8 +159,7 @@ const refusedMax = 20_000
  * The key is one call, its metadata a second one. A reader that may not see the sibling, where all other keys are, still
  * gets the key: without metadata. This is said once per ref.
  */
-function createReader(store: AzureStore): Reader {
-  const { calls, context } = store
+function createReader({ context }: Pick<AzureStore, 'context'>): Reader {
   const refused = new Map<string, number>()
 
   /** Undefined where the sibling may not be seen. */
@@ -176,33 +181,34 @@ function createReader(store: AzureStore): Reader {
     }
   }
 
-  const metaAt = async (ref: string, place: string): Promise<VersionMeta> => {
+  const metaAt = async ({ calls }: AzureStore, ref: string, place: string): Promise<VersionMeta> => {
     const found = await unlessRefused(ref, () => calls.get(siblingOf(ref), place).catch(unlessDisabled))
     return (found === undefined ? undefined : readSlotTags(found.tags)?.meta) ?? {}
   }
 
-  const stored = async (ref: string, top: Top): Promise<StoredVersion | undefined> => {
+  const stored = async (within: AzureStore, ref: string, top: Top): Promise<StoredVersion | undefined> => {
     const { secret, turn } = top
     if (secret === undefined) return undefined
-    if (turn !== undefined) return { version: turn.version, secret, meta: await metaAt(ref, turn.slot) }
-    const slots = slotsIn((await unlessRefused(ref, () => calls.list(siblingOf(ref)))) ?? [])
+    if (turn !== undefined)
+      return { version: turn.version, secret, meta: await metaAt(within, ref, turn.slot) }
+    const slots = slotsIn((await unlessRefused(ref, () => within.calls.list(siblingOf(ref)))) ?? [])
     const version = versionOf(top, slots, context.system)
     const meta = slots.find((slot) => slot.version === version)?.meta ?? {}
     return version === undefined ? undefined : { version, secret, meta }
   }
 
   return {
-    async current(ref) {
-      const top = await readTop(store, ref)
-      return top === undefined ? undefined : stored(ref, top)
+    async current(within, ref) {
+      const top = await readTop(within, ref)
+      return top === undefined ? undefined : stored(within, ref, top)
     },
-    async named(ref, version) {
-      const listed = await unlessRefused(ref, () => calls.list(siblingOf(ref)))
+    async named(within, ref, version) {
+      const listed = await unlessRefused(ref, () => within.calls.list(siblingOf(ref)))
       const slot = slotsIn(listed ?? []).find((each) => each.version === version)
-      const value = slot === undefined ? undefined : await valueOf(store, ref, slot)
+      const value = slot === undefined ? undefined : await valueOf(within, ref, slot)
       if (slot !== undefined && value !== undefined) return { version, secret: value.secret, meta: slot.meta }
-      const top = await readTop(store, ref)
-      const current = top === undefined ? undefined : await stored(ref, top)
+      const top = await readTop(within, ref)
+      const current = top === undefined ? undefined : await stored(within, ref, top)
       return current?.version === version ? current : undefined
     },
   }

@@ -4,8 +4,8 @@ import type { VersionId } from '../core/types.ts'
 import type { AzureCalls, AzureValue, AzureVersion } from './azure-calls.ts'
 import { type Contender, type Judgement, judge } from './azure-race.ts'
 import { readSlotTags, readTurnTags, type SlotTags, type TurnTags } from './azure-tags.ts'
+import { keyIn } from './azure-text.ts'
 import type { StoreContext } from './context.ts'
-import { parseJson } from './plain-text.ts'
 import { digestOf, foreignVersion } from './slot-state.ts'
 import type { ValueFormat } from './value-format.ts'
 
@@ -20,6 +20,8 @@ export interface AzureStore {
   readonly failuresMax: number
   /** Since when promotions that have not told whom they saw are known, by nonce. */
   readonly silentSince: Map<string, number>
+  /** When the call that is under way is over, by our clock: no request of it lasts longer. */
+  readonly untilAt: number
 }
 
 export const kind = 'azure-key-vault'
@@ -121,16 +123,6 @@ export function versionOf(top: Top, slots: readonly Slot[], system: System): Ver
   const same = slots.filter((slot) => slot.digest === digest)
   const known = same.find((slot) => !slot.isRetired) ?? same[0]
   return known?.version ?? foreignVersion(kind, top.secret, system)
-}
-
-/** Undefined where it is other people's document without our field, or the value that stands for no key. */
-export function keyIn({ format, field }: AzureStore, text: string, ref: string): Secret | undefined {
-  if (field !== undefined) {
-    const document = parseJson(text)
-    const isObject = typeof document === 'object' && document !== null && !Array.isArray(document)
-    if (isObject && !Object.hasOwn(document, field)) return undefined
-  } else if (text === format.placeholder) return undefined
-  return format.read(text, ref)
 }
 
 // ------------------------------------------------------------------ lists

@@ -13,29 +13,12 @@ import {
 } from './azure-look.ts'
 import { tellWithinMs } from './azure-race.ts'
 import { type OwnTurn, type Settled, settleTop } from './azure-settle.ts'
-import { adopt, assertSize, settled } from './azure-slot.ts'
-import { type AzureTags, contendersMax, readSlotTags, type TurnTags, turnTags } from './azure-tags.ts'
+import { adopt, settled } from './azure-slot.ts'
+import { contendersMax, readSlotTags, type TurnTags, turnTags } from './azure-tags.ts'
+import { textWith } from './azure-text.ts'
+import { type Attempt, leftMs, type Unfinished } from './azure-unfinished.ts'
 import { assertFence } from './shelf.ts'
 import { digestOf } from './slot-state.ts'
-
-/** Promotions that were begun and not ended, by ref: asked for again, they go on where they stopped. */
-export type Unfinished = Map<string, Attempt>
-
-interface Attempt {
-  readonly own: OwnTurn
-  readonly text: string
-  readonly tags: TurnTags
-  readonly others: AzureTags
-  readonly contentType: string | undefined
-  readonly expiresAt: number | undefined
-  readonly wasCurrent: boolean
-  /** Azure's id of it, once it is known to be there. */
-  id?: string
-  seen?: readonly string[]
-  hasTold: boolean
-}
-
-const unfinishedMax = 1_000
 
 /**
  * Azure makes what was set last the newest for everybody and compares nothing, so that a promotion is written first and
@@ -48,31 +31,45 @@ export async function promoteOnAzure(
   ref: string,
   request: PromoteRequest,
 ): Promise<PromoteOutcome> {
-  return settled(store, ref, async () => {
-    const begun = await beginOrGoOn(store, unfinished, ref, request)
-    if (!('own' in begun)) return begun
-    if (unfinished.size >= unfinishedMax) unfinished.clear()
-    unfinished.set(ref, begun)
-    await write(store, ref, begun)
-    await tell(store, ref, begun)
-    const outcome = await settleTop(store, ref, begun.own)
-    if (begun.seen?.length === 0 && (await isToGiveBack(store, ref, begun, outcome))) return undefined
-    unfinished.delete(ref)
-    return begun.seen?.length === 0 ? { kind: 'gone' } : outcomeOf(store, ref, begun, outcome)
-  })
+  let attempt = unfinished.take(ref, request)
+  try {
+    return await settled(store, ref, async (within) => {
+      if (attempt === undefined || leftMs(store.context.system, attempt) <= 0) {
+        attempt = undefined
+        const begun = await beginOrAnswer(within, ref, request)
+        if (!('own' in begun)) return begun
+        attempt = begun
+      }
+      const outcome = await carryOut(within, ref, attempt)
+      if (outcome !== 'again') attempt = undefined
+      return outcome === 'again' || outcome === 'anew' ? undefined : outcome
+    })
+  } catch (thrown) {
+    // Of what can never succeed no key is kept.
+    const mayPass = thrown instanceof KeyturnError && thrown.retryable
+    if (mayPass && attempt !== undefined) unfinished.keep(ref, attempt)
+    throw thrown
+  }
 }
 
-async function beginOrGoOn(
+/** `again`: the same attempt, to look what came of it. `anew`: with what is there now. */
+async function carryOut(
   store: AzureStore,
-  unfinished: Unfinished,
+  ref: string,
+  attempt: Attempt,
+): Promise<PromoteOutcome | 'again' | 'anew'> {
+  await write(store, ref, attempt)
+  await tell(store, ref, attempt)
+  const outcome = await settleTop(store, ref, attempt.own)
+  if (attempt.seen?.length !== 0) return outcomeOf(store, ref, attempt, outcome)
+  return (await isToGiveBack(store, ref, attempt, outcome)) ? 'again' : { kind: 'gone' }
+}
+
+async function beginOrAnswer(
+  store: AzureStore,
   ref: string,
   request: PromoteRequest,
 ): Promise<Attempt | PromoteOutcome> {
-  const before = unfinished.get(ref)
-  const isOfThis = before?.own.version === request.to && before.own.fence === request.fence
-  // What has withdrawn is brought to its end however long that takes: others leave it out already.
-  if (isOfThis && (isInTime(store, before) || (before.hasTold && before.seen?.length === 0))) return before
-  unfinished.delete(ref)
   const outcome = await settleTop(store, ref, undefined)
   const { top } = outcome
   const view = await look(store, ref, { top })
@@ -103,15 +100,14 @@ async function begin(
   },
 ): Promise<Attempt> {
   const { request, view, slot, secret, place, outcome } = from
-  const { format, field, context } = store
+  const { field, context } = store
   const { system } = context
   const { top, current, lastTurn } = view
   const left = view.slots.find(({ version }) => version === current)
   if (top?.secret !== undefined && current !== undefined && left === undefined)
     await adopt(store, ref, { version: current, top, view, fence: request.fence, meta: {} })
   const base = top?.value
-  const text = format.write(secret, field === undefined ? undefined : base?.text, ref)
-  assertSize(ref, text)
+  const text = textWith(store, secret, { ref, base: base?.text })
   const wasCurrent = current === request.to
   const previous = wasCurrent ? view.previous : current
   const turn = 1 + Math.max(0, ...turnsIn(outcome.versions).map((each) => each.turn))
@@ -181,10 +177,19 @@ async function tell(store: AzureStore, ref: string, attempt: Attempt): Promise<v
       })
     attempt.seen = (await isRetiredNow(store, ref, own)) ? [] : seen
   }
+  const change = { tags: turnTags(ref, { ...tags, seen: attempt.seen }, others) }
+  if (attempt.seen.length === 0) {
+    // Whoever withdraws cannot be too late.
+    await calls.update(ref, id, change)
+    attempt.hasTold = true
+    return
+  }
+  const { system } = store.context
   // Too late: others may already count it out, and so does this one.
-  if (!isInTime(store, attempt)) return
-  await calls.update(ref, id, { tags: turnTags(ref, { ...tags, seen: attempt.seen }, others) })
-  attempt.hasTold = true
+  if (leftMs(system, attempt) <= 0) return
+  await calls.until(own.beganAt + tellWithinMs).update(ref, id, change)
+  // The answer can have been waited for in vain until now, e.g. by a machine that stood still.
+  attempt.hasTold = leftMs(system, attempt) > 0
 }
 
 async function isRetiredNow({ calls }: AzureStore, ref: string, { slot }: OwnTurn): Promise<boolean> {
@@ -209,31 +214,34 @@ async function isToGiveBack(
   outcome: Settled,
 ): Promise<boolean> {
   if (outcome.kind !== 'open' || outcome.top?.turn?.nonce !== own.nonce) return false
-  const nothing = { text: format.placeholder, tags: {}, contentType: undefined, expiresAt: undefined }
+  const nothing = {
+    text: new Secret(format.placeholder),
+    tags: {},
+    contentType: undefined,
+    expiresAt: undefined,
+  }
   const { text, tags, contentType, expiresAt } = own.base.value ?? nothing
   const given = await calls.set(ref, { text, tags, contentType, expiresAt })
   own.known.add(given.id)
   return true
 }
 
-function isInTime({ context }: AzureStore, { own }: Attempt): boolean {
-  return context.system.now() - own.beganAt < tellWithinMs
-}
-
 async function outcomeOf(
   store: AzureStore,
   ref: string,
-  { own, wasCurrent }: Attempt,
+  { own, wasCurrent, hasTold }: Attempt,
   outcome: Settled,
-): Promise<PromoteOutcome | undefined> {
+): Promise<PromoteOutcome | 'anew'> {
   if (outcome.kind === 'head') {
     const isOurs = outcome.turn.nonce === own.nonce
+    // Told too late, it does not go by its own judgement: it looks at what was decided, as any other does.
+    if (isOurs && !hasTold) return 'anew'
     if (isOurs) return { kind: wasCurrent ? 'already' : 'promoted' }
     if (outcome.turn.version === own.version) return { kind: 'already' }
     return { kind: 'conflict', current: outcome.turn.version }
   }
   // It died by its own clock: begin anew with what is there now.
-  if (outcome.kind === 'open') return undefined
+  if (outcome.kind === 'open') return 'anew'
   const slots = slotsIn(await store.calls.list(siblingOf(ref)))
   const current = versionOf(outcome.top, slots, store.context.system)
   return current === own.version ? { kind: 'already' } : { kind: 'conflict', current }
@@ -247,7 +255,7 @@ export async function valueOf(
 ): Promise<{ readonly secret: Secret; readonly place: string } | undefined> {
   for (const { id, isEnabled } of slot.places) {
     const value = isEnabled ? await calls.get(siblingOf(ref), id) : undefined
-    if (value !== undefined) return { secret: new Secret(value.text), place: id }
+    if (value !== undefined) return { secret: value.text, place: id }
   }
   return undefined
 }

@@ -31,9 +31,11 @@ export type Judgement =
  * Who finds that the version was retired meanwhile tells instead that it withdraws, and counts for nothing: it looks between
  * its own write and (3), and a retirement looks for such writes after its own mark, so that at least one meets the other.
  *
- * Those who died before (3) are left out once they cannot tell any more: a contender tells within `tellWithinMs` or never
- * claims to have won, and others wait for `giveUpAfterMs`, which is longer. This is the one assumption about time: that a
- * request takes effect, if ever, within the difference.
+ * Those who died before (3) are left out once they cannot tell any more. A contender claims to have won only where its tell
+ * was acknowledged within `tellWithinMs` of the beginning of its write; then it cancels the request, and asks what was
+ * decided as any other would. Others give a silent one up `giveUpAfterMs` after they first found it, which is later than it
+ * began, and judge by a list that begins after that: whatever was acknowledged in time is in it. This is the one assumption
+ * about time: that a tell of which no answer came takes effect, if ever, within the difference after it was cancelled.
  */
 export function judge(contenders: readonly Contender[], dead: ReadonlySet<string>): Judgement {
   const sets = new Map<string, ReadonlySet<string>>()
@@ -67,7 +69,7 @@ function reachOf(
   return reach
 }
 
-/** From the beginning of a contender's write until its `seen` is acknowledged. */
+/** From the beginning of a contender's write until its `seen` is acknowledged; what is not by then, is cancelled. */
 export const tellWithinMs = 10_000
 /** From when a contender was first found silent. */
 export const giveUpAfterMs = 20_000

@@ -2,10 +2,10 @@ import { KeyturnError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import type { VersionId } from '../core/types.ts'
 import type { AzureValue, AzureVersion } from './azure-calls.ts'
-import { type AzureStore, headOf, keyIn, readTop, type Top, type Turn, turnsIn } from './azure-look.ts'
-import { mergeFields } from './azure-merge.ts'
+import { type AzureStore, headOf, readTop, type Top, type Turn, turnsIn } from './azure-look.ts'
 import { giveUpAfterMs, longDeadMs } from './azure-race.ts'
 import { othersIn, readTurnTags, turnTags } from './azure-tags.ts'
+import { keyIn, mergedText } from './azure-text.ts'
 
 /** A promotion that this process has begun to write. */
 export interface OwnTurn {
@@ -34,7 +34,7 @@ export type Settled =
   /** Nothing of ours is there, or whoever wrote it died before it could be decided. */
   | { readonly kind: 'open'; readonly top: Top | undefined; readonly versions: readonly AzureVersion[] }
 
-/** Waiting included: over `giveUpAfterMs` in pauses of up to a second, and then a few writes. */
+/** Waiting included; the time of the call that asks is a limit besides. */
 const roundsMax = 80
 const pauseMs = { base: 20, max: 1_000 }
 
@@ -42,11 +42,11 @@ const pauseMs = { base: 20, max: 1_000 }
  * Waits until the newest turn is decided (azure-race.ts) and makes sure that what everybody reads is what was decided.
  * Whoever finds a loser on top writes the winner over it: the winner before it says so, the loser before it admits it, and
  * anybody who comes later and finds that one of them has died. After each write it looks again, so that one that was
- * overtaken meanwhile is put right as well.
+ * overtaken meanwhile is put right as well. All within the time of the call: what it leaves undone, the next one goes on with.
  */
 export async function settleTop(store: AzureStore, ref: string, own: OwnTurn | undefined): Promise<Settled> {
   const { calls } = store
-  const silence = createSilence(store)
+  const silence = createSilence(store, ref)
   for (let round = 0; round < roundsMax; round += 1) {
     const versions = await calls.list(ref)
     const head = headOf(turnsIn(versions), silence.dead)
@@ -103,7 +103,7 @@ function openOr(own: OwnTurn | undefined, top: Top | undefined, versions: readon
 async function writeEdition(
   { calls }: AzureStore,
   ref: string,
-  { turn, from, text }: { readonly turn: Turn; readonly from: AzureValue; readonly text: string },
+  { turn, from, text }: { readonly turn: Turn; readonly from: AzureValue; readonly text: Secret },
 ): Promise<void> {
   await calls.set(ref, {
     text,
@@ -120,7 +120,7 @@ interface Silence {
   wait(nonces: readonly string[], turns: readonly Turn[]): Promise<void>
 }
 
-function createSilence({ context: { system }, silentSince }: AzureStore): Silence {
+function createSilence({ context: { system }, silentSince, untilAt }: AzureStore, ref: string): Silence {
   const dead = new Set<string>()
   const count = (nonce: string, isOld: boolean): void => {
     const since = silentSince.get(nonce)
@@ -144,12 +144,21 @@ function createSilence({ context: { system }, silentSince }: AzureStore): Silenc
       if (dead.size > before) return
       const delayMs = Math.min(pauseMs.base * 2 ** Math.min(pauses, 10), pauseMs.max)
       pauses += 1
+      if (system.now() + delayMs > untilAt) throw stillWaiting(ref)
       await new Promise<void>((resolve) => void system.after(delayMs, resolve))
     },
   }
 }
 
 const silentMax = 1_000
+
+function stillWaiting(ref: string): KeyturnError {
+  return new KeyturnError(
+    'store_conflict',
+    `A replica that was promoting ${ref} has not been heard of, and is waited for.`,
+    { fix: 'Nothing is to be done: it is tried again, and then does without that replica.', retryable: true },
+  )
+}
 
 // ------------------------------------------------------------------ what others set by hand meanwhile
 
@@ -197,7 +206,7 @@ async function dealWithStrangers(store: AzureStore, ref: string, strange: Strang
     const isTop = id === top.value.id
     if (isSame(key, winnersKey) || (isSame(key, own.base.key) && !(isTop && field === undefined))) {
       if (field !== undefined)
-        text = mergeFields(field, { onto: text, base: own.base.value?.text, changed: value.text })
+        text = mergedText(field, { onto: text, base: own.base.value?.text, changed: value.text })
       continue
     }
     if (isTop) return top
@@ -212,7 +221,7 @@ async function dealWithStrangers(store: AzureStore, ref: string, strange: Strang
     own.known.add(given.id)
     return { value: { ...given, text: value.text }, secret: key, turn: undefined }
   }
-  if (text !== winner.text || top.turn === undefined)
+  if (!text.equals(winner.text) || top.turn === undefined)
     await writeEdition(store, ref, { turn: { ...turn, edition: turn.edition + 1 }, from: winner, text })
   return undefined
 }

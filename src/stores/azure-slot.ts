@@ -13,6 +13,7 @@ import {
 } from './azure-look.ts'
 import { settleTop } from './azure-settle.ts'
 import { othersIn, type SlotTags, slotTags } from './azure-tags.ts'
+import { assertSize } from './azure-text.ts'
 import { assertVersionId } from './context.ts'
 import { settle } from './settle.ts'
 import {
@@ -26,22 +27,31 @@ import {
 import { digestOf, keyAlone } from './slot-state.ts'
 import { assertStorable } from './values.ts'
 
-/** Azure takes 25 KB (learn.microsoft.com, 2026-11-20), and leaves open whether of 1,000 bytes or of 1,024. */
-export const azureBytesMax = 25_000
+/** Over all rounds and requests of one call. */
+const callMs = 30_000
+/** With less left than this, another round would come to nothing. */
+const roundMs = 1_000
 
-/** The rounds of one call. Parallel writes to one secret are refused by Azure, and cost a round and not a failure. */
+/**
+ * The rounds of one call, each with a store whose requests end when the call does. Parallel writes to one secret are
+ * refused by Azure, and cost a round and not a failure.
+ */
 export async function settled<Result>(
-  { context, failuresMax }: AzureStore,
+  store: AzureStore,
   ref: string,
-  act: () => Promise<Result | undefined>,
+  act: (within: AzureStore) => Promise<Result | undefined>,
 ): Promise<Result> {
-  return settle(ref, context.system, { failuresMax }, async () => {
+  const { system } = store.context
+  const untilAt = system.now() + callMs
+  const within: AzureStore = { ...store, calls: store.calls.until(untilAt), untilAt }
+  return settle(ref, system, { failuresMax: store.failuresMax }, async () => {
     try {
-      const done = await act()
+      const done = await act(within)
       return done === undefined ? undefined : { done }
     } catch (thrown) {
-      if (thrown instanceof KeyturnError && thrown.code === 'store_conflict' && thrown.retryable)
-        return undefined
+      const isConflict =
+        thrown instanceof KeyturnError && thrown.code === 'store_conflict' && thrown.retryable
+      if (isConflict && system.now() + roundMs < untilAt) return undefined
       throw thrown
     }
   })
@@ -59,7 +69,7 @@ export async function stageOnAzure(
   assertVersionId(version)
   assertStorable(ref, secret)
   const key = keyAlone(secret)
-  assertSize(ref, key.reveal())
+  assertSize(ref, key)
   const view = await look(store, ref)
   assertFence(ref, view.fence, fence)
   const { system } = store.context
@@ -179,7 +189,7 @@ export async function adopt(
 }
 
 async function put({ calls }: AzureStore, ref: string, key: Secret, slot: SlotTags): Promise<void> {
-  await calls.set(siblingOf(ref), { text: key.reveal(), tags: slotTags(ref, slot) })
+  await calls.set(siblingOf(ref), { text: key, tags: slotTags(ref, slot) })
 }
 
 /** Tags are replaced as a whole: those of others that were read go with ours. */
@@ -187,14 +197,4 @@ async function tag({ calls }: AzureStore, ref: string, slot: Slot, next: SlotTag
   const tags = slotTags(ref, next)
   for (const place of slot.places)
     await calls.update(siblingOf(ref), place.id, { tags: { ...othersIn(place.tags), ...tags } })
-}
-
-export function assertSize(ref: string, text: string): void {
-  const bytes = Buffer.byteLength(text)
-  if (bytes <= azureBytesMax) return
-  throw new KeyturnError(
-    'store_too_large',
-    `The secret ${ref} has ${bytes} bytes; Azure Key Vault takes ${azureBytesMax}.`,
-    { fix: 'Check that it is the key alone, or keep what else is in the document in a secret of its own.' },
-  )
 }
