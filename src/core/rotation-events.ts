@@ -1,4 +1,4 @@
-import type { Attempt, KeyId, Policy, Verdict, VersionId } from './types.ts'
+import type { Attempt, KeyId, Policy, Rotation, Verdict, VersionId } from './types.ts'
 
 export type RotationEvent =
   | { readonly kind: 'resumed' }
@@ -8,7 +8,8 @@ export type RotationEvent =
   | { readonly kind: 'check_unknown' }
   | { readonly kind: 'minted'; readonly keyId: KeyId }
   | { readonly kind: 'mint_refused'; readonly verdict: Verdict }
-  | { readonly kind: 'mint_unknown'; readonly keyId?: KeyId }
+  /** `refusal`: it was made, and the store will not have it, whatever is tried: the key is ended and a person is told. */
+  | { readonly kind: 'mint_unknown'; readonly keyId?: KeyId; readonly refusal?: Rotation['refusal'] }
   | {
       readonly kind: 'reconciled'
       readonly found: { readonly version: VersionId; readonly keyId: KeyId } | undefined

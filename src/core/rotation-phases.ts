@@ -55,7 +55,7 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
     case 'mint_unknown': {
       const known = event.keyId === undefined ? rotation : withAttempt(rotation, { keyId: event.keyId })
       return enter(
-        known,
+        event.refusal === undefined ? known : { ...known, refusal: event.refusal },
         'reconciling',
         context,
         'nobody knows whether a key was made: looking for it',
@@ -89,6 +89,10 @@ export function stepReconciling(
       }
       if (rotation.discard?.next === 'end')
         return end(rotation, rotation.discard.outcome ?? 'aborted', context, 'no key was left behind')
+      if (rotation.refusal !== undefined) {
+        const { refusal, ...rest } = rotation
+        return halt(rest, context, { ...refusal, fix: thenResume(refusal.fix, rotation) })
+      }
       return startMinting(rotation, context, 'no key was left behind')
     }
     case 'reconcile_failed':

@@ -13,7 +13,7 @@ export function soundMeta(meta: VersionMeta): VersionMeta {
   const sound = Object.entries(meta).filter(([field, value]: readonly [string, unknown]) =>
     instants.has(field) ? isInstant(value) : texts.has(field) && isText(value),
   )
-  return Object.fromEntries(sound) as VersionMeta
+  return Object.fromEntries(sound)
 }
 
 const instants: ReadonlySet<string> = new Set<keyof VersionMeta>(['createdAt', 'expiresAt'])

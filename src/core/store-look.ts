@@ -33,7 +33,8 @@ export type StoreReading =
       readonly origin?: VersionOrigin
       readonly others?: readonly NewVersion[]
     }
-  | { readonly kind: 'absent' }
+  /** `where`: the kind of store and the name in it, for people. */
+  | { readonly kind: 'absent'; readonly where?: string }
   | { readonly kind: 'failed'; readonly code: string; readonly summary: string; readonly fix: string }
 
 /** What a look at the store means: nothing new, a first key, somebody else's change, or trouble. */
@@ -49,7 +50,7 @@ export function observeStore(
     return storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
   const { storeTrouble: _mended, ...rest } = looked
   const healthy = state.storeTrouble?.code === 'store_changed' ? looked : rest
-  if (reading.kind === 'absent') return storeEmpty(looked, context)
+  if (reading.kind === 'absent') return storeEmpty(looked, reading.where, context)
   return storeRead(healthy, reading, context)
 }
 
@@ -67,7 +68,7 @@ function storeFailed(
 }
 
 /** An empty store is a beginning where Keyturn can mint, and an outage where it cannot. */
-function storeEmpty(state: CredentialState, context: ChangeContext): Change {
+function storeEmpty(state: CredentialState, where: string | undefined, context: ChangeContext): Change {
   const { storeCurrent: _none, storeTrouble, ...rest } = state
   if (state.current === undefined && isTurning(state)) return { state: rest, events: [] }
   if (state.current === undefined && mayRotateByItself(rest, context)) {
@@ -87,9 +88,9 @@ function storeEmpty(state: CredentialState, context: ChangeContext): Change {
   const trouble = {
     since: isNew ? context.now : (storeTrouble?.since ?? context.now),
     code: 'store_absent',
-    summary: `The store holds no key for ${state.name}.`,
+    summary: `The store holds no key for ${state.name}${state.current === undefined ? '' : ' any more'}${where === undefined ? '' : ` (${where})`}.`,
     fix: context.policy.storeWritable
-      ? `Bring one: keyturn bring ${state.name} < key.txt`
+      ? `${backFix(state)}Bring one: keyturn bring ${state.name} < key.txt`
       : `Put the key where this store reads it from; ${takenUp}.`,
   }
   const { code, summary, fix } = trouble
@@ -98,6 +99,13 @@ function storeEmpty(state: CredentialState, context: ChangeContext): Change {
     state: empty,
     events: isNew ? [eventOf(empty, 'alert', context.now, { code, summary, fix })] : [],
   }
+}
+
+/** It was there: somebody emptied it, or the configuration names another place than before. */
+function backFix({ current, name }: CredentialState): string {
+  return current === undefined
+    ? ''
+    : `Put back what was there, or the store into the configuration that was there before; else turn the key: keyturn rotate ${name}. `
 }
 
 function storeRead(

@@ -267,6 +267,8 @@ export interface Rotation {
   /** Why the pending key is being discarded, and what follows. */
   readonly discard?: Discard
   readonly retries: number
+  /** The store would not take what was minted: no other key is made before a person has looked. */
+  readonly refusal?: { readonly reason: string; readonly summary: string; readonly fix: string }
   readonly halt?: Halt
   readonly outcome?: 'promoted' | 'rehearsed' | 'aborted' | 'superseded'
   readonly endedAt?: number

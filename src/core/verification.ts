@@ -12,6 +12,8 @@ import {
 import { alertExpiry } from './expiry.ts'
 import { failOver, mintingFix, replaceDead, turnOutOfOutage } from './failover.ts'
 import { refuseInMirror, unjudged } from './mirrors.ts'
+import { pendingOf } from './rotation.ts'
+import { end } from './rotation-moves.ts'
 import { nextCheckAt } from './schedule.ts'
 import { alarm, remedy } from './store-look.ts'
 import { takeOver } from './take-over.ts'
@@ -179,16 +181,28 @@ function adopt(
   context: ChangeContext,
 ): Change {
   const { isInStore } = check
+  const begun = withoutStart(state, context)
   const first =
     state.belonging === undefined && check.belonging !== undefined
-      ? { ...state, belonging: check.belonging }
-      : state
+      ? { ...begun, belonging: check.belonging }
+      : begun
   const why =
     state.current === undefined
       ? 'the key found in the store works and is ours'
       : `somebody put another working key of ours into ${isInStore ? 'the store' : 'a mirror'}`
   const who = state.current === undefined ? 'start' : isInStore ? 'store' : 'mirror'
   return takeOver(first, version, { who, why, isInStore }, context)
+}
+
+/** The rotation for a first key, which could not be made, is over when a person has put one there. */
+function withoutStart(state: CredentialState, context: ChangeContext): CredentialState {
+  const { rotation } = state
+  const isIdle = rotation?.phase === 'halted' && pendingOf(rotation) === undefined
+  if (!isIdle || rotation.requestedBy !== 'start' || state.current !== undefined) return state
+  const fresh = { marker: context.marker(), version: context.uuid() }
+  const { halt: _halt, ...rest } = rotation
+  const note = 'a key was put into the store meanwhile'
+  return { ...state, rotation: end(rest, 'superseded', { ...context, fresh }, note) }
 }
 
 type Refusal = CheckOutcome & {

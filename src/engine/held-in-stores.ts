@@ -20,8 +20,10 @@ export async function storeHolding(
   const { store, ref, policy } = context.setup
   if (!policy.storeWritable) return []
   const seen = await currentThere(store, ref, context)
-  if (seen === undefined) return ['the store cannot be read']
-  return seen.fingerprint !== undefined && seen.fingerprint === print ? ['the store has it for current'] : []
+  if (seen === undefined) return ['the store, which cannot be read']
+  return seen.fingerprint !== undefined && seen.fingerprint === print
+    ? ['the store, which has it for current']
+    : []
 }
 
 /** Mirrors whose readers still get this key, and those that cannot be asked: each as a sentence for people. */
@@ -33,12 +35,13 @@ export async function mirrorsHolding(
   const holders = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       const seen = await currentThere(store, ref, context)
-      if (seen === undefined) return `the mirror ${id} cannot be read`
-      if (seen.fingerprint !== undefined && seen.fingerprint === print) return `the mirror ${id} still has it`
+      if (seen === undefined) return `the mirror ${id}, which cannot be read`
+      if (seen.fingerprint !== undefined && seen.fingerprint === print)
+        return `the mirror ${id}, which still has it for current`
       // One that caught up late has readers that see the old key for as long as that store takes.
       const settledAt = (mirrorOf(context.state(), id)?.currentAt ?? 0) + store.capabilities.propagationMs
       return deps.system.now() < settledAt
-        ? `the mirror ${id} has had another key for a short time only`
+        ? `the mirror ${id}, which has had another key for a short time only`
         : undefined
     }),
   )
@@ -58,9 +61,9 @@ export async function holderInStores(
   const current = currentOf(context.state())
   if (setup.policy.storeWritable && current !== undefined) {
     const seen = await currentThere(setup.store, setup.ref, context)
-    if (seen === undefined) return 'the store cannot be read'
+    if (seen === undefined) return 'the store, which cannot be read'
     if (seen.fingerprint !== current.fingerprint)
-      return 'the store has another key for current than the one handed out'
+      return 'the store, which has another key for current than the one handed out'
   }
   const [mirror] = await mirrorsHolding(recordOf(context.state(), version)?.fingerprint, context)
   return mirror
@@ -99,6 +102,7 @@ async function currentThere(
     deps.log('warn', 'a store could not be asked whether it still has an old key', {
       credential: setup.name,
       store: store.capabilities.kind,
+      ref,
       error: thrown,
     })
     return undefined

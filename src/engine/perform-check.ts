@@ -3,6 +3,7 @@ import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, VersionRecord } from '../core/types.ts'
+import { assertForApps, isDocument } from './for-apps.ts'
 import { listed, type PerformContext, type Performed } from './performing.ts'
 import { engineLimits } from './setup.ts'
 
@@ -18,6 +19,8 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
       },
     )
   }
+  const read = await setup.store.read(setup.ref)
+  if (read !== undefined && isDocument(read.secret)) assertForApps(read.secret, `The store of ${setup.name}`)
   const findings = [
     ...(await setup.store.check(setup.ref)),
     ...((await setup.issuer.check?.()) ?? []),
@@ -37,11 +40,12 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
 
 /**
  * What a mirror does not allow is said before anything is minted. One that cannot be asked, whatever the reason, holds
- * nothing up, since it is reported and kept in line by itself; nor does any in an emergency.
+ * nothing up, since it is reported and kept in line by itself; nor does any in an emergency, or before there is a first key.
  */
 async function checkMirrors(context: PerformContext): Promise<readonly PermissionFinding[]> {
   const { setup, deps } = context
-  if (context.state().rotation?.mode === 'emergency') return []
+  const { rotation } = context.state()
+  if (rotation?.mode === 'emergency' || rotation?.from === undefined) return []
   const findings = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       try {

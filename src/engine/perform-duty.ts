@@ -1,20 +1,19 @@
 import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
 import type { Duty } from '../core/duties.ts'
-import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { toKeyturnError } from '../core/errors.ts'
 import { expiryTurnAt } from '../core/expiry.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { inspectSecret } from '../core/key-inspection.ts'
 import { observeMirror } from '../core/mirrors.ts'
 import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
 import { applyRetirement } from '../core/retiring.ts'
 import { isRunning } from '../core/rotation.ts'
-import type { Secret } from '../core/secret.ts'
 import { observeStore, type StoreReading } from '../core/store-look.ts'
 import { applyRotation, startRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import { recordCheck } from '../core/verification.ts'
 import type { Changer } from './book.ts'
+import { assertForApps } from './for-apps.ts'
 import { performMirror } from './perform-mirror.ts'
 import { performRetirement } from './perform-retirement.ts'
 import { performRotation } from './perform-rotation.ts'
@@ -58,10 +57,11 @@ async function lookAtStore(context: PerformContext): Promise<Changer> {
   let reading: StoreReading
   try {
     const read = await setup.store.read(setup.ref)
-    if (read === undefined) reading = { kind: 'absent' }
+    if (read === undefined)
+      reading = { kind: 'absent', where: `${setup.store.capabilities.kind}: ${setup.ref}` }
     else {
       const { version, meta } = read
-      assertForApps(read.secret, setup.name)
+      assertForApps(read.secret, `The store of ${setup.name}`)
       const isLost = state().versions.length === 0 && setup.policy.canMint && setup.policy.storeWritable
       const found = isLost ? await rebuilt(read, context) : undefined
       reading = {
@@ -84,18 +84,6 @@ async function lookAtStore(context: PerformContext): Promise<Changer> {
     reading = { kind: 'failed', code: error.code, summary: error.message, fix: error.fix ?? '' }
   }
   return (before, changeContext) => observeStore(before, reading, changeContext)
-}
-
-/** An admin key is genuine too, and may do everything but what apps want: it is never verified, let alone handed out. */
-function assertForApps(secret: Secret, name: string): void {
-  if (inspectSecret(secret).core !== 'admin') return
-  throw new KeyturnError(
-    'store_malformed',
-    `The store of ${name} holds an admin key, which no app may get.`,
-    {
-      fix: 'Put a key of a project or a service account there instead, and turn the admin key if others could read it there.',
-    },
-  )
 }
 
 /** Writes a takeover to the store. What somebody else put there meanwhile is left for the next look to verify. */

@@ -1,10 +1,10 @@
 import { recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { inspectSecret } from '../core/key-inspection.ts'
 import { type MirrorGoal, type MirrorReading, mirrorGoal, mirrorOf } from '../core/mirrors.ts'
 import type { StoredVersion } from '../core/ports.ts'
 import type { CredentialState, MirrorId, MirrorState, VersionId, VersionMeta } from '../core/types.ts'
+import { assertForApps } from './for-apps.ts'
 import { mirroredAs } from './mirror-ids.ts'
 import type { PerformContext } from './performing.ts'
 import type { MirrorSetup } from './setup.ts'
@@ -57,7 +57,7 @@ async function bring(about: Work, context: PerformContext): Promise<Brought> {
   const read = await store.read(ref)
   const found = read === undefined ? undefined : identify(read, state, context)
   if (read !== undefined && found !== undefined) {
-    if (isUnjudged(found.version, about)) return takeNote(read, found, context)
+    if (isUnjudged(found.version, about)) return takeNote(read, found, mirror.id, context)
     work.set(read.version, found.version)
   }
   for (const version of goal.staged) await ensureStaged(version, about, context)
@@ -67,7 +67,7 @@ async function bring(about: Work, context: PerformContext): Promise<Brought> {
   } else if (goal.current !== undefined && read !== undefined) {
     await keepMeta(goal.current, read, about, context)
   }
-  for (const [as, version] of [...work]) {
+  for (const { as, version } of before?.holds ?? []) {
     const isOver = goal.destroyed.includes(version)
     if (isOver || goal.retired.includes(version)) await store.retire(ref, { version: as, fence: state.fence })
     if (!isOver) continue
@@ -97,20 +97,14 @@ function identify(
   return { version: known?.version ?? mirroredAs(`found:${print}`, deps.system), fingerprint: print }
 }
 
-/** An admin key is genuine too, and may do everything but what apps want: it is not even verified. */
+/** Thrown for what can be no key: then it is left as it is, for whoever put it there. */
 function takeNote(
   read: StoredVersion,
   found: { readonly version: VersionId; readonly fingerprint: string },
+  id: MirrorId,
   { setup, keyring }: PerformContext,
 ): Brought {
-  if (inspectSecret(read.secret).core === 'admin')
-    throw new KeyturnError(
-      'store_malformed',
-      `A mirror of ${setup.name} holds an admin key, which no app may get.`,
-      {
-        fix: 'Put the right key back there, and turn the admin key if others could read it there.',
-      },
-    )
+  assertForApps(read.secret, `The mirror ${id} of ${setup.name}`)
   keyring.put(setup.name, found.version, read.secret)
   return { kind: 'foreign', found: { ...found, meta: read.meta } }
 }

@@ -5,6 +5,7 @@ import type { MintOutcome, StoredVersion } from '../core/ports.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
 import { type Attempt, isAuthentic, type KeyId, type VersionMeta, type VersionRecord } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
+import { assertForApps } from './for-apps.ts'
 import { performCheck } from './perform-check.ts'
 import { kill, listed, type PerformContext, type Performed } from './performing.ts'
 import { probe } from './probe.ts'
@@ -100,8 +101,14 @@ async function mint(attempt: Attempt, context: PerformContext): Promise<Performe
       keyId: outcome.keyId,
       error: thrown,
     })
-    return { event: { kind: 'mint_unknown', keyId: outcome.keyId } }
+    return { event: { kind: 'mint_unknown', keyId: outcome.keyId, ...refusalOf(thrown) } }
   }
+}
+
+/** What will not pass by itself: another key would only meet the same. */
+function refusalOf(thrown: unknown): Pick<Extract<RotationEvent, { kind: 'mint_unknown' }>, 'refusal'> {
+  if (!(thrown instanceof KeyturnError) || thrown.retryable || thrown.code === 'internal') return {}
+  return { refusal: { reason: thrown.code, summary: thrown.message, fix: thrown.fix ?? '' } }
 }
 
 async function stage(
@@ -281,6 +288,12 @@ async function inspect(
     return { event: { kind: 'inspected', finding: 'dead', current: read.version } }
   // It may work, but it is never handed out again: nothing is superseded by it.
   if (known.some(isOut)) return { event: { kind: 'inspected', finding: 'foreign' } }
+  try {
+    assertForApps(read.secret, `The store of ${setup.name}`)
+  } catch {
+    // Nobody's key, and nothing that may be sent to anybody.
+    return { event: { kind: 'inspected', finding: 'foreign' } }
+  }
   const { verdict, isOurs } = await probe(setup, context.state(), { secret: read.secret }, context.deps)
   if (isAuthentic(verdict.kind))
     return { event: { kind: 'inspected', finding: isOurs ? 'adopted' : 'foreign' } }

@@ -204,7 +204,8 @@ function retirementTroubles(state: CredentialState, one: Retirement): readonly T
   }
   const heldBy = one.heldBy ?? 'still in use'
   if (one.phase === 'draining' && one.isLimitAlerted) {
-    const fix = `Move that app on, or run: keyturn revoke ${state.name} ${one.version}`
+    const isApp = !/^the (?:mirror|store)\b/.test(heldBy)
+    const fix = `${isApp ? 'Move that app on' : 'Mend that'}, or run: keyturn revoke ${state.name} ${one.version}`
     return [
       { code: 'key_still_used', summary: `The old key is kept: ${heldBy}.`, fix, since: iso(one.limitAt) },
     ]

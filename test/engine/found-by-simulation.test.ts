@@ -84,7 +84,7 @@ it('keeps an old key that a person made current in the store again, and takes it
   await moveTo(world, old ?? '')
   await world.time.advance(30 * minuteMs)
   const held = (await world.state()).retirements.find((one) => one.version === old)
-  expect(held).toMatchObject({ phase: 'draining', heldBy: 'the store has it for current' })
+  expect(held).toMatchObject({ phase: 'draining', heldBy: 'the store, which has it for current' })
   await world.time.advance(60 * minuteMs)
   expect(world.handedOut()).toBe(old)
 })

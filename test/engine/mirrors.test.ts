@@ -140,7 +140,7 @@ describe('a mirror that fails', () => {
     expect(first?.isDeleted).toBe(false)
     expect(bad.key()).toBe(first)
     expect((await world.service.summary('openai')).retirements[0]?.heldBy).toBe(
-      'the mirror aws/openai cannot be read',
+      'the mirror aws/openai, which cannot be read',
     )
     expect(alerts(world, 'mirror_behind')).toBe(1)
     bad.back()
@@ -163,7 +163,7 @@ describe('a mirror that fails', () => {
     await world.time.advance(2 * hourMs)
     expect(first?.isDeleted).toBe(false)
     const heldBy = (await world.service.summary('openai')).retirements.map((each) => each.heldBy)
-    expect(heldBy).toContain('the mirror aws/openai still has it')
+    expect(heldBy).toContain('the mirror aws/openai, which still has it for current')
     mirror.back()
     await world.time.until(() => first?.isDeleted === true, 2 * hourMs)
   })
@@ -365,7 +365,7 @@ describe('immediately before a key is deleted', () => {
     expect(old?.isDeleted).toBe(false)
     const { retirements } = await world.service.summary('openai')
     expect(retirements.map(({ heldBy }) => heldBy)).toContain(
-      'the store has another key for current than the one handed out',
+      'the store, which has another key for current than the one handed out',
     )
     expect(await troubleCodes(world)).toContain('store_changed')
     const record = world.content.get('openai')

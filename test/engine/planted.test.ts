@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Secret } from '../../src/core/secret.ts'
+import type { Secret } from '../../src/core/secret.ts'
 import type { VersionId, VersionMeta } from '../../src/core/types.ts'
 import type { MemoryContent } from '../../src/stores/memory.ts'
 import { hourMs, minuteMs } from '../core/fixtures.ts'
