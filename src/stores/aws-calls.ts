@@ -2,6 +2,7 @@ import type * as AwsSdk from '@aws-sdk/client-secrets-manager'
 import { KeyturnError } from '../core/errors.ts'
 import { awsError, markedDeleted } from './aws-errors.ts'
 import type { StoreContext } from './context.ts'
+import { isLoopbackHost } from './vault-options.ts'
 
 export type AwsSdkModule = typeof AwsSdk
 /** The request token that a version was put with: not always the id that Keyturn has for what it holds. */
@@ -10,7 +11,7 @@ export type AwsVersionId = string
 export interface AwsClientOptions {
   /** Default: AWS_REGION, AWS_DEFAULT_REGION, then what the SDK finds. */
   readonly region?: string
-  /** Another endpoint, e.g. of a VPC. Default: AWS_ENDPOINT_URL_SECRETS_MANAGER, then the SDK's. */
+  /** Another endpoint, e.g. of a VPC; HTTPS, or HTTP to this machine. Default: AWS_ENDPOINT_URL_SECRETS_MANAGER, then the SDK's. */
   readonly endpoint?: string
   /** Per attempt, 1 to 60,000. Default 5,000. The SDK itself would wait for ever. */
   readonly requestTimeoutMs?: number
@@ -72,6 +73,7 @@ export async function openAwsCalls(
 ): Promise<AwsCalls> {
   const sdk = await loadOrExplain(load)
   const client = new sdk.SecretsManagerClient(clientConfig(options, context))
+  refusePlainHttp(client)
   const region = await regionOf(client)
 
   /** Runs one call under the overall limit and turns what it throws into one of ours. */
@@ -190,6 +192,34 @@ function clientConfig(options: AwsClientOptions, context: StoreContext): AwsSdk.
       throwOnRequestTimeout: true,
     },
   }
+}
+
+/**
+ * Secrets go nowhere in the clear. Each request is looked at, once it has its address and before it is signed: variables
+ * and the profile name endpoints too, and the SDK reads them with the first call alone.
+ */
+function refusePlainHttp(client: AwsSdk.SecretsManagerClient): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      assertSafe(args.request)
+      return next(args)
+    },
+    { step: 'build', name: 'keyturnRefusesPlainHttp' },
+  )
+}
+
+function assertSafe(request: unknown): void {
+  const { protocol, hostname } = request as { readonly protocol?: unknown; readonly hostname?: unknown }
+  if (protocol === 'https:') return
+  if (protocol === 'http:' && typeof hostname === 'string' && isLoopbackHost(hostname)) return
+  // The address is not quoted: somebody may have put a password into it.
+  throw new KeyturnError(
+    'config_invalid',
+    'The endpoint of the aws-secrets-manager store would send keys over the network unencrypted.',
+    {
+      fix: "Use https:// (http:// only to this machine): the store's endpoint, AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL, or endpoint_url in the AWS profile.",
+    },
+  )
 }
 
 /** Those of the environment that was handed in; otherwise the SDK's own chain (profile, web identity, instance). */
