@@ -129,6 +129,11 @@ function codeOf(thrown: unknown): string {
   return 'UNKNOWN'
 }
 
+/** What Node says of TLS with a port that answers in the clear; and of a handshake that broke off in another way. */
+export function isWithoutTls(code: string): boolean {
+  return code === 'EPROTO' || /^ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code)
+}
+
 function isTls(code: string): boolean {
   return /^(?:ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/.test(
     code,

@@ -1,5 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { HttpOutcome } from './http-exchange.ts'
+import { type HttpOutcome, isWithoutTls } from './http-exchange.ts'
 
 export type KubernetesVerb = 'get' | 'list' | 'watch' | 'create' | 'update'
 
@@ -21,7 +21,7 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
   const asked = retryAfterMs === undefined ? {} : { retryAfterMs }
   if (status === 401)
     return new KeyturnError('store_denied', `Kubernetes did not take the credentials: ${what}.`, {
-      fix: 'Give Keyturn a token that is not over: kubectl auth whoami',
+      fix: 'Give Keyturn a token that is not over: kubectl auth whoami.',
     })
   if (status === 403) return denied(what, call)
   if (status === 429)
@@ -32,12 +32,12 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
     })
   if (status === 413)
     return new KeyturnError('store_too_large', `Kubernetes refused the size: ${what}.`, {
-      fix: 'Revoke keys that nobody uses: keyturn versions, then keyturn revoke',
+      fix: 'Revoke keys that nobody uses. They are listed by keyturn versions, and go with keyturn revoke.',
     })
   if (status >= 500)
     return unreachable(
       `Kubernetes failed (${status}): ${what}.`,
-      'Look at the API server: kubectl get --raw /readyz?verbose',
+      'Look at the API server: kubectl get --raw /readyz?verbose.',
       asked,
     )
   if (status >= 300 && status <= 399)
@@ -60,22 +60,30 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
     )
   if (status === 404)
     return new KeyturnError('store_absent', `Kubernetes has no namespace ${call.namespace}: ${what}.`, {
-      fix: `kubectl create namespace ${call.namespace}, or configure the one that is there.`,
+      fix: `Configure the namespace that is there, or make it: kubectl create namespace ${call.namespace}.`,
     })
   return new KeyturnError(
     'store_malformed',
     `Kubernetes refused the object itself (${status}, ${reason}): ${what}.`,
     {
-      fix: `See what it says, e.g. an admission webhook: kubectl -n ${call.namespace} annotate secret ${call.name} keyturn/try=1 --dry-run=server`,
+      fix: `See what it says, e.g. an admission webhook: kubectl -n ${call.namespace} annotate secret ${call.name} keyturn/try=1 --dry-run=server.`,
     },
   )
 }
 
 function denied(what: string, { verb, namespace, name }: KubernetesCall): KeyturnError {
-  const names = verb === 'create' ? '' : `, resourceNames: [${name}]`
   return new KeyturnError('store_denied', `Kubernetes refused ${what}.`, {
-    fix: `Allow it by a Role in ${namespace}: apiGroups: [""], resources: [secrets], verbs: [${verb}]${names}`,
+    fix: roleFix(verb, { namespace, name }),
   })
+}
+
+/** One whole sentence: several of them are shown after one another. */
+export function roleFix(
+  verb: KubernetesVerb,
+  { namespace, name }: Pick<KubernetesCall, 'namespace' | 'name'>,
+): string {
+  const names = verb === 'create' ? '' : `, resourceNames: [${name}]`
+  return `Allow it by a Role in ${namespace}: apiGroups: [""], resources: [secrets], verbs: [${verb}]${names}.`
 }
 
 function noAnswer(
@@ -87,6 +95,11 @@ function noAnswer(
     return new KeyturnError('store_malformed', `The answer was larger than any Secret: ${what}.`, {
       fix: 'Check the address of the API server, and whether a proxy answers in its place.',
     })
+  if (isWithoutTls(code))
+    return unreachable(
+      `What answered does not speak TLS as the API server would (${code}): ${what}.`,
+      `Check the port of ${server}, and that nothing answers there in the clear.`,
+    )
   if (failure === 'tls')
     return unreachable(
       `The certificate of the API server could not be trusted (${code}): ${what}.`,

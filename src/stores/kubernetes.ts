@@ -4,7 +4,7 @@ import type { StoreContext } from './context.ts'
 import { type KubernetesAccessOptions, openAccess } from './kubernetes-access.ts'
 import { type KubernetesCalls, openKubernetesCalls, type Place } from './kubernetes-calls.ts'
 import { immutableError, kubernetesDocuments, nameOf, slotSuffix } from './kubernetes-documents.ts'
-import type { KubernetesVerb } from './kubernetes-errors.ts'
+import { type KubernetesVerb, roleFix } from './kubernetes-errors.ts'
 import { watchSecret } from './kubernetes-watch.ts'
 import { slotStore } from './slot-store.ts'
 
@@ -111,7 +111,5 @@ async function review(
   const isAllowed = await calls.isAllowed(place, verb)
   if (isAllowed === undefined) return { ...finding, state: 'untested' }
   if (isAllowed) return { ...finding, state: 'granted' }
-  const names = verb === 'create' ? '' : `, resourceNames: [${place.name}]`
-  const fix = `Allow it by a Role in ${place.namespace}: apiGroups: [""], resources: [secrets], verbs: [${verb}]${names}`
-  return { ...finding, state: 'missing', fix }
+  return { ...finding, state: 'missing', fix: roleFix(verb, place) }
 }

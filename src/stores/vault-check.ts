@@ -2,6 +2,7 @@ import { KeyturnError } from '../core/errors.ts'
 import type { PermissionFinding } from '../core/ports.ts'
 import type { KvRead, VaultCalls } from './vault-calls.ts'
 import { slotSuffix } from './vault-documents.ts'
+import { policyFix, tokenFix } from './vault-errors.ts'
 import type { VaultPlace } from './vault-options.ts'
 
 type Need = readonly [path: string, capability: 'create' | 'read' | 'update']
@@ -28,10 +29,10 @@ export async function checkVault(
   const isShared = main?.kind === 'found' && Object.keys(main.data).some((name) => name !== place.field)
   const needs = needsOf(calls, ref, isShared)
   const allowed = await calls.capabilities([...new Set(needs.map(([path]) => path))])
-  if (allowed !== undefined) return needs.map((need) => finding(need, allowed.get(need[0]) ?? []))
+  if (allowed !== undefined) return needs.map((need) => finding(need, allowed.get(need[0]) ?? [], place))
   return needs.map((need, index) => {
     if (index > 0) return { ...described(need), state: 'untested' }
-    return main === undefined ? finding(need, []) : { ...described(need), state: 'granted' }
+    return main === undefined ? refused(finding(need, [], place)) : { ...described(need), state: 'granted' }
   })
 }
 
@@ -61,12 +62,16 @@ function needsOf(calls: VaultCalls, ref: string, isShared: boolean): readonly Ne
   ]
 }
 
-function finding(need: Need, allowed: readonly string[]): PermissionFinding {
+function finding(need: Need, allowed: readonly string[], { namespace }: VaultPlace): PermissionFinding {
   const [path, capability] = need
   if (allowed.includes(capability) || allowed.includes('root'))
     return { ...described(need), state: 'granted' }
-  const fix = `Allow it in the policy of the token: path "${path}" { capabilities = ["${capability}"] }`
-  return { ...described(need), state: 'missing', fix }
+  return { ...described(need), state: 'missing', fix: policyFix({ capability, path, namespace }) }
+}
+
+/** Where Vault tells nobody what the token may do, it may know no such token. */
+function refused(found: PermissionFinding): PermissionFinding {
+  return { ...found, fix: `${found.fix} ${tokenFix}` }
 }
 
 function described([path, capability]: Need): { readonly permission: string; readonly resource: string } {

@@ -1,5 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { HttpOutcome } from './http-exchange.ts'
+import { type HttpOutcome, isWithoutTls } from './http-exchange.ts'
 
 export interface VaultCall {
   /** What a policy has to allow: the capability and the path it is for. */
@@ -22,7 +22,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status === 403 || status === 401) return denied(what, call)
   if (status === 429)
     return new KeyturnError('store_throttled', `Vault throttled: ${what}.`, {
-      fix: 'Nothing is to be done: it is tried again. Rate limit quotas: vault list sys/quotas/rate-limit',
+      fix: 'Nothing is to be done: it is tried again. Rate limit quotas are listed by: vault list sys/quotas/rate-limit.',
       retryable: true,
       ...asked,
     })
@@ -33,7 +33,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status === 503)
     return unreachable(
       `Vault is sealed, starting or in maintenance (503): ${what}.`,
-      'vault status, then vault operator unseal',
+      'See how it is: vault status. Then unseal it: vault operator unseal.',
       asked,
     )
   if (status === 412 || status === 472 || status === 473)
@@ -45,7 +45,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status >= 500)
     return unreachable(
       `Vault failed (${status}): ${what}.`,
-      `Look at the logs of Vault and of what is in front of it: vault status`,
+      `Look at the logs of Vault and of what is in front of it: vault status.`,
       asked,
     )
   if (status >= 300 && status <= 399)
@@ -63,10 +63,10 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
     })
   if (status === 404)
     return new KeyturnError('store_absent', `Vault has nothing mounted there: ${what}.`, {
-      fix: 'Check mount and namespace: vault secrets list, vault auth list',
+      fix: 'Check namespace and mount. Engines are listed by: vault secrets list. Logins are listed by: vault auth list.',
     })
   return new KeyturnError('store_malformed', `Vault refused the request itself (${status}): ${what}.`, {
-    fix: 'Check that the mount is a KV engine of version 2: vault secrets list -detailed',
+    fix: 'Check that the mount is a KV engine of version 2: vault secrets list -detailed.',
   })
 }
 
@@ -80,6 +80,11 @@ function noAnswer(
     return new KeyturnError('store_malformed', `The answer was larger than any of Vault: ${what}.`, {
       fix: 'Check the address, and whether a proxy answers in place of Vault.',
     })
+  if (isWithoutTls(code))
+    return unreachable(
+      `What answered does not speak TLS as Vault would (${code}): ${what}.`,
+      `Check the port of ${call.address}, and that Vault listens there with TLS and not in the clear.`,
+    )
   if (failure === 'tls')
     return unreachable(
       `The certificate of Vault could not be trusted (${code}): ${what}.`,
@@ -87,7 +92,7 @@ function noAnswer(
     )
   return unreachable(
     `Vault gave no answer that tells the outcome (${code}): ${what}.`,
-    `Check the network to ${call.address}: vault status -address=${call.address}`,
+    `Check the network to ${call.address}: vault status -address=${call.address}.`,
   )
 }
 
@@ -96,10 +101,22 @@ function denied(what: string, { capability, path, namespace }: VaultCall): Keytu
     return new KeyturnError('store_denied', `Vault refused the login: ${what}.`, {
       fix: 'Check role, mount and what Keyturn logs in with; whether it is bound to this machine, used up or over.',
     })
-  const inside = namespace === undefined ? '' : ` in the namespace ${namespace}`
   return new KeyturnError('store_denied', `Vault refused ${what}.`, {
-    fix: `Allow it in the policy of the token${inside}: path "${path}" { capabilities = ["${capability}"] }`,
+    fix: `${policyFix({ capability, path, namespace })} ${tokenFix}`,
   })
+}
+
+/** Vault has the same answer for a token that it does not know as for one that may not. */
+export const tokenFix = 'Or the token is unknown or has expired: vault token lookup.'
+
+/** One whole sentence: several of them are shown after one another. */
+export function policyFix({
+  capability,
+  path,
+  namespace,
+}: Pick<VaultCall, 'capability' | 'path' | 'namespace'>): string {
+  const inside = namespace === undefined ? '' : ` in the namespace ${namespace}`
+  return `Allow it in the policy of the token${inside}: path "${path}" { capabilities = ["${capability}"] }.`
 }
 
 function unreachable(

@@ -38,7 +38,7 @@ export async function openVaultStore(options: VaultOptions, context: StoreContex
     pair: {
       capabilities,
       failuresMax: place.failuresMax,
-      assertRef,
+      assertRef: (ref) => assertRef(ref, place.mount),
       ...vaultDocuments(calls, place, context),
       check: (ref) => checkVault(calls, place, ref),
       async close() {
@@ -49,7 +49,16 @@ export async function openVaultStore(options: VaultOptions, context: StoreContex
 }
 
 /** Vault takes more, but a policy that is to allow exactly this path should be writable by hand. */
-function assertRef(ref: string): void {
+function assertRef(ref: string, mount: string): void {
+  // As policies and the HTTP API write it. Taken as it is, it would be another document, and an empty one.
+  const path = ref.replace(/^\/+/, '').replace(/^v1\//, '')
+  const prefix = [`${mount}/data/`, `${mount}/metadata/`].find((each) => path.startsWith(each))
+  if (prefix !== undefined || ref.startsWith('/'))
+    throw new KeyturnError(
+      'bad_request',
+      `The name ${ref} is to be a path below the mount ${mount}, without the mount${prefix === undefined ? ' and a slash before it' : ''}.`,
+      { fix: `Name it ${prefix === undefined ? path : path.slice(prefix.length)} in the configuration.` },
+    )
   const parts = ref.split('/')
   const isPlain = parts.every(
     (part) => /^[A-Za-z0-9_.@+-]{1,128}$/.test(part) && part !== '.' && part !== '..',

@@ -54,7 +54,7 @@ describe('what Kubernetes answers', () => {
     const error = await failure(stageNew(store, 'nowhere/openai'))
     expect([error.code, error.fix]).toEqual([
       'store_absent',
-      'kubectl create namespace nowhere, or configure the one that is there.',
+      'Configure the namespace that is there, or make it: kubectl create namespace nowhere.',
     ])
   })
 
@@ -164,7 +164,11 @@ describe('permissions', () => {
       'update secrets apps/openai',
       'update secrets apps/openai-keyturn',
     ])
-    expect(missing[0]?.fix).toContain('verbs: [update], resourceNames: [openai]')
+    // One after another they are read as sentences.
+    expect(missing.map(({ fix }) => fix)).toEqual([
+      'Allow it by a Role in apps: apiGroups: [""], resources: [secrets], verbs: [update], resourceNames: [openai].',
+      'Allow it by a Role in apps: apiGroups: [""], resources: [secrets], verbs: [update], resourceNames: [openai-keyturn].',
+    ])
     expect(JSON.stringify([...place.fake.secrets])).toBe(before)
   })
 

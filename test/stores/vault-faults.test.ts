@@ -114,6 +114,51 @@ describe('what Vault answers', () => {
   })
 })
 
+describe('what careless people configure', () => {
+  it.each([
+    ['secret/data/team/good', 'team/good'],
+    ['secret/metadata/team/good', 'team/good'],
+    ['/secret/data/team/good', 'team/good'],
+    ['v1/secret/data/team/good', 'team/good'],
+    ['/team/good', 'team/good'],
+  ])('%s is refused as a name, and %s is proposed', async (ref, right) => {
+    for (const call of [() => store.read(ref), () => stageNew(store, ref)]) {
+      const error = await failure(call())
+      expect([error.code, error.fix]).toEqual(['bad_request', `Name it ${right} in the configuration.`])
+    }
+    expect(place.fake.requests).toEqual([])
+  })
+
+  it('the mount is the configured one: secret/data is a path like any other in another mount', async () => {
+    const elsewhere = await place.open({ mount: 'team/kv' })
+    expect((await failure(elsewhere.read('team/kv/data/good'))).fix).toBe(
+      'Name it good in the configuration.',
+    )
+    expect((await failure(elsewhere.read('secret/data/good'))).code).toBe('store_absent')
+  })
+
+  it('a token that Vault does not know may be unknown or expired, and not only without a policy', async () => {
+    const stranger = await openVaultStore(
+      {},
+      { ...place.context, env: { ...place.context.env, VAULT_TOKEN: ['no', 'token'].join('-') } },
+    )
+    const error = await failure(stranger.read('openai'))
+    expect([error.code, error.fix?.includes('unknown or has expired: vault token lookup.')]).toEqual([
+      'store_denied',
+      true,
+    ])
+    await stranger.close()
+  })
+
+  it('a port that answers in the clear does not speak TLS, which no caFile mends', async () => {
+    const address = place.fake.address.replace('http:', 'https:')
+    const error = await failure((await place.open({ ...single, address })).read('openai'))
+    expect(error).toMatchObject({ code: 'store_unreachable', retryable: true })
+    expect(error.message).toContain('does not speak TLS')
+    expect(error.fix).not.toContain('caFile')
+  })
+})
+
 describe('permissions', () => {
   it('are named one by one where they are missing, without changing anything', async () => {
     await establish(store, 'openai')
@@ -126,7 +171,10 @@ describe('permissions', () => {
     place.fake.deny(...rules)
     const missing = (await store.check('openai')).filter(({ state }) => state === 'missing')
     expect(missing.map(({ permission, resource }) => `${permission} ${resource}`)).toEqual(rules)
-    expect(missing[0]?.fix).toContain('path "secret/data/openai" { capabilities = ["update"] }')
+    // One after another they are read as sentences.
+    expect(missing[0]?.fix).toBe(
+      'Allow it in the policy of the token: path "secret/data/openai" { capabilities = ["update"] }.',
+    )
     expect(place.fake.mount.documents.get('openai')?.current).toBe(before)
   })
 
@@ -135,7 +183,11 @@ describe('permissions', () => {
     const states = (await store.check('openai')).map(({ state }) => state)
     expect(states).toEqual(['granted', ...Array.from({ length: 7 }, () => 'untested')])
     place.fake.deny('update sys/capabilities-self', 'read secret/data/openai')
-    expect((await store.check('openai'))[0]).toMatchObject({ permission: 'read', state: 'missing' })
+    expect((await store.check('openai'))[0]).toMatchObject({
+      permission: 'read',
+      state: 'missing',
+      fix: expect.stringContaining('vault token lookup.'),
+    })
   })
 
   it('to destroy in a document that others have fields in are not asked for', async () => {
