@@ -76,6 +76,11 @@ export function inspectSecret(secret: Secret): KeyShape {
   return inspectKeyShape(secret.reveal())
 }
 
+/** Somebody's JSON, with a key in it at best: to write a bare key over it would lose what else is there. */
+export function isDocument(secret: Secret): boolean {
+  return /^\s*[[{]/.test(secret.reveal())
+}
+
 type Found = { readonly core: string; readonly start: number; readonly found: KeyProblem[] }
 
 const layers: readonly { readonly name: KeyProblemName; readonly pattern: RegExp }[] = [

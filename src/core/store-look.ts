@@ -207,7 +207,10 @@ function renamed(state: CredentialState, from: VersionId, to: VersionId): Creden
 
 /** What a lost ledger knew of besides the current version: it drains anew, one whole overlap from the first hand-out on. */
 function withOthers(state: CredentialState, others: readonly NewVersion[], now: number): CredentialState {
-  return others.toReversed().reduce((before, one) => {
+  // What a rotation staged meanwhile is no old key.
+  const attempts = [...(state.rotation?.attempts ?? []), ...state.openAttempts].map(({ version }) => version)
+  const old = others.filter(({ version }) => !attempts.includes(version))
+  return old.toReversed().reduce((before, one) => {
     const added = withVersion(before, one, now)
     return withRecord(added, one.version, { stage: 'previous' })
   }, state)

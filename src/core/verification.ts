@@ -31,6 +31,8 @@ export interface CheckOutcome {
   readonly verdict: Verdict
   readonly isOurs: boolean
   readonly belonging: Belonging | undefined
+  /** When it was answered. What the ledger takes twice, because its answer was lost, is one check all the same. */
+  readonly at?: number
 }
 
 /** Two probes in a row have to reject a key before it is withdrawn (invariant 1). */
@@ -143,12 +145,13 @@ function checkedRecord(
   }
   const isSuspect = before.suspectUntil !== undefined && before.suspectUntil > now
   if (check.verdict.kind === 'rejected') {
-    const isApart = earlier === undefined || Math.abs(now - earlier.lastAt) >= policy.rejectionGapMs
+    const at = check.at ?? now
+    const isApart = earlier === undefined || Math.abs(at - earlier.lastAt) >= policy.rejectionGapMs
     const count = (earlier?.count ?? 0) + (isApart ? 1 : 0)
     const rejections = {
       count,
-      firstAt: earlier?.firstAt ?? now,
-      lastAt: isApart ? now : (earlier?.lastAt ?? now),
+      firstAt: earlier?.firstAt ?? at,
+      lastAt: isApart ? at : (earlier?.lastAt ?? at),
     }
     return {
       ...base,

@@ -61,6 +61,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     },
   })
   const listeners = new Set<(event: CredentialEvent) => void>()
+  const unread = new Set<CredentialName>()
   let stopping: Promise<void> | undefined
 
   book.onCommit((state, events) => {
@@ -87,15 +88,22 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   /** What another replica committed is handed out here too, though only one of them has the claim. */
   async function followLedger(name: CredentialName): Promise<void> {
-    if (!setups.has(name)) return
+    if (!setups.has(name) || stopping !== undefined) return
     try {
       const latest = await deps.ledger.read(name)
       if (latest !== undefined) book.adopt(latest)
     } catch (thrown) {
-      deps.log('warn', 'a change by another replica will be seen at its next only', {
+      deps.log('warn', 'a change by another replica could not be read; trying again', {
         credential: name,
         error: thrown,
       })
+      if (unread.has(name)) return
+      unread.add(name)
+      const again = (): void => {
+        unread.delete(name)
+        void followLedger(name)
+      }
+      deps.system.after(engineLimits.followAgainMs, again, { background: true })
     }
   }
 

@@ -1,5 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
-import { inspectSecret, type KeyProblemName } from '../core/key-inspection.ts'
+import { inspectSecret, isDocument, type KeyProblemName } from '../core/key-inspection.ts'
 import type { Secret } from '../core/secret.ts'
 
 /**
@@ -18,11 +18,6 @@ export function assertForApps(secret: Secret, place: string): void {
   if (fatal === undefined) return
   const at = fatal.position === undefined ? '' : ` at position ${fatal.position + 1}`
   throw malformed(`What ${lowerFirst(place)} holds can be no key: ${words[fatal.name]}${at}.`, keyFix)
-}
-
-/** Somebody's document: to write a bare key over it would lose what else is in it. */
-export function isDocument(secret: Secret): boolean {
-  return /^\s*[[{]/.test(secret.reveal())
 }
 
 const adminFix =

@@ -1,9 +1,10 @@
 import { KeyturnError } from '../core/errors.ts'
+import { isDocument } from '../core/key-inspection.ts'
 import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, VersionRecord } from '../core/types.ts'
-import { assertForApps, isDocument } from './for-apps.ts'
+import { assertForApps } from './for-apps.ts'
 import { listed, type PerformContext, type Performed } from './performing.ts'
 import { engineLimits } from './setup.ts'
 

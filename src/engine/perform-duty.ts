@@ -139,7 +139,8 @@ async function verifyVersion(
     const secret = await keyring.get(setup.name, version)
     if (secret !== undefined) {
       const check = await probe(setup, state(), { secret, version }, deps)
-      return (before, context) => recordCheck(before, version, check, context)
+      const at = deps.system.now()
+      return (before, context) => recordCheck(before, version, { ...check, at }, context)
     }
   } catch (thrown) {
     deps.log('warn', 'a key could not be verified', { credential: setup.name, version, error: thrown })

@@ -10,6 +10,7 @@ import { performCheck } from './perform-check.ts'
 import { kill, listed, type PerformContext, type Performed } from './performing.ts'
 import { probe } from './probe.ts'
 import { type EngineDeps, engineLimits } from './setup.ts'
+import { takeOutOfStores } from './take-out.ts'
 
 /** Performs what a rotation wants. Never throws: whatever goes wrong is an event. */
 export async function performRotation(effect: RotationEffect, context: PerformContext): Promise<Performed> {
@@ -201,25 +202,12 @@ async function discard(
   context: PerformContext,
 ): Promise<Performed> {
   const { setup, keyring } = context
-  await takeOutOfStore(effect.version, context)
+  await takeOutOfStores(effect.version, context)
   if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
     return { event: { kind: 'discard_failed' } }
   await setup.store.destroy(setup.ref, effect.version)
   keyring.drop(setup.name, effect.version)
   return { event: { kind: 'discarded' } }
-}
-
-/**
- * A promotion that nobody waited for any more, or a person, may have made it current there: readers of the store get the
- * right key back before this one dies, and `retired` keeps it from coming back.
- */
-async function takeOutOfStore(version: string, context: PerformContext): Promise<void> {
-  const { store, ref } = context.setup
-  const { current, fence } = context.state()
-  const read = await store.read(ref)
-  if (read?.version === version && current !== undefined && current !== version)
-    await store.promote(ref, { to: current, expectCurrent: version, fence })
-  await store.retire(ref, { version, fence })
 }
 
 async function extend(

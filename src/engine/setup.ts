@@ -64,6 +64,8 @@ export const engineLimits = {
   stageTries: 4,
   /** Keys that were withdrawn within this time of each other were withdrawn together. */
   massRejectionMs: 600_000,
+  /** What another replica wrote and could not be read here is read again after this long. */
+  followAgainMs: 1_000,
   stopMs: 10_000,
   /** While stopping, a ledger that fails is tried this often more, this far apart. */
   stopTries: 5,

@@ -193,7 +193,7 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
     [
       'in quotes',
       (sandbox) => `"${sandbox.createUserKey().value}"`,
-      /characters that do not belong to a key/,
+      /can be no key: there is a quotation mark at position 1/,
     ],
     [
       'revoked',
