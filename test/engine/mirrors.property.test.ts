@@ -67,6 +67,22 @@ const acts: readonly Act[] = [
   ({ world }) => world.issuer.breakCall('verify'),
   ({ world }) => world.issuer.mend('verify'),
   ({ world }) => world.time.advance(20 * minuteMs),
+  ({ world }) => quietly(world.service.rotate('openai', { mode: 'rehearsal' }, operator)),
+  (_played, mirror) => mirror.content.clear(),
+  ({ world, mirrors }) => {
+    const { secret } = world.issuer.plant({ isRefused: true })
+    return Promise.all(mirrors.map((one) => one.byHand(secret))).then(() => undefined)
+  },
+  async ({ world }) => {
+    const { rotation } = await world.state()
+    if (rotation?.endedAt === undefined && rotation !== undefined)
+      await quietly(world.service.actOnRotation('openai', rotation.id, 'pause', operator))
+  },
+  async ({ world }) => {
+    const { rotation } = await world.state()
+    if (rotation !== undefined)
+      await quietly(world.service.actOnRotation('openai', rotation.id, 'resume', operator))
+  },
 ]
 
 /** What is refused is refused; what a person is told then is tested elsewhere. */
@@ -87,6 +103,14 @@ async function settle({ world, mirrors }: Played): Promise<void> {
   await quietly(world.service.rotate('openai', { mode: 'emergency', reason: 'to end it' }, operator))
   await world.walkRotation()
   await world.time.advance(40 * minuteMs)
+}
+
+/** What a mirror keeps besides: nothing of a key that is dead at the issuer and that Keyturn made. */
+function remains({ world, mirrors }: Played): readonly string[] {
+  const dead = world.issuer.keys.filter((key) => key.isDeleted)
+  return mirrors.flatMap((mirror) =>
+    dead.filter((key) => mirror.holds(key)).map((key) => `${mirror.setup.id} ${key.keyId}`),
+  )
 }
 
 it('ends with the same living key everywhere, and never takes a key from readers of a mirror', async () => {
@@ -117,7 +141,14 @@ it('ends with the same living key everywhere, and never takes a key from readers
       troubles.filter((one) => one.code.startsWith('mirror')),
       label,
     ).toEqual([])
+    expect(remains(played), label).toEqual([])
     expect(world.faults(), label).toEqual([])
+    mirrors[0]?.away()
+    await world.time.advance(5 * minuteMs)
+    expect(
+      (await world.service.summary('openai')).mirrors.map((one) => one.isInLine),
+      label,
+    ).toEqual([false, true])
     await world.stop()
   }
 })
