@@ -12,7 +12,7 @@ import {
   versionOf,
 } from './azure-look.ts'
 import { tellWithinMs } from './azure-race.ts'
-import { type OwnTurn, type Settled, settleTop } from './azure-settle.ts'
+import { noteSilence, type OwnTurn, type Settled, settleTop } from './azure-settle.ts'
 import { adopt, settled } from './azure-slot.ts'
 import { contendersMax, readSlotTags, type TurnTags, turnTags } from './azure-tags.ts'
 import { textWith } from './azure-text.ts'
@@ -137,6 +137,8 @@ async function begin(
     known: new Set(outcome.versions.map(({ id }) => id)),
     base: { value: base, key: top?.secret },
   }
+  // Should it come to nothing, it need not be waited for any longer than others wait for it.
+  noteSilence(store, nonce, own.beganAt)
   const contentType = base?.contentType ?? (field === undefined ? undefined : 'application/json')
   const { expiresAt } = slot.meta
   return { own, text, tags, others, contentType, expiresAt, wasCurrent, hasTold: false }

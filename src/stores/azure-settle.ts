@@ -134,8 +134,7 @@ function createSilence({ context: { system }, silentSince, untilAt }: AzureStore
       const now = system.now()
       const before = dead.size
       for (const nonce of nonces) {
-        if (silentSince.size >= silentMax) silentSince.clear()
-        if (!silentSince.has(nonce)) silentSince.set(nonce, now)
+        noteSilence({ silentSince }, nonce, now)
         count(
           nonce,
           turns.some((turn) => turn.nonce === nonce && turn.createdAt + longDeadMs < now),
@@ -151,6 +150,17 @@ function createSilence({ context: { system }, silentSince, untilAt }: AzureStore
 }
 
 const silentMax = 1_000
+
+/** The oldest ones go first: they have been given up, or are as old as that by Azure's clock. */
+export function noteSilence(
+  { silentSince }: Pick<AzureStore, 'silentSince'>,
+  nonce: string,
+  at: number,
+): void {
+  if (silentSince.has(nonce)) return
+  for (const oldest of silentSince.keys()) if (silentSince.size >= silentMax) silentSince.delete(oldest)
+  silentSince.set(nonce, at)
+}
 
 function stillWaiting(ref: string): KeyturnError {
   return new KeyturnError(

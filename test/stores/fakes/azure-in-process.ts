@@ -18,8 +18,24 @@ export function openInProcess(
   gate: Gate,
   { context, ...options }: Partial<AzureKeyVaultOptions> & { readonly context: StoreContext },
 ): Promise<SecretStore> {
-  const load = async (): Promise<AzureModules> => modules(secrets, gate)
+  const load = async (): Promise<AzureModules> => modulesInProcess(secrets, gate)
   return openAzureKeyVaultStore({ vault: address, ...options }, context, load)
+}
+
+interface Sent {
+  readonly abortSignal?: AbortSignal | undefined
+  readonly body?: unknown
+}
+
+type Given = Readonly<Record<string, unknown>> & Sent
+
+async function unlessCancelled(gate: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const cancelled = Promise.withResolvers<never>()
+  const cancel = (): void => cancelled.reject(Object.assign(new Error('cancelled'), { name: 'AbortError' }))
+  if (signal?.aborted === true) cancel()
+  signal?.addEventListener('abort', cancel, { once: true })
+  await Promise.race([gate, cancelled.promise])
+  signal?.removeEventListener('abort', cancel)
 }
 
 interface Bundle {
@@ -30,45 +46,48 @@ interface Bundle {
   readonly attributes: { readonly enabled: boolean; readonly created: number; readonly exp?: number }
 }
 
-function modules(secrets: FakeAzureSecrets, gate: Gate): AzureModules {
-  const send = async (method: string, path: string, body?: unknown): Promise<unknown> => {
+/** What is cancelled before it was carried out never is; later on only its answer is lost. */
+export function modulesInProcess(secrets: FakeAzureSecrets, gate: Gate): AzureModules {
+  const send = async (method: string, path: string, { abortSignal, body }: Sent = {}): Promise<unknown> => {
     const line = `${method} ${path}`
     const url = new URL(path, address)
     url.searchParams.set('api-version', apiVersions[0] ?? '')
-    await gate(line, 'before')
+    await unlessCancelled(gate(line, 'before'), abortSignal)
     const text = body === undefined ? '' : JSON.stringify(body)
     const answer = handleSecret(secrets, address, { method, url, body: text })
-    await gate(line, 'after')
+    await unlessCancelled(gate(line, 'after'), abortSignal)
     if (answer.status === 200) return answer.body
     throw refusal(answer)
   }
-  const get = async (path: string): Promise<unknown> => secretOf((await send('GET', path)) as Bundle)
+  const get = async (path: string, sent: Sent): Promise<unknown> =>
+    secretOf((await send('GET', path, sent)) as Bundle)
   const attributes = (given: Readonly<Record<string, unknown>>): unknown => ({
     ...(given['enabled'] === undefined ? {} : { enabled: given['enabled'] }),
     ...(given['expiresOn'] instanceof Date ? { exp: given['expiresOn'].getTime() / 1_000 } : {}),
   })
   class SecretClient {
-    getSecret(name: string, { version = '' }: { readonly version?: string } = {}): Promise<unknown> {
-      return get(`/secrets/${name}/${version}`)
+    getSecret(name: string, given: Sent & { readonly version?: string } = {}): Promise<unknown> {
+      return get(`/secrets/${name}/${given.version ?? ''}`, given)
     }
 
-    getDeletedSecret(name: string): Promise<unknown> {
-      return get(`/deletedsecrets/${name}`)
+    getDeletedSecret(name: string, given: Sent): Promise<unknown> {
+      return get(`/deletedsecrets/${name}`, given)
     }
 
-    async setSecret(name: string, value: string, given: Readonly<Record<string, unknown>>): Promise<unknown> {
-      const { tags, contentType } = given
+    async setSecret(name: string, value: string, given: Given): Promise<unknown> {
+      const { tags, contentType, abortSignal } = given
       const body = { value, tags, contentType, attributes: attributes(given) }
-      return secretOf((await send('PUT', `/secrets/${name}`, body)) as Bundle)
+      return secretOf((await send('PUT', `/secrets/${name}`, { abortSignal, body })) as Bundle)
     }
 
-    async updateSecretProperties(
-      name: string,
-      version: string,
-      given: Readonly<Record<string, unknown>>,
-    ): Promise<unknown> {
+    async updateSecretProperties(name: string, version: string, given: Given): Promise<unknown> {
       const body = { tags: given['tags'], attributes: attributes(given) }
-      return secretOf((await send('PATCH', `/secrets/${name}/${version}`, body)) as Bundle).properties
+      return secretOf(
+        (await send('PATCH', `/secrets/${name}/${version}`, {
+          abortSignal: given.abortSignal,
+          body,
+        })) as Bundle,
+      ).properties
     }
 
     listPropertiesOfSecretVersions(name: string): unknown {
