@@ -6,6 +6,7 @@ import type { KubernetesCalls, Place, SecretObject } from './kubernetes-calls.ts
 import { withoutFileMarks } from './plain-text.ts'
 import type { DocumentPair } from './slot-pair.ts'
 import { digestOf, type MainDocument } from './slot-state.ts'
+import { withoutFieldError } from './without-field.ts'
 
 export interface KubernetesDocument extends MainDocument {
   readonly object: SecretObject | undefined
@@ -55,12 +56,15 @@ export function kubernetesDocuments(
       const object = await calls.get(place)
       if (object === undefined) return { token: '', isThere: false, object }
       const secret = keyIn(object, key, place)
+      const fields = Object.keys(object.data)
+      const isWithout = fields.length > 0 && !fields.includes(key)
       const claimed = secret === undefined ? undefined : claimedIn(object, secret, context)
       return {
         token: object.metadata.resourceVersion,
         isThere: true,
         object,
         ...(secret === undefined ? {} : { secret }),
+        ...(isWithout ? { withoutField: withoutField(place, key, fields) } : {}),
         ...(claimed === undefined ? {} : { claimed }),
       }
     },
@@ -171,14 +175,20 @@ function claimedIn(object: SecretObject, secret: Secret, { system }: StoreContex
   return digest === digestOf(secret, system) ? version : undefined
 }
 
-/** Undefined where the Secret has no such key: one that was made to be filled. */
+function withoutField(place: Place, key: string, fields: readonly string[]): KeyturnError {
+  const patch = JSON.stringify({ stringData: { [key]: '' } })
+  const begin = `kubectl -n ${place.namespace} patch secret ${place.name} -p '${patch}'`
+  return withoutFieldError(`The Secret ${nameOf(place)}`, { field: key, fields, begin })
+}
+
+/** Undefined where the Secret has no such key, or an empty one: it was made to be filled. */
 function keyIn(object: SecretObject, key: string, place: Place): Secret | undefined {
   const encoded = Object.hasOwn(object.data, key) ? object.data[key] : undefined
-  if (encoded === undefined) return undefined
+  if (encoded === undefined || encoded === '') return undefined
   const text = withoutFileMarks(utf8(encoded, key, place))
   if (text.trim() !== '') return new Secret(text)
   throw new KeyturnError('store_malformed', `The Secret ${nameOf(place)} has nothing in its key ${key}.`, {
-    fix: `Put the key into ${key}, take ${key} away, or configure the key of the Secret that holds it.`,
+    fix: `Put the key into ${key}, or nothing at all ("") where there is none yet, or configure the key of the Secret that holds it.`,
   })
 }
 

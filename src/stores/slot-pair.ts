@@ -83,6 +83,9 @@ export async function look<Main extends MainDocument>(
   const once = async (): Promise<Look<Main>> => {
     const slot = await pair.readSlot(ref)
     const main = await pair.readMain(ref)
+    // An empty sibling was made by hand, so that Keyturn need not be allowed to.
+    const isFirst = Object.keys(slot.fields ?? {}).length === 0
+    if (isFirst && main.withoutField !== undefined) throw main.withoutField
     const state = slot.fields === undefined ? emptySlot : decodeSlot(pair.nameOfSlot(ref), slot.fields)
     return { slot, main, view: viewOf(state, main, { kind: pair.capabilities.kind, system: context.system }) }
   }

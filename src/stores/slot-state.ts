@@ -37,6 +37,11 @@ export interface MainDocument {
   /** Undefined where there is no such document, or it has no key in it. */
   readonly secret?: Secret
   readonly isThere: boolean
+  /**
+   * Where it has other people's fields and none of ours: most likely the name of the field is wrong. Thrown unless there is
+   * a sibling, which says that Keyturn has been here; to begin beside a key that is read under another name would split them.
+   */
+  readonly withoutField?: KeyturnError
   /** The version that the document itself says it holds, where it can say so and the value bears it out. */
   readonly claimed?: VersionId
 }

@@ -148,6 +148,7 @@ function currentReader<Main extends MainDocument>(
   const refused = new Map<string, number>()
   const readAlone = async (ref: string): Promise<StoredVersion | undefined> => {
     const main = await pair.readMain(ref)
+    if (main.withoutField !== undefined) throw main.withoutField
     const view = viewOf(emptySlot, main, { kind: pair.capabilities.kind, system: context.system })
     return storedVersion(view, view.shelf.current)
   }

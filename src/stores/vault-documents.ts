@@ -6,6 +6,7 @@ import type { DocumentPair } from './slot-pair.ts'
 import type { MainDocument } from './slot-state.ts'
 import type { KvRead, VaultCalls } from './vault-calls.ts'
 import type { VaultPlace } from './vault-options.ts'
+import { withoutFieldError } from './without-field.ts'
 
 export interface VaultDocument extends MainDocument {
   readonly version: number
@@ -60,6 +61,12 @@ export function vaultDocuments(calls: VaultCalls, place: VaultPlace, context: St
     )
   }
 
+  const withoutField = (ref: string, fields: readonly string[]): KeyturnError => {
+    const inside = place.namespace === undefined ? '' : ` -namespace=${place.namespace}`
+    const begin = `vault kv patch${inside} -mount=${place.mount} ${ref} ${field}=""`
+    return withoutFieldError(calls.pathOf(ref, 'data'), { field, fields, begin })
+  }
+
   return {
     async readMain(ref) {
       const read = await fresh.read(ref)
@@ -67,7 +74,10 @@ export function vaultDocuments(calls: VaultCalls, place: VaultPlace, context: St
       if (read.kind === 'deleted') throw deletedError(calls.pathOf(ref, 'data'), read.version)
       // What is destroyed is gone for good: an absence that Vault itself tells of.
       if (read.kind !== 'found') return documentOf(read.kind === 'absent' ? 0 : read.version, {})
-      return documentOf(read.version, read.data, keyIn(read.data, field, calls.pathOf(ref, 'data')))
+      const document = documentOf(read.version, read.data, keyIn(read.data, field, calls.pathOf(ref, 'data')))
+      const fields = Object.keys(read.data)
+      if (fields.length === 0 || fields.includes(field)) return document
+      return { ...document, withoutField: withoutField(ref, fields) }
     },
     async writeMain(ref, main, { secret }) {
       return (await write(ref, main.version, { ...main.data, [field]: secret.reveal() })) !== undefined
@@ -127,14 +137,14 @@ function documentOf(version: number, data: VaultDocument['data'], secret?: Secre
   }
 }
 
-/** Undefined where the document has no such field: a team's document into which no key was put yet. */
+/** Undefined where the document has no such field, or an empty one: no key was put into it yet. */
 function keyIn(data: VaultDocument['data'], field: string, where: string): Secret | undefined {
   const value = Object.hasOwn(data, field) ? data[field] : undefined
-  if (value === undefined || value === null) return undefined
+  if (value === undefined || value === null || value === '') return undefined
   const key = typeof value === 'string' ? withoutFileMarks(value) : ''
   if (key.trim() !== '') return new Secret(key)
   throw new KeyturnError('store_malformed', `${where} has no text in its field ${field}.`, {
-    fix: `Put the key into ${field}, take the field away, or configure the field that holds the key.`,
+    fix: `Put the key into ${field}, or nothing at all ("") where there is none yet, or configure the field that holds the key.`,
   })
 }
 

@@ -77,7 +77,11 @@ describe('the Secret that pods see', () => {
 
   it('keeps its type, labels and owners', async () => {
     const theirs = { labels: { team: 'one' }, ownerReferences: [{ name: 'x' }] }
-    place.fake.put('openai', { other: 'kept' }, { type: 'example.com/own', metadata: theirs as never })
+    place.fake.put(
+      'openai',
+      { other: 'kept', api_key: '' },
+      { type: 'example.com/own', metadata: theirs as never },
+    )
     const { secret } = await establish(store, 'openai')
     const object = place.fake.secrets.get('apps/openai')
     expect([object?.type, object?.metadata]).toMatchObject(['example.com/own', theirs])
@@ -85,7 +89,7 @@ describe('the Secret that pods see', () => {
   })
 
   it('keeps every other key through 100 rotations while another writer changes one of them', async () => {
-    place.fake.put('shared', { counter: '0', kept: 'ünï' })
+    place.fake.put('shared', { counter: '0', kept: 'ünï', api_key: '' })
     let requests = 0
     let counter = 0
     const client = await place.open(
@@ -151,6 +155,44 @@ describe('the Secret that pods see', () => {
     place.fake.put('openai', { api_key: canary }, { metadata: { annotations: applied } as never })
     await establish(store, 'openai')
     expect(place.context.warnings.join()).toContain('kubectl apply')
+  })
+})
+
+describe('a Secret with keys, and none under the configured name', () => {
+  it('is no place to begin: no key is put beside the one that pods read', async () => {
+    place.fake.put('openai', { OPENAI_API_KEY: canary, host: 'db' })
+    for (const call of [
+      () => store.read('openai'),
+      () => store.describe('openai'),
+      () => stageNew(store, 'openai'),
+    ]) {
+      const error = await failure(call())
+      expect(error.code).toBe('store_malformed')
+      expect(error.message).toBe('The Secret apps/openai has fields (OPENAI_API_KEY, host) but no api_key.')
+      expect(error.fix).toContain(`kubectl -n apps patch secret openai -p '{"stringData":{"api_key":""}}'`)
+    }
+    expect(dataOf('openai')).toEqual({ OPENAI_API_KEY: canary, host: 'db' })
+    expect(place.fake.secrets.has('apps/openai-keyturn')).toBe(false)
+    // Made by hand, so that Keyturn need not be allowed to make it.
+    place.fake.put('openai-keyturn', {})
+    expect((await failure(store.read('openai'))).code).toBe('store_malformed')
+  })
+
+  it('is one to begin with an empty one, or with none at all', async () => {
+    for (const data of [{ host: 'db', api_key: '' }, {}]) {
+      place.fake.remove('openai-keyturn')
+      place.fake.put('openai', data)
+      expect(await store.read('openai')).toBeUndefined()
+      const { secret } = await establish(store, 'openai')
+      expect(dataOf('openai')).toEqual({ ...data, api_key: secret.reveal() })
+    }
+  })
+
+  it('is absence where Keyturn has been before: somebody took the key away', async () => {
+    place.fake.put('openai', { host: 'db', api_key: '' })
+    await establish(store, 'openai')
+    place.fake.put('openai', { host: 'db' })
+    expect(await store.read('openai')).toBeUndefined()
   })
 })
 

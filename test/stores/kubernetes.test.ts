@@ -5,6 +5,10 @@ storeSuite('kubernetes', () => kubernetesHarness(), { isWritable: true, skips: {
 
 storeSuite(
   "kubernetes (a key of other people's Secret, in a namespace by name)",
-  () => kubernetesHarness({ key: 'OPENAI_API_KEY' }, { host: 'db.example.com', 'tls.key': 'theirs' }),
+  () =>
+    kubernetesHarness(
+      { key: 'OPENAI_API_KEY' },
+      { OPENAI_API_KEY: '', host: 'db.example.com', 'tls.key': 'theirs' },
+    ),
   { isWritable: true, skips: {} },
 )

@@ -97,13 +97,15 @@ describe('what Vault answers', () => {
     ])
   })
 
-  it('a key that is no text, or blank, is malformed, and a missing field is absence', async () => {
-    for (const value of [17, '', { nested: true }]) {
+  it('a key that is no text, or blank, is malformed, and an empty field is absence', async () => {
+    for (const value of [17, ' ', { nested: true }]) {
       place.fake.put('openai', { api_key: value })
       expect((await failure(store.read('openai'))).code).toBe('store_malformed')
     }
-    place.fake.put('openai', { host: 'db' })
-    expect(await store.read('openai')).toBeUndefined()
+    for (const value of ['', null]) {
+      place.fake.put('openai', { host: 'db', api_key: value })
+      expect(await store.read('openai')).toBeUndefined()
+    }
   })
 
   it('a date on which Vault deletes the key by itself is warned of, once', async () => {
@@ -135,6 +137,41 @@ describe('what careless people configure', () => {
       'Name it good in the configuration.',
     )
     expect((await failure(elsewhere.read('secret/data/good'))).code).toBe('store_absent')
+  })
+
+  it('a field that is not in the document is no place to begin: nothing is put beside the key that others read', async () => {
+    const theirs = { OPENAI_API_KEY: canary, host: 'db' }
+    place.fake.put('openai', theirs)
+    const reader = await place.open()
+    const calls = [
+      () => store.read('openai'),
+      () => store.describe('openai'),
+      () => stageNew(store, 'openai'),
+    ]
+    for (const call of calls) {
+      const error = await failure(call())
+      expect(error.code).toBe('store_malformed')
+      expect(error.message).toBe('secret/data/openai has fields (OPENAI_API_KEY, host) but no api_key.')
+      expect(error.fix).toContain('vault kv patch -mount=secret openai api_key=""')
+    }
+    place.fake.deny('read secret/data/openai__keyturn')
+    expect((await failure(reader.read('openai'))).code).toBe('store_malformed')
+    expect([...place.fake.mount.documents.keys()]).toEqual(['openai'])
+    expect(place.fake.mount.documents.get('openai')?.current).toBe(1)
+  })
+
+  it('a field that is not in the document is absence where Keyturn has been before', async () => {
+    await establish(store, 'openai')
+    place.fake.put('openai', { host: 'db' })
+    expect(await store.read('openai')).toBeUndefined()
+  })
+
+  it('of the names of other fields few are shown, and nothing that could be a key', async () => {
+    const key = ['sk', 'proj', 'a'.repeat(60)].join('-')
+    const names = [key, `line\n${'x'.repeat(60)}`, 'a', 'b', 'c', 'd', 'e']
+    place.fake.put('openai', Object.fromEntries(names.map((name) => [name, 1])))
+    const { message } = await failure(store.read('openai'))
+    expect(message).toContain(`([redacted], line?${'x'.repeat(35)}…, a, b, c, and 2 more)`)
   })
 
   it('a token that Vault does not know may be unknown or expired, and not only without a policy', async () => {
@@ -215,7 +252,7 @@ describe('permissions', () => {
 describe('a document that others use', () => {
   it('keeps every other field through 100 rotations while another writer changes one of them', async () => {
     const ref = 'shared'
-    place.fake.put(ref, { counter: 0, kept: { deep: [1, 'two', null] } })
+    place.fake.put(ref, { api_key: '', counter: 0, kept: { deep: [1, 'two', null] } })
     let requests = 0
     let counter = 0
     const context = {
@@ -271,7 +308,7 @@ describe('a document that others use', () => {
         }
       },
     }
-    place.fake.put('openai', { big: 'as-it-is', list: [1.5] })
+    place.fake.put('openai', { api_key: '', big: 'as-it-is', list: [1.5] })
     const client = await openVaultStore({}, context)
     await establish(client, 'openai')
     expect(bodies.join()).toContain(`"big":${big},"list":[1.5]`)
@@ -360,7 +397,7 @@ describe('what is destroyed', () => {
   })
 
   it('leaves the history of a document alone that others have fields in', async () => {
-    place.fake.put('openai', { host: 'db' })
+    place.fake.put('openai', { host: 'db', api_key: '' })
     const old = await establish(store, 'openai')
     await establish(store, 'openai')
     await store.retire('openai', { version: old.version, fence: 1 })

@@ -5,6 +5,10 @@ storeSuite('vault', () => vaultHarness(), { isWritable: true, skips: {} })
 
 storeSuite(
   "vault (a field of other people's document)",
-  () => vaultHarness({ field: 'openai' }, { host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } }),
+  () =>
+    vaultHarness(
+      { field: 'openai' },
+      { openai: '', host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } },
+    ),
   { isWritable: true, skips: {} },
 )

@@ -53,7 +53,7 @@ emulatorSuite('vault', () => vaultHarness(admin))
 
 emulatorSuite("vault (a field of other people's document)", () =>
   vaultHarness(admin, {
-    document: { host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } },
+    document: { openai: '', host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } },
     options: { field: 'openai' },
   }),
 )
