@@ -1,6 +1,7 @@
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { isLoopback } from './listen.ts'
+import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
 import { buildPolicy, checkPolicy } from './policy.ts'
 import { present } from './present.ts'
 import { dotted } from './problems.ts'
@@ -49,7 +50,7 @@ export function buildConfig(
   const credentials = Object.entries(file.credentials).map(([name, credential]) =>
     buildCredential({ name, credential, file, context, report }),
   )
-  reportShared(credentials, report)
+  reportShared(credentials, context.sources.env, report)
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -62,28 +63,69 @@ export function buildConfig(
 }
 
 /** Two credentials on one secret would each undo what the other does to it; so would a mirror. */
-function reportShared(credentials: readonly CredentialConfig[], report: Report): void {
-  const seen = new Map<string, string>()
-  for (const { name, store, ref, mirrors } of credentials) {
-    const places = [
-      { store, ref, path: ['credentials', name], as: `credentials.${name}` },
-      ...mirrors.map((mirror, index) => ({
-        ...mirror,
-        path: ['credentials', name, 'mirrors', index],
-        as: `a mirror of credentials.${name}`,
-      })),
-    ]
-    for (const place of places) {
-      // Every memory store is one of its own.
-      if (place.store.kind === 'memory') continue
-      const secret = JSON.stringify([place.store, place.ref])
-      const other = seen.get(secret)
-      seen.set(secret, other ?? place.as)
-      if (other === undefined) continue
-      const fix = 'Give each its own ref, or let the apps share one credential.'
-      report(place.path, `keeps its key in the same secret as ${other}`, fix)
-    }
+function reportShared(
+  credentials: readonly CredentialConfig[],
+  env: ConfigSources['env'],
+  report: Report,
+): void {
+  const seen = new Map<string, (Place & Named)[]>()
+  for (const named of credentials.flatMap(secretsOf)) {
+    const places = placesOf(named.store, named.ref, env)
+    const other = firstOf(places, (place) => seen.get(place.key)?.find((each) => isSamePlace(place, each)))
+    for (const place of places) seen.set(place.key, [...(seen.get(place.key) ?? []), { ...named, ...place }])
+    if (other === undefined) continue
+    const isUnsure = places.every((place) => place.key !== other.key || isOpen(place, other))
+    report(named.path, `keeps its key in the same secret as ${other.as}`, sharedFix(named, other, isUnsure))
   }
+}
+
+interface Named {
+  readonly store: StoreConfig
+  readonly ref: string
+  readonly path: readonly (string | number)[]
+  /** How others are told of it. */
+  readonly as: string
+}
+
+function secretsOf({ name, store, ref, mirrors }: CredentialConfig): readonly Named[] {
+  return [
+    { store, ref, path: ['credentials', name], as: `credentials.${name}` },
+    ...mirrors.map((mirror, index) => ({
+      store: mirror.store,
+      ref: mirror.ref,
+      path: ['credentials', name, 'mirrors', index],
+      as: `a mirror of credentials.${name}`,
+    })),
+  ]
+}
+
+function firstOf<Item, Found>(
+  items: readonly Item[],
+  find: (item: Item) => Found | undefined,
+): Found | undefined {
+  for (const item of items) {
+    const found = find(item)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+function sharedFix(one: Named, other: Named, isUnsure: boolean): string {
+  const fixes = ['Give each its own ref, or let the apps share one credential.']
+  if (fieldOf(one.store) !== fieldOf(other.store))
+    fixes.push(
+      'Versions and their labels are of the whole secret, so that two fields of it cannot turn apart.',
+    )
+  if (isUnsure)
+    fixes.push(
+      'Where these are two accounts or projects, name both: each ref with its ARN, or with its project.',
+    )
+  return fixes.join(' ')
+}
+
+function fieldOf(store: StoreConfig): string | undefined {
+  if (store.kind === 'kubernetes') return store.key
+  return 'field' in store ? store.field : undefined
 }
 
 interface CredentialInput {

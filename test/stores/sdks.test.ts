@@ -182,6 +182,7 @@ describe('a service with one store', () => {
     const code = `import { openMemoryStore } from ${JSON.stringify(memory)}
 export const openStore = (options, context) => openMemoryStore({}, context)`
     await writeFile(join(home.path, 'own.mjs'), code, { mode: 0o644 })
+    await writeFile(join(home.path, 'package.json'), '{}')
   })
   afterAll(() => home.remove())
 
