@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { mergeFields } from '../../src/stores/azure-merge.ts'
-import { type Contender, judge } from '../../src/stores/azure-race.ts'
+import { type Contender, giveUpAfterMs, judge, tellWithinMs } from '../../src/stores/azure-race.ts'
 
 const nobodyDead: ReadonlySet<string> = new Set()
 
@@ -113,6 +113,128 @@ describe('who won a turn', () => {
     expect(judge(withdrew, nobodyDead)).toEqual({ kind: 'won', nonce: 'b' })
     expect(judge(withdrew.slice(1), nobodyDead)).toEqual({ kind: 'nobody' })
     expect(judge([], nobodyDead)).toEqual({ kind: 'nobody' })
+  })
+})
+
+// ------------------------------------------------------------------ the same with time
+
+interface Draw {
+  readonly which: number
+  /** Until this step, since the one before. */
+  readonly passedMs: number
+  /** From when a tell is sent until it takes effect, and from then until its answer is there. */
+  readonly effectMs: number
+  readonly answerMs: number
+  readonly withdraws: boolean
+}
+
+interface Timed {
+  readonly nonce: string
+  readonly toLookAt: string[]
+  readonly found: Set<string>
+  /** What it knows to be silent, and since when. */
+  readonly silentSince: Map<string, number>
+  phase: 'idle' | 'writing' | 'looking' | 'telling' | 'judging' | 'over'
+  beganAt: number
+  seen: readonly string[]
+  takesEffectAt: number
+  goesOnAt: number
+}
+
+const never = Number.POSITIVE_INFINITY
+
+/** Who was told that whoever won. `cancels`: a tell that is not acknowledged in time is cancelled, and then looked for. */
+function timedRace(count: number, draws: readonly Draw[], cancels: boolean): readonly string[] {
+  const racers = Array.from({ length: count }, (_, index): Timed => {
+    const nonce = String((index * 7 + 3) % 10)
+    const times = { beganAt: 0, takesEffectAt: never, goesOnAt: 0 }
+    const found = new Set([nonce])
+    return { nonce, toLookAt: [], found, silentSince: new Map(), phase: 'idle', seen: [], ...times }
+  })
+  const written: Timed[] = []
+  const told: string[] = []
+  let now = 0
+
+  const tell = (racer: Timed, { effectMs, answerMs, withdraws }: Draw): void => {
+    const cancelledAt = racer.beganAt + tellWithinMs
+    racer.phase = 'telling'
+    racer.seen = withdraws ? [] : [...racer.found]
+    racer.takesEffectAt = now + effectMs
+    racer.goesOnAt = now + effectMs + answerMs
+    if (withdraws) return
+    if (now >= cancelledAt) Object.assign(racer, { takesEffectAt: never, goesOnAt: now })
+    if (!cancels || racer.goesOnAt <= cancelledAt) return
+    racer.goesOnAt = cancelledAt
+    // The one assumption: later than this it never takes effect.
+    if (racer.takesEffectAt >= racer.beganAt + giveUpAfterMs) racer.takesEffectAt = never
+  }
+
+  const look = (racer: Timed): void => {
+    const dead = new Set(
+      [...racer.silentSince].filter(([, at]) => now - at >= giveUpAfterMs).map(([who]) => who),
+    )
+    const shown = written.map(({ nonce, seen, takesEffectAt }) => ({
+      nonce,
+      seen: takesEffectAt <= now ? seen : undefined,
+    }))
+    const judgement = judge(shown, dead)
+    if (judgement.kind === 'waiting') {
+      for (const who of judgement.for) if (!racer.silentSince.has(who)) racer.silentSince.set(who, now)
+      return
+    }
+    if (judgement.kind === 'won') told.push(judgement.nonce)
+    racer.phase = 'over'
+  }
+
+  const step = (racer: Timed, draw: Draw): void => {
+    if (racer.phase === 'idle') Object.assign(racer, { phase: 'writing', beganAt: now })
+    else if (racer.phase === 'writing') {
+      written.push(racer)
+      racer.phase = 'looking'
+      racer.toLookAt.push(...racers.map(({ nonce }) => nonce))
+    } else if (racer.phase === 'looking') {
+      const next = racer.toLookAt.splice(draw.which % Math.max(1, racer.toLookAt.length), 1)[0]
+      if (next === undefined) tell(racer, draw)
+      else if (written.some(({ nonce }) => nonce === next)) racer.found.add(next)
+    } else if (racer.phase === 'telling' && racer.goesOnAt <= now) racer.phase = 'judging'
+    if (racer.phase === 'judging') look(racer)
+  }
+
+  for (const draw of draws) {
+    now += draw.passedMs
+    const racer = racers[draw.which % count]
+    if (racer !== undefined) step(racer, draw)
+  }
+  const calm: Draw = { which: 0, passedMs: 500, effectMs: 100, answerMs: 100, withdraws: false }
+  for (let round = 0; round < 400 && racers.some(({ phase }) => phase !== 'over'); round += 1) {
+    now += calm.passedMs
+    for (const racer of racers) step(racer, calm)
+  }
+  expect(racers.every(({ phase }) => phase === 'over')).toBe(true)
+  const withdrawn = racers.filter(({ seen, takesEffectAt }) => seen.length === 0 && takesEffectAt < never)
+  for (const { nonce } of withdrawn) expect(told).not.toContain(nonce)
+  return told
+}
+
+describe('who won a turn, where requests last longer than others wait', () => {
+  const draw: fc.Arbitrary<Draw> = fc.record({
+    which: fc.nat(1_000),
+    passedMs: fc.oneof(fc.constant(0), fc.nat(500), fc.nat(6_000)),
+    effectMs: fc.oneof(fc.nat(500), fc.nat(30_000)),
+    answerMs: fc.oneof(fc.nat(500), fc.nat(30_000)),
+    withdraws: fc.integer({ min: 0, max: 9 }).map((number) => number === 0),
+  })
+  const agree = (cancels: boolean): fc.IPropertyWithHooks<[number, Draw[]]> =>
+    fc.property(fc.integer({ min: 2, max: 4 }), fc.array(draw, { maxLength: 60 }), (count, draws) => {
+      expect(new Set(timedRace(count, draws, cancels)).size).toBeLessThanOrEqual(1)
+    })
+
+  it('is told alike, also where some withdraw, and some tell after they were given up', () => {
+    fc.assert(agree(true), { numRuns: 4_000 })
+  })
+
+  it('would not be, were what comes too late not cancelled', () => {
+    expect(fc.check(agree(false), { numRuns: 4_000 }).failed).toBe(true)
   })
 })
 
