@@ -11,7 +11,13 @@ export const starterStores = [
 
 export type StarterStore = (typeof starterStores)[number]
 
-/** A keyturn.yaml that is valid as it is and shows in comments what else there is. */
+/**
+ * The line that nobody but the reader can write, where a store needs one: a made-up address would be asked for a key, and
+ * may belong to a stranger. Until it is there, the file is not valid, and `config check` names it.
+ */
+export const starterNeeds: Partial<Readonly<Record<StarterStore, string>>> = { 'azure-key-vault': 'vault' }
+
+/** A keyturn.yaml that is valid as it is, but for what `starterNeeds` says, and shows in comments what else there is. */
 export function starterConfig(options: {
   readonly store: StarterStore
   readonly minting: { readonly project: string; readonly serviceAccount: string } | undefined
@@ -67,7 +73,8 @@ const storeText: Readonly<Record<StarterStore, string>> = {
   'azure-key-vault': `    # Needs: npm install @azure/keyvault-secrets@4 @azure/identity@4
     store:
       kind: azure-key-vault
-      vault: https://NAME.vault.azure.net
+      # Needed; it has no default:
+      # vault: https://NAME.vault.azure.net
     # The secret's name.
     ref: openai-api-key`,
   vault: `    # HashiCorp Vault or OpenBao, with the token in VAULT_TOKEN; other logins: docs/stores.md

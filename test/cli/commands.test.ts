@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/main.ts'
 import { specs } from '../../src/cli/specs.ts'
-import { starterStores } from '../../src/cli/starter-config.ts'
+import { starterNeeds, starterStores } from '../../src/cli/starter-config.ts'
 import { type FakeIoOptions, fakeIo } from './fake-io.ts'
 import { type FakeService, fakeService } from './fake-service.ts'
 import { apiKey, canary, operatorToken, rotationAt, start, summaryOf, tokenSummary } from './samples.ts'
@@ -434,7 +434,9 @@ describe('config check and init', () => {
 
   it.each([
     'init',
-    ...starterStores.map((store) => `init --store ${store}`),
+    ...starterStores
+      .filter((store) => starterNeeds[store] === undefined)
+      .map((store) => `init --store ${store}`),
     'init --project proj_a --service-account svc_acct_a',
     'init --store aws-secrets-manager --project proj_a --service-account svc_acct_a',
   ])('%s writes a file that is valid as it is', async (line) => {
@@ -444,6 +446,19 @@ describe('config check and init', () => {
     expect(out).not.toMatch(/KEY=/)
     const files = Object.fromEntries(io.files)
     expect(await keyturn('config check', { files })).toMatchObject({ code: 0, err: '' })
+  })
+
+  it('leaves open where the vault of Azure is: nobody is asked for a key at a made-up address', async () => {
+    const { code, io, out } = await keyturn('init --store azure-key-vault')
+    expect(code).toBe(0)
+    expect(out).toContain("write the line 'vault' in it")
+    const files = Object.fromEntries(io.files)
+    const checked = await keyturn('config check', { files })
+    expect(checked.code).toBe(1)
+    expect(checked.out).toMatch(/^keyturn\.yaml:\d+:\d+: .*vault/m)
+    const path = '/srv/app/keyturn.yaml'
+    const completed = { [path]: files[path]?.replace('# vault:', 'vault:') ?? '' }
+    expect(await keyturn('config check', { files: completed })).toMatchObject({ code: 0 })
   })
 
   it('never overwrites', async () => {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { KeyturnError } from '../../core/errors.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
-import { starterConfig, starterStores } from '../starter-config.ts'
+import { starterConfig, starterNeeds, starterStores } from '../starter-config.ts'
 
 const idPattern = /^[A-Za-z0-9_-]{1,128}$/
 
@@ -29,7 +29,10 @@ export async function run(context: Context): Promise<ExitCode> {
       fix: "Look at it with 'keyturn config check', or write another with --file.",
     })
   }
-  out.result({ path }, () => [`wrote ${path}`, 'Now:', ...nextSteps(store, minting !== undefined)])
+  const needed = starterNeeds[store]
+  const first =
+    needed === undefined ? [] : [`  write the line '${needed}' in it; keyturn config check looks it over`]
+  out.result({ path }, () => [`wrote ${path}`, 'Now:', ...first, ...nextSteps(store, minting !== undefined)])
   return exitCodes.done
 }
 
