@@ -18,8 +18,12 @@ const looksMax = 16
 const lookPauseMs = { base: 10, max: 500 }
 const notesMax = 3
 const claimsMax = 1_000
-/** A claim outlives its owner's three calls, and a pause in between. */
+/** Looks at a claim of our own whose version may still arrive: enough for the life of one, where a request takes 5 s at most. */
+const ownLooksMax = 48
+/** A claim outlives its owner's calls (claiming, and adding the version) and a pause in between. */
 const lifeOf = (requestTimeoutMs: number): number => 3 * requestTimeoutMs + 5_000
+/** Later than this after claiming no version is added: its request could outlive the claim. */
+const addUntilOf = (requestTimeoutMs: number): number => 2 * requestTimeoutMs + 2_000
 
 interface Other {
   readonly number: number
@@ -48,25 +52,40 @@ export function promoter(
 } {
   const { system } = context
   const { newest, text } = place
-  /** Claims of ours whose calls are over, so that nothing of theirs is under way. */
+  /** Claims of ours under which nothing was sent that did not get its answer. */
   const ended = new Set<string>()
+  /** Claims of ours whose version was sent and may still arrive. */
+  const unanswered = new Set<string>()
   const firstSeenAt = new Map<string, number>()
+  const end = (nonce: string, isAnswered: boolean): void => {
+    const nonces = isAnswered ? ended : unanswered
+    if (nonces.size >= claimsMax) nonces.clear()
+    nonces.add(nonce)
+  }
+  const saw = (nonce: string, at: number): number => {
+    if (firstSeenAt.size >= claimsMax) firstSeenAt.clear()
+    const since = firstSeenAt.get(nonce) ?? at
+    firstSeenAt.set(nonce, since)
+    return since
+  }
 
   const isFree = async (ref: string, main: GoogleMain): Promise<boolean> => {
     const { claim } = main
     if (claim === undefined || ended.has(claim.nonce)) return true
-    if (firstSeenAt.size >= claimsMax) firstSeenAt.clear()
-    const since = firstSeenAt.get(claim.nonce) ?? system.now()
-    firstSeenAt.set(claim.nonce, since)
-    // Seen unchanged for longer than its owner's calls can last: it has died in between.
-    if (system.now() - since > claim.lifeMs) return true
-    for (let look = 0; look < looksMax; look += 1) {
+    const since = saw(claim.nonce, system.now())
+    const isOwn = unanswered.has(claim.nonce)
+    for (let look = 0; look < (isOwn ? ownLooksMax : looksMax); look += 1) {
+      // Seen unchanged for longer than its owner's calls can last: nothing of it can arrive any more.
+      if (system.now() - since > claim.lifeMs) return true
       const pauseMs = Math.min(lookPauseMs.base * 2 ** look, lookPauseMs.max) * (0.5 + system.fraction() / 2)
       await new Promise<void>((resolve) => void system.after(pauseMs, resolve))
       if ((await readMain(ref)).claim?.nonce !== claim.nonce) return false
     }
-    throw new KeyturnError('store_conflict', `A promotion of ${ref} by another replica is under way.`, {
-      fix: 'Nothing is to be done: it is tried again, and taken over where that replica has died.',
+    const what = isOwn
+      ? `A promotion of ${ref} got no answer and may still arrive.`
+      : `A promotion of ${ref} by another replica is under way.`
+    throw new KeyturnError('store_conflict', what, {
+      fix: 'Nothing is to be done: it is tried again, and taken over once nothing of that promotion can arrive any more.',
       retryable: true,
     })
   }
@@ -84,20 +103,14 @@ export function promoter(
       newest.saw(name, main.number + 1)
       return false
     }
-    const nonce = system.uuid()
-    try {
-      return await underClaim(name, main, change, nonce)
-    } finally {
-      if (ended.size >= claimsMax) ended.clear()
-      ended.add(nonce)
-    }
+    return merging(name, main, change)
   }
 
-  const underClaim = async (
+  /** One claim and one version per round; in most promotions there is one round. */
+  const merging = async (
     name: GoogleName,
     main: GoogleMain,
     { secret, version }: { readonly secret: Secret; readonly version: VersionId },
-    nonce: string,
   ): Promise<boolean> => {
     let { held, number: from, text: base } = main
     let wanted = secret
@@ -110,17 +123,20 @@ export function promoter(
         from,
         token: main.token,
         digest,
-        nonce,
+        // Another one each time: whoever waits begins to count anew.
+        nonce: system.uuid(),
         lifeMs: lifeOf(place.requestTimeoutMs),
       }
-      held = await take(name, held, claim)
-      if (held === undefined) return false
-      const number = await addOnce(name, next, from)
+      const added = await underClaim(name, held, claim, next)
+      if (added === undefined) return false
+      held = added.held
+      const { number } = added
+      if (number === undefined) continue
       newest.saw(name, number)
       const last = await lastOther(name, from, number)
       const done = async (): Promise<boolean> => {
         const current = isPuttingBack ? undefined : { number, version, digest }
-        await note(name, held, nonce, current)
+        await note(name, held, claim.nonce, current)
         return !isPuttingBack
       }
       if (last?.text === undefined) return done()
@@ -168,16 +184,53 @@ export function promoter(
     return calls.create(name, { annotations: new Map([[claimAnnotation, JSON.stringify(claim)]]) })
   }
 
-  /** Where no answer came, the version is looked for by its number before it counts as not added. */
-  const addOnce = async (name: GoogleName, value: Secret, from: number): Promise<number> => {
+  /**
+   * Claims, and adds a version under the claim. Undefined: somebody changed the secret. Without a number: claiming took so
+   * long that the version could have outlived the claim, so that it was not sent.
+   */
+  const underClaim = async (
+    name: GoogleName,
+    before: GoogleSecret | undefined,
+    claim: Claim,
+    next: Secret,
+  ): Promise<{ readonly held: GoogleSecret; readonly number?: number } | undefined> => {
+    const claimedAt = system.now()
+    let isAnswered = true
     try {
-      return await calls.add(name, value.reveal())
+      const held = await take(name, before, claim)
+      if (held === undefined) return undefined
+      if (system.now() - claimedAt > addUntilOf(place.requestTimeoutMs)) return { held }
+      isAnswered = false
+      const number = await addOnce(name, next, claim.from, () => {
+        isAnswered = true
+      })
+      return { held, number }
+    } finally {
+      if (!isAnswered) saw(claim.nonce, claimedAt)
+      end(claim.nonce, isAnswered)
+    }
+  }
+
+  /** Where no answer came, the version is looked for by its number before it counts as not added. */
+  const addOnce = async (
+    name: GoogleName,
+    value: Secret,
+    from: number,
+    onAnswer: () => void,
+  ): Promise<number> => {
+    try {
+      const number = await calls.add(name, value.reveal())
+      onAnswer()
+      return number
     } catch (thrown) {
+      // All other codes are what Google said about it.
+      if (thrown instanceof KeyturnError && thrown.code !== 'store_unreachable') onAnswer()
       if (!(thrown instanceof KeyturnError && thrown.retryable)) throw thrown
       const added = (await othersFrom(name, from + 1)).findLast(
         (each) => each.text !== undefined && value.equals(new Secret(each.text)),
       )
       if (added === undefined) throw thrown
+      onAnswer()
       return added.number
     }
   }

@@ -19,7 +19,13 @@ export async function googleDirectHarness(
 ): Promise<StoreHarness & { readonly state: GoogleFakeState }> {
   const state = createGoogleState()
   const context = testContext('.', { GOOGLE_CLOUD_PROJECT: 'team-1' })
-  const sdk = directSdk(state, turns(seed))
+  const pause = turns(seed)
+  const sdk = directSdk(state, async (_rpc, _request, run) => {
+    await pause()
+    const answer = run()
+    await pause()
+    return answer
+  })
   const opened: SecretStore[] = []
   const another = async (): Promise<SecretStore> => {
     const store = await openGoogleSecretManagerStore(
@@ -65,12 +71,14 @@ const calls = [
   'testIamPermissions',
 ] as const
 
-function directSdk(state: GoogleFakeState, pause: () => Promise<void>): GoogleSdk {
+/** What happens to a call; `run` carries it out, now or later. */
+export type Around = (rpc: string, request: Message, run: () => Message) => Promise<Message>
+
+export function directSdk(state: GoogleFakeState, around: Around): GoogleSdk {
   const call = async (name: string, request: Message): Promise<readonly unknown[]> => {
-    await pause()
-    const answer = state.call(name[0]?.toUpperCase() + name.slice(1), request)
+    const rpc = name[0]?.toUpperCase() + name.slice(1)
+    const answer = await around(rpc, request, () => state.call(rpc, request))
     const { versions } = answer as { readonly versions?: unknown }
-    await pause()
     // A list is paged through by the SDK, which gives what is on the page.
     return [versions ?? answer]
   }
