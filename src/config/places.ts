@@ -58,11 +58,7 @@ function isNumber(account: string): boolean {
   return /^\d+$/.test(account)
 }
 
-function place(
-  kind: StoreConfig['kind'],
-  parts: readonly (string | undefined)[],
-  account?: string | undefined,
-): Place {
+function place(kind: StoreConfig['kind'], parts: readonly (string | undefined)[], account?: string): Place {
   const key = JSON.stringify([kind, ...parts.map((part) => part ?? '')])
   return account === undefined ? { key } : { key, account }
 }

@@ -1,6 +1,6 @@
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { openStore } from '../../src/stores/index.ts'
 import { failure } from '../conformance/store-suite-support.ts'
 import { testContext } from './fakes/system.ts'
@@ -106,5 +106,22 @@ it('refuses another copy of keyturn that only an import would find', async () =>
   expect(await refusal(await moduleIn(home))).toMatchObject({
     code: 'config_invalid',
     message: expect.stringContaining('another copy of keyturn'),
+  })
+})
+
+it('refuses what belongs to another user, however closed it is', async () => {
+  const home = await folderOf(base, 'strangers', 0o700)
+  const path = await moduleIn(home)
+  const packageFile = join(home, 'package.json')
+  await writeFile(packageFile, '{}', { mode: 0o600 })
+  const user = process.geteuid?.() ?? 0
+  // Only root can give files away; to anybody else, what is theirs is a stranger's once they are told to be another.
+  if (user === 0) await chown(packageFile, 65_534, 65_534)
+  const told = vi.spyOn(process, 'geteuid').mockReturnValue(user === 0 ? 0 : user + 1)
+  const refused = await refusal(path)
+  told.mockRestore()
+  expect(refused).toMatchObject({
+    code: 'permissions_lax',
+    message: expect.stringContaining('belongs to another user'),
   })
 })
