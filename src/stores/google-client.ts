@@ -38,7 +38,12 @@ const packageName = '@google-cloud/secret-manager'
 export async function loadGoogleSdk(): Promise<GoogleSdk> {
   const { SecretManagerServiceClient } = await import('@google-cloud/secret-manager')
   return {
-    SecretManagerServiceClient,
+    SecretManagerServiceClient: class extends SecretManagerServiceClient {
+      constructor(options: ClientOptions) {
+        super(options)
+        refuseRedirects(this.auth)
+      }
+    },
     withoutCredentials(transport) {
       // Both are the SDK's own dependencies and not ours: found from where it is, whatever the package manager does.
       const fromSdk = createRequire(createRequire(import.meta.url).resolve(packageName))
@@ -54,6 +59,16 @@ export async function loadGoogleSdk(): Promise<GoogleSdk> {
       return { authClient, ...(sslCreds === undefined ? {} : { sslCreds }) }
     },
   }
+}
+
+/**
+ * All of REST goes through this one method, whatever the credentials are. Left to itself it sends a request on, with the key
+ * in it, to wherever an answer points.
+ */
+function refuseRedirects(auth: SecretManagerServiceClient['auth']): void {
+  const send: typeof fetch = auth.fetch.bind(auth)
+  const sendHere: typeof fetch = (input, init) => send(input, { ...init, redirect: 'error' })
+  Object.defineProperty(auth, 'fetch', { value: sendHere })
 }
 
 /** Error codes: `package_missing`, `config_invalid`. */

@@ -36,6 +36,9 @@ const codesByStatus: ReadonlyMap<number, number> = new Map([
 /** What a server may ask for at most before its next answer; longer waits are the caller's next round. */
 const retryAfterMsMax = 30_000
 
+/** An error, what the SDK had it from, and what fetch said. */
+const causesMax = 4
+
 /**
  * The code of whatever the SDK threw: of gRPC, of HTTP (versions before 7 in REST), or undefined where it came from neither.
  * A status that a proxy gave with a page in place of an answer counts for itself: the SDK calls all of those INTERNAL.
@@ -58,6 +61,7 @@ export function googleCodeOf(thrown: unknown): number | undefined {
 export function googleError(thrown: unknown, call: GoogleCall): KeyturnError {
   if (thrown instanceof KeyturnError) return thrown
   const code = googleCodeOf(thrown)
+  if (isRedirect(thrown)) return redirectedError(call)
   const what = `${call.permission} on ${fullName(call.name)} (${wordOf(code)})`
   const where = gcloudOptions(call.name)
   switch (code) {
@@ -136,6 +140,25 @@ function unanswered(code: number | undefined, what: string): KeyturnError {
     fix: 'Check the network to secretmanager.googleapis.com or the configured endpoint, and https://status.cloud.google.com',
     retryable: true,
   })
+}
+
+/** Which is not followed: see google-client.ts. In the words of both kinds of fetch; Google's own errors have none of them. */
+function isRedirect(thrown: unknown): boolean {
+  let each = thrown
+  for (let depth = 0; depth < causesMax && each instanceof Error; depth += 1, each = each.cause)
+    if (/redirect mode is set to error|unexpected redirect/.test(each.message)) return true
+  return false
+}
+
+function redirectedError(call: GoogleCall): KeyturnError {
+  return new KeyturnError(
+    'store_unreachable',
+    `${call.permission} on ${fullName(call.name)} was answered with a redirect, which is not followed.`,
+    {
+      fix: 'Configure as endpoint the address that answers itself, or none; and check for a proxy in between that wants a login.',
+      retryable: true,
+    },
+  )
 }
 
 function wordOf(code: number | undefined): string {

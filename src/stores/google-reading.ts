@@ -47,12 +47,13 @@ export function readingByNumber(
     return key === undefined ? undefined : { number: found.number, key, digest: digestOf(key, system) }
   }
   const readCurrent = async (ref: string): Promise<StoredVersion | undefined> => {
-    const quick = await quickly(ref)
+    const quick = await settle(ref, system, reading, async () => ({ done: await quickly(ref) }))
     const entry = known.get(ref)
     if (quick !== undefined && entry?.number === quick.number && entry.digest === quick.digest) {
       if (system.now() < entry.untilAt) return { version: entry.version, secret: quick.key, meta: entry.meta }
     }
     known.delete(ref)
+    // Has attempts of its own.
     const stored = await store.read(ref)
     // Where it changed between the two, the next read finds out more.
     if (stored === undefined || quick === undefined || !stored.secret.equals(quick.key)) return stored
@@ -66,8 +67,7 @@ export function readingByNumber(
   return {
     ...store,
     async read(ref, options) {
-      if (options?.version !== undefined) return store.read(ref, options)
-      return settle(ref, system, reading, async () => ({ done: await readCurrent(ref) }))
+      return options?.version === undefined ? readCurrent(ref) : store.read(ref, options)
     },
     async promote(ref, request) {
       known.delete(ref)

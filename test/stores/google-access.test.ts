@@ -1,10 +1,20 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretStore } from '../../src/core/ports.ts'
+import { googleCalls } from '../../src/stores/google-calls.ts'
+import { type GoogleSdk, loadGoogleSdk, openGoogleClient } from '../../src/stores/google-client.ts'
 import { openGoogleSecretManagerStore } from '../../src/stores/google-secret-manager.ts'
 import { canary, establish, failure, someMeta, stageNew } from '../conformance/store-suite-support.ts'
 import { startGoogleGrpcFake } from './fakes/google-fake-grpc.ts'
 import type { Message } from './fakes/google-fake-state.ts'
 import { type GooglePlace, startGoogle } from './fakes/google-place.ts'
+import { closeServer, readBody } from './fakes/http-faults.ts'
 import { testContext } from './fakes/system.ts'
 
 let place: GooglePlace
@@ -115,7 +125,16 @@ describe('permissions', () => {
 
 describe('what the sibling can take', () => {
   it('is made room for by retired versions, and refused where all are live', async () => {
-    const meta = { ...someMeta, marker: 'm'.repeat(1_300) }
+    // As much as metadata may be.
+    const long = 'm'.repeat(256)
+    const meta = {
+      ...someMeta,
+      keyId: long,
+      serviceAccount: long,
+      organization: long,
+      project: long,
+      marker: long,
+    }
     const staged: string[] = []
     for (let round = 0; round < 7; round += 1) {
       const { version } = await stageNew(store, 'openai')
@@ -180,12 +199,114 @@ describe('what comes over the wire', () => {
     expect((await failure(once.read('openai'))).message).toContain('damaged on its way')
   })
 
+  it('is asked for a bounded number of times, where the value can be read and what is known of it cannot', async () => {
+    await establish(store, 'openai')
+    for (const consumers of ['latest', 'alias'] as const) {
+      const client = await place.open({ consumers })
+      const before = place.fake.requests.length
+      place.fake.fault(503, { on: (line) => line.startsWith('GetSecret'), times: 99 })
+      expect((await failure(client.read('openai'))).code).toBe('store_unreachable')
+      const asked = place.fake.requests.slice(before).filter((line) => line.startsWith('GetSecret'))
+      expect(asked).toHaveLength(3)
+      place.fake.clear()
+    }
+  })
+
   it('ends, whatever the other side does', async () => {
     const client = await place.open({ maxAttempts: 2, requestTimeoutMs: 150 })
     place.fake.fault('hang', { times: 9 })
     const error = await failure(client.describe('openai'))
     expect([error.code, error.message.includes('DEADLINE_EXCEEDED')]).toEqual(['store_unreachable', true])
   })
+})
+
+describe('an answer that points elsewhere', () => {
+  /** Tells of every request, and answers none of them. */
+  async function listen(answer: (response: ServerResponse, url: string) => void): Promise<{
+    readonly server: Server
+    readonly port: number
+    readonly bodies: string[]
+  }> {
+    const bodies: string[] = []
+    const server = createServer((request, response) => {
+      void readBody(request).then((body) => {
+        bodies.push(body)
+        answer(response, request.url ?? '')
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    return { server, port: (server.address() as AddressInfo).port, bodies }
+  }
+  /** A key of a service account whose tokens the SDK signs itself, and asks nobody for. */
+  async function accountFile(folder: string): Promise<string> {
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const file = join(folder, 'account.json')
+    const account = {
+      type: 'service_account',
+      project_id: 'team-1',
+      client_email: 'keyturn@team-1.iam.gserviceaccount.com',
+      private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    }
+    await writeFile(file, JSON.stringify(account))
+    return file
+  }
+
+  it.each([
+    [false, 307],
+    [false, 302],
+    [true, 307],
+    [true, 308],
+  ])(
+    'is not followed, neither with a key nor without (credentials: %s, %s)',
+    async (hasCredentials, status) => {
+      const elsewhere = await listen((response) => void response.end('{}'))
+      const here = await listen((response, url) => {
+        response.writeHead(status, { location: `http://localhost:${elsewhere.port}${url}` }).end()
+      })
+      const folder = await mkdtemp(join(tmpdir(), 'keyturn-'))
+      try {
+        const endpoint = { apiEndpoint: '127.0.0.1', port: here.port, protocol: 'http' }
+        const load = async (): Promise<GoogleSdk> => {
+          const sdk = await loadGoogleSdk()
+          const { SecretManagerServiceClient } = sdk
+          // The SDK as it is configured for Google itself, but for where that is.
+          const toHere = class extends SecretManagerServiceClient {
+            constructor(options: ConstructorParameters<typeof SecretManagerServiceClient>[0]) {
+              super({ ...options, ...endpoint })
+            }
+          }
+          return { ...sdk, SecretManagerServiceClient: toHere }
+        }
+        const env = hasCredentials ? { GOOGLE_APPLICATION_CREDENTIALS: await accountFile(folder) } : {}
+        const options = hasCredentials ? {} : { endpoint: `http://127.0.0.1:${here.port}` }
+        const { client } = await openGoogleClient(
+          { ...options, project: 'team-1' },
+          testContext('.', env),
+          load,
+        )
+        const calls = googleCalls(client, 5_000, place.context.system)
+        const name = { parent: 'projects/team-1', id: 'openai' }
+        for (const call of [() => calls.add(name, canary), () => calls.access(name, 'latest')]) {
+          const error = await failure(call())
+          expect([error.code, error.retryable, error.message.includes('redirect')]).toEqual([
+            'store_unreachable',
+            true,
+            true,
+          ])
+          expect(error.fix).toContain('endpoint')
+        }
+        await calls.close()
+        // It was sent to where it was meant for.
+        expect(here.bodies.join()).toContain(Buffer.from(canary).toString('base64'))
+        expect(elsewhere.bodies).toEqual([])
+      } finally {
+        await rm(folder, { recursive: true })
+        await closeServer(here.server)
+        await closeServer(elsewhere.server)
+      }
+    },
+  )
 })
 
 describe('where it is', () => {
