@@ -178,7 +178,10 @@ export async function revoke(
     )
   }
   // Of a key that was found in the store, the metadata is the word of whoever put it there.
-  const keyId = target.origin === 'minted' ? target.meta.keyId : await findKeyId(target.version, context)
+  const keyId =
+    target.origin === 'minted'
+      ? target.meta.keyId
+      : (knownKeyId(target.version, context) ?? (await findKeyId(target.version, context)))
   const reason = reasonOf(request.reason, 'revoked by an operator')
   const state = await book.change(setup.name, (before, change) =>
     revokeVersion(before, { version: target.version, keyId, by, reason, isEvenIfLast }, change),
@@ -189,6 +192,11 @@ export async function revoke(
 
 function isInUse({ stage, withdrawnAt }: VersionRecord): boolean {
   return stage !== 'retired' && stage !== 'pending' && withdrawnAt === undefined
+}
+
+/** Asked for once more, it may be gone from the list by then. */
+function knownKeyId(version: VersionId, { setup, book }: OperationsContext): KeyId | undefined {
+  return book.state(setup.name).retirements.find((one) => one.version === version)?.keyId
 }
 
 /** A key that Keyturn did not make is found by its redacted value, and only where exactly one fits. */

@@ -208,8 +208,8 @@ async function sweepOne(
   const state = context.state()
   const record = recordOf(state, open.version)
   // Somebody made it current by hand: what it is gets verified before anything is done about it.
-  if (record !== undefined && state.storeCurrent === open.version && record.stage !== 'retired')
-    return 'unknown'
+  const read = await setup.store.read(setup.ref)
+  if (read?.version === open.version && record?.stage !== 'retired') return 'unknown'
   if (record !== undefined && isLive(record, deps.system.now())) return 'in_use'
   if (!(await kill(key.keyId, context))) return 'unknown'
   if (record === undefined) await setup.store.destroy(setup.ref, open.version)

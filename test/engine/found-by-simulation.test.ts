@@ -4,6 +4,7 @@ import type { Observation } from '../../src/core/types.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { minuteMs } from '../core/fixtures.ts'
+import { Mirror } from './mirror.ts'
 import { expectNoUnhandled, operator, World } from './world.ts'
 
 /** What the simulator found, each as the shortest script that shows it. */
@@ -225,3 +226,49 @@ function withoutValue<Value>(
 ): ReadonlyMap<string, Value> {
   return new Map([...values].filter(([name]) => name !== version))
 }
+
+it('takes a pending key that got current in a mirror out of there before it ends it', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy: { ...policy, mirrors: ['aws/openai'] } })
+  const mirror = new Mirror(world, 'aws/openai')
+  const issuer = world.issuer.asIssuer()
+  const readersHad: (string | undefined)[] = []
+  const revoke = async (keyId: string): Promise<RevokeOutcome> => {
+    readersHad.push(mirror.key()?.keyId)
+    return (await issuer.revoke?.(keyId)) ?? { kind: 'gone' }
+  }
+  await world.ready({ setup: { mirrors: [mirror.setup], issuer: { ...issuer, revoke } } })
+  await world.time.advance(minuteMs)
+  world.issuer.breakCall('verify')
+  const { id } = await world.service.rotate('openai', {}, operator)
+  await world.time.advance(5_000)
+  const pending = (await world.state()).rotation?.attempts.at(-1)
+  const secret = world.issuer.keys.find((one) => one.keyId === pending?.keyId)?.secret
+  if (secret === undefined) throw new Error('a key is pending')
+  await mirror.byHand(secret)
+  await world.service.actOnRotation('openai', id, 'abort', operator)
+  world.issuer.mend('verify')
+  await world.time.advance(2 * minuteMs)
+  expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'aborted' })
+  expect(readersHad).toHaveLength(1)
+  expect(readersHad).not.toContain(pending?.keyId)
+})
+
+it('revokes a key that a person made also when it is asked for once more, after the key was deleted by hand', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  await world.ready()
+  const first = world.handedOut() ?? ''
+  await turned(world)
+  await moveTo(world, first)
+  const release = world.issuer.hold('verify')
+  await world.service.revoke('openai', first, {}, operator)
+  await world.time.advance(1_000)
+  expect((await world.state()).retirements.at(-1)).toMatchObject({ version: first, phase: 'halted' })
+  for (const key of world.issuer.keys.filter((one) => one.name === 'by hand')) key.isDeleted = true
+  release()
+  await moveTo(world, world.handedOut() ?? '')
+  await world.service.revoke('openai', first, {}, operator)
+  await world.time.advance(10 * minuteMs)
+  expect((await world.state()).retirements.at(-1)).toMatchObject({ version: first, phase: 'dead' })
+})
