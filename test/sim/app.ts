@@ -43,6 +43,8 @@ export class App {
   readonly #replace: Replace
   readonly #using = new Map<string, number>()
   #connected: Replica | undefined
+  /** The connection is given up, and another one made. */
+  #lose: () => void = () => undefined
 
   constructor(world: World, credential: string, index: number) {
     this.#world = world
@@ -131,7 +133,9 @@ export class App {
     let credential: OpenAICredential
     try {
       credential = holding?.credential ?? (await this.#serve.credential())
-    } catch {
+    } catch (thrown) {
+      const why = thrown instanceof KeyturnClientError ? thrown.code : String(thrown)
+      this.#world.sim.story.tell(this.name, `has no key: ${why}`)
       this.#over(undefined)
       return
     }
@@ -234,21 +238,20 @@ export class App {
       if (!isOpen || this.#connected?.isUp === true) return
       const up = replicas.filter((one) => one.isUp)
       this.#connected = up.length === 0 || this.#isCutOff() ? undefined : this.#dice.pick(up)
+      this.#lose = () => {
+        this.#connected = undefined
+        onLive(false)
+        sim.time.after(this.#dice.between(10, 500), connect)
+      }
       if (this.#connected === undefined) sim.time.after(this.#dice.between(1_000, 5_000), connect)
       else onLive(true)
     }
     const stops = replicas.map((replica) =>
       replica.onChange((name) => {
         if (replica !== this.#connected) return
-        if (name === undefined && !replica.isUp) {
-          this.#connected = undefined
-          sim.time.after(this.#dice.between(10, 500), () => {
-            onLive(false)
-            connect()
-          })
-        } else if (name === this.credential && !this.#isCutOff()) {
+        if (name === undefined && !replica.isUp) this.#lose()
+        else if (name === this.credential && !this.#isCutOff())
           sim.time.after(sim.options.latencyMs * this.#dice.fraction(), () => void (isOpen && onChange()))
-        }
       }),
     )
     connect()
@@ -288,7 +291,7 @@ export class App {
     return new Promise((resolve, reject) => {
       const fail = (): void => reject(away())
       signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
-      const up = replicas.filter((one) => one.isUp)
+      const up = replicas.filter((one) => one.isUp && (one.life?.frozenUntil ?? 0) < sim.time.elapsed)
       const replica = this.#connected?.isUp === true ? this.#connected : up[this.#dice.below(up.length)]
       const isLost = this.#isCutOff() || (!sim.isHealed && this.#dice.chance(sim.options.faultRate / 2))
       if (replica?.life === undefined || isLost) {
@@ -299,7 +302,10 @@ export class App {
       sim.time.after(sim.options.latencyMs * this.#dice.fraction(), () => {
         if (!life.isAlive) return void sim.time.after(20, fail)
         // A frozen one answers when it thaws, or never in time.
-        const cancel = sim.time.after(10_000, fail)
+        const cancel = sim.time.after(10_000, () => {
+          if (this.#connected === replica) this.#lose()
+          fail()
+        })
         life.run(() => {
           work(replica).then(
             (result) => {

@@ -134,8 +134,8 @@ const usual: FateWeights = {
 
 export function optionsOf(seed: number): SimOptions {
   const dice = diceOf(seed, 'options')
-  const credentials = dice.pick([1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 5])
-  const replicas = dice.pick([1, 1, 1, 2, 2, 3])
+  const credentials = dice.pick([...Array.from({ length: 15 }, () => 1), 2, 2, 2, 3, 5])
+  const replicas = dice.pick([1, 1, 1, 1, 2, 2, 2, 3])
   const isQuiet = dice.chance(0.1)
   const isShared = dice.chance(0.5)
   const hasSteps = replicas === 1 && dice.chance(0.2)
@@ -150,11 +150,11 @@ export function optionsOf(seed: number): SimOptions {
     credentials: Array.from({ length: credentials }, (_, index) =>
       credentialOptions(index, isShared, dice, { issuer, store }),
     ),
-    chaosMs: dice.between(2, 20) * minuteMs,
+    chaosMs: (dice.chance(0.12) ? dice.between(8, 25) : dice.between(0.5, 7)) * minuteMs,
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
     crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
     latencyMs: dice.pick([1, 20, 100, 1_000]),
-    fateEveryMs: isQuiet ? 15 * minuteMs : dice.pick([15, 30, 60, 180]) * secondMs,
+    fateEveryMs: isQuiet ? 3 * minuteMs : dice.pick([6, 12, 25, 60]) * secondMs,
     fate: fateWeights(dice, hasSteps),
     beatMs: dice.pick([20, 60]) * secondMs,
     patienceMs: dice.pick([0, 2_000, 2_000, 30_000]),
@@ -170,7 +170,8 @@ export function optionsOf(seed: number): SimOptions {
 function fateWeights(dice: Dice, hasSteps: boolean): FateWeights {
   const drawn = fates.map((name) => [name, dice.chance(0.35) ? 0 : usual[name]] as const)
   const weights = Object.fromEntries(drawn) as Record<Fate, number>
-  return { ...weights, rotate: usual.rotate, ...(hasSteps ? {} : { step: 0 }) }
+  // Where a clock was set back by an hour and the ledger is lost then, fences begin below those that the store has seen.
+  return { ...weights, rotate: usual.rotate, ...(hasSteps ? { ledgerLost: 0 } : { step: 0 }) }
 }
 
 function issuerOptions(dice: Dice): IssuerOptions {
@@ -200,7 +201,7 @@ function credentialOptions(
   return {
     name: index === 0 ? 'openai' : `openai-${index + 1}`,
     mirrors: dice.pick([0, 0, 0, 1, 1, 2]),
-    apps: dice.pick([1, 1, 2, 3]),
+    apps: dice.pick([1, 1, 1, 2, 3]),
     isStocked: dice.chance(0.7),
     account: isShared ? 'svc_shared' : `svc_${index + 1}`,
     organization: dice.chance(0.75) ? 'org-ours' : undefined,

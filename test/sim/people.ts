@@ -165,6 +165,7 @@ export class People {
 
   rotate(name: string, mode: 'normal' | 'emergency' | 'rehearsal', isCompromised = false): void {
     const what = `rotate ${name} ${mode}${isCompromised ? ' compromised' : ''}`
+    if (isCompromised) this.#world.watch.belief(name).compromisedAsked += 1
     this.ask(what, async (service) => {
       const before = this.#world.ledger.latest.get(name)?.current
       const rotation = await service.rotate(name, { mode, isCompromised, reason: 'asked' }, actor)

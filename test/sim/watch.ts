@@ -31,6 +31,8 @@ interface Belief {
   readonly wasCurrent: Set<VersionId>
   /** Rollbacks that people have asked for and that may still come. */
   rollbackUntil: number
+  /** How often people said that a key is in the wrong hands. */
+  compromisedAsked: number
   automatic: number
   /** Since when there has been a key that every app could have had. */
   servableSince: number | undefined
@@ -64,6 +66,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
       leftAt: new Map(),
       wasCurrent: new Set(),
       rollbackUntil: 0,
+      compromisedAsked: 0,
       automatic: 0,
       servableSince: undefined,
     }
@@ -184,7 +187,11 @@ export class Watch implements LedgerWitness, IssuerWitness {
 
   #onWithdrawn(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {
     for (const one of after.versions) {
-      if (one.compromised === true) belief.compromised.add(one.version)
+      if (one.compromised === true) {
+        belief.compromised.add(one.version)
+        // Said by a person, through a replica that may have died before it answered.
+        if (belief.compromisedAsked > 0) belief.insisted.add(one.version)
+      }
       if (one.withdrawnAt === undefined || belief.withdrawn.has(one.version)) continue
       belief.withdrawn.add(one.version)
       const key = this.keyOf(one)
