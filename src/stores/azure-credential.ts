@@ -53,6 +53,30 @@ function isPrivate(authority: string): boolean {
   return URL.canParse(authority) && !publicAuthorities.includes(new URL(authority).hostname)
 }
 
+/** Of the clouds that there are (learn.microsoft.com, 2026-11-20). */
+const vaultResources = [
+  'vault.azure.net',
+  'vault.azure.cn',
+  'vault.usgovcloudapi.net',
+  'vault.microsoftazure.de',
+]
+
+/**
+ * A vault says itself what a token it wants. One that is not what it is said to be could ask for a token to something
+ * else, and go there with it: only tokens to key vaults are asked for, and to those of the vault's own cloud.
+ */
+function isForVault(scope: string, vault: string): boolean {
+  if (!URL.canParse(scope)) return false
+  const { protocol, hostname: resource } = new URL(scope)
+  const { hostname } = new URL(vault)
+  const isOwn = hostname.endsWith(`.${resource}`) && resource.includes('.')
+  const cloud = vaultResources.find((each) => hostname.endsWith(`.${each}`))
+  return (
+    protocol === 'https:' &&
+    (cloud === undefined ? isOwn || vaultResources.includes(resource) : cloud === resource)
+  )
+}
+
 /**
  * The same with an end: no credential of the package has one. Its errors quote what Entra ID and the command line of
  * Azure said, and are left out.
@@ -63,6 +87,7 @@ export function boundedCredential(
 ): AzureCredential {
   return {
     async getToken(scopes, options) {
+      if ([scopes].flat().some((scope) => !isForVault(scope, vault))) throw foreignToken(vault)
       const over = Promise.withResolvers<never>()
       const cancel = context.system.after(tokenTimeoutMs, () => over.reject(tokenUnreachable(vault)), {
         background: true,
@@ -79,6 +104,16 @@ export function boundedCredential(
       }
     },
   }
+}
+
+function foreignToken(vault: string): KeyturnError {
+  return new KeyturnError(
+    'store_malformed',
+    `${vault} asked for a token to something that is no key vault of its cloud.`,
+    {
+      fix: 'Check the address of the vault, and whether a proxy answers in its place; nothing was given to it.',
+    },
+  )
 }
 
 function tokenDenied(vault: string): KeyturnError {

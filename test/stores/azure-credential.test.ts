@@ -93,7 +93,9 @@ describe('a token that cannot be had', () => {
       throw typeof thrown === 'object' ? Object.assign(new Error(canary), thrown) : thrown
     }
     const given = { context: testContext('.'), vault: 'https://v.vault.azure.net' }
-    const error = await failure(boundedCredential({ getToken }, given).getToken('scope'))
+    const error = await failure(
+      boundedCredential({ getToken }, given).getToken('https://vault.azure.net/.default'),
+    )
     expect([error.code, error.retryable]).toEqual([code, code === 'store_unreachable'])
     expect(error.message).toContain('https://v.vault.azure.net')
   })

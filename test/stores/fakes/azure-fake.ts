@@ -39,6 +39,8 @@ export interface AzureFake extends HttpFaults {
   denyWith(code: string): void
   /** What 429 asks for; default 0. */
   retryAfterSeconds(seconds: number): void
+  /** What 401 asks for from now on, in place of its own tenant and resource. */
+  challengeWith(challenge: { readonly authority?: string; readonly resource?: string }): void
   /** A write by somebody else, who is not Keyturn. */
   put(name: string, value: string, rest?: Partial<FakeAzureVersion>): FakeAzureVersion
   /** What everybody reads. */
@@ -69,6 +71,7 @@ export async function startAzureFake(): Promise<AzureFake> {
   const clientSecret = ['client', 'secret', randomUUID()].join('~')
   let deniedCode = 'ForbiddenByRbac'
   let retryAfter = 0
+  let challenged: Parameters<AzureFake['challengeWith']>[0] = {}
   let address = ''
 
   const issueToken: AzureFake['issueToken'] = ({
@@ -153,7 +156,8 @@ export async function startAzureFake(): Promise<AzureFake> {
       response.destroy()
       return
     }
-    const challenge = `Bearer authorization="${address}/${tenantId}", resource="${azureResource}"`
+    const { authority = `${address}/${tenantId}`, resource = azureResource } = challenged
+    const challenge = `Bearer authorization="${authority}", resource="${resource}"`
     response.writeHead(answer.status, {
       'content-type': 'application/json; charset=utf-8',
       ...(answer.status === 401 && isVault ? { 'www-authenticate': challenge } : {}),
@@ -187,6 +191,9 @@ export async function startAzureFake(): Promise<AzureFake> {
     },
     denyWith(code) {
       deniedCode = code
+    },
+    challengeWith(challenge) {
+      challenged = challenge
     },
     retryAfterSeconds(seconds) {
       retryAfter = seconds
