@@ -27,7 +27,7 @@ function where({ permission, ref, region }: AwsCall): string {
 
 const absent: Rule = (what, { ref, region }) =>
   new KeyturnError('store_absent', `AWS has no such secret or version: ${what}.`, {
-    fix: `Check the name and the region: aws secretsmanager describe-secret --secret-id '${ref}' --region ${region}`,
+    fix: `Check the name and the region (aws secretsmanager describe-secret --secret-id '${ref}' --region ${region}).`,
   })
 
 const denied: Rule = (what, { permission, ref, region }) =>
@@ -37,7 +37,13 @@ const denied: Rule = (what, { permission, ref, region }) =>
 
 const badCredentials: Rule = (what) =>
   new KeyturnError('store_denied', `AWS did not take the credentials for ${what}.`, {
-    fix: 'Give Keyturn valid AWS credentials; see who it is with: aws sts get-caller-identity',
+    fix: 'Give Keyturn valid AWS credentials. See who it is with: aws sts get-caller-identity.',
+  })
+
+/** Thrown by the SDK before it asks AWS anything, for want of credentials or of a way to get those that are named. */
+const noCredentials: Rule = (what) =>
+  new KeyturnError('store_denied', `There are no AWS credentials for ${what}.`, {
+    fix: 'They are looked for in AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE, ~/.aws, where a login may have expired: aws sso login), a web identity (AWS_WEB_IDENTITY_TOKEN_FILE), and the role of the container or machine: give Keyturn one of them.',
   })
 
 const keyDenied =
@@ -54,7 +60,7 @@ const conflict: Rule = (what) =>
     'store_conflict',
     `AWS refused ${what}: it is not in the state that this change expects.`,
     {
-      fix: 'Somebody else changed the secret. Look at it again: keyturn versions',
+      fix: 'Somebody else changed the secret. Look at it again: keyturn versions.',
     },
   )
 
@@ -104,7 +110,7 @@ const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
   ['AccessDeniedException', denied],
   ['AccessDenied', denied],
   ['UnauthorizedOperation', denied],
-  ['CredentialsProviderError', badCredentials],
+  ['CredentialsProviderError', noCredentials],
   ['UnrecognizedClientException', badCredentials],
   ['InvalidClientTokenId', badCredentials],
   ['InvalidSignatureException', badCredentials],

@@ -5,9 +5,11 @@ import { fenceTag, readFence, type TaggedVersion } from './aws-tags.ts'
 import type { StoreContext } from './context.ts'
 import type { ValueFormat } from './value-format.ts'
 
-/** Of a version that somebody else wrote. Without a fingerprint: a document that has no such field. */
+/** Of a version that somebody else wrote. Without a fingerprint: a document that has no key in its field. */
 export interface KnownValue {
   readonly fingerprint?: Fingerprint
+  /** It has no such field either, and others. */
+  readonly withoutField?: KeyturnError
 }
 
 /** What the parts of the AWS driver share. */

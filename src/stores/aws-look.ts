@@ -57,6 +57,9 @@ export async function viewOf(store: AwsStore, ref: string, secret: AwsSecret): P
     if (!store.format.needsBase && !hasFingerprints(tagged)) continue
     const value = await lookInto(store, ref, holder)
     if (value === undefined) continue
+    // Where a tag tells of a version of ours, Keyturn has been here before, and somebody took the field away.
+    if (label === currentLabel && tagged.size === 0 && value.withoutField !== undefined)
+      throw value.withoutField
     if (value.fingerprint === undefined) keyless.add(holder)
     else carried.set(holder, versionWith(tagged, value.fingerprint) ?? holder)
   }
@@ -145,7 +148,11 @@ async function lookInto(
   const isWithoutKey = format.isWithoutKey(found.text)
   const key = isWithoutKey ? undefined : keyIn(store, ref, found.text)
   if (key === undefined && !isWithoutKey) return undefined
-  const value = key === undefined ? {} : { fingerprint: fingerprint(key, context.system) }
+  const withoutField = format.withoutField(found.text, ref)
+  const value: KnownValue = {
+    ...(key === undefined ? {} : { fingerprint: fingerprint(key, context.system) }),
+    ...(withoutField === undefined ? {} : { withoutField }),
+  }
   if (known.size >= knownMax) known.clear()
   known.set(name, value)
   return value

@@ -78,7 +78,11 @@ export async function openAwsSecretsManagerStore(
           ? await calls.get(ref, { label: currentLabel })
           : await getVersion(store, ref, wanted)
       if (found === undefined || found.version === placeholderVersion) return undefined
-      if (format.isWithoutKey(found.text)) return undefined
+      if (format.isWithoutKey(found.text)) {
+        const withoutField = format.withoutField(found.text, ref)
+        if (withoutField === undefined || (await tagsOf(ref)).size > 0) return undefined
+        throw withoutField
+      }
       const secret = format.read(found.text, ref)
       const tagged = await tagsOf(ref)
       const known = tagged.has(found.version) ? found.version : undefined

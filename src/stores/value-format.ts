@@ -2,6 +2,7 @@ import { KeyturnError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import { fieldOf, parseJson, withoutFileMarks } from './plain-text.ts'
 import { secretBytesMax, tooLarge } from './values.ts'
+import { withoutFieldError } from './without-field.ts'
 
 export interface ValueOptions {
   /** `plain`: the value is the key alone. `json`: an object with the key in one field. Default `plain`. */
@@ -15,8 +16,10 @@ export interface ValueFormat {
   readonly placeholder: string
   /** The text of the current version is needed to write another one. */
   readonly needsBase: boolean
-  /** It is a document that has no such field (yet): nothing is wrong with it, there is just no key in it. */
+  /** It is a document that has no such field, or an empty one (yet). */
   isWithoutKey(text: string): boolean
+  /** It has other people's fields and not ours, whose name is most likely wrong: no place to begin. */
+  withoutField(text: string, ref: string): KeyturnError | undefined
   read(text: string, ref: string): Secret
   write(secret: Secret, base: string | undefined, ref: string): string
 }
@@ -29,6 +32,7 @@ const plainFormat: ValueFormat = {
   placeholder: 'no-key-yet',
   needsBase: false,
   isWithoutKey: () => false,
+  withoutField: () => undefined,
   read(text, ref) {
     const key = withoutFileMarks(text)
     if (key.trim() !== '') return new Secret(key)
@@ -43,21 +47,35 @@ function jsonFormat(field: string): ValueFormat {
     needsBase: true,
     isWithoutKey(text) {
       const document = parseJson(text)
-      return isObject(document) && !Object.hasOwn(document, field)
+      return isFields(document) && (!Object.hasOwn(document, field) || document[field] === '')
     },
-    read: (text, ref) => new Secret(withoutFileMarks(fieldOf(text, field, ref))),
+    withoutField(text, ref) {
+      const document = parseJson(text)
+      const fields = isFields(document) ? Object.keys(document) : []
+      return fields.length === 0 || fields.includes(field)
+        ? undefined
+        : withoutFieldError(ref, { field, fields })
+    },
+    read(text, ref) {
+      if (isFields(parseJson(text))) return new Secret(withoutFileMarks(fieldOf(text, field, ref)))
+      throw notJsonError(ref, field)
+    },
     write(secret, base, ref) {
       const document = parseJson(base ?? '{}')
-      if (isObject(document)) return bounded(JSON.stringify({ ...document, [field]: secret.reveal() }), ref)
+      if (isFields(document)) return bounded(JSON.stringify({ ...document, [field]: secret.reveal() }), ref)
       // To write over it would lose what somebody keeps there.
-      throw new KeyturnError('store_malformed', `The secret ${ref} is not a JSON object.`, {
-        fix: `Make it {"${field}": …}, or configure format: plain.`,
-      })
+      throw notJsonError(ref, field)
     },
   }
 }
 
-function isObject(document: unknown): document is object {
+function notJsonError(ref: string, field: string): KeyturnError {
+  return new KeyturnError('store_malformed', `The secret ${ref} is not a JSON object.`, {
+    fix: `Set format: plain for the store of ${ref} where the secret is the key alone, or make it {"${field}": …}.`,
+  })
+}
+
+function isFields(document: unknown): document is Readonly<Record<string, unknown>> {
   return typeof document === 'object' && document !== null && !Array.isArray(document)
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
+import { awsError } from '../../src/stores/aws-errors.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
 
@@ -44,6 +45,28 @@ describe('errors of AWS', () => {
     expect(error.message).toContain('openai')
     expect(error.message).toContain('eu-central-1')
     expect(error.fix).toBeTruthy()
+  })
+
+  it('says where credentials are looked for where there are none: nothing was refused', () => {
+    const thrown = Object.assign(new Error(canary), { name: 'CredentialsProviderError' })
+    const call = { permission: 'secretsmanager:GetSecretValue', ref: 'openai', region: 'eu-central-1' }
+    const { code, message, fix } = awsError(thrown, call)
+    expect([code, message]).toEqual([
+      'store_denied',
+      'There are no AWS credentials for secretsmanager:GetSecretValue on openai in eu-central-1 (CredentialsProviderError).',
+    ])
+    for (const place of ['AWS_ACCESS_KEY_ID', 'AWS_PROFILE', '~/.aws', 'AWS_WEB_IDENTITY_TOKEN_FILE'])
+      expect(fix).toContain(place)
+  })
+
+  it('says of a key that is no document which setting is for it', async () => {
+    await establish(store, 'openai')
+    const json = await openAws(place, { format: 'json' })
+    const error = await failure(json.read('openai'))
+    expect([error.code, error.fix?.startsWith('Set format: plain for the store of openai')]).toEqual([
+      'store_malformed',
+      true,
+    ])
   })
 
   it('names the action that is not allowed, for each change', async () => {

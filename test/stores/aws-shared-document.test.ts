@@ -151,8 +151,8 @@ describe('a field of a document in AWS that others write to', () => {
     expect(await store.read(ref)).toMatchObject({ version: second.version })
   })
 
-  it('is absent where the document has no such field yet, and comes to be beside the others', async () => {
-    const version = place.fake.put(ref, JSON.stringify({ host: 'db' }))
+  it('is absent where the field has nothing in it yet, and comes to be beside the others', async () => {
+    const version = place.fake.put(ref, JSON.stringify({ host: 'db', key: '' }))
     expect(await store.read(ref)).toBeUndefined()
     const described = await store.describe(ref)
     expect([described?.current, described?.versions.map((each) => each.version)]).toEqual([
@@ -162,6 +162,30 @@ describe('a field of a document in AWS that others write to', () => {
     change({ count: 1 })
     const { secret } = await establish(store, ref)
     expect(current()).toEqual({ host: 'db', count: 1, key: secret.reveal() })
+  })
+
+  it('is no place to begin where the document has other fields alone: nothing is put beside the key that others read', async () => {
+    const theirs = { OPENAI_API_KEY: canary, host: 'db' }
+    place.fake.put(ref, JSON.stringify(theirs))
+    const versions = place.fake.secrets.get(ref)?.versions.size
+    for (const call of [() => store.read(ref), () => store.describe(ref), () => stageNew(store, ref)]) {
+      const error = await failure(call())
+      expect([error.code, error.message]).toEqual([
+        'store_malformed',
+        'team/shared has fields (OPENAI_API_KEY, host) but no key.',
+      ])
+      expect(error.fix).toContain('add key with nothing in it ("") to begin.')
+    }
+    expect([current(), place.fake.secrets.get(ref)?.versions.size]).toEqual([theirs, versions])
+    place.fake.deny('DescribeSecret')
+    expect((await failure(store.read(ref))).code).toBe('store_malformed')
+  })
+
+  it('is absent without the field where Keyturn has been before: somebody took it away', async () => {
+    await establish(store, ref)
+    place.fake.put(ref, JSON.stringify({ host: 'db' }))
+    expect(await store.read(ref)).toBeUndefined()
+    expect((await store.describe(ref))?.current).toBeUndefined()
   })
 
   it('leaves numbers that no double can hold as they are', async () => {
