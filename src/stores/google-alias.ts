@@ -22,7 +22,7 @@ import {
 import { keyAlone } from './slot-state.ts'
 import { assertStorable } from './values.ts'
 
-export const aliasCapabilities: StoreCapabilities = {
+const capabilities: StoreCapabilities = {
   kind: 'google-secret-manager',
   writable: true,
   // A version without an alias is nobody's who reads by alias.
@@ -85,7 +85,7 @@ export function aliasStore(
   const warned = new Set<string>()
 
   return {
-    capabilities: aliasCapabilities,
+    capabilities,
     async read(ref, asked) {
       parseGoogleRef(ref)
       return settle(ref, system, options, async () => {

@@ -4,8 +4,10 @@ import type { VersionId } from '../core/types.ts'
 import type { StoreContext } from './context.ts'
 import type { GoogleCalls, GoogleSecret } from './google-calls.ts'
 import { createCommand } from './google-errors.ts'
+import { freshness } from './google-freshness.ts'
 import { fullName, type GoogleName } from './google-names.ts'
 import {
+  addingMax,
   annotationBytesMax,
   decodeState,
   doomedMax,
@@ -14,6 +16,7 @@ import {
   type GoogleState,
   stateAnnotation,
 } from './google-state.ts'
+import { digestOf } from './slot-state.ts'
 
 /** What one look at the keeping secret told. */
 export interface Kept {
@@ -57,9 +60,7 @@ export interface KeeperOptions {
   readonly isShared: boolean
 }
 
-/** Google calls itself eventually consistent; beyond this an older state counts as a secret that was put back. */
-const lagMsMax = 60_000
-const seenMax = 40_000
+const provenMax = 40_000
 /** Values of versions that are still on the shelf are not fetched at each look. */
 const valuesMax = 1_000
 const valueMsMax = 60_000
@@ -106,21 +107,20 @@ export function googleKeeper(
     state: GoogleState,
     text: Secret,
   ): Promise<number | undefined> => {
-    const taken = new Set([...state.numbers.values(), ...state.doomed])
-    const listed = (await calls.list(name, listMax)) ?? []
-    const free = listed.filter(({ number, state: is }) => is === 'enabled' && !taken.has(number))
-    for (const { number } of free.slice(0, comparedMax))
+    const free = await freeIn(name, state)
+    for (const number of free.slice(0, comparedMax))
       if ((await value(name, number))?.equals(text) === true) return number
     return undefined
   }
   const numberFor = async (
     name: GoogleName,
-    state: GoogleState,
+    { state, before: known }: { readonly state: GoogleState; readonly before: GoogleState },
     version: VersionId,
     text: Secret,
   ): Promise<number> => {
     const key = `${fullName(name)} ${version}`
-    const before = unsure.has(key) ? await addedBefore(name, state, text) : undefined
+    const mayBeThere = unsure.has(key) || known.adding.includes(digestOf(text, system))
+    const before = mayBeThere ? await addedBefore(name, state, text) : undefined
     if (before !== undefined) return before
     if (unsure.size >= valuesMax) unsure.clear()
     unsure.add(key)
@@ -155,22 +155,29 @@ export function googleKeeper(
     },
     value,
     async write(name, kept, change, like) {
-      const held = kept.secret ?? (await make(name, like))
-      if (held === undefined) return undefined
-      const { state } = kept
+      const made = kept.secret ?? (await make(name, like))
+      if (made === undefined) return undefined
+      const noted = isShared
+        ? await note(name, made, kept.state, change.texts)
+        : { held: made, state: kept.state }
+      if (noted === undefined) return undefined
+      const { held, state } = noted
       const numbers = new Map<VersionId, number>()
       const { versions } = change.shelf
       for (const { version } of versions) {
         const had = change.adopted?.get(version) ?? state.numbers.get(version)
         const text = change.texts.get(version)
-        const number = text === undefined ? had : await numberFor(name, state, version, text)
+        const number =
+          text === undefined ? had : await numberFor(name, { state, before: kept.state }, version, text)
         if (number !== undefined) numbers.set(version, number)
       }
       const inUse = new Set(numbers.values())
       const left = [...state.numbers.values()].filter((number) => !inUse.has(number))
       const doomed = [...(await destroyWhatCan(name, withoutOthers(held, state.doomed))), ...left]
       const { shelf, promoting } = change
-      const next = { revision: state.revision + 1, shelf, promoting, numbers, doomed }
+      const added = new Set([...change.texts.values()].map((text) => digestOf(text, system)))
+      const adding = state.adding.filter((digest) => !added.has(digest))
+      const next = { revision: state.revision + 1, shelf, promoting, numbers, doomed, adding }
       const annotations = new Map(held.annotations).set(stateAnnotation, encodeState(next))
       assertAnnotations(name, annotations)
       const written = await calls.update(held, {
@@ -190,7 +197,7 @@ export function googleKeeper(
       try {
         const written = await calls.update(secret, { annotations: secret.annotations })
         if (written === undefined) return false
-        if (proven.size >= seenMax) proven.clear()
+        if (proven.size >= provenMax) proven.clear()
         proven.set(key, { etag: written.etag, at: system.now() })
         return true
       } catch (thrown) {
@@ -201,29 +208,84 @@ export function googleKeeper(
     async sweep(name) {
       for (let round = 0; round < sweepRoundsMax; round += 1) {
         const kept = await keeper.read(name)
-        if (kept.secret === undefined) return
-        const { state } = kept
-        const orphans = isShared ? [] : await orphansOf(name, state)
+        const { secret, state } = kept
+        if (secret === undefined) return
+        // Whatever becomes of the rest: nobody takes these up again.
+        await destroyAll(name, withoutOthers(secret, state.doomed))
+        const { numbers, adding } = await orphansOf(name, state)
+        const orphans = withoutOthers(secret, numbers)
+        if (orphans.length === 0) return
         // Written down before it is done: whoever added one of them a moment ago finds out and adds it again.
-        const doomed = [...state.doomed, ...orphans].slice(0, doomedMax)
-        const isMarked = orphans.length === 0 || (await markDoomed(name, kept.secret, { ...state, doomed }))
-        if (isMarked) return destroyAll(name, withoutOthers(kept.secret, doomed))
+        const doomed = [...state.doomed, ...orphans].slice(-doomedMax)
+        const next = { ...state, revision: state.revision + 1, doomed, adding }
+        if ((await put(name, secret, next)) !== undefined) return destroyAll(name, orphans)
       }
+      throw new KeyturnError(
+        'store_conflict',
+        `${fullName(name)} is being changed by others all the time, and may keep a value that nothing needs.`,
+        {
+          fix: 'Nothing is to be done: it is tried again, and with each key that is destroyed.',
+          retryable: true,
+        },
+      )
     },
   }
 
-  async function orphansOf(name: GoogleName, state: GoogleState): Promise<readonly number[]> {
-    const used = new Set([...state.numbers.values(), ...state.doomed])
-    const listed = (await calls.list(name, listMax)) ?? []
-    return listed.flatMap(({ number, state: is }) => (is === 'enabled' && !used.has(number) ? [number] : []))
+  /** In a secret with versions of others those alone that hold what was noted before it was added; and what stays noted. */
+  async function orphansOf(
+    name: GoogleName,
+    state: GoogleState,
+  ): Promise<{ readonly numbers: readonly number[]; readonly adding: readonly string[] }> {
+    const { adding } = state
+    if (isShared && adding.length === 0) return { numbers: [], adding }
+    const free = await freeIn(name, state)
+    if (!isShared) return { numbers: free.slice(0, doomedMax), adding }
+    const found = new Map<number, string>()
+    for (const number of free.slice(0, comparedMax)) {
+      const text = await value(name, number)
+      const digest = text === undefined ? '' : digestOf(text, system)
+      if (adding.includes(digest)) found.set(number, digest)
+    }
+    const digests = new Set(found.values())
+    return { numbers: [...found.keys()], adding: adding.filter((digest) => !digests.has(digest)) }
   }
 
-  async function markDoomed(name: GoogleName, secret: GoogleSecret, state: GoogleState): Promise<boolean> {
-    const next = { ...state, revision: state.revision + 1 }
-    const annotations = new Map(secret.annotations).set(stateAnnotation, encodeState(next))
+  /** Enabled versions that nothing points to, newest first. */
+  async function freeIn(name: GoogleName, state: GoogleState): Promise<readonly number[]> {
+    const taken = new Set([...state.numbers.values(), ...state.doomed])
+    const listed = (await calls.list(name, listMax)) ?? []
+    return listed.flatMap(({ number, state: is }) => (is === 'enabled' && !taken.has(number) ? [number] : []))
+  }
+
+  /**
+   * What is about to be added is noted before: who finds it later, with nothing that points to it, knows that it is not
+   * somebody else's. Undefined: somebody changed the secret.
+   */
+  async function note(
+    name: GoogleName,
+    held: GoogleSecret,
+    state: GoogleState,
+    texts: KeepChange['texts'],
+  ): Promise<{ readonly held: GoogleSecret; readonly state: GoogleState } | undefined> {
+    const digests = [...texts.values()].map((text) => digestOf(text, system))
+    const missing = digests.filter((digest) => !state.adding.includes(digest))
+    if (missing.length === 0) return { held, state }
+    const revision = state.revision + 1
+    const next = { ...state, revision, adding: [...state.adding, ...missing].slice(-addingMax) }
+    const written = await put(name, held, next)
+    return written === undefined ? undefined : { held: written, state: next }
+  }
+
+  async function put(
+    name: GoogleName,
+    secret: GoogleSecret,
+    state: GoogleState,
+  ): Promise<GoogleSecret | undefined> {
+    const annotations = new Map(secret.annotations).set(stateAnnotation, encodeState(state))
+    assertAnnotations(name, annotations)
     const written = await calls.update(secret, { annotations })
-    if (written !== undefined) fresh.check(name, written, next)
-    return written !== undefined
+    if (written !== undefined) fresh.check(name, written, state)
+    return written
   }
 
   async function make(name: GoogleName, like: GoogleSecret | undefined): Promise<GoogleSecret | undefined> {
@@ -242,33 +304,6 @@ export function googleKeeper(
       `The annotations of ${fullName(name)} would have ${bytes} bytes; Google takes ${annotationBytesMax}.`,
       { fix: 'Revoke keys that nobody uses, and take off annotations that are not needed.' },
     )
-  }
-
-  /** By the revision that Keyturn counts itself: etags tell only that something is another. */
-  function freshness(now: () => number): {
-    check(name: GoogleName, secret: GoogleSecret | undefined, state: GoogleState): void
-  } {
-    const seen = new Map<string, { revision: number; createdAt: number; behindSince: number | undefined }>()
-    return {
-      check(name, secret, { revision }) {
-        const key = fullName(name)
-        const before = seen.get(key)
-        const isNew = secret !== undefined && (before === undefined || secret.createdAt > before.createdAt)
-        if (isNew || (before !== undefined && secret !== undefined && revision >= before.revision)) {
-          if (seen.size >= seenMax) seen.clear()
-          seen.set(key, { revision, createdAt: secret.createdAt, behindSince: undefined })
-          return
-        }
-        if (before === undefined) return
-        before.behindSince ??= now()
-        if (now() - before.behindSince < lagMsMax)
-          throw new KeyturnError('store_unreachable', `Google told an older state of ${key} than before.`, {
-            fix: 'Nothing is to be done: Secret Manager is eventually consistent, and it is asked again.',
-            retryable: true,
-          })
-        seen.delete(key)
-      },
-    }
   }
 }
 

@@ -16,6 +16,11 @@ export interface GoogleState {
   readonly numbers: ReadonlyMap<VersionId, number>
   /** Numbers of versions that nothing points to any more: nobody may take them up again, and they are to be destroyed. */
   readonly doomed: readonly number[]
+  /**
+   * Where others keep versions in the same secret: digests of texts that are about to be added, or were, by one who died
+   * before a number could be given to them.
+   */
+  readonly adding: readonly string[]
 }
 
 export const stateAnnotation = 'keyturn-state'
@@ -24,6 +29,8 @@ export const annotationBytesMax = 16 * 1024 - 1
 /** Of the state alone, so that others have room for theirs. */
 const stateBytesMax = 12 * 1024
 export const doomedMax = 100
+/** The oldest go first: their texts were added, and swept, or nobody will tell. */
+export const addingMax = 20
 /** Rises when an older Keyturn could misread a newer state. */
 const format = 1
 
@@ -33,10 +40,11 @@ export const emptyState: GoogleState = {
   promoting: [],
   numbers: new Map(),
   doomed: [],
+  adding: [],
 }
 
 export function encodeState(state: GoogleState): string {
-  const { revision, shelf, promoting, numbers, doomed } = state
+  const { revision, shelf, promoting, numbers, doomed, adding } = state
   return JSON.stringify({
     format,
     revision,
@@ -44,6 +52,7 @@ export function encodeState(state: GoogleState): string {
     numbers: shelf.versions.map(({ version }) => numbers.get(version) ?? 0),
     ...(promoting.length === 0 ? {} : { promoting }),
     ...(doomed.length === 0 ? {} : { doomed: doomed.slice(-doomedMax) }),
+    ...(adding.length === 0 ? {} : { adding }),
   })
 }
 
@@ -58,7 +67,7 @@ export function decodeState(secret: GoogleSecret): GoogleState {
   if (text === undefined) return emptyState
   const where = `The annotation ${stateAnnotation} of ${fullName(secret.name)}`
   const document = parseJson(text)
-  const { revision, shelf, promoting, numbers, doomed } = (
+  const { revision, shelf, promoting, numbers, doomed, adding } = (
     typeof document === 'object' && document !== null ? document : {}
   ) as Readonly<Record<string, unknown>>
   const { shelf: read, promoting: promotions } = decodeSlot(where, {
@@ -81,6 +90,7 @@ export function decodeState(secret: GoogleSecret): GoogleState {
       }),
     ),
     doomed: numbersIn(doomed ?? []) ?? [],
+    adding: textsIn(adding).slice(-addingMax),
   }
 }
 
@@ -98,6 +108,11 @@ function numbersIn(value: unknown): readonly number[] | undefined {
     found.push(each)
   }
   return found
+}
+
+function textsIn(value: unknown): readonly string[] {
+  const all: readonly unknown[] = Array.isArray(value) ? value : []
+  return all.filter((each) => typeof each === 'string')
 }
 
 function isCount(value: unknown): value is number {

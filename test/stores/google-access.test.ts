@@ -136,7 +136,7 @@ describe('what the sibling can take', () => {
       marker: long,
     }
     const staged: string[] = []
-    for (let round = 0; round < 7; round += 1) {
+    for (let round = 0; round < 8; round += 1) {
       const { version } = await stageNew(store, 'openai')
       staged.push(version)
       await store.annotate('openai', version, meta)

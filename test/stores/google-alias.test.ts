@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretStore } from '../../src/core/ports.ts'
+import { Secret } from '../../src/core/secret.ts'
+import type { GoogleSecretManagerOptions } from '../../src/stores/google-secret-manager.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import type { FakeSecret } from './fakes/google-fake-state.ts'
 import { type GooglePlace, startGoogle } from './fakes/google-place.ts'
@@ -199,5 +202,57 @@ describe('a document that is read by an alias', () => {
     }
     expect(current()).toEqual({ count, key: last })
     expect(count).toBeGreaterThan(50)
+  })
+})
+
+describe('what was added by one who died before anything pointed to it', () => {
+  /** Leaves a version that nothing points to. */
+  async function dieStaging(
+    version: string,
+    key: Secret,
+    options: GoogleSecretManagerOptions = {},
+  ): Promise<void> {
+    const dying = await place.open({ ...options, maxAttempts: 1 })
+    let adds = 0
+    place.fake.onRequest = (line) => void (adds += line === 'AddSecretVersion openai' ? 1 : 0)
+    place.fake.fault('reset', { on: (line) => line === 'UpdateSecret openai' && adds > 0 })
+    await failure(dying.stage('openai', { version, secret: key, meta: {}, fence: 1 }))
+    place.fake.clear()
+  }
+  const newKey = (): Secret => new Secret(`${canary}-${randomUUID()}`)
+
+  it.each(['plain', 'json'] as const)(
+    'is destroyed with the next key, and nothing of others is (%s)',
+    async (format) => {
+      const text = (key: string): string =>
+        format === 'plain' ? key : JSON.stringify({ OPENAI_API_KEY: key })
+      store = await place.open({ format })
+      place.fake.put('openai', text(`${canary}-theirs`))
+      const first = await establish(store, 'openai')
+      const orphan = newKey()
+      await dieStaging(randomUUID(), orphan, { format })
+      expect(place.fake.texts('openai')).toContain(text(orphan.reveal()))
+      const second = await establish(store, 'openai')
+      await store.retire('openai', { version: first.version, fence: 1 })
+      await store.destroy('openai', first.version)
+      expect(place.fake.texts('openai')).toEqual([text(`${canary}-theirs`), text(second.secret.reveal())])
+      // It is not looked for for ever.
+      const before = place.fake.requests.length
+      await establish(store, 'openai')
+      await store.retire('openai', { version: second.version, fence: 1 })
+      await store.destroy('openai', second.version)
+      expect(place.fake.requests.slice(before)).not.toContain('ListSecretVersions openai')
+    },
+  )
+
+  it('is taken up by whoever stages it again, so that there is no copy', async () => {
+    await establish(store, 'openai')
+    const version = randomUUID()
+    const key = newKey()
+    await dieStaging(version, key)
+    const other = await place.open()
+    await other.stage('openai', { version, secret: key, meta: {}, fence: 1 })
+    expect(place.fake.texts('openai').filter((text) => text === key.reveal())).toHaveLength(1)
+    expect((await store.read('openai', { version }))?.secret.equals(key)).toBe(true)
   })
 })

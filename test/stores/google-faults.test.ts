@@ -347,6 +347,28 @@ describe('answers that get lost', () => {
     expect(place.fake.texts('openai-keyturn')).toHaveLength(1)
   })
 
+  it('and changes by others do not keep a destroyed value, nor what is reported of the rest', async () => {
+    await establish(store, 'openai')
+    const { version, secret } = await stageNew(store, 'openai')
+    await store.retire('openai', { version, fence: 1 })
+    place.fake.put('openai-keyturn', `${canary}-nobodys`)
+    let writes = 0
+    // The state can be written once; then others are always faster.
+    place.fake.onRequest = (line) => {
+      const sibling = place.fake.secret('openai-keyturn')
+      if (line !== 'UpdateSecret openai-keyturn' || sibling === undefined || (writes += 1) === 1) return
+      sibling.etag = `"${writes}"`
+    }
+    const busy = await place.open({ maxAttempts: 1 })
+    const error = await failure(busy.destroy('openai', version))
+    expect([error.code, error.retryable]).toEqual(['store_conflict', true])
+    expect(writes).toBeGreaterThan(1)
+    expect(place.fake.texts('openai-keyturn')).not.toContain(secret.reveal())
+    place.fake.onRequest = () => undefined
+    expect(await busy.destroy('openai', version)).toBe('destroyed')
+    expect(place.fake.texts('openai-keyturn')).not.toContain(`${canary}-nobodys`)
+  })
+
   it('do not hide a promotion that could not be noted', async () => {
     const first = await establish(store, 'openai')
     const { version } = await stageNew(store, 'openai')
