@@ -76,6 +76,14 @@ it('AWS with mirrors in Google, Azure and Vault: turned everywhere, one of them 
   expect(sandbox.isAlive(second.apiKey)).toBe(true)
   await google.outages[0]?.end()
   await untilHeld(everywhere, third.apiKey)
+  // Readers of a store that takes its time are waited for, from when it caught up.
+  await until(
+    'the old key is kept for readers of the late one',
+    () => summary(rig),
+    ({ retirements }) =>
+      retirements.some(({ heldBy }) => /google.* for a short time only/.test(heldBy ?? '')),
+  )
+  clock.forward(overlapMs)
   await until(
     'the old key is dead',
     () => summary(rig),
