@@ -8,7 +8,7 @@ import { canary, establish, failure, stageNew } from '../conformance/store-suite
 import { type AzureFake, azureResource, startAzureFake } from './fakes/azure-fake.ts'
 import { type AzurePlace, startAzure } from './fakes/azure-place.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
-import { testContext } from './fakes/system.ts'
+import { testContext, testSystem } from './fakes/system.ts'
 
 let place: AzurePlace
 let store: SecretStore
@@ -18,6 +18,13 @@ beforeEach(async () => {
   store = await place.open()
 })
 afterEach(() => place.end())
+
+/** Only limits of requests take time. */
+const hurried: typeof testSystem = {
+  ...testSystem,
+  after: (delayMs, callback, options) =>
+    testSystem.after(options?.background === true ? delayMs : 0, callback, options),
+}
 
 /** The error and all that hangs on it, each property of it, hidden ones and getters too. */
 function everythingOf(error: Error): string {
@@ -70,7 +77,10 @@ describe('what is thrown', () => {
     const { version } = await establish(store, 'openai')
     const other = await establish(store, 'openai')
     const staged = await stageNew(store, 'openai')
-    const once = await place.open({ maxAttempts: 1, requestTimeoutMs: 200 })
+    const once = await place.open(
+      { maxAttempts: 1, requestTimeoutMs: 200 },
+      { ...place.context, system: hurried },
+    )
     await once.read('openai')
     const promote = { to: staged.version, expectCurrent: other.version, fence: 1 }
     const calls: readonly (readonly [on: RegExp, call: () => Promise<unknown>])[] = [

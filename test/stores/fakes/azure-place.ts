@@ -49,19 +49,14 @@ export async function startAzure(system?: StoreContext['system']): Promise<Azure
   }
 }
 
-/** The secret is not there yet, or is other people's document. */
-export async function azureHarness(options: Partial<AzureKeyVaultOptions> = {}): Promise<StoreHarness> {
+/** The secret is not there yet. */
+export async function azureHarness(): Promise<StoreHarness> {
   const place = await startAzure()
-  if (options.format === 'json')
-    place.fake.put(
-      'openai',
-      JSON.stringify({ host: 'db.example.com', port: 5432, nested: { deep: ['kept'] } }),
-    )
   return {
-    store: await place.open(options),
+    store: await place.open(),
     ref: 'openai',
     absentRef: 'nowhere',
-    another: () => place.open(options),
+    another: () => place.open(),
     logged: () => place.context.lines.join('\n'),
     cleanUp: () => place.end(),
   }
