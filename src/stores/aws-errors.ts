@@ -37,13 +37,13 @@ const denied: Rule = (what, { permission, ref, region }) =>
 
 const badCredentials: Rule = (what) =>
   new KeyturnError('store_denied', `AWS did not take the credentials for ${what}.`, {
-    fix: 'Give Keyturn valid AWS credentials. See who it is with: aws sts get-caller-identity.',
+    fix: 'Give Keyturn valid AWS credentials. See who it is with (aws sts get-caller-identity).',
   })
 
 /** Thrown by the SDK before it asks AWS anything, for want of credentials or of a way to get those that are named. */
 const noCredentials: Rule = (what) =>
   new KeyturnError('store_denied', `There are no AWS credentials for ${what}.`, {
-    fix: 'They are looked for in AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE, ~/.aws, where a login may have expired: aws sso login), a web identity (AWS_WEB_IDENTITY_TOKEN_FILE), and the role of the container or machine: give Keyturn one of them.',
+    fix: 'Give Keyturn some: they are looked for in AWS_ACCESS_KEY_ID with AWS_SECRET_ACCESS_KEY, in the profile (AWS_PROFILE, ~/.aws), in a web identity (AWS_WEB_IDENTITY_TOKEN_FILE), and with the role of the container or machine. The login of a profile may have expired (aws sso login).',
   })
 
 const keyDenied =
@@ -60,7 +60,7 @@ const conflict: Rule = (what) =>
     'store_conflict',
     `AWS refused ${what}: it is not in the state that this change expects.`,
     {
-      fix: 'Somebody else changed the secret. Look at it again: keyturn versions.',
+      fix: 'Somebody else changed the secret. Look at it again (keyturn versions).',
     },
   )
 

@@ -21,7 +21,7 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
   const asked = retryAfterMs === undefined ? {} : { retryAfterMs }
   if (status === 401)
     return new KeyturnError('store_denied', `Kubernetes did not take the credentials: ${what}.`, {
-      fix: 'Give Keyturn a token that is not over: kubectl auth whoami.',
+      fix: 'Give Keyturn a token that is not over (kubectl auth whoami).',
     })
   if (status === 403) return denied(what, call)
   if (status === 429)
@@ -37,7 +37,7 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
   if (status >= 500)
     return unreachable(
       `Kubernetes failed (${status}): ${what}.`,
-      'Look at the API server: kubectl get --raw /readyz?verbose.',
+      'Look at the API server (kubectl get --raw /readyz?verbose).',
       asked,
     )
   if (status >= 300 && status <= 399)
@@ -60,13 +60,13 @@ export function kubernetesError(outcome: HttpOutcome, call: KubernetesCall): Key
     )
   if (status === 404)
     return new KeyturnError('store_absent', `Kubernetes has no namespace ${call.namespace}: ${what}.`, {
-      fix: `Configure the namespace that is there, or make it: kubectl create namespace ${call.namespace}.`,
+      fix: `Configure the namespace that is there, or make it (kubectl create namespace ${call.namespace}).`,
     })
   return new KeyturnError(
     'store_malformed',
     `Kubernetes refused the object itself (${status}, ${reason}): ${what}.`,
     {
-      fix: `See what it says, e.g. an admission webhook: kubectl -n ${call.namespace} annotate secret ${call.name} keyturn/try=1 --dry-run=server.`,
+      fix: `See what it says, e.g. an admission webhook (kubectl -n ${call.namespace} annotate secret ${call.name} keyturn/try=1 --dry-run=server).`,
     },
   )
 }

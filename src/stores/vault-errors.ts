@@ -22,7 +22,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status === 403 || status === 401) return denied(what, call)
   if (status === 429)
     return new KeyturnError('store_throttled', `Vault throttled: ${what}.`, {
-      fix: 'Nothing is to be done: it is tried again. Rate limit quotas are listed by: vault list sys/quotas/rate-limit.',
+      fix: 'Nothing is to be done: it is tried again. Look at the rate limit quotas (vault list sys/quotas/rate-limit).',
       retryable: true,
       ...asked,
     })
@@ -33,7 +33,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status === 503)
     return unreachable(
       `Vault is sealed, starting or in maintenance (503): ${what}.`,
-      'See how it is: vault status. Then unseal it: vault operator unseal.',
+      'See whether it is sealed (vault status), and unseal it then (vault operator unseal).',
       asked,
     )
   if (status === 412 || status === 472 || status === 473)
@@ -45,7 +45,7 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
   if (status >= 500)
     return unreachable(
       `Vault failed (${status}): ${what}.`,
-      `Look at the logs of Vault and of what is in front of it: vault status.`,
+      `Look at the logs of Vault and of what is in front of it (vault status).`,
       asked,
     )
   if (status >= 300 && status <= 399)
@@ -63,10 +63,10 @@ export function vaultError(outcome: HttpOutcome, call: VaultCall): KeyturnError 
     })
   if (status === 404)
     return new KeyturnError('store_absent', `Vault has nothing mounted there: ${what}.`, {
-      fix: 'Check namespace and mount. Engines are listed by: vault secrets list. Logins are listed by: vault auth list.',
+      fix: 'Check the namespace and the mount: of the engine (vault secrets list), or of the login (vault auth list).',
     })
   return new KeyturnError('store_malformed', `Vault refused the request itself (${status}): ${what}.`, {
-    fix: 'Check that the mount is a KV engine of version 2: vault secrets list -detailed.',
+    fix: 'Check that the mount is a KV engine of version 2 (vault secrets list -detailed).',
   })
 }
 
@@ -92,7 +92,7 @@ function noAnswer(
     )
   return unreachable(
     `Vault gave no answer that tells the outcome (${code}): ${what}.`,
-    `Check the network to ${call.address}: vault status -address=${call.address}.`,
+    `Check the network to ${call.address} (vault status -address=${call.address}).`,
   )
 }
 
@@ -107,7 +107,7 @@ function denied(what: string, { capability, path, namespace }: VaultCall): Keytu
 }
 
 /** Vault has the same answer for a token that it does not know as for one that may not. */
-export const tokenFix = 'Or the token is unknown or has expired: vault token lookup.'
+export const tokenFix = 'Or the token is unknown or has expired (vault token lookup).'
 
 /** One whole sentence: several of them are shown after one another. */
 export function policyFix({

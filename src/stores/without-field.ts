@@ -19,7 +19,8 @@ export function withoutFieldError(
 ): KeyturnError {
   const shown = fields.slice(0, shownMax).map(shorten)
   const more = fields.length > shownMax ? `, and ${fields.length - shownMax} more` : ''
-  const how = begin === undefined ? '.' : `: ${begin}`
+  // In brackets, so that nobody copies the full stop with the command.
+  const how = begin === undefined ? '.' : ` (${begin}).`
   return new KeyturnError(
     'store_malformed',
     `${where} has fields (${shown.join(', ')}${more}) but no ${field}.`,

@@ -1,9 +1,12 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
-import type { HttpFaultKind } from './fakes/http-faults.ts'
+import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
 import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
 
 let place: KubernetesPlace
@@ -50,11 +53,23 @@ describe('what Kubernetes answers', () => {
     expect(error.message).toContain('apps/openai')
   })
 
+  it('a port that answers in the clear does not speak TLS, which no authority mends', async () => {
+    const plain = createServer().listen(0, '127.0.0.1')
+    await once(plain, 'listening')
+    const port = String((plain.address() as AddressInfo).port)
+    const env = { ...place.context.env, KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: port }
+    const error = await failure((await place.open(single, { ...place.context, env })).read('openai'))
+    expect(error).toMatchObject({ code: 'store_unreachable', retryable: true })
+    expect(error.message).toContain('does not speak TLS')
+    expect(error.fix).not.toContain('certificate')
+    await closeServer(plain)
+  })
+
   it('a namespace that is not there is found out', async () => {
     const error = await failure(stageNew(store, 'nowhere/openai'))
     expect([error.code, error.fix]).toEqual([
       'store_absent',
-      'Configure the namespace that is there, or make it: kubectl create namespace nowhere.',
+      'Configure the namespace that is there, or make it (kubectl create namespace nowhere).',
     ])
   })
 

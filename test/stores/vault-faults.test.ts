@@ -180,7 +180,7 @@ describe('what careless people configure', () => {
       { ...place.context, env: { ...place.context.env, VAULT_TOKEN: ['no', 'token'].join('-') } },
     )
     const error = await failure(stranger.read('openai'))
-    expect([error.code, error.fix?.includes('unknown or has expired: vault token lookup.')]).toEqual([
+    expect([error.code, error.fix?.includes('unknown or has expired (vault token lookup).')]).toEqual([
       'store_denied',
       true,
     ])
@@ -223,7 +223,7 @@ describe('permissions', () => {
     expect((await store.check('openai'))[0]).toMatchObject({
       permission: 'read',
       state: 'missing',
-      fix: expect.stringContaining('vault token lookup.'),
+      fix: expect.stringContaining('(vault token lookup).'),
     })
   })
 
