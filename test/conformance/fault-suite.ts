@@ -62,12 +62,14 @@ const requestsPerCallMax = 15
 
 /**
  * What every store that is reached over a network owes when that network, or the store, has a bad day. `knowsDisabled` is
- * false for a store that knows no such state; then the harness has no `disable`.
+ * false for a store that knows no such state; then the harness has no `disable`. With `stride` each kind of fault hits one in so
+ * many requests of a rotation, each kind beginning at another one: for stores whose rotations take long. Default 1, and at most
+ * 5, so that every request still meets a fault.
  */
 export function faultSuite(
   name: string,
   make: () => Promise<FaultHarness>,
-  { knowsDisabled = true }: { readonly knowsDisabled?: boolean } = {},
+  { knowsDisabled = true, stride = 1 }: { readonly knowsDisabled?: boolean; readonly stride?: number } = {},
 ): void {
   describe(`the ${name} store in trouble`, () => {
     let harness: FaultHarness
@@ -156,8 +158,8 @@ export function faultSuite(
       const { store } = harness
       const client = await harness.once()
       const requestsMax = 100
-      let position = 0
-      for (let isOver = false; !isOver; position += 1) {
+      let position = passing.indexOf(kind) % stride
+      for (let isOver = false; !isOver; position += stride) {
         expect(position).toBeLessThan(requestsMax)
         const ref = harness.freshRef()
         harness.fail(kind, { after: position })

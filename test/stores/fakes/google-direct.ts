@@ -1,5 +1,5 @@
 import { SecretManagerServiceClient } from '@google-cloud/secret-manager'
-import type { SecretStore } from '../../../src/core/ports.ts'
+import type { SecretStore, System } from '../../../src/core/ports.ts'
 import type { GoogleSdk, SecretManagerClient } from '../../../src/stores/google-client.ts'
 import {
   type GoogleSecretManagerOptions,
@@ -7,7 +7,7 @@ import {
 } from '../../../src/stores/google-secret-manager.ts'
 import type { StoreHarness } from '../../conformance/store-suite-support.ts'
 import { createGoogleState, type GoogleFakeState, type Message } from './google-fake-state.ts'
-import { testContext } from './system.ts'
+import { testContext, testSystem } from './system.ts'
 
 /**
  * The driver on the state of the fake without a wire in between: a thousand races take seconds, and how the calls of two
@@ -18,7 +18,7 @@ export async function googleDirectHarness(
   seed: number,
 ): Promise<StoreHarness & { readonly state: GoogleFakeState }> {
   const state = createGoogleState()
-  const context = testContext('.', { GOOGLE_CLOUD_PROJECT: 'team-1' })
+  const context = { ...testContext('.', { GOOGLE_CLOUD_PROJECT: 'team-1' }), system: hasty }
   const pause = turns(seed)
   const sdk = directSdk(state, async (_rpc, _request, run) => {
     await pause()
@@ -47,6 +47,13 @@ export async function googleDirectHarness(
       for (const store of opened) await store.close()
     },
   }
+}
+
+/** Calls take no time here, so that pauses between them need none either. */
+const hasty: System = {
+  ...testSystem,
+  after: (delayMs, callback, options) =>
+    testSystem.after(options?.background === true ? delayMs : 0, callback, options),
 }
 
 /** So many turns of the event loop lie before and after a call is carried out. */

@@ -13,7 +13,7 @@ export function skippingPauses(): System {
     after(delayMs, callback, options) {
       if (options?.background === true || delayMs > skippedMsMax)
         return testSystem.after(delayMs, callback, options)
-      skippedMs += delayMs
+      skippedMs += Math.ceil(delayMs)
       return testSystem.after(0, callback)
     },
   }

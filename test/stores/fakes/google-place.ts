@@ -2,8 +2,9 @@ import type { SecretStore } from '../../../src/core/ports.ts'
 import { type GoogleSecretManagerOptions, openStore, type StoreContext } from '../../../src/stores/index.ts'
 import type { FaultHarness, StoreFault } from '../../conformance/fault-suite.ts'
 import { type GoogleFake, startGoogleFake } from './google-fake.ts'
+import { skippingPauses } from './google-pauses.ts'
 import type { HttpFaultKind } from './http-faults.ts'
-import { type Recorded, testContext } from './system.ts'
+import { type Recorded, testContext, testSystem } from './system.ts'
 
 export interface GooglePlace {
   readonly fake: GoogleFake
@@ -18,9 +19,10 @@ export const googleProject = 'team-1'
 export async function startGoogle(
   given: GoogleSecretManagerOptions = {},
   start: () => Promise<GoogleFake> = startGoogleFake,
+  system = testSystem,
 ): Promise<GooglePlace> {
   const fake = await start()
-  const context = testContext('.', { GOOGLE_CLOUD_PROJECT: googleProject })
+  const context = { ...testContext('.', { GOOGLE_CLOUD_PROJECT: googleProject }), system }
   const opened: SecretStore[] = []
   return {
     fake,
@@ -49,7 +51,8 @@ export async function startGoogle(
 
 /** For the shared suites. */
 export async function googleHarness(given: GoogleSecretManagerOptions = {}): Promise<FaultHarness> {
-  const place = await startGoogle(given)
+  // A version that was sent and got no answer is waited for.
+  const place = await startGoogle(given, startGoogleFake, skippingPauses())
   const { fake } = place
   let made = 0
   return {
