@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setDefaultCACertificates } from 'node:tls'
 import type { SecretStore } from '../../../src/core/ports.ts'
 import { type AzureKeyVaultOptions, openStore, type StoreContext } from '../../../src/stores/index.ts'
 import type { StoreHarness } from '../../conformance/store-suite.ts'
@@ -18,6 +19,8 @@ export interface AzurePlace {
 
 /** A vault, and a service principal that the real credential of @azure/identity logs in as. */
 export async function startAzure(system?: StoreContext['system']): Promise<AzurePlace> {
+  // Nothing public is spoken to, and to read hundreds of certificates for each connection is most of what a test takes.
+  setDefaultCACertificates([])
   const fake = await startAzureFake()
   const { path: folder, remove } = await makeFolder()
   const env = {
