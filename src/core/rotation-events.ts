@@ -36,8 +36,8 @@ export type RotationEvent =
   | { readonly kind: 'confirm_lost' }
   | { readonly kind: 'confirm_unknown' }
   | { readonly kind: 'inspected'; readonly finding: 'ours' | 'unchanged' | 'adopted' | 'foreign' }
-  /** Nothing is handed out, and what is there was found to be dead. */
-  | { readonly kind: 'inspected'; readonly finding: 'dead'; readonly current: VersionId }
+  /** It is replaced: what is there was found to be dead and nothing is handed out, or it is the old key under another id. */
+  | { readonly kind: 'inspected'; readonly finding: 'dead' | 'renamed'; readonly current: VersionId }
   | { readonly kind: 'inspect_unknown' }
   | { readonly kind: 'pause_asked'; readonly by: string }
   | { readonly kind: 'resume_asked'; readonly by: string }

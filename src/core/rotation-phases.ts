@@ -279,9 +279,17 @@ export function stepInspecting(rotation: Rotation, event: RotationEvent, context
         summary: 'Somebody put another working key into the store meanwhile; it was adopted.',
         fix: '',
       })
-    case 'dead': {
+    case 'dead':
+    case 'renamed': {
       const against = { ...rotation, from: event.current }
-      return goOn(against, 'promoting', context, 'what is there is dead, and apps need a key: it is replaced')
+      const why = event.finding === 'dead' ? 'dead, and apps need a key' : 'the old key under another id'
+      return goOn(
+        against,
+        'promoting',
+        context,
+        `what is there is ${why}: it is replaced`,
+        context.policy.retryBaseMs,
+      )
     }
     case 'foreign':
       return halt(rotation, context, {

@@ -1,7 +1,7 @@
 import { currentOf, recordOf } from '../core/credential.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
-import type { CredentialState, VersionId } from '../core/types.ts'
+import { type CredentialState, isAuthentic, type VersionId } from '../core/types.ts'
 import {
   holderInStores,
   isInsisted,
@@ -157,7 +157,7 @@ async function revoke(
   { version, keyId }: Extract<RetirementEffect, { kind: 'revoke' }>,
   context: PerformContext,
 ): Promise<RetirementEvent> {
-  const heldBy = isInsisted(version, context) ? undefined : await holderInStores(version, context)
+  const heldBy = isInsisted(version, context) ? undefined : await holderNow(version, context)
   if (heldBy !== undefined) return { kind: 'still_held', heldBy }
   assertNotInUse(keyId, context)
   const { issuer } = context.setup
@@ -169,6 +169,17 @@ async function revoke(
   if (expiry?.kind === 'set') return { kind: 'expiring' }
   if (expiry?.kind === 'refused' && (await hasExpired(keyId, context))) return { kind: 'expiring' }
   return expiry?.kind === 'unknown' ? { kind: 'revoke_unknown' } : { kind: 'revoke_refused' }
+}
+
+/** What was proven before the first try may have died since: before any other it is proven anew. */
+async function holderNow(version: VersionId, context: PerformContext): Promise<string | undefined> {
+  const walk = context.state().retirements.find((one) => one.version === version)
+  if ((walk?.retries ?? 0) > 0) {
+    const proof = await proveCurrent(context)
+    const isProven = proof.kind === 'current_proved' && isAuthentic(proof.verdict.kind) && proof.isOurs
+    if (!isProven) return 'the current key could not be proven'
+  }
+  return holderInStores(version, context)
 }
 
 async function probeDeath(

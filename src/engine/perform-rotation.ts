@@ -272,6 +272,8 @@ async function inspect(
   if (read?.version === effect.from) return { event: { kind: 'inspected', finding: 'unchanged' } }
   if (read === undefined) return { event: { kind: 'inspected', finding: 'foreign' } }
   const known = knownAs(read, context)
+  if (known.some((one) => one.version === effect.from))
+    return { event: { kind: 'inspected', finding: 'renamed', current: read.version } }
   if (handedOut(context.state()) === undefined && known.some((one) => isOut(one) || isDead(one, context)))
     return { event: { kind: 'inspected', finding: 'dead', current: read.version } }
   // It may work, but it is never handed out again: nothing is superseded by it.

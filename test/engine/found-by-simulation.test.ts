@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { ListOutcome, RevokeOutcome } from '../../src/core/ports.ts'
-import type { Observation } from '../../src/core/types.ts'
+import type { Observation, Retirement } from '../../src/core/types.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
 import { minuteMs } from '../core/fixtures.ts'
@@ -271,4 +271,47 @@ it('revokes a key that a person made also when it is asked for once more, after 
   await world.service.revoke('openai', first, {}, operator)
   await world.time.advance(10 * minuteMs)
   expect((await world.state()).retirements.at(-1)).toMatchObject({ version: first, phase: 'dead' })
+})
+
+it('replaces the old key also where the store has it under another id', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy: { ...policy, mirrors: ['aws/openai'] } })
+  const mirror = new Mirror(world, 'aws/openai')
+  await world.ready({ setup: { mirrors: [mirror.setup] } })
+  const { secret } = world.issuer.plant()
+  await mirror.byHand(secret)
+  await world.time.advance(10 * minuteMs)
+  const found = world.handedOut()
+  expect(
+    world.content
+      .get('openai')
+      ?.values.get(found ?? '')
+      ?.equals(secret),
+  ).toBe(true)
+  const store = openMemoryStore({ content: world.content }, { system: world.time })
+  const fence = world.content.get('openai')?.shelf.fence ?? 0
+  await store.stage('openai', { version: 'the-same', secret, meta: {}, fence })
+  await moveTo(world, 'the-same')
+  await turned(world)
+  expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'promoted' })
+})
+
+it('does not delete an old key in a second try, when what replaced it has died meanwhile', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy: { ...policy, automaticPerDayMax: 0 } })
+  await world.ready()
+  await turned(world)
+  const [, old] = world.issuer.keys
+  await turned(world)
+  world.issuer.breakCall('revoke')
+  await world.time.advance(7 * minuteMs)
+  const walk = async (): Promise<Retirement | undefined> =>
+    (await world.state()).retirements.find((one) => one.keyId === old?.keyId)
+  expect((await walk())?.phase).toBe('revoking')
+  for (const key of world.issuer.keys) if (key !== old) key.isDeleted = true
+  await world.time.advance(2 * minuteMs)
+  world.issuer.mend('revoke')
+  await world.time.advance(10 * minuteMs)
+  expect(old?.isDeleted).toBe(false)
+  expect(await walk()).toMatchObject({ phase: 'revoking', heldBy: 'the current key could not be proven' })
 })
