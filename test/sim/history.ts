@@ -11,6 +11,8 @@ const minuteMs = 60_000
 /** How long it may take until all is well again, once nothing fails any more. */
 const convergeMs = 4 * 60 * minuteMs
 const lookEveryMs = 20_000
+/** By then every key that nobody has was looked for several times. */
+const sweptMs = 50 * minuteMs
 
 export interface History {
   readonly seed: number
@@ -98,6 +100,8 @@ function converge(world: World, people: People, what: string): void {
     if (pendingOf(world).length === 0) return
     looks += 1
     if (looks % 3 === 0) mend(world, people, looks)
+    const orphans = looks * lookEveryMs > sweptMs ? orphansOf(world) : []
+    if (orphans.length > 0) sim.object('no orphan lives', orphans.join('; '))
   }
   if (!sim.isOver()) sim.object('all is well in the end', `${what}: ${pendingOf(world).join('; ')}`)
 }

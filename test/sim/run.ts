@@ -2,19 +2,24 @@ import { fork } from 'node:child_process'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type History, playHistory } from './history.ts'
+import type { History } from './history.ts'
+import { plant } from './mutate.ts'
+import { mutations } from './mutations.ts'
 
 /**
  * Plays histories, one for each seed, on all cores:
  *
  *     npm run sim -- --seeds 1000 [--from 1] [--workers 2]
  *     SEED=123 npm run sim            plays one again, with its whole story
+ *     npm run sim -- --mutation NAME  the same with a defect planted, up to the first seed that catches it
+ *     npm run sim -- --mutations      each defect with its own seed; --search looks for the first seed anew
  */
 
 interface Share {
   readonly from: number
   readonly seeds: number
   readonly step: number
+  readonly mutation?: string | undefined
 }
 
 /** Failures that are told in full; of all others only the seed. */
@@ -28,8 +33,18 @@ async function main(): Promise<void> {
   const seed = process.env['SEED']
   if (seed !== undefined) return replay(Number(seed))
   const { values } = parseArgs({
-    options: { seeds: { type: 'string' }, from: { type: 'string' }, workers: { type: 'string' } },
+    options: {
+      seeds: { type: 'string' },
+      from: { type: 'string' },
+      workers: { type: 'string' },
+      mutation: { type: 'string' },
+      mutations: { type: 'boolean' },
+      search: { type: 'boolean' },
+    },
   })
+  const searchMax = Number(values.seeds ?? 2_000)
+  if (values.mutation !== undefined) return catchOne(values.mutation, 1, searchMax)
+  if (values.mutations === true) return catchAll(values.search === true, searchMax)
   const seeds = Number(values.seeds ?? 200)
   const from = Number(values.from ?? 1)
   const workers = Math.min(seeds, Number(values.workers ?? cpus().length))
@@ -64,7 +79,31 @@ async function main(): Promise<void> {
   process.exitCode = failed.length === 0 ? 0 : 1
 }
 
+/** Every defect, two at a time: with the seed that is known to catch it, or looking for the first that does. */
+async function catchAll(isSearch: boolean, seeds: number): Promise<void> {
+  const waiting = [...mutations]
+  const take = async (): Promise<void> => {
+    for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
+      await (isSearch ? catchOne(next.name, 1, seeds) : catchOne(next.name, next.seed, 1))
+  }
+  await Promise.all(Array.from({ length: cpus().length }, take))
+}
+
+async function catchOne(mutation: string, from: number, seeds: number): Promise<void> {
+  let caught: History | undefined
+  await inWorker({ from, seeds, step: 1, mutation }, (history) => {
+    if (history.violations.length > 0) caught ??= history
+  })
+  if (caught === undefined) {
+    say(`NOT CAUGHT in ${seeds} seeds from ${from}: ${mutation}`)
+    process.exitCode = 1
+    return
+  }
+  say(`${String(caught.seed).padStart(5)}  ${mutation}: ${caught.violations[0]?.rule ?? ''}`)
+}
+
 async function replay(seed: number): Promise<void> {
+  const { playHistory } = await import('./history.ts')
   const history = await playHistory(seed, true)
   if (history.violations.length > 0) tell({ ...history, story: [] })
   say(`seed ${seed}: ${history.events} events, ${Math.round(history.virtualMs / 60_000)} virtual minutes`)
@@ -85,8 +124,14 @@ function inWorker(own: Share, onEnd: (history: History) => void): Promise<void> 
   })
 }
 
-async function work({ from, seeds, step }: Share): Promise<void> {
-  for (let played = 0; played < seeds; played++) process.send?.(await playHistory(from + played * step))
+async function work({ from, seeds, step, mutation }: Share): Promise<void> {
+  if (mutation !== undefined) plant(mutation)
+  const { playHistory } = await import('./history.ts')
+  for (let played = 0; played < seeds; played++) {
+    const history = await playHistory(from + played * step)
+    process.send?.(history)
+    if (mutation !== undefined && history.violations.length > 0) break
+  }
   process.disconnect()
 }
 

@@ -157,7 +157,12 @@ export class Watch implements LedgerWitness, IssuerWitness {
       if ((after.halt?.reason ?? '') === '' || (after.halt?.fix ?? '') === '')
         this.#object('a halt has a reason and a fix', name)
     }
-    if (after.outcome === 'promoted') this.seen.promoted += 1
+    if (after.outcome !== 'promoted') return
+    this.seen.promoted += 1
+    const promoted = state.versions.find((one) => one.version === state.current)
+    const key = promoted === undefined ? undefined : this.keyOf(promoted)
+    if (key?.expiresAt !== undefined && key.expiresAt < this.#world.sim.now() + 86_400_000)
+      this.#object('a promoted key lives', `${name}: ${key.keyId} expires within a day`)
   }
 
   #onCurrent(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {
