@@ -2,7 +2,7 @@ import type { Secret } from '../core/secret.ts'
 import { type VersionId, versionIdPattern } from '../core/types.ts'
 import type { StoreContext } from './context.ts'
 import type { GoogleSecret } from './google-calls.ts'
-import { parseJson } from './plain-text.ts'
+import { jsonObjectIn } from './google-json.ts'
 import { digestOf } from './slot-state.ts'
 
 /**
@@ -30,9 +30,8 @@ const lifeMsMax = 10 * 60_000
 
 /** Undefined where there is none, or none that can be read: it could not be waited for. */
 export function readClaim(secret: GoogleSecret): Claim | undefined {
-  const document = parseJson(secret.annotations.get(claimAnnotation) ?? 'null')
-  if (typeof document !== 'object' || document === null) return undefined
-  const { to, from, token, digest, nonce, lifeMs } = document as Readonly<Record<string, unknown>>
+  const claim = jsonObjectIn(secret.annotations.get(claimAnnotation) ?? '')
+  const { to, from, token, digest, nonce, lifeMs } = claim ?? {}
   if (typeof to !== 'string' || !versionIdPattern.test(to) || typeof from !== 'number') return undefined
   if (typeof token !== 'string' || typeof digest !== 'string' || typeof nonce !== 'string') return undefined
   if (typeof lifeMs !== 'number' || !(lifeMs > 0)) return undefined

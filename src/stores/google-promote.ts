@@ -19,7 +19,7 @@ const lookPauseMs = { base: 10, max: 500 }
 const notesMax = 3
 const claimsMax = 1_000
 /** Looks at a claim of our own whose version may still arrive: enough for the life of one, where a request takes 5 s at most. */
-const ownLooksMax = 48
+const ownLooksMax = 64
 /** A claim outlives its owner's calls (claiming, and adding the version) and a pause in between. */
 const lifeOf = (requestTimeoutMs: number): number => 3 * requestTimeoutMs + 5_000
 /** Later than this after claiming no version is added: its request could outlive the claim. */

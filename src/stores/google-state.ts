@@ -1,8 +1,8 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { VersionId } from '../core/types.ts'
 import type { GoogleSecret } from './google-calls.ts'
+import { jsonObjectIn } from './google-json.ts'
 import { fullName } from './google-names.ts'
-import { parseJson } from './plain-text.ts'
 import type { Shelf } from './shelf.ts'
 import { decodeSlot, emptySlot, type Promotion } from './slot-state.ts'
 
@@ -66,16 +66,13 @@ export function decodeState(secret: GoogleSecret): GoogleState {
   const text = secret.annotations.get(stateAnnotation)
   if (text === undefined) return emptyState
   const where = `The annotation ${stateAnnotation} of ${fullName(secret.name)}`
-  const document = parseJson(text)
-  const { revision, shelf, promoting, numbers, doomed, adding } = (
-    typeof document === 'object' && document !== null ? document : {}
-  ) as Readonly<Record<string, unknown>>
+  const { format: written, revision, shelf, promoting, numbers, doomed, adding } = jsonObjectIn(text) ?? {}
   const { shelf: read, promoting: promotions } = decodeSlot(where, {
     shelf: JSON.stringify(typeof shelf === 'object' ? { ...shelf, format } : {}),
     promoting: JSON.stringify(promoting ?? []),
   })
   const list = numbersIn(numbers)
-  if (!isCount(revision) || list?.length !== read.versions.length || !isFormat(document))
+  if (!isCount(revision) || list?.length !== read.versions.length || written !== format)
     throw new KeyturnError('store_malformed', `${where} is damaged or from a newer Keyturn.`, {
       fix: 'Put back what it said before; Google keeps no former annotations, but the audit log of UpdateSecret may show it.',
     })
@@ -92,12 +89,6 @@ export function decodeState(secret: GoogleSecret): GoogleState {
     doomed: numbersIn(doomed ?? []) ?? [],
     adding: textsIn(adding).slice(-addingMax),
   }
-}
-
-function isFormat(document: unknown): boolean {
-  return (
-    typeof document === 'object' && document !== null && 'format' in document && document.format === format
-  )
 }
 
 function numbersIn(value: unknown): readonly number[] | undefined {

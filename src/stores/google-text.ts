@@ -1,6 +1,7 @@
 import { KeyturnError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
-import { parseJson, withoutFileMarks } from './plain-text.ts'
+import { jsonObjectIn } from './google-json.ts'
+import { withoutFileMarks } from './plain-text.ts'
 import { type ValueOptions, valueFormat } from './value-format.ts'
 
 /** How the key stands in the text of a version. */
@@ -22,6 +23,7 @@ export interface GoogleText {
 export function googleText(options: ValueOptions): GoogleText {
   const format = valueFormat(options)
   const field = options.field ?? 'OPENAI_API_KEY'
+  const objectIn = (text: string): object | undefined => jsonObjectIn(withoutFileMarks(text))
   const keyIn: GoogleText['keyIn'] = (text, where) => {
     const document = format.needsBase ? objectIn(text) : undefined
     if (document !== undefined && !Object.hasOwn(document, field)) return undefined
@@ -48,9 +50,4 @@ export function googleText(options: ValueOptions): GoogleText {
         : Object.keys(document).every((name) => name === field)
     },
   }
-}
-
-function objectIn(text: string): object | undefined {
-  const document = parseJson(withoutFileMarks(text))
-  return typeof document === 'object' && document !== null && !Array.isArray(document) ? document : undefined
 }
