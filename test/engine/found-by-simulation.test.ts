@@ -313,5 +313,8 @@ it('does not delete an old key in a second try, when what replaced it has died m
   world.issuer.mend('revoke')
   await world.time.advance(10 * minuteMs)
   expect(old?.isDeleted).toBe(false)
-  expect(await walk()).toMatchObject({ phase: 'revoking', heldBy: 'the current key could not be proven' })
+  expect(await walk()).toMatchObject({
+    phase: 'revoking',
+    heldBy: expect.stringContaining('could not be proven'),
+  })
 })
