@@ -10,7 +10,8 @@ export function plant(name: string): void {
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context)
       if (!url.endsWith(`/src/${file}`)) return loaded
-      const source = String(loaded.source)
+      const { source: given } = loaded
+      const source = typeof given === 'string' ? given : new TextDecoder().decode(given)
       if (source.split(find).length !== 2) throw new Error(`"${name}" has one place in ${file}`)
       return { ...loaded, source: source.replace(find, () => replace) }
     },

@@ -79,27 +79,30 @@ async function main(): Promise<void> {
   process.exitCode = failed.length === 0 ? 0 : 1
 }
 
-/** Every defect, two at a time: with the seed that is known to catch it, or looking for the first that does. */
+/** Every defect, two at a time: with the seed that is known to catch it, and where that does not, with the first that does. */
 async function catchAll(isSearch: boolean, seeds: number): Promise<void> {
   const waiting = [...mutations]
   const take = async (): Promise<void> => {
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-      await (isSearch ? catchOne(next.name, 1, seeds) : catchOne(next.name, next.seed, 1))
+      if (isSearch || !(await isCaught(next.name, next.seed, 1))) await catchOne(next.name, 1, seeds)
   }
   await Promise.all(Array.from({ length: cpus().length }, take))
 }
 
 async function catchOne(mutation: string, from: number, seeds: number): Promise<void> {
+  if (await isCaught(mutation, from, seeds)) return
+  say(`NOT CAUGHT in ${seeds} seeds from ${from}: ${mutation}`)
+  process.exitCode = 1
+}
+
+async function isCaught(mutation: string, from: number, seeds: number): Promise<boolean> {
   let caught: History | undefined
   await inWorker({ from, seeds, step: 1, mutation }, (history) => {
     if (history.violations.length > 0) caught ??= history
   })
-  if (caught === undefined) {
-    say(`NOT CAUGHT in ${seeds} seeds from ${from}: ${mutation}`)
-    process.exitCode = 1
-    return
-  }
+  if (caught === undefined) return false
   say(`${String(caught.seed).padStart(5)}  ${mutation}: ${caught.violations[0]?.rule ?? ''}`)
+  return true
 }
 
 async function replay(seed: number): Promise<void> {
@@ -129,10 +132,18 @@ async function work({ from, seeds, step, mutation }: Share): Promise<void> {
   const { playHistory } = await import('./history.ts')
   for (let played = 0; played < seeds; played++) {
     const history = await playHistory(from + played * step)
-    process.send?.(history)
+    await told(history)
     if (mutation !== undefined && history.violations.length > 0) break
   }
   process.disconnect()
+}
+
+/** Waits until the other side has it, so that no process ends before it was heard. */
+function told(history: History): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (process.send === undefined) throw new Error('a worker is started by another process')
+    process.send(history, undefined, undefined, (error) => (error === null ? resolve() : reject(error)))
+  })
 }
 
 function tell({ seed, story, violations, pending }: History): void {
