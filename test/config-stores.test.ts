@@ -102,3 +102,13 @@ it.each([
   expect(messages).not.toBe('')
   expect(messages).not.toContain(token)
 })
+
+it('takes an alias at Google only where others read it, and none that Google keeps for itself', () => {
+  expect(messagesOf('{ kind: google-secret-manager, alias: prod }')).toMatch(
+    /an alias means nothing .*consumers: alias/,
+  )
+  expect(messagesOf('{ kind: google-secret-manager, consumers: alias, alias: latest }')).toMatch(
+    /expected an alias/,
+  )
+  expect(messagesOf('{ kind: google-secret-manager, consumers: alias, alias: prod }')).toBe('')
+})

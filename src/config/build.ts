@@ -147,6 +147,10 @@ function buildCredential(input: CredentialInput): CredentialConfig {
   )
   const store: StoreConfig =
     namedStore === undefined ? { kind: 'memory' } : absoluteStore(namedStore, context)
+  if (store.kind === 'google-secret-manager' && store.alias !== undefined && store.consumers !== 'alias') {
+    const fix = 'Set consumers: alias where all readers read that alias; else leave alias out.'
+    report([...at, 'store'], 'an alias means nothing to readers of the newest version', fix)
+  }
   const issuer: IssuerConfig =
     namedIssuer === undefined
       ? { kind: 'manual', baseUrl: '', timeoutMs: 0 }

@@ -177,7 +177,7 @@ const googleSecretManager = z.strictObject({
     'the name of a version alias',
     'With consumers alias, the alias of the current key. Default: current.',
   )
-    .regex(/^[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
+    .regex(/^(?!(?:latest|NEW)$)[A-Za-z][A-Za-z0-9_-]{0,62}$/, {
       error: 'expected an alias: a letter, then letters, digits, _ and -',
     })
     .optional(),

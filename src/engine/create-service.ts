@@ -111,11 +111,23 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   function watchStores(setup: CredentialSetup): readonly Cancel[] {
     if (setups.size > engineLimits.watchesMax) return []
     const { name, ref, store } = setup
-    const own = store.watch?.(ref, () => void lookNow(name, (before, now) => storeDue(before, now)))
+    const watched = (work: () => Cancel | undefined): Cancel | undefined => {
+      try {
+        return work()
+      } catch (thrown) {
+        deps.log('warn', 'a store cannot be watched and is only polled', { credential: name, error: thrown })
+        return undefined
+      }
+    }
+    const own = watched(() =>
+      store.watch?.(ref, () => void lookNow(name, (before, now) => storeDue(before, now))),
+    )
     const mirrors = setup.mirrors.map((mirror) =>
-      mirror.store.watch?.(
-        mirror.ref,
-        () => void lookNow(name, (before, now) => mirrorDue(before, mirror.id, now)),
+      watched(() =>
+        mirror.store.watch?.(
+          mirror.ref,
+          () => void lookNow(name, (before, now) => mirrorDue(before, mirror.id, now)),
+        ),
       ),
     )
     return [own, ...mirrors].filter((cancel) => cancel !== undefined)

@@ -1,7 +1,7 @@
 import { recordOf } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import type { SecretStore } from '../core/ports.ts'
+import type { SecretStore, StoredVersion } from '../core/ports.ts'
 import type { VersionId } from '../core/types.ts'
 import { mirroredAs } from './mirror-ids.ts'
 import type { PerformContext } from './performing.ts'
@@ -14,7 +14,8 @@ export async function takeOutOfStores(version: VersionId, context: PerformContex
   const { setup, deps } = context
   const { current, fence } = context.state()
   if (current !== undefined && current !== version) {
-    await putBack({ ...setup, version, to: current, as: current }, context)
+    const read = await setup.store.read(setup.ref)
+    await putBack({ ...setup, version, to: current, as: current }, read, context)
     for (const mirror of setup.mirrors)
       await putBackIn({ ...mirror, version, to: current, as: mirroredAs(current, deps.system) }, context)
   }
@@ -30,24 +31,30 @@ interface Place {
   readonly as: VersionId
 }
 
-/** A mirror that cannot be asked holds nothing up: it never got this key for current from here. */
+/** A mirror that cannot be asked holds nothing up: it never got this key for current from here. One that has it does. */
 async function putBackIn(place: Place, context: PerformContext): Promise<void> {
+  let read: StoredVersion | undefined
   try {
-    await putBack(place, context)
+    read = await place.store.read(place.ref)
   } catch (thrown) {
     if (!(thrown instanceof KeyturnError && thrown.retryable)) throw thrown
     context.deps.log('warn', 'a mirror could not be asked whether it has a key that is given up', {
       credential: context.setup.name,
       error: thrown,
     })
+    return
   }
+  await putBack(place, read, context)
 }
 
-async function putBack({ store, ref, version, to, as }: Place, context: PerformContext): Promise<void> {
+async function putBack(
+  { store, ref, version, to, as }: Place,
+  read: StoredVersion | undefined,
+  context: PerformContext,
+): Promise<void> {
   const { setup, keyring, deps } = context
   const state = context.state()
   const { fence } = state
-  const read = await store.read(ref)
   const isThere = read !== undefined && fingerprint(read.secret, deps.system) === printOf(version, context)
   if (!isThere) return
   const request = { to: as, expectCurrent: read.version, fence }

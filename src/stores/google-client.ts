@@ -1,7 +1,10 @@
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { SecretManagerServiceClient } from '@google-cloud/secret-manager'
 import { KeyturnError } from '../core/errors.ts'
 import type { StoreContext } from './context.ts'
+import { errnoOf } from './files.ts'
+import { parseJson } from './plain-text.ts'
 
 /** What the driver uses of the SDK's client. */
 export type SecretManagerClient = Pick<
@@ -18,6 +21,7 @@ export type SecretManagerClient = Pick<
   | 'close'
 >
 
+type Stub = Awaited<ReturnType<SecretManagerServiceClient['initialize']>>
 type ClientOptions = NonNullable<ConstructorParameters<typeof SecretManagerServiceClient>[0]>
 
 export interface GoogleSdk {
@@ -42,6 +46,20 @@ export async function loadGoogleSdk(): Promise<GoogleSdk> {
       constructor(options: ClientOptions) {
         super(options)
         refuseRedirects(this.auth)
+      }
+
+      /**
+       * Each call begins with this one and lets its rejection go unhandled (7.2.0), which ends the process: without
+       * credentials all credentials of other stores would go down with this one. The call itself says what is wrong. It
+       * would say so for ever, also when there are credentials again, if the stub that failed were kept.
+       */
+      override async initialize(): Promise<Stub> {
+        try {
+          return await super.initialize()
+        } catch {
+          delete (this as { secretManagerServiceStub?: Promise<Stub> }).secretManagerServiceStub
+          return {}
+        }
       }
     },
     withoutCredentials(transport) {
@@ -83,6 +101,7 @@ export async function openGoogleClient(
   const configured = options.project ?? env['GOOGLE_CLOUD_PROJECT'] ?? env['GCLOUD_PROJECT']
   const keyFilename = env['GOOGLE_APPLICATION_CREDENTIALS']
   const place = endpointOf(options)
+  if (!place.isOpen && keyFilename !== undefined && keyFilename !== '') assertCredentialsFile(keyFilename)
   const credentials = place.isOpen
     ? sdk.withoutCredentials(transport)
     : keyFilename === undefined || keyFilename === ''
@@ -106,6 +125,24 @@ export async function openGoogleClient(
       })
     },
   }
+}
+
+/** The SDK says of such a file that Google cannot be reached. */
+function assertCredentialsFile(path: string): void {
+  let text: string | undefined
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (thrown) {
+    if (errnoOf(thrown) === undefined) throw thrown
+  }
+  if (text !== undefined && parseJson(text) !== undefined) return
+  throw new KeyturnError(
+    'config_invalid',
+    `GOOGLE_APPLICATION_CREDENTIALS names ${path}, which ${text === undefined ? 'cannot be read' : 'is not JSON'}.`,
+    {
+      fix: 'Name the JSON file of a service account or a workload identity, or unset it to use what is attached.',
+    },
+  )
 }
 
 /** The SDK's only failure here is that it knows of none. */
