@@ -246,7 +246,13 @@ it('takes a pending key that got current in a mirror out of there before it ends
   const secret = world.issuer.keys.find((one) => one.keyId === pending?.keyId)?.secret
   if (secret === undefined) throw new Error('a key is pending')
   await mirror.byHand(secret)
+  // It is seen there, and cannot be put right at first.
+  mirror.away()
+  mirror.only = 'promote'
   await world.service.actOnRotation('openai', id, 'abort', operator)
+  await world.time.advance(30_000)
+  expect(readersHad).toEqual([])
+  mirror.back()
   world.issuer.mend('verify')
   await world.time.advance(2 * minuteMs)
   expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'aborted' })
