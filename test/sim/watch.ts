@@ -313,11 +313,12 @@ export class Watch implements LedgerWitness, IssuerWitness {
     const { sim, apps } = this.#world
     const policy = this.#policy(state.name)
     const limitMs = policy.overlapMs + policy.drainLimitMs
-    const leftAt = [...this.belief(state.name).leftAt].find(([version]) =>
-      this.#isOf(version, key, state),
-    )?.[1]
+    // The same key may have been here under several ids.
     const isPastLimit =
-      policy.afterLimit === 'revoke' && leftAt !== undefined && sim.now() - leftAt >= limitMs - 30_000
+      policy.afterLimit === 'revoke' &&
+      [...this.belief(state.name).leftAt].some(
+        ([version, leftAt]) => this.#isOf(version, key, state) && sim.now() - leftAt >= limitMs - 30_000,
+      )
     if (isPastLimit) return
     const user = apps.find(
       (one) =>
