@@ -28,6 +28,7 @@ export function withinReach(state: CredentialState, now: number, policy: Policy)
           mirrors: state.mirrors.map((one) => ({
             ...one,
             ...past(one, 'readAt', now),
+            ...past(one, 'currentAt', now),
             nextAt: Math.min(one.nextAt, now + policy.storePollMs * spread),
           })),
         }),

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
+import { withinReach } from '../../src/core/clock.ts'
 import { observeStore } from '../../src/core/store-look.ts'
 import { startRotation } from '../../src/core/turning.ts'
 import { recordCheck } from '../../src/core/verification.ts'
-import { changeContext, recordWith, startAt, stateOf, verdictOf } from './fixtures.ts'
+import { changeContext, policyOf, recordWith, startAt, stateOf, verdictOf } from './fixtures.ts'
 
 /** A ledger whose answer was lost is given the same change again, later: found by simulation. */
 it('one refusal that the ledger took twice withdraws nothing', () => {
@@ -34,4 +35,11 @@ it('a key that a rotation staged meanwhile is not taken for an old one of a lost
   const reading = { kind: 'read', version: 'x', fingerprint: 'f-x', meta: {}, others: [other, old] } as const
   const looked = observeStore(rotating, reading, context).state
   expect(looked.versions.map((one) => one.version)).toEqual(['old', 'x'])
+})
+
+it('a mirror that got its key in a future that was taken back got it now', () => {
+  const ahead = startAt + 3_600_000
+  const mirror = { id: 'aws/openai', current: 'a', currentAt: ahead, nextAt: startAt, retries: 0, holds: [] }
+  const state = { ...stateOf([recordWith('a', { stage: 'current' })]), mirrors: [mirror] }
+  expect(withinReach(state, startAt, policyOf()).mirrors?.[0]?.currentAt).toBe(startAt)
 })
