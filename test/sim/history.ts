@@ -186,17 +186,19 @@ function describe({ rotation }: CredentialState): string {
 }
 
 /** Keys of ours that live though nobody has them: none may be left. */
-function orphansOf({ issuer, ledger, watch }: World): readonly string[] {
+function orphansOf({ issuer, ledger, watch, sim }: World): readonly string[] {
   const wanted = new Set(
     [...ledger.latest.values()].flatMap((state) => {
-      const kept = state.retirements.filter((one) => one.phase === 'kept').map((one) => one.version)
+      // Those that walk to their end are pending on their own account.
+      const kept = state.retirements.filter((one) => one.phase !== 'dead').map((one) => one.version)
       return state.versions
         .filter((one) => one.version === state.current || kept.includes(one.version))
         .map((one) => watch.keyOf(one))
     }),
   )
   // A ledger that was lost knew of keys that nobody remembers: a known limit until keys are listed against the store.
-  const knownSince = ledger.lostAt ?? 0
+  const lateMs = sim.options.issuer.lateMintMs + minuteMs
+  const knownSince = ledger.lostAt === undefined ? 0 : ledger.lostAt + lateMs
   return issuer.keys
     .filter(
       (one) =>
