@@ -63,6 +63,8 @@ export function startRunner(options: RunnerOptions): Runner {
     try {
       await settleMint()
       while (fence !== undefined && !isStopping) {
+        // Another replica has claimed it since: what the state wants now is for that one to do.
+        if (context.state().fence !== fence) throw new ClaimLost(setup.name)
         const free = new Set(busy.keys())
         const { duties, wakeAt, stepAt } = plan(context.state(), setup.policy, system.now(), free)
         for (const duty of duties) begin(duty)
@@ -75,6 +77,7 @@ export function startRunner(options: RunnerOptions): Runner {
         await commitStubbornly((state) => ({ state: { ...state }, events: [] }))
     } catch (thrown) {
       if (!(thrown instanceof ClaimLost)) throw thrown
+      fence = undefined
     } finally {
       await Promise.all(busy.values())
       stopRenewing()
