@@ -254,7 +254,7 @@ describe('a first key that cannot be had', () => {
   it('says that nothing listens there', async () => {
     const service = await serviceForTest()
     await service.close()
-    const error = await errorOf(clientOf(service, { timeoutMs: 400 }).getOpenAIKey())
+    const error = await errorOf(clientOf(service, { timeoutMs: 1_500 }).getOpenAIKey())
     expect(error).toMatchObject({ code: 'service_unreachable', retryable: true })
     expect(error.message).toContain('ECONNREFUSED')
     expect(error.message).toContain(service.url)
@@ -279,7 +279,7 @@ describe('a first key that cannot be had', () => {
       response.writeHead(200, { 'content-type': type }).end(body)
       return true
     }
-    const error = await errorOf(clientOf(service, { timeoutMs: 400 }).getOpenAIKey())
+    const error = await errorOf(clientOf(service, { timeoutMs: 1_500 }).getOpenAIKey())
     expect(error.code).toBe('service_malformed')
     expect(error.message).not.toContain('log in')
   })
@@ -290,7 +290,7 @@ describe('a first key that cannot be had', () => {
       response.writeHead(302, { location: `${other.url}/v1/credentials/openai` }).end()
       return true
     }
-    expect((await errorOf(clientOf(service, { timeoutMs: 400 }).getOpenAIKey())).code).toBe(
+    expect((await errorOf(clientOf(service, { timeoutMs: 1_500 }).getOpenAIKey())).code).toBe(
       'service_malformed',
     )
     expect(other.seen).toHaveLength(0)
