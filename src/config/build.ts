@@ -1,5 +1,6 @@
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
+import { durationMs } from './duration.ts'
 import { isLoopback } from './listen.ts'
 import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
 import { buildPolicy, checkPolicy } from './policy.ts'
@@ -173,11 +174,16 @@ function buildCredential(input: CredentialInput): CredentialConfig {
   })
   checkPolicy(credential, at, report)
   const mirrors = buildMirrors(input)
+  const consumers = credential.consumers.map((one) => ({
+    name: one.name,
+    keepsForMs: durationMs(one.keepsFor),
+  }))
   return {
     name,
     mirrors,
     ref: credential.ref ?? (store.kind === 'env' ? 'OPENAI_API_KEY' : name),
     store,
+    consumers,
     issuer,
     expected: {
       ...present({

@@ -249,6 +249,7 @@ function fromEnvironment(sources: ConfigSources): ConfigCheck {
         ref: 'OPENAI_API_KEY',
         store: { kind: 'env', envFile: resolve(sources.cwd, '.env') },
         mirrors: [],
+        consumers: [],
         issuer,
         expected: {
           ...(organization === undefined ? {} : { organization }),

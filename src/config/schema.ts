@@ -199,6 +199,16 @@ const mirror = z.strictObject({
   ).optional(),
 })
 
+export const consumersMax = 100
+
+const consumer = z.strictObject({
+  name: text('a name for people', 'Who it is, for people: it is shown where the overlap is.'),
+  keepsFor: duration(
+    { default: '24h', min: '1s', max: '90d' },
+    'How long it may go on with a key once it has it.',
+  ),
+})
+
 const credential = z.strictObject({
   store: storeReference.describe('Where the key is kept: a store, or the name of one under `stores`.'),
   ref: text(
@@ -210,6 +220,13 @@ const credential = z.strictObject({
     .max(mirrorsMax, { error: `expected at most ${mirrorsMax} mirrors` })
     .default([])
     .describe('Copies in other stores, for readers that do not ask Keyturn; kept in line with the first.'),
+  consumers: z
+    .array(consumer, { error: 'expected a list of consumers, each with name and keepsFor' })
+    .max(consumersMax, { error: `expected at most ${consumersMax} consumers` })
+    .default([])
+    .describe(
+      'Who takes the key and does not ask Keyturn again, e.g. a nightly batch that reads the store. The overlap is never shorter than the longest of them keeps a key.',
+    ),
   issuer: issuerReference
     .prefault({ kind: 'manual' })
     .describe(

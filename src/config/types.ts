@@ -1,3 +1,4 @@
+import type { UnleasedConsumer } from '../core/overlap.ts'
 import type { LogLevel } from '../core/ports.ts'
 import type { Policy } from '../core/types.ts'
 
@@ -142,7 +143,10 @@ export interface ScheduleConfig {
 }
 
 /** The part of the policy that is configured; the rest follows from the store and the issuer. */
-export type PolicyConfig = Omit<Policy, 'canMint' | 'isManual' | 'storeWritable' | 'mirrors'>
+export type PolicyConfig = Omit<
+  Policy,
+  'canMint' | 'isManual' | 'storeWritable' | 'mirrors' | 'overlapBecause'
+>
 
 export interface MirrorConfig {
   /** For people, and the same from start to start: the store's name and the secret's, `aws/openai`. */
@@ -158,6 +162,8 @@ export interface CredentialConfig {
   readonly store: StoreConfig
   /** Copies in other stores, kept in line with the first. */
   readonly mirrors: readonly MirrorConfig[]
+  /** Who takes the key and holds no lease; the overlap is never shorter than they keep it. */
+  readonly consumers: readonly UnleasedConsumer[]
   readonly issuer: IssuerConfig
   /** Whom the key must belong to and what apps need of it; proven by verification. */
   readonly expected: {

@@ -92,6 +92,11 @@ export function newRetirement(
 ): Retirement {
   const { now, policy } = context
   const overlapUntil = request.isForced ? now : now + policy.overlapMs
+  const whom = policy.overlapBecause
+  const isForSomebody = whom !== undefined && !request.isForced
+  const because = isForSomebody
+    ? `; it lives on until ${new Date(overlapUntil).toISOString()} for ${whom}`
+    : ''
   const base: Retirement = {
     id: request.id,
     version: request.version,
@@ -107,7 +112,7 @@ export function newRetirement(
     isLimitAlerted: false,
     rejections: 0,
     retries: 0,
-    steps: [{ at: now, phase: 'draining', note: request.why }],
+    steps: [{ at: now, phase: 'draining', note: `${request.why}${because}` }],
   }
   if (request.keyId !== undefined && policy.canMint) return base
   return end(

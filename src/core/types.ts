@@ -425,6 +425,8 @@ export interface Policy {
   /** The copies that are kept in line, in the order they are named in. */
   readonly mirrors: readonly MirrorId[]
   readonly overlapMs: number
+  /** Who makes the overlap longer than it is configured, for people. */
+  readonly overlapBecause?: string
   readonly drainLimitMs: number
   readonly afterLimit: 'wait' | 'revoke'
   /** The old key must have been unused for this long by the issuer's account. */

@@ -8,6 +8,7 @@ import type {
   StoreConfig,
 } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { overlapOf } from '../core/overlap.ts'
 import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { Policy } from '../core/types.ts'
@@ -148,17 +149,20 @@ function setupOf(
   options: ComposeOptions,
 ): CredentialSetup {
   const isReadOnly = options.isReadOnly === true
-  const propagationMs = [store, ...mirrors.map((one) => one.store)].map(
-    (one) => one.capabilities.propagationMs,
-  )
+  // Other readers of any of the stores must have seen the new key before the old one goes.
+  const { overlapMs, because } = overlapOf({
+    configuredMs: credential.policy.overlapMs,
+    stores: [store, ...mirrors.map((one) => one.store)].map((one) => one.capabilities),
+    consumers: credential.consumers,
+  })
   const policy: Policy = {
     ...credential.policy,
     canMint: issuer.canMint && !isReadOnly,
     isManual: issuer.kind === 'manual' && !isReadOnly,
     storeWritable: store.capabilities.writable && !isReadOnly,
     mirrors: mirrors.map(({ id }) => id),
-    // Other readers of any of the stores must have seen the new key before the old one goes.
-    overlapMs: Math.max(credential.policy.overlapMs, ...propagationMs),
+    overlapMs,
+    ...(because === undefined ? {} : { overlapBecause: because }),
   }
   return {
     name: credential.name,

@@ -54,6 +54,7 @@ function sandboxConfig(
         ref: 'openai',
         store: { kind: 'local', folder: home.file('secrets') },
         mirrors: [],
+        consumers: [],
         issuer: {
           kind: 'openai',
           baseUrl: sandbox.baseUrl,
