@@ -22,7 +22,11 @@ it('reads who keeps a key without asking again, and for how long', () => {
 
 const wrong: readonly (readonly [string, string, RegExp])[] = [
   ['no list', 'nightly', /consumers: expected a list of consumers/],
-  ['one without a name', '[{ keepsFor: 1h }]', /consumers\[0\]\.name: 'name' is missing: expected a name for people/],
+  [
+    'one without a name',
+    '[{ keepsFor: 1h }]',
+    /consumers\[0\]\.name: 'name' is missing: expected a name for people/,
+  ],
   [
     'one that keeps a key for ever',
     '[{ name: batch, keepsFor: 400d }]',

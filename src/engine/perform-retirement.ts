@@ -102,20 +102,23 @@ function withoutVersion(state: CredentialState, version: VersionId): CredentialS
 }
 
 /**
- * Instances that have not moved on to the generation of today. One that has long been silent is believed gone only
- * where the issuer tells the last use, since then a silent user would show there.
+ * Instances that have not moved on to the generation of today. One that has long been silent is believed gone where the
+ * issuer tells the last use, since then a silent user would show there; elsewhere only when no app would go on with a key
+ * for so long without having heard of Keyturn.
  */
 async function holders(
   state: CredentialState,
   lastUsedAt: number | null | undefined,
   context: PerformContext,
 ): Promise<readonly string[]> {
-  const leases = await context.deps.ledger.leases(state.name)
-  const silentSince = context.deps.system.now() - engineLimits.leaseSilentMs
+  const { deps, setup } = context
+  const leases = await deps.ledger.leases(state.name)
   const isTold = lastUsedAt !== undefined
+  const silentMs = isTold ? engineLimits.leaseSilentMs : setup.policy.staleAfterMs
+  const goneSince = deps.system.now() - silentMs
   return leases
     .filter((lease) => lease.generation < state.generation)
-    .filter((lease) => lease.seenAt > silentSince || !isTold)
+    .filter((lease) => lease.seenAt > goneSince)
     .map((lease) => `${lease.app} (${lease.instance})`)
 }
 

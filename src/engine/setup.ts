@@ -55,7 +55,7 @@ export const engineLimits = {
   watchesMax: 200,
   claimMs: 60_000,
   renewEveryMs: 20_000,
-  /** A silent instance is believed gone after this long, unless the issuer still sees its key used. */
+  /** A silent instance is believed gone after this long where the issuer tells when its key was used last. */
   leaseSilentMs: 600_000,
   /** An operator or an app waits at most this long for a probe it asked for. */
   probeWaitMs: 15_000,

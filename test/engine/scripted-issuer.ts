@@ -39,6 +39,7 @@ export class ScriptedIssuer {
   #drawn = 0
   readonly account: string
   isClosed = false
+  tellsLastUse = true
 
   constructor(time: VirtualTime, account = 'svc_1') {
     this.#time = time
@@ -161,7 +162,7 @@ export class ScriptedIssuer {
         owner: 'service_account',
         serviceAccount,
         createdAt,
-        lastUsedAt,
+        ...(this.tellsLastUse ? { lastUsedAt } : {}),
         ...(expiresAt === undefined ? {} : { expiresAt }),
       }),
     )
