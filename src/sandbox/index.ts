@@ -75,6 +75,7 @@ export interface SandboxKey {
   /** Epoch milliseconds, as all instants here. */
   readonly createdAt: number
   readonly expiresAt: number | null
+  readonly deletedAt: number | null
   readonly lastUsedAt: number | null
 }
 
@@ -260,6 +261,7 @@ function keyView(key: KeyRecord, at: number): SandboxKey {
     state: keyState(key, at),
     createdAt: key.createdAt,
     expiresAt,
+    deletedAt: key.deletedAt,
     lastUsedAt: key.uses.at(-1) ?? null,
   }
 }

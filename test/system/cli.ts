@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Rig } from './harness.ts'
 
-const cli = fileURLToPath(new URL('run-cli.ts', import.meta.url))
+const fromSource = fileURLToPath(new URL('run-cli.ts', import.meta.url))
 
 export interface CliRun {
   readonly code: number | null
@@ -18,6 +18,8 @@ export interface CliOptions {
   /** In place of the rig's environment. */
   readonly env?: Readonly<Record<string, string>>
   readonly cwd?: string
+  /** What Node runs. Default: the command line from its source. */
+  readonly program?: string
 }
 
 /** A command as a process of its own, in the rig's home. */
@@ -27,7 +29,7 @@ export function runCli(
   options: CliOptions = {},
 ): Promise<CliRun> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [cli, ...args], {
+    const child = spawn(process.execPath, [options.program ?? fromSource, ...args], {
       cwd: options.cwd ?? rig.home,
       env: { ...(options.env ?? rig.env), NODE_NO_WARNINGS: '1', NO_COLOR: '1' },
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -2,7 +2,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import type { CredentialAnswer, CredentialSummary, Problem, RotationSummary } from '../../src/api/types.ts'
 import { type Knobs, type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 
@@ -46,6 +45,8 @@ export interface RigOptions {
 
 /** A sandbox of OpenAI that outlives the service, a home, and a configuration that joins them; nothing of it is started yet. */
 export async function prepareRig(options: RigOptions = {}): Promise<Rig> {
+  // Loaded only here, so that the soak can use everything else without a runner of tests.
+  const { onTestFinished } = await import('vitest')
   const sandbox =
     options.sandbox ?? (await startSandbox(options.knobs === undefined ? {} : { knobs: options.knobs }))
   const home = mkdtempSync(join(tmpdir(), 'keyturn-system-'))
@@ -53,6 +54,11 @@ export async function prepareRig(options: RigOptions = {}): Promise<Rig> {
     if (options.sandbox === undefined) await sandbox.close()
     rmSync(home, { recursive: true, force: true })
   })
+  return layRig(sandbox, home, options)
+}
+
+/** Writes the configuration into a home that whoever made it removes. */
+export async function layRig(sandbox: Sandbox, home: string, options: RigOptions = {}): Promise<Rig> {
   const port = await freePort()
   writeFileSync(join(home, 'keyturn.yaml'), yamlFor(sandbox, home, options), { mode: 0o600 })
   const env = {

@@ -1,16 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type Rig, until } from './harness.ts'
+import { type LogLine, parseLine, readLines } from './lines.ts'
+
+export type { LogLine } from './lines.ts'
 
 const cli = fileURLToPath(new URL('run-cli.ts', import.meta.url))
-
-export interface LogLine {
-  readonly message: string
-  readonly phase?: string
-  readonly [field: string]: unknown
-}
 
 export interface ServiceProcess {
   readonly pid: number
@@ -32,7 +29,7 @@ export async function spawnService(rig: Rig): Promise<ServiceProcess> {
   const exited = once(child, 'exit')
   readLines(child, (text) => {
     rig.logs.push(text)
-    const line = parse(text)
+    const line = parseLine(text)
     if (line !== undefined) for (const listener of listeners) listener(line)
   })
   const kill = async (): Promise<void> => {
@@ -55,25 +52,5 @@ export async function spawnService(rig: Rig): Promise<ServiceProcess> {
     },
     kill,
     isRunning,
-  }
-}
-
-function readLines(child: ChildProcess, onText: (text: string) => void): void {
-  for (const stream of [child.stdout, child.stderr]) {
-    let rest = ''
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      const lines = (rest + chunk).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) onText(line)
-    })
-  }
-}
-
-function parse(text: string): LogLine | undefined {
-  if (!text.startsWith('{')) return undefined
-  try {
-    return JSON.parse(text) as LogLine
-  } catch {
-    return undefined
   }
 }
