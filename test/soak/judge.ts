@@ -1,0 +1,85 @@
+/**
+ * Whether a failed request is held against Keyturn. Pure, and apart from everything that is judged: it knows what the apps
+ * saw, what OpenAI's log says, and who killed which key when.
+ */
+
+/** A request of an app that brought no answer, or no key to begin with. */
+export interface Failure {
+  readonly app: string
+  /** options: the SDK with openAIOptions(). bare: the SDK with nothing but `apiKey: getOpenAIKey`. plain: HTTP by hand. */
+  readonly caller: 'options' | 'bare' | 'plain'
+  readonly startedAt: number
+  readonly endedAt: number
+  /** What OpenAI answered last. Absent: nothing, or there was no key to ask with. */
+  readonly status?: number | undefined
+  readonly code?: string | undefined
+  readonly requestId?: string | undefined
+  /** The code with which no key was given. */
+  readonly noKey?: string | undefined
+  /** The app had a key before. */
+  readonly isWarm: boolean
+  readonly what: string
+}
+
+/** The end of a key that nobody planned. A key that Keyturn retired by plan has none. */
+export interface Death {
+  readonly at: number
+  /** somebody: deleted in the dashboard. compromised: an operator said that it is in the wrong hands. */
+  readonly by: 'somebody' | 'compromised'
+}
+
+export interface Facts {
+  /** What OpenAI's log says of the last request. */
+  readonly record: { readonly keyId: string | null; readonly faults: readonly string[] } | undefined
+  /** Of the key that was refused or, where there was none, of the one handed out last. */
+  readonly death: Death | undefined
+  /** There was another key, alive and handed out before, that nobody had named as not to be used. */
+  readonly hadOther: boolean
+  /** The longest time in a row, in milliseconds, that the service was there between the two instants. */
+  readonly upMs: (from: number, to: number) => number
+}
+
+export type Judgement = { readonly isOurs: boolean; readonly why: string }
+
+/** A dead key is replaced within this: docs/client.md gives a refused request as long. */
+const takeoverMs = 5_000
+/** A first key needs the service for this long: a try that failed is repeated after two seconds at most, and a bit. */
+const coldStartMs = 4_000
+
+const ours = (why: string): Judgement => ({ isOurs: true, why })
+const excused = (why: string): Judgement => ({ isOurs: false, why })
+
+export function judge(failure: Failure, facts: Facts): Judgement {
+  if (failure.noKey !== undefined) return judgeNoKey(failure, failure.noKey, facts)
+  const { status, code } = failure
+  const { record } = facts
+  if (status === undefined)
+    return (record?.faults.length ?? 0) > 0 ? excused('a fault at OpenAI') : ours('no answer from OpenAI')
+  if (status === 429 || status >= 500) return excused(`OpenAI answered ${status}, whatever the key`)
+  if (status !== 401 || code !== 'invalid_api_key') return ours(`OpenAI answered ${status} ${code ?? ''}`)
+  if (record === undefined) return ours('refused, and OpenAI does not know the request')
+  return judgeDeath(failure, facts)
+}
+
+/** A key was refused, or taken out because it is dead. */
+function judgeDeath(failure: Failure, { death, hadOther, upMs }: Facts): Judgement {
+  if (death === undefined || death.at > failure.endedAt)
+    return ours('refused, and nobody but Keyturn could have ended the key')
+  // docs/client.md: without the refreshing fetch a key that dies without warning is not replaced within the request.
+  if (failure.caller === 'bare')
+    return excused(`the key was ended by ${death.by}, and this caller sends nothing twice`)
+  if (!hadOther) return excused('no other key was alive')
+  const up = upMs(death.at, failure.endedAt)
+  return up < takeoverMs
+    ? excused(`the service was not there for ${takeoverMs} ms since the key was ended by ${death.by}`)
+    : ours(`another key was alive, and the service there for ${Math.round(up)} ms`)
+}
+
+function judgeNoKey(failure: Failure, code: string, facts: Facts): Judgement {
+  if (code === 'no_verified_key') return judgeDeath({ ...failure, caller: 'options' }, facts)
+  if (failure.isWarm) return ours(`${code}: an app that has a key goes on with it`)
+  const up = facts.upMs(failure.startedAt, failure.endedAt)
+  return up < coldStartMs
+    ? excused(`a first key, and the service was not there for ${coldStartMs} ms`)
+    : ours(`${code}: a first key, and the service was there for ${Math.round(up)} ms`)
+}

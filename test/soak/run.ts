@@ -1,0 +1,64 @@
+// npm run soak [-- --minutes 10 --kill-every 4 --seed 1]: real processes, killed at random moments. docs/reliability.md.
+import { buildIfNeeded } from '../../bench/lib/build.ts'
+import { type SoakOptions, soakOptions, usage } from './options.ts'
+import { type Outcome, playSoak, soakFolder } from './soak.ts'
+import { type CheckName, checks } from './story.ts'
+
+const progressMs = 10_000
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  let options: SoakOptions
+  try {
+    options = soakOptions(args)
+  } catch (thrown) {
+    say(`${thrown instanceof Error ? thrown.message : ''}\n${usage}`)
+    return 2
+  }
+  buildIfNeeded()
+  const interrupt = new AbortController()
+  const stop = (): void => {
+    if (interrupt.signal.aborted) process.exit(130)
+    say('interrupted: ending what runs')
+    interrupt.abort()
+  }
+  process.on('SIGINT', stop).on('SIGTERM', stop)
+  const { minutes, killEvery, seed, apps } = options
+  say(
+    `soak: ${minutes} minutes, seed ${seed}, ${apps} apps, a blow every ${killEvery} s; then healing and looking through`,
+  )
+  const folder = soakFolder()
+  const watcher = { onProgress: say, everyMs: progressMs }
+  const outcome = await playSoak(options, { folder, watcher, signal: interrupt.signal })
+  if (interrupt.signal.aborted) {
+    say(`interrupted; what was written is in ${folder}`)
+    return 130
+  }
+  tell(outcome, options, folder)
+  return outcome.story.isWell ? 0 : 1
+}
+
+function tell({ story, figures, pending }: Outcome, { minutes, seed }: SoakOptions, folder: string): void {
+  if (!story.isWell) {
+    for (const line of story.lines) say(line)
+    for (const { check, what } of story.violations) say(`broken: ${checks[check]}: ${what}`)
+    for (const line of pending) say(`pending: ${line}`)
+    say(`logs and ledger: ${folder}`)
+    say(`again: npm run soak -- --minutes ${minutes} --seed ${seed}\n`)
+  }
+  for (const line of figures) say(line)
+  const names = Object.keys(checks) as CheckName[]
+  for (const name of names) {
+    const count = story.counts.get(name)
+    say(
+      `${count === undefined ? 'ok    ' : 'FAILED'}  ${checks[name]}${count === undefined ? '' : ` (${count})`}`,
+    )
+  }
+  const failed = names.filter((name) => story.counts.has(name)).length
+  say(`${names.length - failed} passed, ${failed} failed`)
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,130 @@
+import type { RequestRecord, Sandbox } from '../../src/sandbox/index.ts'
+import type { Death } from './judge.ts'
+
+/** An answer that is still missing after this long is never coming. */
+const unansweredMs = 20_000
+/** Refused requests that are kept whole. */
+const refusalsMax = 50_000
+
+interface KeyUse {
+  firstAt: number
+  lastAt: number
+  count: number
+}
+
+/**
+ * What OpenAI itself knows: who used which key when, what it answered, which keys live. It is read from the sandbox's own log
+ * while that still has it, and knows nothing of Keyturn.
+ */
+export class Truth {
+  readonly sandbox: Sandbox
+  /** Requests of apps that were answered with a 200. */
+  answered = 0
+  /** Requests of apps that were refused for their key. */
+  readonly refused: RequestRecord[] = []
+  /** Everything that was not answered with a 200, by request id. */
+  readonly #notFine = new Map<string, RequestRecord>()
+  readonly #uses = new Map<string, KeyUse>()
+  /** Keys that somebody ended, or that an operator named. */
+  readonly #deaths = new Map<string, Death>()
+  /** Keys that were alive when an operator said that the current one is in the wrong hands. */
+  readonly #suspects = new Map<string, number>()
+  /** How many records of the log were gone before they were read. */
+  missed = 0
+  #read = new Set<string>()
+  #isFirst = true
+
+  constructor(sandbox: Sandbox) {
+    this.sandbox = sandbox
+  }
+
+  /** To be called often: the log of the sandbox is bounded. */
+  collect(now: number): void {
+    const records = this.sandbox.requests()
+    const isOverlapping = records.some(({ requestId }) => this.#read.has(requestId))
+    if (!this.#isFirst && !isOverlapping && records.length > 0 && this.#read.size > 0) this.missed += 1
+    const read = new Set<string>()
+    for (const record of records) {
+      const isOver = record.status !== undefined || record.at < now - unansweredMs
+      if (!isOver) continue
+      read.add(record.requestId)
+      if (!this.#read.has(record.requestId)) this.#take(record)
+    }
+    this.#read = read
+    this.#isFirst = false
+  }
+
+  recordOf(requestId: string | undefined): RequestRecord | undefined {
+    return requestId === undefined ? undefined : this.#notFine.get(requestId)
+  }
+
+  /** Somebody deletes a key in the dashboard. */
+  deleteKey(keyId: string): void {
+    this.#deaths.set(keyId, { by: 'somebody', at: Date.now() })
+    this.sandbox.deleteKey(keyId)
+  }
+
+  /** An operator is about to say that the current key is in the wrong hands. Which one that is, is seen when it was done. */
+  suspectAll(): void {
+    for (const keyId of this.alive()) this.#suspects.set(keyId, Date.now())
+  }
+
+  /** The service took this key for the one that was meant. Nobody is believed who was not asked. */
+  compromise(keyId: string): void {
+    const at = this.#suspects.get(keyId)
+    if (at !== undefined && !this.#deaths.has(keyId)) this.#deaths.set(keyId, { by: 'compromised', at })
+  }
+
+  /** How a key was ended by somebody, and when it was dead. */
+  deathOf(keyId: string): Death | undefined {
+    const death = this.#deaths.get(keyId)
+    if (death === undefined) return undefined
+    const key = this.sandbox.keys().find(({ id }) => id === keyId)
+    return { ...death, at: key?.deletedAt ?? death.at }
+  }
+
+  /** The key that was ended last, as seen at that instant. */
+  latestDeath(before: number): Death | undefined {
+    return [...this.#deaths.values()].filter(({ at }) => at <= before).sort((a, b) => b.at - a.at)[0]
+  }
+
+  /** Whether there was a key that apps had been given before, alive at that instant, and named by nobody. */
+  hadOther(keyId: string | null | undefined, at: number): boolean {
+    return this.sandbox.keys().some((key) => {
+      const use = this.#uses.get(key.id)
+      const isAlive = key.createdAt <= at && (key.deletedAt === null || key.deletedAt > at)
+      return key.id !== keyId && isAlive && use !== undefined && use.firstAt < at && !this.#deaths.has(key.id)
+    })
+  }
+
+  /** Keys of the service account that are alive now. */
+  alive(): readonly string[] {
+    return this.sandbox
+      .keys()
+      .filter((key) => key.kind === 'service_account' && key.state === 'alive')
+      .map((key) => key.id)
+  }
+
+  /** How many keys were made, and how many of them are dead. */
+  made(): { readonly made: number; readonly dead: number } {
+    const keys = this.sandbox.keys().filter((key) => key.kind === 'service_account')
+    return { made: keys.length, dead: keys.filter((key) => key.state !== 'alive').length }
+  }
+
+  /** Refusals with keys that nobody but Keyturn had ended. */
+  plannedRefusals(): readonly RequestRecord[] {
+    return this.refused.filter(({ keyId }) => keyId !== null && !this.#deaths.has(keyId))
+  }
+
+  #take(record: RequestRecord): void {
+    const isApp = record.path === '/v1/chat/completions'
+    if (record.status !== 200 && this.#notFine.size < refusalsMax) this.#notFine.set(record.requestId, record)
+    if (!isApp) return
+    if (record.status === 200) {
+      this.answered += 1
+      if (record.keyId === null) return
+      const use = this.#uses.get(record.keyId) ?? { firstAt: record.at, lastAt: record.at, count: 0 }
+      this.#uses.set(record.keyId, { ...use, lastAt: record.at, count: use.count + 1 })
+    } else if (record.status === 401 && this.refused.length < refusalsMax) this.refused.push(record)
+  }
+}
