@@ -31,6 +31,7 @@ import {
   versionSummaries,
   versionSummary,
 } from './summaries.ts'
+import { tellTakenUp } from './taken-up.ts'
 import { createWorker } from './worker.ts'
 
 export interface ServiceOptions {
@@ -245,6 +246,7 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
   const now = deps.system.now()
   const state = await deps.ledger.open(setup.name, initialState(setup.name, now))
   book.adopt(state)
+  tellTakenUp(state, deps)
   try {
     await bringWithinReach(setup, book)
     await book.change(setup.name, (before, context) => {
