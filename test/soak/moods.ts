@@ -1,3 +1,4 @@
+import type { CredentialSummary } from '../../src/api/types.ts'
 import type { Fault, Knobs, WriteFamily } from '../../src/sandbox/index.ts'
 import type { Dice } from '../sim/dice.ts'
 import { type Rig, summary } from '../system/harness.ts'
@@ -22,7 +23,7 @@ const weights = {
   failApps: 3,
   broke: 1,
   adminAway: 2,
-  deleteCurrent: 3,
+  deleteCurrent: 4,
   deletePrevious: 1,
 } as const
 
@@ -34,6 +35,9 @@ const activationMs = [0, 200, 500]
 const overlapLeftMs = 2_500
 /** Rotations that nobody asked for are bounded a day, and this is what is spent of them here. */
 const deletionsMax = 16
+/** How long, and how often, an opportunity is waited for. */
+const opportunityMs = 200
+const opportunityTriesMax = 50
 /** Nothing is done to the service for this long, where a dead key is to be replaced undisturbed. */
 const calmMs = 7_000
 
@@ -148,30 +152,34 @@ export class Moods {
 
   /** Somebody deletes the key that everybody uses; mostly while another one is alive, so that nobody need notice. */
   async #deleteCurrent(signal: AbortSignal): Promise<boolean> {
-    const { rig, truth, dice, story, killer } = this.#options
+    const { truth, dice, story, killer } = this.#options
     const isOnly = dice.chance(0.25)
     const isCalm = dice.chance(0.6)
-    const seen = await summary(rig).catch(() => undefined)
-    const keyId = seen?.current?.keyId
-    if (seen === undefined || keyId === undefined || keyId === null || this.#deletions >= deletionsMax)
-      return false
-    const others = seen.retirements.filter(
-      (one) => one.phase === 'draining' && Date.parse(one.overlapUntil) > Date.now() + overlapLeftMs,
-    )
-    const live = others.filter((one) =>
-      seen.versions.some((v) => v.version === one.version && v.withdrawnAt === null),
-    )
-    if (live.length === 0 && !isOnly) return false
+    const found = this.#deletions < deletionsMax ? await this.#findCurrent(isOnly, signal) : undefined
+    if (found === undefined) return false
     this.#deletions += 1
     if (isCalm) killer.rest(calmMs)
-    story.tell(
-      'dashboard',
-      `deletes the current key ${keyId}${live.length === 0 ? ', the only one' : ''}${isCalm ? ', undisturbed' : ''}`,
-    )
-    truth.deleteKey(keyId)
+    const which = found.isOnly ? ', the only one' : ''
+    story.tell('dashboard', `deletes the current key ${found.keyId}${which}${isCalm ? ', undisturbed' : ''}`)
+    truth.deleteKey(found.keyId)
     // One such blow at a time, so that each can be told from the next.
     await pause(calmMs, signal)
     return true
+  }
+
+  /** The current key, as soon as there is another one that could take over; where it may be the only one, at once. */
+  async #findCurrent(
+    mayBeOnly: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly keyId: string; readonly isOnly: boolean } | undefined> {
+    for (let tries = 0; tries < opportunityTriesMax && !signal.aborted; tries += 1) {
+      const seen = await summary(this.#options.rig).catch(() => undefined)
+      const keyId = seen?.current?.keyId ?? undefined
+      const isOnly = seen !== undefined && !hasOther(seen)
+      if (keyId !== undefined && (mayBeOnly || !isOnly)) return { keyId, isOnly }
+      await pause(opportunityMs, signal)
+    }
+    return undefined
   }
 
   async #deletePrevious(): Promise<boolean> {
@@ -184,4 +192,14 @@ export class Moods {
     truth.deleteKey(previous.keyId)
     return true
   }
+}
+
+/** Another key that lives, and goes on living for a moment. */
+function hasOther(seen: CredentialSummary): boolean {
+  const draining = seen.retirements.filter(
+    (one) => one.phase === 'draining' && Date.parse(one.overlapUntil) > Date.now() + overlapLeftMs,
+  )
+  const isGood = (version: string): boolean =>
+    seen.versions.some((one) => one.version === version && one.withdrawnAt === null && !one.isCompromised)
+  return draining.some((one) => isGood(one.version))
 }

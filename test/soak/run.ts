@@ -24,6 +24,12 @@ async function main(args: readonly string[]): Promise<number> {
     interrupt.abort()
   }
   process.on('SIGINT', stop).on('SIGTERM', stop)
+  // A mistake of the soak itself must not leave its processes behind.
+  let mistake: Error | undefined
+  process.on('unhandledRejection', (thrown) => {
+    mistake ??= thrown instanceof Error ? thrown : new Error('something that is no error was thrown')
+    interrupt.abort()
+  })
   const { minutes, killEvery, seed, apps } = options
   say(
     `soak: ${minutes} minutes, seed ${seed}, ${apps} apps, a blow every ${killEvery} s; then healing and looking through`,
@@ -31,6 +37,10 @@ async function main(args: readonly string[]): Promise<number> {
   const folder = soakFolder()
   const watcher = { onProgress: say, everyMs: progressMs }
   const outcome = await playSoak(options, { folder, watcher, signal: interrupt.signal })
+  if (mistake !== undefined) {
+    say(`the soak failed: ${mistake.stack ?? mistake.message}`)
+    return 1
+  }
   if (interrupt.signal.aborted) {
     say(`interrupted; what was written is in ${folder}`)
     return 130
