@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type {
+  BlastRadius,
   CheckSummary,
   CredentialAnswer,
   CredentialSummary,
@@ -7,6 +8,7 @@ import type {
   HaltSummary,
   LeaseSummary,
   MirrorSummary,
+  PermissionSummary,
   Problem,
   Readiness,
   ReportAnswer,
@@ -99,6 +101,10 @@ export const retirementSummary = z
   })
   .meta({ id: 'RetirementSummary' }) satisfies z.ZodType<RetirementSummary>
 
+export const permissionSummary = z
+  .object({ permission: text, resource: text, state: z.enum(['granted', 'missing', 'untested']), fix: text })
+  .meta({ id: 'PermissionSummary' }) satisfies z.ZodType<PermissionSummary>
+
 export const rotationSummary = z
   .object({
     id: text,
@@ -116,6 +122,9 @@ export const rotationSummary = z
     deadlineAt: instantOrNull,
     endedAt: instantOrNull,
     halt: haltSummary.nullable(),
+    failure: haltSummary.nullable().describe('Of a rehearsal: why a rotation would not go through.'),
+    permissions: z.array(permissionSummary).describe('Of a rehearsal: what is allowed.'),
+    residue: z.array(text).describe('Of a rehearsal: what stores and issuer keep of its keys.'),
     steps: z.array(stepSummary),
     retirement: retirementSummary.nullable(),
   })
@@ -150,6 +159,36 @@ export const credentialSummary = z
 export const leaseSummary = z
   .object({ instance: text, app: text, generation, seenAt: instant })
   .meta({ id: 'LeaseSummary' }) satisfies z.ZodType<LeaseSummary>
+
+export const blastRadius = z
+  .object({
+    credential: text,
+    version: text,
+    fingerprint: text,
+    stage: text,
+    keyId: textOrNull,
+    isCurrent: z.boolean(),
+    createdAt: instant,
+    lastUse: z.enum(['told', 'never', 'unknown']).describe('Whether the issuer tells when it was last used.'),
+    lastUsedAt: instantOrNull,
+    holders: z.array(
+      z.object({
+        app: text,
+        instance: text,
+        generation,
+        seenAt: instant,
+        isSilent: z.boolean().describe('Not heard of for ten minutes.'),
+        isListening: z.boolean().describe('It has an event stream open and is told at once.'),
+      }),
+    ),
+    mirrors: z.array(z.object({ id: text, store: text })),
+    sharedWith: z.array(text).describe('Other credentials that hold the very same key.'),
+    spare: z
+      .object({ version: text, fingerprint: text, stage: text })
+      .nullable()
+      .describe('What can be handed out in its place at once.'),
+  })
+  .meta({ id: 'BlastRadius' }) satisfies z.ZodType<BlastRadius>
 
 export const reportAnswer = z
   .object({ generation, version: textOrNull, verdict: text })

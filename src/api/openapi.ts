@@ -24,6 +24,10 @@ const queryTexts: Readonly<Record<string, JsonObject>> = {
     description: 'Waits up to so many seconds for an answer that differs from If-None-Match.',
     schema: { type: 'integer', minimum: 0, maximum: bodies.waitSecondsMax },
   },
+  version: {
+    description: 'A version id, a unique beginning of one, or a fingerprint. Default: what is current.',
+    schema: { type: 'string', maxLength: 128 },
+  },
 }
 
 /** The contract as an OpenAPI 3.1 document, made from `operations` and the schemas of bodies and answers. */

@@ -141,6 +141,15 @@ export const operations = {
     status: 202,
     answer: answers.versionSummary,
   },
+  getBlastRadius: {
+    method: 'GET',
+    path: `${named}/blast-radius`,
+    access: 'operator',
+    summary: 'Who loses what when a key is revoked now',
+    query: ['version'],
+    status: 200,
+    answer: answers.blastRadius,
+  },
   listLeases: {
     method: 'GET',
     path: `${named}/leases`,

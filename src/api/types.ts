@@ -20,6 +20,7 @@ export const routes = {
   rollbacks: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/rollbacks`,
   revocations: (name: string, version: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/revocations`,
+  blastRadius: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/blast-radius`,
   leases: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/leases`,
   lease: (name: string, instance: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/leases/${encodeURIComponent(instance)}`,
@@ -136,6 +137,14 @@ export interface HaltSummary {
   readonly at: string
 }
 
+export interface PermissionSummary {
+  /** By the name its own policy language gives it: `secretsmanager:PutSecretValue`, `api.management.write`. */
+  readonly permission: string
+  readonly resource: string
+  readonly state: 'granted' | 'missing' | 'untested'
+  readonly fix: string
+}
+
 export interface RotationSummary {
   readonly id: string
   readonly credential: string
@@ -152,6 +161,12 @@ export interface RotationSummary {
   readonly deadlineAt: string | null
   readonly endedAt: string | null
   readonly halt: HaltSummary | null
+  /** Of a rehearsal that ended: why a rotation would not go through, and what to do. Null: it would, or it is no rehearsal. */
+  readonly failure: HaltSummary | null
+  /** Of a rehearsal: what store, mirrors and issuer allow. */
+  readonly permissions: readonly PermissionSummary[]
+  /** Of a rehearsal: what stores and issuer keep of its keys, in sentences. */
+  readonly residue: readonly string[]
   readonly steps: readonly StepSummary[]
   /** The walk of the old version that followed, where there is one. */
   readonly retirement: RetirementSummary | null
@@ -177,6 +192,40 @@ export interface LeaseSummary {
   readonly seenAt: string
 }
 
+/** GET …/blast-radius: who loses what when a key is revoked now. */
+export interface BlastRadius {
+  readonly credential: string
+  readonly version: string
+  readonly fingerprint: string
+  readonly stage: string
+  readonly keyId: string | null
+  /** It is what is handed out. */
+  readonly isCurrent: boolean
+  readonly createdAt: string
+  /** told: `lastUsedAt` says when, as far as the issuer has noticed. unknown: the issuer cannot be asked, or does not tell. */
+  readonly lastUse: 'told' | 'never' | 'unknown'
+  readonly lastUsedAt: string | null
+  /** Instances that hold it by their lease, or may. */
+  readonly holders: readonly BlastHolder[]
+  /** Copies in other stores, whose readers hold no lease. */
+  readonly mirrors: readonly { readonly id: string; readonly store: string }[]
+  /** Other credentials that hold the very same key: they lose it too. */
+  readonly sharedWith: readonly string[]
+  /** What can be handed out in its place at once. */
+  readonly spare: { readonly version: string; readonly fingerprint: string; readonly stage: string } | null
+}
+
+export interface BlastHolder {
+  readonly app: string
+  readonly instance: string
+  readonly generation: number
+  readonly seenAt: string
+  /** Not heard of for ten minutes. */
+  readonly isSilent: boolean
+  /** It has an event stream open, and is told of the new key at once; the others learn it when they ask next. */
+  readonly isListening: boolean
+}
+
 /** POST …/reports: an app says that its key was refused. A hint, never evidence. */
 export interface RejectionReport {
   readonly version: string
@@ -198,6 +247,8 @@ export interface RotationRequest {
   readonly reason?: string
   /** With mode emergency: the old key is in the wrong hands and is revoked as soon as the new one is out. */
   readonly isCompromised?: boolean
+  /** The credential's name, typed: needed with isCompromised. */
+  readonly confirm?: string
 }
 
 export interface RollbackRequest {

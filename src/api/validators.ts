@@ -56,7 +56,12 @@ export const rotationRequest = z
     reason,
     isCompromised: z
       .boolean()
-      .describe('With mode emergency: the old key is revoked as soon as the new one is out.')
+      .describe('With mode emergency: the old key is revoked as soon as the new one is out. Needs `confirm`.')
+      .exactOptional(),
+    confirm: z
+      .string()
+      .max(64)
+      .describe('The name of the credential, typed out; with isCompromised.')
       .exactOptional(),
   })
   .meta({ id: 'RotationRequest' }) satisfies z.ZodType<RotationRequest>

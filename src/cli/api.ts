@@ -1,4 +1,5 @@
 import {
+  type BlastRadius,
   type BringRequest,
   type CredentialAnswer,
   type CredentialSummary,
@@ -32,6 +33,8 @@ export interface Api {
   rotate(name: string, request: RotationRequest): Promise<RotationSummary>
   rotation(name: string, id: string): Promise<RotationSummary>
   act(name: string, id: string, act: 'pause' | 'resume' | 'abort'): Promise<RotationSummary>
+  /** `version`: as for `revoke`. Default: what is current. */
+  blastRadius(name: string, version?: string): Promise<BlastRadius>
   rollback(name: string, request: RollbackRequest): Promise<CredentialSummary>
   bring(name: string, request: BringRequest): Promise<VersionSummary>
   revoke(name: string, version: string, request: RevocationRequest): Promise<VersionSummary>
@@ -103,6 +106,13 @@ export function createApi(options: ApiOptions): Api {
       of(name, post(routes.rotations(name), request, { 'idempotency-key': options.idempotencyKey() })),
     rotation: (name, id) => get(routes.rotation(name, id)),
     act: (name, id, act) => post(routes.rotationAct(name, id, act), {}),
+    blastRadius: (name, version) =>
+      of(
+        name,
+        get(
+          `${routes.blastRadius(name)}${version === undefined ? '' : `?version=${encodeURIComponent(version)}`}`,
+        ),
+      ),
     rollback: (name, request) => of(name, post(routes.rollbacks(name), request)),
     bring: (name, request) => of(name, post(routes.versions(name), request)),
     revoke: (name, version, request) => of(name, post(routes.revocations(name, version), request)),

@@ -16,6 +16,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 const forHumans: readonly ErrorCode[] = [
   'confirmation_needed',
   'rotation_halted',
+  'rehearsal_failed',
   'no_verified_key',
   'last_working_key',
 ]

@@ -47,7 +47,7 @@ interface Walk {
 }
 
 const rotationWalk = ['checking', 'minting', 'proving', 'extending', 'promoting', 'confirming']
-const rehearsalWalk = ['checking', 'minting', 'proving', 'discarding']
+const rehearsalWalk = ['checking', 'minting', 'proving', 'extending', 'discarding']
 const retirementWalk = ['draining', 'retiring', 'proving_current', 'revoking', 'dying', 'destroying']
 
 /** Phases that a walk ends in; they are told by the outcome, not as a line of their own. */
@@ -237,7 +237,13 @@ export function endingOf(rotation: RotationSummary): Ending {
     case 'halted':
       return stopped(name)
     case 'rehearsed':
-      return { kind: 'done', summary: 'rehearsed: a key can be minted and proven', isUnaccompanied: false }
+      return { kind: 'done', summary: 'rehearsed: a rotation would work', isUnaccompanied: false }
+    case 'rehearsal_failed':
+      return {
+        kind: 'needs_human',
+        summary: rotation.failure?.summary ?? 'a rotation would not work',
+        fix: rotation.failure?.fix ?? `See 'keyturn status ${name}'.`,
+      }
     case 'promoted':
       break
     default:

@@ -7,6 +7,10 @@ import type { CommandSpec } from './command.ts'
 
 const name = { name: 'name', description: 'The credential, e.g. openai.' }
 const reason = { flags: '--reason <text>', description: 'Why; kept with the rotation and shown to others.' }
+const confirm = {
+  flags: '--confirm <name>',
+  description: "The credential's name, where nobody is there to type it.",
+}
 const local = {
   flags: '--local',
   description: 'Change the token file in KEYTURN_HOME itself, without a service.',
@@ -95,9 +99,14 @@ export const specs: readonly CommandSpec[] = [
       {
         flags: '--compromised',
         description:
-          'With --emergency: the old key is in the wrong hands, and is revoked as soon as the new one is out.',
+          'With --emergency: the old key is in the wrong hands, and is revoked as soon as the new one is out. Shows first who uses it, and wants the name typed.',
       },
-      { flags: '--rehearse', description: 'Mints, proves and discards a key, and promotes nothing.' },
+      confirm,
+      {
+        flags: '--rehearse',
+        description:
+          'All but the promotion, shown to its end: what is allowed, whether a rotation would work, and what remains.',
+      },
       reason,
       { flags: '--wait', description: 'Show the progress until the old key is proven dead.' },
     ],
@@ -146,13 +155,14 @@ export const specs: readonly CommandSpec[] = [
     name: 'revoke',
     args: [name, { name: 'version', description: 'A version id, its beginning, or a fingerprint.' }],
     summary: 'revoke one key at the issuer, for good',
-    details: 'Refuses to revoke the last working key, unless --even-if-last is given and confirmed.',
+    details:
+      'Shows who uses it; at a terminal a key in use wants the name typed. Refuses to revoke the last working key, unless --even-if-last is given and confirmed.',
     options: [
       {
         flags: '--even-if-last',
         description: "Also the last working key; needs the credential's name typed as confirmation.",
       },
-      { flags: '--confirm <name>', description: "The credential's name, where nobody is there to type it." },
+      confirm,
       reason,
     ],
     example: 'keyturn revoke openai 5c1e9a02 --reason "found in a log"',

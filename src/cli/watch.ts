@@ -4,6 +4,7 @@ import type { Api } from './api.ts'
 import type { Context } from './command.ts'
 import { type ExitCode, exitCodes } from './exit.ts'
 import { type Ending, endingOf, progressLines, renderProgress } from './progress.ts'
+import { renderRehearsal } from './rehearsal.ts'
 
 /** How often is asked while events are told, so that one that was lost is caught, and while they are not. */
 const askWithStreamMs = 5_000
@@ -100,6 +101,8 @@ function interrupted({ out }: Context, rotation: RotationSummary): ExitCode {
 }
 
 function ended({ out }: Context, rotation: RotationSummary, ending: Ending): ExitCode {
+  if (rotation.outcome === 'rehearsed' || rotation.outcome === 'rehearsal_failed')
+    return rehearsed(out, rotation, ending)
   if (ending.kind === 'done' || ending.kind === 'running') {
     const summary = ending.kind === 'done' ? ending.summary : rotation.phase
     out.result(rotation, () => [`${rotation.credential}: ${summary}`])
@@ -109,6 +112,15 @@ function ended({ out }: Context, rotation: RotationSummary, ending: Ending): Exi
   const code = ending.kind === 'needs_human' ? 'rotation_halted' : 'rotation_not_running'
   out.error(new KeyturnError(code, `${rotation.credential}: ${ending.summary}`, { fix: ending.fix }))
   return ending.kind === 'needs_human' ? exitCodes.needsHuman : exitCodes.failed
+}
+
+/** What was found is the result, whichever way it ended; a failure is told as an error as well. */
+function rehearsed(out: Context['out'], rotation: RotationSummary, ending: Ending): ExitCode {
+  out.result(rotation, () => renderRehearsal(rotation, out))
+  if (ending.kind !== 'needs_human') return exitCodes.done
+  const { summary, fix } = ending
+  out.error(new KeyturnError('rehearsal_failed', `${rotation.credential}: ${summary}`, { fix }))
+  return exitCodes.needsHuman
 }
 
 /** Redraws for a person; elsewhere one line for each step, once. */

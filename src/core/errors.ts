@@ -24,6 +24,7 @@ export const errorCodes = [
   'rotation_in_progress',
   'rotation_halted',
   'rotation_not_running',
+  'rehearsal_failed',
   'version_not_live',
   'last_working_key',
   'store_read_only',

@@ -15,7 +15,8 @@ export function expiryTurnAt(state: CredentialState, policy: Policy): number | u
   if (margin === undefined || currentOf(state)?.origin === 'found') return undefined
   const { rotation } = state
   const dueAt = margin.expiresAt - margin.ms
-  const hasFailed = rotation?.endedAt !== undefined && rotation.from === state.current
+  const isReal = rotation?.mode !== 'rehearsal'
+  const hasFailed = isReal && rotation?.endedAt !== undefined && rotation.from === state.current
   return hasFailed ? Math.max(dueAt, (rotation.endedAt ?? 0) + againMs) : dueAt
 }
 

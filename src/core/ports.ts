@@ -6,10 +6,13 @@ import type {
   KeyId,
   NewCredentialEvent,
   Observation,
+  PermissionFinding,
   Rotation,
   VersionId,
   VersionMeta,
 } from './types.ts'
+
+export type { PermissionFinding } from './types.ts'
 
 /**
  * What the core and the engine ask of the outside. Each port says what the caller owes and what the implementer owes;
@@ -116,14 +119,6 @@ export type PromoteOutcome =
   | { readonly kind: 'conflict'; readonly current: VersionId | undefined }
   /** `to` is retired or no longer there; nothing was changed. */
   | { readonly kind: 'gone' }
-
-export interface PermissionFinding {
-  /** The permission by the name its own policy language gives it, e.g. `secretsmanager:PutSecretValue`. */
-  readonly permission: string
-  readonly resource: string
-  readonly state: 'granted' | 'missing' | 'untested'
-  readonly fix?: string
-}
 
 /**
  * One secret store. `ref` is the name of the secret in it (a path, an ARN, a resource name: the driver says).
@@ -237,6 +232,12 @@ export interface Issuer {
   setExpiry?(keyId: KeyId, expiresInSeconds: number): Promise<ExpiryOutcome>
   /** Proves before minting that the admin key works and may do what a rotation needs. */
   check?(): Promise<readonly PermissionFinding[]>
+  /** What the issuer itself keeps of a key that was minted and ended again, in plain sentences: its audit log. Calls nobody. */
+  traces?(key: {
+    readonly keyId: KeyId
+    readonly marker?: string
+    readonly serviceAccount?: string
+  }): readonly string[]
   close(): Promise<void>
 }
 

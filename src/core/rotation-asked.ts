@@ -70,7 +70,7 @@ function abort(rotation: Rotation, by: string, context: RotationContext): Rotati
     summary: `Aborted by ${by}.`,
     fix: '',
   }
-  const { halt: _halt, ...rest } = { ...rotation, paused: false, discard }
+  const { halt: _halt, failure: _failure, ...rest } = { ...rotation, paused: false, discard }
   if (pendingOf(rotation) !== undefined) return enter(rest, 'discarding', context, `aborted by ${by}`)
   if (rotation.attempts.some((one) => one.outcome === 'open'))
     return enter(rest, 'reconciling', context, `aborted by ${by}`)
@@ -84,7 +84,7 @@ function hasten(
   context: RotationContext,
 ): Rotation {
   if (rotation.phase === 'done') return rotation
-  const { discard, ...rest } = rotation
+  const { discard, failure: _failure, ...rest } = rotation
   // A discard that has begun goes on to its end, since the key may be half dead, and another key follows.
   const isStaged = pendingOf(rotation) !== undefined
   const urgent: Rotation = {

@@ -1,10 +1,16 @@
-import type { Attempt, KeyId, Policy, Rotation, Verdict, VersionId } from './types.ts'
+import type { Attempt, KeyId, PermissionFinding, Policy, Rotation, Verdict, VersionId } from './types.ts'
 
 export type RotationEvent =
   | { readonly kind: 'resumed' }
   | { readonly kind: 'deadline_passed' }
-  | { readonly kind: 'checked' }
-  | { readonly kind: 'check_failed'; readonly reason: string; readonly summary: string; readonly fix: string }
+  | { readonly kind: 'checked'; readonly permissions?: readonly PermissionFinding[] }
+  | {
+      readonly kind: 'check_failed'
+      readonly reason: string
+      readonly summary: string
+      readonly fix: string
+      readonly permissions?: readonly PermissionFinding[]
+    }
   | { readonly kind: 'check_unknown' }
   | { readonly kind: 'minted'; readonly keyId: KeyId }
   | { readonly kind: 'mint_refused'; readonly verdict: Verdict }
@@ -13,6 +19,7 @@ export type RotationEvent =
   | {
       readonly kind: 'reconciled'
       readonly found: { readonly version: VersionId; readonly keyId: KeyId } | undefined
+      readonly residue?: readonly string[]
     }
   | { readonly kind: 'reconcile_failed' }
   | { readonly kind: 'brought'; readonly version: VersionId }
@@ -23,7 +30,7 @@ export type RotationEvent =
       readonly lacksDeclared: boolean
     }
   | { readonly kind: 'pending_lost' }
-  | { readonly kind: 'discarded' }
+  | { readonly kind: 'discarded'; readonly residue?: readonly string[] }
   | { readonly kind: 'discard_failed' }
   | { readonly kind: 'extended' }
   | { readonly kind: 'extend_refused' }

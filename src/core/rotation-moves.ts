@@ -1,10 +1,22 @@
 import { backoffMs } from './backoff.ts'
 import { assert } from './errors.ts'
 import type { RotationContext } from './rotation-events.ts'
-import type { Attempt, Discard, Halt, KeyId, Rotation, RotationPhase, Step, VersionId } from './types.ts'
+import type {
+  Attempt,
+  Discard,
+  Halt,
+  KeyId,
+  PermissionFinding,
+  Rotation,
+  RotationPhase,
+  Step,
+  VersionId,
+} from './types.ts'
 
 /** How a rotation moves from phase to phase: the straight work under the decisions of rotation-phases.ts. */
 const stepsMax = 60
+const permissionsMax = 60
+const residueMax = 20
 /** A rotation that waits for a person has no deadline worth the name. */
 const neverMs = 3_650 * 86_400_000
 
@@ -29,6 +41,8 @@ export function startMinting(
       fix: after?.fix || 'Look at the steps of this rotation, mend the cause, then resume it.',
     })
   }
+  if (context.policy.isManual && rotation.mode === 'rehearsal')
+    return end(rotation, 'rehearsed', context, `${note}; the key itself is proven when a person brings it`)
   if (context.policy.isManual)
     return enter(rotation, 'awaiting', context, `${note}: waits for the operator to bring a key`)
   const attempt: Attempt = { ...context.fresh, number, startedAt: context.now, outcome: 'open' }
@@ -73,6 +87,8 @@ export function discard(
   why: Discard,
   note = why.summary,
 ): Rotation {
+  if (rotation.mode === 'rehearsal' && why.next === 'halt')
+    return enter(failed(rotation, haltOf(rotation, context, why)), 'discarding', context, note)
   return enter({ ...rotation, discard: why }, 'discarding', context, note)
 }
 
@@ -121,32 +137,70 @@ export function retry(rotation: Rotation, context: RotationContext, askedMs = 0)
 
 export function pastDeadline(rotation: Rotation, context: RotationContext): Rotation {
   if (rotation.phase === 'done' || rotation.phase === 'halted') return rotation
+  const again = rotation.mode === 'rehearsal' ? 'rehearse again' : 'resume'
   const fixes: Partial<Record<RotationPhase, string>> = {
-    checking: 'Run keyturn status to see what the store and OpenAI answered; mend it, then resume.',
-    reconciling: 'Check that OpenAI’s admin API and the store can be reached; then resume.',
-    proving: 'Check that OpenAI can be reached from here; then resume.',
+    checking: `Run keyturn status to see what the store and OpenAI answered; mend it, then ${again}.`,
+    reconciling: `Check that OpenAI’s admin API and the store can be reached; then ${again}.`,
+    proving: `Check that OpenAI can be reached from here; then ${again}.`,
     discarding: 'Delete the pending key by hand in OpenAI’s dashboard, or mend the cause and resume.',
   }
   return halt(rotation, context, {
     reason: 'deadline_passed',
     summary: `The rotation could not get past ${rotation.phase} in ${Math.round(context.policy.phaseDeadlineMs / 1000)} seconds.`,
-    fix: fixes[rotation.phase] ?? 'Check that the store can be reached; then resume the rotation.',
+    fix: fixes[rotation.phase] ?? `Check that the store can be reached; then ${again}.`,
   })
 }
 
 export function halt(
   rotation: Rotation,
   context: RotationContext,
-  why: { readonly reason: string; readonly summary: string; readonly fix: string },
+  why: Pick<Halt, 'reason' | 'summary' | 'fix'>,
 ): Rotation {
-  const halted: Halt = {
-    from: rotation.phase,
-    reason: why.reason,
-    summary: why.summary,
-    fix: why.fix,
-    at: context.now,
-  }
-  return enter({ ...rotation, halt: halted }, 'halted', context, `${why.reason}: ${why.summary}`)
+  const halted = haltOf(rotation, context, why)
+  const note = `${why.reason}: ${why.summary}`
+  // That a key could not be ended is for a person to see to, also in a rehearsal.
+  if (rotation.mode === 'rehearsal' && rotation.phase !== 'discarding')
+    return endInFailure(failed(rotation, halted), context, note)
+  return enter({ ...rotation, halt: halted }, 'halted', context, note)
+}
+
+function haltOf(
+  rotation: Rotation,
+  { now }: RotationContext,
+  { reason, summary, fix }: Pick<Halt, 'reason' | 'summary' | 'fix'>,
+): Halt {
+  return { from: rotation.phase, reason, summary, fix, at: now }
+}
+
+// ----------------------------------------------------------------- rehearsing
+
+/** What stands in its way is what a rehearsal is to find out: it takes its key back and ends. */
+function failed(rotation: Rotation, failure: Halt): Rotation {
+  const { reason, summary, fix } = failure
+  const discard: Discard = { next: 'end', outcome: 'rehearsal_failed', reason, summary, fix }
+  return { ...rotation, failure, discard }
+}
+
+function endInFailure(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  if (pendingOf(rotation) !== undefined) return enter(rotation, 'discarding', context, note)
+  const isOpen = rotation.attempts.some((one) => one.outcome === 'open')
+  if (isOpen && rotation.phase !== 'reconciling') return enter(rotation, 'reconciling', context, note)
+  const { discard: _over, ...rest } = rotation
+  return end(rest, 'rehearsal_failed', context, note)
+}
+
+export function withPermissions(
+  rotation: Rotation,
+  found: readonly PermissionFinding[] | undefined,
+): Rotation {
+  if (rotation.mode !== 'rehearsal' || found === undefined) return rotation
+  return { ...rotation, permissions: found.slice(0, permissionsMax) }
+}
+
+export function withResidue(rotation: Rotation, left: readonly string[] | undefined): Rotation {
+  if (left === undefined || left.length === 0) return rotation
+  const all = [...new Set([...(rotation.residue ?? []), ...left])]
+  return { ...rotation, residue: all.slice(-residueMax) }
 }
 
 export function end(
@@ -155,7 +209,20 @@ export function end(
   context: RotationContext,
   note: string,
 ): Rotation {
-  return { ...enter(rotation, 'done', context, note), outcome, endedAt: context.now }
+  return { ...enter(withUnanswered(rotation), 'done', context, note), outcome, endedAt: context.now }
+}
+
+/** A mint that was never answered may still land: the sweep looks for it, and whoever rehearsed is told. */
+function withUnanswered(rotation: Rotation): Rotation {
+  if (rotation.mode !== 'rehearsal') return rotation
+  const open = rotation.attempts.filter((one) => one.outcome === 'open')
+  return withResidue(
+    rotation,
+    open.map(
+      ({ marker }) =>
+        `OpenAI never answered whether it made the key ${marker}: it is looked for during 24 hours, and revoked if it turns up.`,
+    ),
+  )
 }
 
 export function noted(rotation: Rotation, context: RotationContext, note: string): Rotation {

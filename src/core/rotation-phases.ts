@@ -12,6 +12,8 @@ import {
   startProving,
   withAttempt,
   withFound,
+  withPermissions,
+  withResidue,
 } from './rotation-moves.ts'
 import { isAuthentic, type Rotation, type Verdict } from './types.ts'
 
@@ -20,9 +22,12 @@ import { isAuthentic, type Rotation, type Verdict } from './types.ts'
 export function stepChecking(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'checked':
-      return startMinting(rotation, context, 'store and issuer allow it')
+      return startMinting(withPermissions(rotation, event.permissions), context, 'store and issuer allow it')
     case 'check_failed':
-      return halt(rotation, context, { ...event, fix: thenResume(event.fix, rotation) })
+      return halt(withPermissions(rotation, event.permissions), context, {
+        ...event,
+        fix: thenResume(event.fix, rotation),
+      })
     case 'check_unknown':
       return retry(rotation, context)
     default:
@@ -31,8 +36,10 @@ export function stepChecking(rotation: Rotation, event: RotationEvent, context: 
 }
 
 /** What is mended outside is not seen from here: a person says when. */
-function thenResume(fix: string, { credential }: Rotation): string {
-  return `${fix} Then run: keyturn resume ${credential}`.trim()
+function thenResume(fix: string, { credential, mode }: Rotation): string {
+  const again =
+    mode === 'rehearsal' ? `keyturn rotate ${credential} --rehearse` : `keyturn resume ${credential}`
+  return `${fix} Then run: ${again}`.trim()
 }
 
 export function stepMinting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
@@ -81,19 +88,20 @@ export function stepReconciling(
 ): Rotation {
   switch (event.kind) {
     case 'reconciled': {
+      const left = withResidue(rotation, event.residue)
       if (event.found !== undefined) {
-        const found = withFound(rotation, event.found)
+        const found = withFound(left, event.found)
         if (rotation.discard !== undefined)
           return enter(found, 'discarding', context, 'the key was found in the store')
         return startProving(found, context, 'the key was found in the store')
       }
       if (rotation.discard?.next === 'end')
-        return end(rotation, rotation.discard.outcome ?? 'aborted', context, 'no key was left behind')
-      if (rotation.refusal !== undefined) {
-        const { refusal, ...rest } = rotation
+        return end(left, rotation.discard.outcome ?? 'aborted', context, 'no key was left behind')
+      if (left.refusal !== undefined) {
+        const { refusal, ...rest } = left
         return halt(rest, context, { ...refusal, fix: thenResume(refusal.fix, rotation) })
       }
-      return startMinting(rotation, context, 'no key was left behind')
+      return startMinting(left, context, 'no key was left behind')
     }
     case 'reconcile_failed':
       return retry(rotation, context)
@@ -152,22 +160,17 @@ function confirmOnce(rotation: Rotation, context: RotationContext, verdict: Verd
     return { ...proven, wakeAt: context.now + Math.ceil(gapMs) }
   }
   const note = `proven ${proven.confirmations === 1 ? 'once' : `${proven.confirmations} times`} (${verdict.kind})`
-  if (rotation.mode === 'rehearsal') {
-    return discard(
-      proven,
-      context,
-      {
-        next: 'end',
-        outcome: 'rehearsed',
-        reason: 'rehearsed',
-        summary: 'The rehearsal went through.',
-        fix: '',
-      },
-      note,
-    )
-  }
   const isMinted = pendingOf(rotation)?.keyId !== undefined
-  return enter(proven, isMinted && context.policy.expiryManaged ? 'extending' : 'promoting', context, note)
+  const isExtended = isMinted && context.policy.expiryManaged
+  if (rotation.mode === 'rehearsal' && !isExtended) return takeBack(proven, context, note)
+  return enter(proven, isExtended ? 'extending' : 'promoting', context, note)
+}
+
+/** All but the promotion went well. That the life of a key may be lengthened is part of it: organisations limit it. */
+function takeBack(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  const summary = 'The rehearsal went through.'
+  const why = { next: 'end', outcome: 'rehearsed', reason: 'rehearsed', summary, fix: '' } as const
+  return discard(rotation, context, why, note)
 }
 
 /** A new key may be refused for a while by some of the issuer's edges; only a rejection that outlasts the grace is believed. */
@@ -206,7 +209,10 @@ export function stepDiscarding(rotation: Rotation, event: RotationEvent, context
   if (event.kind !== 'discarded') return rotation
   const why = rotation.discard
   assert(why !== undefined, 'a rotation that discards says why')
-  const { discard: _discard, ...rest } = withAttempt(rotation, { outcome: 'gone' })
+  const { discard: _discard, ...rest } = withResidue(
+    withAttempt(rotation, { outcome: 'gone' }),
+    event.residue,
+  )
   switch (why.next) {
     case 'end':
       return end(rest, why.outcome ?? 'aborted', context, 'the pending key is gone')
@@ -219,14 +225,21 @@ export function stepDiscarding(rotation: Rotation, event: RotationEvent, context
 
 export function stepExtending(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
-    case 'extended':
-      return enter(rotation, 'promoting', context, 'its life was extended and confirmed')
+    case 'extended': {
+      const note = 'its life was extended and confirmed'
+      return rotation.mode === 'rehearsal'
+        ? takeBack(rotation, context, note)
+        : enter(rotation, 'promoting', context, note)
+    }
     case 'extend_refused':
       return halt(rotation, context, {
         reason: 'expiry_not_extended',
         summary:
           'OpenAI refused to lengthen the life of the new key, which would die too soon to be handed out.',
-        fix: 'Set keyExpiry below the organisation’s limit, or expiry: fixed where keys cannot be updated; then resume the rotation.',
+        fix: thenResume(
+          'Set keyExpiry to the organisation’s limit at most, or manageExpiry: false where keys cannot be updated.',
+          rotation,
+        ),
       })
     case 'extend_unknown':
       return retry(rotation, context)

@@ -27,7 +27,8 @@ export function takeOver(
   const { now, policy } = context
   const versions = state.versions.map((one): VersionRecord => {
     if (one.version === to) return { ...one, stage: 'current', promotedAt: now, nextCheckAt: now }
-    const marked = one.version === by.compromised ? { ...one, compromised: true } : one
+    const isSpoilt = one.version === by.compromised || one.isLeaked === true
+    const marked = isSpoilt ? { ...one, compromised: true } : one
     if (one.version !== state.current || one.stage === 'retired') return marked
     const { nextCheckAt: _drained, ...rest } = marked
     return { ...rest, stage: 'previous' }

@@ -165,6 +165,8 @@ export interface VersionRecord {
   /** Set when it was withdrawn (rejected) or declared compromised: it never comes back by itself. */
   readonly withdrawnAt?: number
   readonly compromised?: boolean
+  /** The same key was declared compromised under another credential. Handed out until it is turned, and never again then. */
+  readonly isLeaked?: boolean
   /** A person was told that it expires soon. */
   readonly isExpiryAlerted?: boolean
   readonly retiredAt?: number
@@ -228,10 +230,19 @@ export interface Halt {
 /** Why a pending key goes, and what follows: another attempt, a halt, or the end with this outcome. */
 export interface Discard {
   readonly next: 'mint' | 'halt' | 'end'
-  readonly outcome?: 'rehearsed' | 'aborted' | 'superseded'
+  readonly outcome?: 'rehearsed' | 'rehearsal_failed' | 'aborted' | 'superseded'
   readonly reason: string
   readonly summary: string
   readonly fix: string
+}
+
+/** Whether one thing that a rotation needs is allowed, as the store or the issuer itself says. */
+export interface PermissionFinding {
+  /** The permission by the name its own policy language gives it, e.g. `secretsmanager:PutSecretValue`. */
+  readonly permission: string
+  readonly resource: string
+  readonly state: 'granted' | 'missing' | 'untested'
+  readonly fix?: string
 }
 
 /** One line of the story, for the progress view, the audit and the report. */
@@ -270,7 +281,13 @@ export interface Rotation {
   /** The store would not take what was minted: no other key is made before a person has looked. */
   readonly refusal?: { readonly reason: string; readonly summary: string; readonly fix: string }
   readonly halt?: Halt
-  readonly outcome?: 'promoted' | 'rehearsed' | 'aborted' | 'superseded'
+  /** Of a rehearsal: why the rotation would not have gone through. It ends all the same: nobody has to end it by hand. */
+  readonly failure?: Halt
+  /** Of a rehearsal: what is allowed and what is not. */
+  readonly permissions?: readonly PermissionFinding[]
+  /** Of a rehearsal: what stores and issuer keep of the keys that it made, in plain sentences. Empty: nothing was made. */
+  readonly residue?: readonly string[]
+  readonly outcome?: 'promoted' | 'rehearsed' | 'rehearsal_failed' | 'aborted' | 'superseded'
   readonly endedAt?: number
   readonly steps: readonly Step[]
 }

@@ -5,6 +5,7 @@ import { KeyturnError } from '../core/errors.ts'
 import { configuredMirrors, mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName, CredentialState, MirrorId } from '../core/types.ts'
+import { blastRadius } from './blast-radius.ts'
 import { type Book, createBook } from './book.ts'
 import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
@@ -17,6 +18,7 @@ import {
   revoke,
   rollback,
   rotate,
+  targetedBy,
   verifyNow,
 } from './operations.ts'
 import { createResolver } from './resolver.ts'
@@ -208,6 +210,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     bring: async (name, request, actor) => versionSummary(await bring(request, actor.name, contextOf(name))),
     revoke: async (name, version, request, actor) =>
       versionSummary(await revoke(version, request, actor.name, contextOf(name))),
+    async blastRadius(name, version, isListening) {
+      const context = contextOf(name)
+      return blastRadius(targetedBy(book.state(name), version), isListening, context)
+    },
     leases: async (name) => (await leases.list(contextOf(name).setup.name)).map(leaseSummary),
     touchLease: (lease) => leases.touch(lease),
     async dropLease(name, instance) {

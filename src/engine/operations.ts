@@ -24,6 +24,7 @@ import {
   type VersionRecord,
 } from '../core/types.ts'
 import { suspect } from '../core/verification.ts'
+import { assertConfirmed, warnSharers } from './blast-radius.ts'
 import type { Book } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { probe } from './probe.ts'
@@ -62,6 +63,10 @@ export async function rotate(
     throw new KeyturnError('bad_request', 'isCompromised goes with mode emergency.', {
       fix: 'Send mode: emergency with it.',
     })
+  }
+  if (asked.isCompromised) {
+    assertConfirmed(context.setup.name, request.confirm)
+    await warnSharers(context)
   }
   const state = await context.book.change(context.setup.name, (before, change) =>
     askForRotation(before, asked, change),
@@ -131,6 +136,16 @@ function targetOf(state: CredentialState, to: string | undefined): VersionRecord
     })
   }
   return findVersion(state, to)
+}
+
+/** What a question is about: the current version, or the named one. */
+export function targetedBy(state: CredentialState, text: string | undefined): VersionRecord {
+  if (text !== undefined) return findVersion(state, text)
+  const current = currentOf(state)
+  if (current !== undefined) return current
+  throw new KeyturnError('no_verified_key', `${state.name} hands out no key.`, {
+    fix: `keyturn versions ${state.name} lists what there is.`,
+  })
 }
 
 function findVersion(state: CredentialState, text: string): VersionRecord {

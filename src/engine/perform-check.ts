@@ -20,8 +20,6 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
       },
     )
   }
-  const read = await setup.store.read(setup.ref)
-  if (read !== undefined && isDocument(read.secret)) assertForApps(read.secret, `The store of ${setup.name}`)
   const findings = [
     ...(await setup.store.check(setup.ref)),
     ...((await setup.issuer.check?.()) ?? []),
@@ -29,14 +27,20 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
   ]
   const missing = findings.filter((one) => one.state === 'missing')
   if (missing.length === 0) {
+    const read = await setup.store.read(setup.ref)
+    if (read !== undefined && isDocument(read.secret))
+      assertForApps(read.secret, `The store of ${setup.name}`)
     // Changes nothing, since there is no such version, and says whether the store takes anything under our fence.
     await setup.store.retire(setup.ref, { version: deps.system.uuid(), fence: context.state().fence })
-    return { event: await massRejection(context) }
+    const event = await massRejection(context)
+    return { event: event.kind === 'checked' ? { ...event, permissions: findings } : event }
   }
   const summary = `Not allowed: ${missing.map((one) => `${one.permission} on ${one.resource}`).join('; ')}.`
   // Several permissions often miss for one reason, which is said once.
   const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
-  return { event: { kind: 'check_failed', reason: 'permission_missing', summary, fix } }
+  return {
+    event: { kind: 'check_failed', reason: 'permission_missing', summary, fix, permissions: findings },
+  }
 }
 
 /**

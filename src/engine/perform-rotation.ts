@@ -9,6 +9,7 @@ import { assertForApps } from './for-apps.ts'
 import { performCheck } from './perform-check.ts'
 import { kill, listed, type PerformContext, type Performed } from './performing.ts'
 import { probe } from './probe.ts'
+import { issuerResidue, residueOf } from './residue.ts'
 import { type EngineDeps, engineLimits } from './setup.ts'
 import { takeOutOfStores } from './take-out.ts'
 
@@ -161,6 +162,7 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
   const keys = await listed(context)
   if (keys === undefined) return { event: { kind: 'reconcile_failed' } }
   let found: { readonly attempt: Attempt; readonly keyId: KeyId } | undefined
+  const residue: string[] = []
   for (const attempt of attempts.toReversed()) {
     const key = keys.find((one) => one.name === attempt.marker)
     const stored = await setup.store.read(setup.ref, { version: attempt.version })
@@ -168,10 +170,13 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
     const keyId = key?.keyId ?? attempt.keyId
     if (keyId === undefined) continue
     if (stored !== undefined && found === undefined) found = { attempt, keyId }
-    else if (key !== undefined && !(await kill(key.keyId, context)))
-      return { event: { kind: 'reconcile_failed' } }
+    else if (key !== undefined) {
+      if (!(await kill(key.keyId, context))) return { event: { kind: 'reconcile_failed' } }
+      if (isRehearsed(context))
+        residue.push(...(await issuerResidue({ version: attempt.version, keyId: key.keyId }, context)))
+    }
   }
-  if (found === undefined) return { event: { kind: 'reconciled', found: undefined } }
+  if (found === undefined) return { event: { kind: 'reconciled', found: undefined, residue } }
   const stored = await setup.store.read(setup.ref, { version: found.attempt.version })
   if (stored === undefined) return { event: { kind: 'reconcile_failed' } }
   const { version } = found.attempt
@@ -182,7 +187,7 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
     meta: { ...stored.meta, keyId: found.keyId },
     origin: 'minted',
   }
-  return { event: { kind: 'reconciled', found: { version, keyId: found.keyId } }, added }
+  return { event: { kind: 'reconciled', found: { version, keyId: found.keyId }, residue }, added }
 }
 
 async function prove(version: string, context: PerformContext): Promise<Performed> {
@@ -205,9 +210,16 @@ async function discard(
   await takeOutOfStores(effect.version, context)
   if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
     return { event: { kind: 'discard_failed' } }
-  await setup.store.destroy(setup.ref, effect.version)
+  const fate = await setup.store.destroy(setup.ref, effect.version)
   keyring.drop(setup.name, effect.version)
-  return { event: { kind: 'discarded' } }
+  if (!isRehearsed(context)) return { event: { kind: 'discarded' } }
+  const { version, keyId } = effect
+  return { event: { kind: 'discarded', residue: await residueOf({ version, keyId, fate }, context) } }
+}
+
+/** Whoever rehearses wants to know what is left of it. */
+function isRehearsed({ state }: PerformContext): boolean {
+  return state().rotation?.mode === 'rehearsal'
 }
 
 async function extend(

@@ -1,4 +1,5 @@
 import type {
+  BlastRadius,
   BringRequest,
   CredentialSummary,
   LeaseSummary,
@@ -21,6 +22,7 @@ import type {
   VerdictKind,
   VersionId,
 } from '../core/types.ts'
+import type { IsListening } from './blast-radius.ts'
 
 /** What an app gets. Rebuilt only when the version or the verdict changes, so that bodies can be serialised once. */
 export interface HandOut {
@@ -93,6 +95,12 @@ export interface Service {
     request: RevocationRequest,
     actor: Actor,
   ): Promise<VersionSummary>
+  /** `version`: as in `rollback`. Default: what is current. `isListening`: which instances have an event stream open. */
+  blastRadius(
+    name: CredentialName,
+    version: string | undefined,
+    isListening: IsListening,
+  ): Promise<BlastRadius>
   leases(name: CredentialName): Promise<readonly LeaseSummary[]>
   touchLease(lease: {
     readonly name: CredentialName

@@ -119,6 +119,9 @@ export function rotationSummary(rotation: Rotation, state?: CredentialState): Ro
     deadlineAt: isEnded || rotation.phase === 'halted' ? null : iso(rotation.deadlineAt),
     endedAt: iso(rotation.endedAt),
     halt: haltSummary(rotation.halt),
+    failure: haltSummary(rotation.failure),
+    permissions: (rotation.permissions ?? []).map((one) => ({ ...one, fix: one.fix ?? '' })),
+    residue: rotation.residue ?? [],
     steps: rotation.steps.map(stepSummary),
     retirement: retirement === undefined || state === undefined ? null : retirementSummary(retirement, state),
   }
@@ -187,6 +190,14 @@ export function troublesOf(
     const trouble = mirrorOf(state, id)?.trouble
     if (trouble !== undefined) troubles.push(mirrorTrouble(id, trouble))
   }
+  const leaked = currentOf(state)
+  if (leaked?.isLeaked === true)
+    troubles.push({
+      code: 'key_compromised',
+      summary: `The key of ${state.name} was said to be in the wrong hands, under another credential that holds it too.`,
+      fix: `Turn it now: keyturn rotate ${state.name} --emergency --compromised`,
+      since: null,
+    })
   const expiring = expiryTrouble(state, setup.policy, now)
   if (expiring !== undefined) troubles.push({ code: 'key_expiring', ...expiring, since: iso(expiring.since) })
   const all = [...troubles, ...checkTroubles(state)]

@@ -25,7 +25,7 @@ export interface AdminCall {
   readonly deadline: Deadline
 }
 
-type AdminMethods = Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check'>>
+type AdminMethods = Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check' | 'traces'>>
 
 /** The methods of the port that need the admin key. Each makes every request once and ends within its timeout. */
 export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext): AdminMethods {
@@ -61,6 +61,12 @@ export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext
       return await within((call) => setExpiry(call, keyId, expiresInSeconds))
     },
     check: () => within(checkPermissions),
+    traces: ({ keyId, marker = 'without a name', serviceAccount }) => [
+      `OpenAI’s audit log keeps what became of the key ${keyId} (${marker}): api_key.created, updated and deleted.`,
+      ...(mode === 'new_service_account' && serviceAccount !== undefined
+        ? [`It also keeps that the service account ${serviceAccount} of that name was created and deleted.`]
+        : []),
+    ],
   }
 }
 

@@ -117,8 +117,14 @@ function refusedAnswer(thrown: unknown, requestId: string): Answer {
   return { status, body: problemBody({ error }, requestId), isRetryable: error.retryable || status >= 500 }
 }
 
-function leaseHandlers({ service }: ServerContext) {
+function leaseHandlers({ service, streams }: ServerContext) {
   return {
+    getBlastRadius: async ({ request, name }) => {
+      const { version } = request.query as { readonly version?: unknown }
+      if (version !== undefined && (typeof version !== 'string' || !versionIdPattern.test(version)))
+        throw notFound('version')
+      return service.blastRadius(name, version, streams.listening(name))
+    },
     listLeases: async ({ name, caller }) => {
       const leases = await service.leases(name)
       return { items: caller.role === 'operator' ? leases : leases.filter(({ app }) => app === caller.name) }

@@ -21,6 +21,8 @@ export interface StreamRequest {
 
 /** All open event streams: plain objects, one heartbeat for all, no timer of their own. */
 export interface Streams {
+  /** Which instances of which apps have a stream of this credential open now. */
+  listening(name: string): (app: string, instance: string) => boolean
   readonly count: number
   /** False where there are too many. Otherwise the response is ours from here on. */
   open(request: StreamRequest): boolean
@@ -109,6 +111,12 @@ class StreamHub implements Streams {
       this.#bye(stream, 'the events cannot be read now')
     })
     return true
+  }
+
+  listening(name: string): (app: string, instance: string) => boolean {
+    const streams = [...(this.#byName.get(name) ?? [])]
+    const known = new Set(streams.map(({ caller, instance }) => `${caller.name} ${instance}`))
+    return (app, instance) => known.has(`${app} ${instance}`)
   }
 
   close(): void {

@@ -62,17 +62,10 @@ describe('every command that asks the service', () => {
       json: { items: [{ stage: 'current' }] },
     },
     {
-      line: 'rotate openai --reason leak --emergency --compromised',
+      line: 'rotate openai --reason leak --emergency',
       asks: 'POST /v1/credentials/openai/rotations',
-      sends: { mode: 'emergency', isCompromised: true, reason: 'leak' },
+      sends: { mode: 'emergency', reason: 'leak' },
       says: /rotation r has started \(minting\)/,
-      json: { id: 'r' },
-    },
-    {
-      line: 'rotate openai --rehearse',
-      asks: 'POST /v1/credentials/openai/rotations',
-      sends: { mode: 'rehearsal' },
-      says: /has started/,
       json: { id: 'r' },
     },
     {
@@ -242,7 +235,7 @@ describe('exit codes tell a script what to do', () => {
     const { code, err } = await keyturn('revoke openai v-old --even-if-last')
     expect(code).toBe(3)
     expect(err).toMatch(/--confirm openai/)
-    expect(service.asked).toEqual([])
+    expect(service.asked.map(({ method }) => method)).toEqual(['GET'])
   })
 
   it('errors are JSON with --json', async () => {
@@ -255,14 +248,18 @@ describe('exit codes tell a script what to do', () => {
   })
 })
 
+/** The bodies of what was not only asked. */
+const posted = (): unknown[] =>
+  service.asked.filter(({ method }) => method === 'POST').map(({ body }) => body)
+
 describe('confirmation by typing', () => {
   it('sends the typed name, and nothing when another was typed', async () => {
     const yes = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: ['openai'] })
     expect(yes.code).toBe(0)
-    expect(service.asked[0]?.body).toEqual({ evenIfLast: true, confirm: 'openai' })
+    expect(posted()).toEqual([{ evenIfLast: true, confirm: 'openai' }])
     const no = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: ['yes'] })
     expect(no.code).toBe(3)
-    expect(service.asked).toHaveLength(1)
+    expect(posted()).toHaveLength(1)
   })
 
   it('asks when the service does', async () => {
@@ -270,7 +267,44 @@ describe('confirmation by typing', () => {
     service.refuse(route, 409, 'confirmation_needed', 'Keyturn did not make this key.')
     const { code } = await keyturn('revoke openai v-old', { isTerminal: true, typed: ['openai'] })
     expect(code).toBe(0)
-    expect(service.asked.map((asked) => asked.body)).toEqual([{}, { confirm: 'openai' }])
+    expect(posted()).toEqual([{}, { confirm: 'openai' }])
+  })
+
+  it('of a compromised key shows first who loses what, and names every way out of it', async () => {
+    const shown = await keyturn('rotate openai --emergency --compromised', {
+      isTerminal: true,
+      typed: ['openai'],
+      now: () => start,
+    })
+    expect(shown.code).toBe(0)
+    expect(shown.err).toMatch(/openai: who loses what/)
+    expect(shown.err).toMatch(/billing +web-1 +4 +5s ago +at once/)
+    expect(shown.err).toMatch(/openai-eval holds this very key, and loses it too/)
+    expect(shown.err).toMatch(/no other live key/)
+    expect(posted()).toEqual([{ mode: 'emergency', isCompromised: true, confirm: 'openai' }])
+  })
+
+  it('where nobody can type, --confirm says it; without it, or with another name, nothing is done', async () => {
+    for (const more of ['', ' --confirm other']) {
+      const { code, err } = await keyturn(`rotate openai --emergency --compromised${more}`)
+      expect(code).toBe(3)
+      expect(err).toMatch(/--confirm openai/)
+    }
+    expect(posted()).toEqual([])
+    expect((await keyturn('rotate openai --emergency --compromised --confirm openai')).code).toBe(0)
+    expect(posted()).toHaveLength(1)
+  })
+
+  it('who holds the key cannot be told: an emergency goes on all the same', async () => {
+    service.refuse(
+      'GET /v1/credentials/openai/blast-radius',
+      503,
+      'ledger_unreachable',
+      'The ledger is away.',
+    )
+    const { code, err } = await keyturn('rotate openai --emergency --compromised --confirm openai')
+    expect(code).toBe(0)
+    expect(err).toContain('warning: who holds the key cannot be told now: The ledger is away.')
   })
 })
 

@@ -1,7 +1,16 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { RotationSummary } from '../../src/api/types.ts'
-import { canary, credentialAnswer, rotationAt, summaryOf, tokenSummary, versionSummary } from './samples.ts'
+import type { BlastHolder, RotationSummary } from '../../src/api/types.ts'
+import {
+  blastRadiusOf,
+  canary,
+  credentialAnswer,
+  instant,
+  rotationAt,
+  summaryOf,
+  tokenSummary,
+  versionSummary,
+} from './samples.ts'
 
 export interface Asked {
   readonly method: string
@@ -22,6 +31,15 @@ export interface FakeService {
   announce(): Promise<void>
   dropStreams(): void
   close(): Promise<void>
+}
+
+const holder: BlastHolder = {
+  app: 'billing',
+  instance: 'web-1',
+  generation: 4,
+  seenAt: instant(-5),
+  isSilent: false,
+  isListening: true,
 }
 
 /** A small service of the contract: enough to see what the command line asks and what it makes of the answers. */
@@ -48,6 +66,15 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     'POST /v1/credentials/openai/rotations/r/resume': () => rotationAt('minting'),
     'POST /v1/credentials/openai/rotations/r/abort': () => rotationAt('done', { outcome: 'aborted' }),
     'POST /v1/credentials/openai/rollbacks': () => summaryOf('openai'),
+    'GET /v1/credentials/openai/blast-radius?version=v-old': () => blastRadiusOf(),
+    'GET /v1/credentials/openai/blast-radius': () =>
+      blastRadiusOf({
+        isCurrent: true,
+        stage: 'current',
+        spare: null,
+        holders: [holder],
+        sharedWith: ['openai-eval'],
+      }),
     'POST /v1/credentials/openai/versions/v-old/revocations': () => ({ ...versionSummary, stage: 'retired' }),
     'GET /v1/tokens': () => ({ items: [tokenSummary] }),
     'POST /v1/tokens': () => ({ ...tokenSummary, token: `kt_app_${canary}` }),

@@ -1,4 +1,5 @@
 import type {
+  BlastRadius,
   CredentialAnswer,
   CredentialSummary,
   RetirementSummary,
@@ -94,6 +95,9 @@ export function rotationAt(phase: string, change: Partial<RotationSummary> = {})
     deadlineAt: phase === 'done' ? null : instant(900),
     endedAt: phase === 'done' ? instant(60) : null,
     halt: null,
+    failure: null,
+    permissions: [],
+    residue: [],
     steps: reached.map((name, index) => ({ at: instant(index * 10), phase: name, note: `${name} began` })),
     retirement: null,
     ...change,
@@ -128,4 +132,23 @@ export const tokenSummary: TokenSummary = {
   createdAt: instant(-60),
   expiresAt: null,
   lastUsedAt: null,
+}
+
+export function blastRadiusOf(change: Partial<BlastRadius> = {}): BlastRadius {
+  return {
+    credential: 'openai',
+    version: 'v-old',
+    fingerprint: 'ba9876543210',
+    stage: 'previous',
+    keyId: 'key_old',
+    isCurrent: false,
+    createdAt: instant(-86_400),
+    lastUse: 'never',
+    lastUsedAt: null,
+    holders: [],
+    mirrors: [],
+    sharedWith: [],
+    spare: { version: 'v-current-0001', fingerprint: '0123456789ab', stage: 'current' },
+    ...change,
+  }
 }

@@ -133,7 +133,7 @@ describe('an emergency in every phase', () => {
   it('turns every discard into one that is followed by another key', () => {
     const discarding: readonly (readonly [readonly RotationEvent[], RotationMode])[] = [
       [[checked, minted, abort], 'normal'],
-      [toExtending, 'rehearsal'],
+      [[...toExtending, { kind: 'extended' }], 'rehearsal'],
       [[checked, minted, proved('valid', { isOurs: false })], 'normal'],
       [[...toInspecting, { kind: 'inspected', finding: 'adopted' }], 'normal'],
       [[checked, minted, { kind: 'pending_lost' }], 'normal'],

@@ -78,7 +78,7 @@ describe('the way that goes well', () => {
   })
 
   it('never promotes in a rehearsal: the new key is proven and taken back', () => {
-    const rehearsed = walk(toExtending, { mode: 'rehearsal' })
+    const rehearsed = walk([...toExtending, { kind: 'extended' }], { mode: 'rehearsal' })
     expect(rehearsed.at).toMatchObject({
       phase: 'discarding',
       discard: { next: 'end', outcome: 'rehearsed' },

@@ -129,9 +129,11 @@ function rehearsalStates(): Variant['states'] {
     minting: walk(checked),
     reconciling: walk(checked, lost),
     proving: walk(...settling),
-    discarding: walk(...settled),
-    halted: walk(checkFailed),
-    done: walk(...settled, { kind: 'discarded' }),
+    extending: walk(...settled),
+    discarding: walk(...settled, { kind: 'extended' }),
+    // Only what could not be taken back is for a person to end.
+    halted: walk(...settled, { kind: 'extended' }, { kind: 'deadline_passed' }),
+    done: walk(...settled, { kind: 'extended' }, { kind: 'discarded' }),
   }
 }
 
@@ -170,8 +172,20 @@ const variants: Readonly<Record<string, Variant>> = {
     states: rehearsalStates(),
     policy: usual,
     otherwise: {
-      ...Object.fromEntries(authentic.map((name) => [`${name}@proving`, 'discarding'])),
+      'extended@extending': 'discarding',
       'discarded@discarding': 'done',
+      // What stands in its way ends it.
+      'check failed@checking': 'done',
+      'mint refused@minting': 'done',
+      'proved blocked@proving': 'discarding',
+      'misconfigured@proving': 'discarding',
+      'extend refused@extending': 'discarding',
+      'deadline@checking': 'done',
+      'deadline@minting': 'reconciling',
+      'deadline@reconciling': 'done',
+      'deadline@proving': 'discarding',
+      'deadline@extending': 'discarding',
+      ...Object.fromEntries(['resume', 'abort', 'emergency'].map((name) => [`${name}@halted`, 'discarding'])),
     },
   },
   'a key brought by hand': {

@@ -128,7 +128,11 @@ it('is superseded by no key that is never handed out again, and says so', async 
   const world = new World({ policy: { ...policy, storePollMs: 60 * minuteMs } })
   await world.ready()
   const leaked = world.handedOut()
-  await world.service.rotate('openai', { mode: 'emergency', isCompromised: true, reason: 'leaked' }, operator)
+  await world.service.rotate(
+    'openai',
+    { mode: 'emergency', isCompromised: true, confirm: 'openai', reason: 'leaked' },
+    operator,
+  )
   await world.walkRotation()
   await moveTo(world, leaked ?? '')
   await turned(world)

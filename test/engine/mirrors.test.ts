@@ -196,7 +196,7 @@ describe('a mirror that fails', () => {
     mirror.away()
     await world.service.rotate(
       'openai',
-      { mode: 'emergency', isCompromised: true, reason: 'leaked' },
+      { mode: 'emergency', isCompromised: true, confirm: 'openai', reason: 'leaked' },
       operator,
     )
     await world.time.until(() => leaked?.isDeleted === true, 2 * minuteMs)

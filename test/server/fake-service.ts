@@ -152,6 +152,30 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
       }
     },
     verify: async (name) => summary(name),
+    blastRadius: async (name, _version, isListening) => {
+      const { version, fingerprint, stage } = available(name)
+      return {
+        credential: name,
+        version,
+        fingerprint,
+        stage,
+        keyId: null,
+        isCurrent: true,
+        createdAt: iso,
+        lastUse: 'unknown',
+        lastUsedAt: null,
+        holders: leases
+          .filter((lease) => lease.name === name)
+          .map(({ name: _name, ...lease }) => ({
+            ...lease,
+            isSilent: false,
+            isListening: isListening(lease.app, lease.instance),
+          })),
+        mirrors: [],
+        sharedWith: [],
+        spare: null,
+      }
+    },
     async rotate(name, request, actor) {
       service.rotationsStarted.push(request)
       const failure = service.failNextRotation
@@ -173,6 +197,9 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
         deadlineAt: null,
         endedAt: null,
         halt: null,
+        failure: null,
+        permissions: [],
+        residue: [],
         steps: [],
         retirement: null,
       }

@@ -52,6 +52,21 @@ describe('what an app may do', () => {
     expect((await harness.send('DELETE', `${path}/leases/nobody`)).status).toBe(404)
   })
 
+  it('tells an operator who listens and who only asks now and then', async () => {
+    const harness = await startServer()
+    await harness.get(path, { 'keyturn-instance': 'web-1' })
+    const stream = await harness.get(`${path}/events`, { 'keyturn-instance': 'web-2' })
+    const radius = await harness.get(`${path}/blast-radius`, bearer(harness.operator))
+    const { holders } = (await radius.json()) as { holders: { instance: string; isListening: boolean }[] }
+    expect(holders.map(({ instance, isListening }) => [instance, isListening])).toEqual([
+      ['web-1', false],
+      ['web-2', true],
+    ])
+    await stream.body?.cancel()
+    const wrong = await harness.get(`${path}/blast-radius?version=a/b`, bearer(harness.operator))
+    expect(wrong.status).toBe(404)
+  })
+
   it.each([
     ['GET', `${path}/versions`],
     ['POST', `${path}/versions`],
@@ -62,6 +77,7 @@ describe('what an app may do', () => {
     ['POST', `${path}/rotations/rotation-1/pause`],
     ['POST', `${path}/rollbacks`],
     ['POST', `${path}/versions/version-1/revocations`],
+    ['GET', `${path}/blast-radius`],
     ['DELETE', `${path}/leases/web-1`],
     ['GET', '/v1/tokens'],
     ['POST', '/v1/tokens'],

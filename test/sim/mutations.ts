@@ -114,8 +114,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a key is promoted with its short life',
     file: 'core/rotation-phases.ts',
-    find: "isMinted && context.policy.expiryManaged ? 'extending' : 'promoting'",
-    replace: "isMinted && context.policy.expiryManaged ? 'promoting' : 'promoting'",
+    find: "isExtended ? 'extending' : 'promoting'",
+    replace: "isExtended ? 'promoting' : 'promoting'",
     seed: 1,
   },
   {

@@ -168,7 +168,11 @@ export class People {
     if (isCompromised) this.#world.watch.belief(name).compromisedAsked += 1
     this.ask(what, async (service) => {
       const before = this.#world.ledger.latest.get(name)?.current
-      const rotation = await service.rotate(name, { mode, isCompromised, reason: 'asked' }, actor)
+      const rotation = await service.rotate(
+        name,
+        { mode, isCompromised, confirm: name, reason: 'asked' },
+        actor,
+      )
       const named = this.#world.ledger.latest.get(name)?.rotation
       if (isCompromised && before !== undefined) this.#world.watch.belief(name).insisted.add(before)
       if (isCompromised && named?.compromised !== undefined)

@@ -157,12 +157,26 @@ export class Watch implements LedgerWitness, IssuerWitness {
       if ((after.halt?.reason ?? '') === '' || (after.halt?.fix ?? '') === '')
         this.#object('a halt has a reason and a fix', name)
     }
+    if (after.mode === 'rehearsal' && after.phase === 'done') this.#onRehearsed(after, name)
     if (after.outcome !== 'promoted') return
     this.seen.promoted += 1
     const promoted = state.versions.find((one) => one.version === state.current)
     const key = promoted === undefined ? undefined : this.keyOf(promoted)
     if (key?.expiresAt !== undefined && key.expiresAt < this.#world.sim.now() + 86_400_000)
       this.#object('a promoted key lives', `${name}: ${key.keyId} expires within a day`)
+  }
+
+  /** Attempts without an answer are the sweep's by then. */
+  #onRehearsed(ended: Rotation, name: string): void {
+    const { issuer } = this.#world
+    const markers = new Set(ended.attempts.map((one) => one.marker))
+    // Where deleting is refused it was made to expire in a second.
+    const soon = this.#world.sim.now() + 2_000
+    const alive = issuer.keys.find(
+      (key) => markers.has(key.name) && issuer.exists(key) && (key.expiresAt ?? Infinity) > soon,
+    )
+    if (alive !== undefined)
+      this.#object('a rehearsal leaves no key', `${name}: ${alive.keyId} is alive after it`)
   }
 
   #onCurrent(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {

@@ -77,7 +77,19 @@ describe('rotate', () => {
   it('an emergency for a compromised key: it dies at once, whatever the overlap', async () => {
     const rig = await started({ policy: longOverlap })
     const before = await keyNow(rig)
-    expect((await runCli(rig, ['rotate', 'openai', '--emergency', '--compromised', '--wait'])).code).toBe(0)
+    expect(
+      (
+        await runCli(rig, [
+          'rotate',
+          'openai',
+          '--emergency',
+          '--compromised',
+          '--confirm',
+          'openai',
+          '--wait',
+        ])
+      ).code,
+    ).toBe(0)
     expect(rig.sandbox.isAlive(before)).toBe(false)
     const { versions } = await summary(rig)
     expect(versions.filter((one) => one.isCompromised)).toHaveLength(1)

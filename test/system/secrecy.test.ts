@@ -170,7 +170,11 @@ it('no piece of any key or token is in a log, an answer, an event, a metric, a f
 
 /** Rotations to the end, a failover, a rollback, a rehearsal, an emergency, a halt. */
 async function turns({ rig }: Watched): Promise<void> {
-  for (const body of [{}, { mode: 'rehearsal' }, { mode: 'emergency', isCompromised: true }]) {
+  for (const body of [
+    {},
+    { mode: 'rehearsal' },
+    { mode: 'emergency', isCompromised: true, confirm: 'openai' },
+  ]) {
     await untilPromoted(rig, (await rotate(rig, body)).id)
   }
   const failed = await summary(rig)

@@ -1,3 +1,5 @@
+import type { Api } from '../api.ts'
+import { confirmed, showBlastRadius } from '../blast-radius.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { short } from '../text.ts'
@@ -17,15 +19,25 @@ export async function run(context: Context): Promise<ExitCode> {
   }
   const reason = options.text('reason')
   const api = await context.api()
-  const rotation = await api.rotate(argument(context, 0), {
+  const name = argument(context, 0)
+  const confirm = options.has('compromised') ? await confirmedLoss(context, api, name) : undefined
+  const rotation = await api.rotate(name, {
     mode: isEmergency ? 'emergency' : options.has('rehearse') ? 'rehearsal' : 'normal',
-    ...(options.has('compromised') ? { isCompromised: true } : {}),
+    ...(confirm === undefined ? {} : { isCompromised: true, confirm }),
     ...(reason === undefined ? {} : { reason }),
   })
-  if (options.has('wait')) return await watchRotation(context, api, rotation)
+  // What a rehearsal finds out is all that there is to it.
+  if (options.has('wait') || options.has('rehearse')) return await watchRotation(context, api, rotation)
   out.result(rotation, () => [
     `${rotation.credential}: rotation ${short(rotation.id)} has started (${rotation.phase})`,
     `  watch it with 'keyturn status ${rotation.credential}'`,
   ])
   return exitCodes.done
+}
+
+/** The old key goes whoever uses it: whoever asks for that has seen who does. */
+async function confirmedLoss(context: Context, api: Api, name: string): Promise<string> {
+  await showBlastRadius(context, api, { name })
+  const what = `The key of '${name}' is revoked as soon as a new one is out, whoever still uses it`
+  return await confirmed(context, { name, what })
 }
