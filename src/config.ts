@@ -10,6 +10,7 @@ export {
 export { quarterly } from './config/schedule.ts'
 export { fileJsonSchema } from './config/schema.ts'
 export type {
+  AdminKeyConfig,
   Config,
   ConfigProblem,
   ConfigSources,

@@ -143,6 +143,7 @@ const mirrorSummary = z
 export const credentialSummary = z
   .object({
     name: text,
+    isInternal: z.boolean().describe('Keyturn’s own, such as an admin key: handed out to nobody.'),
     generation,
     current: versionSummary.nullable(),
     versions: z.array(versionSummary),
@@ -228,7 +229,13 @@ export const readiness = z
     version: text,
     isSandbox: z.boolean(),
     credentials: z.array(
-      z.object({ name: text, ready: z.boolean(), verdict: textOrNull, trouble: textOrNull }),
+      z.object({
+        name: text,
+        isInternal: z.boolean(),
+        ready: z.boolean(),
+        verdict: textOrNull,
+        trouble: textOrNull,
+      }),
     ),
   })
   .meta({ id: 'Readiness' }) satisfies z.ZodType<Readiness>

@@ -79,6 +79,8 @@ export interface Trouble {
 /** An item of GET /v1/credentials: all but the secret. */
 export interface CredentialSummary {
   readonly name: string
+  /** Keyturn's own, such as an admin key: turned like any other, and handed out to nobody. */
+  readonly isInternal: boolean
   readonly generation: number
   readonly current: VersionSummary | null
   readonly versions: readonly VersionSummary[]
@@ -323,6 +325,8 @@ export interface Readiness {
   readonly isSandbox: boolean
   readonly credentials: readonly {
     readonly name: string
+    /** Not counted in `ready` of the whole: apps get their keys without it. */
+    readonly isInternal: boolean
     readonly ready: boolean
     readonly verdict: string | null
     readonly trouble: string | null

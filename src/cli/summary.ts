@@ -22,7 +22,7 @@ export function renderList(all: readonly CredentialSummary[], { now, out }: View
   if (all.length === 0) return ['No credential is configured.']
   const header = ['CREDENTIAL', 'VERDICT', 'KEY', 'VERIFIED', 'ROTATES', 'STATE']
   const rows = all.map((summary) => [
-    summary.name,
+    `${summary.name}${summary.isInternal ? ' (internal)' : ''}`,
     verdictText(summary.current?.check ?? null, out.paint),
     summary.current?.fingerprint ?? '-',
     when(summary.current?.verifiedAt ?? null, now),
@@ -58,7 +58,7 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
     ['generation', String(summary.generation)],
   ]
   const lines = [
-    out.paint('bold', summary.name),
+    out.paint('bold', `${summary.name}${summary.isInternal ? ' (internal: handed out to nobody)' : ''}`),
     ...out.table(facts.map(([label, value]) => [`  ${label}`, value])),
   ]
   lines.push(...renderWalks(summary, view))

@@ -1,14 +1,15 @@
+import { buildAdminKeys } from './admin-keys.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
 import { isLoopback } from './listen.ts'
+import { named, unknownName } from './named.ts'
 import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
 import { buildPolicy, checkPolicy } from './policy.ts'
 import { present } from './present.ts'
 import { dotted } from './problems.ts'
 import { buildSchedule, checkSchedule } from './schedule.ts'
 import type { ConfigFile, CredentialFile } from './schema.ts'
-import { nearest } from './suggest.ts'
 import type {
   Config,
   ConfigProblem,
@@ -51,7 +52,12 @@ export function buildConfig(
   const credentials = Object.entries(file.credentials).map(([name, credential]) =>
     buildCredential({ name, credential, file, context, report }),
   )
-  reportShared(credentials, context.sources.env, report)
+  const adminKeys = buildAdminKeys(file, context, report)
+  const secrets = [
+    ...credentials.flatMap(secretsOf),
+    ...adminKeys.map(({ config, path }) => ({ ...config, path, as: dotted(path) })),
+  ]
+  reportShared(secrets, context.sources.env, report)
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -59,18 +65,15 @@ export function buildConfig(
     allowedHosts: file.allowedHosts,
     log: file.log,
     credentials,
+    ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),
   }
   return { config, problems }
 }
 
 /** Two credentials on one secret would each undo what the other does to it; so would a mirror. */
-function reportShared(
-  credentials: readonly CredentialConfig[],
-  env: ConfigSources['env'],
-  report: Report,
-): void {
+function reportShared(secrets: readonly Named[], env: ConfigSources['env'], report: Report): void {
   const seen = new Map<string, (Place & Named)[]>()
-  for (const named of credentials.flatMap(secretsOf)) {
+  for (const named of secrets) {
     const places = placesOf(named.store, named.ref, env)
     const other = firstOf(places, (place) => seen.get(place.key)?.find((each) => isSamePlace(place, each)))
     for (const place of places) seen.set(place.key, [...(seen.get(place.key) ?? []), { ...named, ...place }])
@@ -155,7 +158,7 @@ function buildCredential(input: CredentialInput): CredentialConfig {
   const issuer: IssuerConfig =
     namedIssuer === undefined
       ? { kind: 'manual', baseUrl: '', timeoutMs: 0 }
-      : absoluteIssuer(namedIssuer, context)
+      : absoluteIssuer(namedIssuer, context, typeof credential.issuer === 'string' ? credential.issuer : name)
   if (lacksAccount(issuer)) {
     report(
       [...at, 'issuer'],
@@ -220,27 +223,4 @@ function buildMirrors({ name, credential, file, context, report }: CredentialInp
     ids.add(id)
     return { id, store, ref }
   })
-}
-
-function named<Entry>(
-  entry: Entry | string,
-  among: Readonly<Record<string, Entry>>,
-  onUnknown: () => void,
-): Entry | undefined {
-  if (typeof entry !== 'string') return entry
-  if (Object.hasOwn(among, entry)) return among[entry]
-  onUnknown()
-  return undefined
-}
-
-function unknownName(
-  path: readonly (string | number)[],
-  asked: { readonly kind: 'stores' | 'issuers'; readonly name: unknown; readonly among: object },
-  report: Report,
-): void {
-  const known = Object.keys(asked.among)
-  const near = typeof asked.name === 'string' ? nearest(asked.name, known) : undefined
-  const list =
-    known.length === 0 ? `There are none; add it under ${asked.kind}.` : `There are: ${known.join(', ')}.`
-  report(path, `no such name under ${asked.kind}`, near === undefined ? list : `Did you mean '${near}'?`)
 }

@@ -1,6 +1,6 @@
 import { durationMs } from './duration.ts'
 import { present } from './present.ts'
-import type { ConfigFile } from './schema.ts'
+import type { ConfigFile, KeptAdminKeyFile } from './schema.ts'
 import type { IssuerConfig, SecretSource, StoreConfig, VaultAuthConfig } from './types.ts'
 
 /** Store kinds that nothing can be written to: they are read, verified and handed out, never turned. */
@@ -73,19 +73,27 @@ export function absoluteStore(store: StoreFile, { home, resolve }: Folders): Sto
   }
 }
 
-export function absoluteIssuer(issuer: IssuerFile, { resolve }: Folders): IssuerConfig {
+/** `owner`: the issuer's name, or where it has none, that of the one credential that it is written in. */
+export function absoluteIssuer(issuer: IssuerFile, { resolve }: Folders, owner: string): IssuerConfig {
   const timeoutMs = durationMs(issuer.timeout)
   if (issuer.kind === 'manual') return { kind: 'manual', baseUrl: issuer.baseUrl, timeoutMs }
   return {
     kind: 'openai',
     baseUrl: issuer.baseUrl,
     timeoutMs,
-    adminKey: absoluteSource(issuer.adminKey, resolve),
+    adminKey:
+      'store' in issuer.adminKey
+        ? { credential: adminKeyName(issuer.adminKey, owner) }
+        : absoluteSource(issuer.adminKey, resolve),
     projectId: issuer.project,
     ...present({ serviceAccountId: issuer.serviceAccount, serviceAccountName: issuer.serviceAccountName }),
     mode: issuer.mode,
     scopes: issuer.scopes,
   }
+}
+
+export function adminKeyName(kept: Pick<KeptAdminKeyFile, 'name'>, owner: string): string {
+  return kept.name ?? `${owner}-admin`
 }
 
 export function lacksAccount(issuer: IssuerConfig): boolean {

@@ -15,8 +15,19 @@ const orderedDurations: readonly (readonly [keyof PolicyFile, keyof PolicyFile])
   ['pendingExpiry', 'keyExpiry'],
 ]
 
-export function checkPolicy(credential: CredentialFile, at: readonly string[], report: Report): void {
-  for (const [shorter, longer] of orderedDurations) {
+/** The same for a key whose expiry is set once, when it is made. */
+export const orderedForAdminKeys: typeof orderedDurations = [
+  ...orderedDurations.filter((pair) => !pair.includes('pendingExpiry')),
+  ['phaseDeadline', 'keyExpiry'],
+]
+
+export function checkPolicy(
+  credential: Pick<CredentialFile, 'policy'>,
+  at: readonly (string | number)[],
+  report: Report,
+  ordered = orderedDurations,
+): void {
+  for (const [shorter, longer] of ordered) {
     if (durationMs(credential.policy[shorter]) <= durationMs(credential.policy[longer])) continue
     report(
       [...at, 'policy', shorter],
@@ -26,7 +37,7 @@ export function checkPolicy(credential: CredentialFile, at: readonly string[], r
   }
 }
 
-export function buildPolicy(policy: PolicyFile, issuer: IssuerConfig): PolicyConfig {
+export function buildPolicy(policy: PolicyFile, issuer: Pick<IssuerConfig, 'kind'>): PolicyConfig {
   return {
     overlapMs: durationMs(policy.overlap),
     drainLimitMs: durationMs(policy.drainLimit),

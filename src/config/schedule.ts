@@ -11,7 +11,7 @@ export const quarterly: ScheduleConfig = {
 }
 
 export function buildSchedule(
-  credential: CredentialFile,
+  credential: Pick<CredentialFile, 'schedule'>,
   can: { readonly canTurn: boolean },
 ): ScheduleConfig | null {
   if (credential.schedule === undefined) return can.canTurn ? quarterly : null
@@ -24,7 +24,7 @@ export function checkSchedule(input: {
   readonly schedule: ScheduleConfig | null
   readonly isStated: boolean
   readonly store: StoreConfig
-  readonly at: readonly string[]
+  readonly at: readonly (string | number)[]
   readonly assertValidCron: ConfigSources['assertValidCron']
   readonly report: Report
 }): void {

@@ -22,43 +22,6 @@ const baseUrl = httpsUrl
 
 const timeout = duration({ default: '5s', min: '100ms', max: '60s' }, 'For one whole call of the issuer.')
 
-const openAIId = (expected: string, description: string) =>
-  text(expected, description).regex(/^[A-Za-z0-9_-]{1,128}$/, { error: `expected ${expected}` })
-
-const openai = z.strictObject({
-  kind: z.literal('openai'),
-  adminKey: secretSource('Where the admin key is read from.').default({ env: 'OPENAI_ADMIN_KEY' }),
-  project: openAIId(
-    'a project id such as proj_abc',
-    'The project in which keys are minted; not the Default project.',
-  ),
-  serviceAccount: openAIId(
-    'a service account id such as svc_acct_abc',
-    'The stable service account that gets each new key. It or its name is needed, except with mode new_service_account.',
-  ).optional(),
-  serviceAccountName: text(
-    'the name of a service account',
-    'Its name, where the id is not known; the only one of this name in the project.',
-  ).optional(),
-  mode: z
-    .enum(['service_account_key', 'new_service_account'], {
-      error: 'expected service_account_key or new_service_account',
-    })
-    .default('service_account_key')
-    .describe(
-      'service_account_key: another key on the same account. new_service_account: a new account for each key, for organisations that refuse the former.',
-    ),
-  scopes: textList('scope', 'Scopes of minted keys; empty: all permissions.'),
-  baseUrl,
-  timeout,
-})
-
-const manual = z.strictObject({ kind: z.literal('manual'), baseUrl, timeout })
-
-export const issuerSchema = z.discriminatedUnion('kind', [openai, manual], {
-  error: 'expected a kind of issuer: openai or manual',
-})
-
 const schedule = z
   .union(
     [
@@ -185,6 +148,81 @@ export const policySchema = z
 const storeReference = z.union([name, storeSchema], {
   error: 'expected the name of an entry of stores, or a store such as { kind: local }',
 })
+/** What of a policy means something for a key that gets its expiry when it is made, and whose keys make each other. */
+const adminKeyPolicy = policySchema
+  .unwrap()
+  .omit({ pendingExpiry: true, manageExpiry: true })
+  .extend({
+    keyExpiry: duration(
+      { default: '120d', min: '1h', max: '365d' },
+      'Expiry of an admin key; it is turned before it expires.',
+    ),
+  })
+  .prefault({})
+  .describe('How the admin key is proven, turned and retired: as the policy of a credential.')
+
+const keptAdminKey = z.strictObject({
+  store: storeReference.describe('Where the admin key is kept: a store, or the name of one under `stores`.'),
+  ref: text(
+    "the secret's name in the store",
+    "The secret's name in the store. Default: the name; with store env, OPENAI_ADMIN_KEY.",
+  ).optional(),
+  name: name
+    .describe(
+      "The name under which operators see and turn it. Default: the issuer's name (or, where it has none, the credential's) and -admin.",
+    )
+    .optional(),
+  organization: text(
+    'an organisation id',
+    'The organisation the admin key must answer for. Default: the one it first answered for.',
+  ).optional(),
+  schedule: schedule.optional(),
+  policy: adminKeyPolicy,
+})
+
+const openAIId = (expected: string, description: string) =>
+  text(expected, description).regex(/^[A-Za-z0-9_-]{1,128}$/, { error: `expected ${expected}` })
+
+const openai = z.strictObject({
+  kind: z.literal('openai'),
+  adminKey: z
+    .union([...secretSource('').options, keptAdminKey], {
+      error:
+        'expected { env: NAME }, { file: PATH } or { store: STORE }; the secret itself never belongs into this file',
+    })
+    .default({ env: 'OPENAI_ADMIN_KEY' })
+    .describe('Where the admin key is read from; with `store`, Keyturn looks after it and turns it too.'),
+  project: openAIId(
+    'a project id such as proj_abc',
+    'The project in which keys are minted; not the Default project.',
+  ),
+  serviceAccount: openAIId(
+    'a service account id such as svc_acct_abc',
+    'The stable service account that gets each new key. It or its name is needed, except with mode new_service_account.',
+  ).optional(),
+  serviceAccountName: text(
+    'the name of a service account',
+    'Its name, where the id is not known; the only one of this name in the project.',
+  ).optional(),
+  mode: z
+    .enum(['service_account_key', 'new_service_account'], {
+      error: 'expected service_account_key or new_service_account',
+    })
+    .default('service_account_key')
+    .describe(
+      'service_account_key: another key on the same account. new_service_account: a new account for each key, for organisations that refuse the former.',
+    ),
+  scopes: textList('scope', 'Scopes of minted keys; empty: all permissions.'),
+  baseUrl,
+  timeout,
+})
+
+const manual = z.strictObject({ kind: z.literal('manual'), baseUrl, timeout })
+
+export const issuerSchema = z.discriminatedUnion('kind', [openai, manual], {
+  error: 'expected a kind of issuer: openai or manual',
+})
+
 const issuerReference = z.union([name, issuerSchema], {
   error: 'expected the name of an entry of issuers, or an issuer such as { kind: manual }',
 })
@@ -286,6 +324,7 @@ export const fileSchema = z
 
 export type ConfigFile = z.output<typeof fileSchema>
 export type CredentialFile = ConfigFile['credentials'][string]
+export type KeptAdminKeyFile = z.output<typeof keptAdminKey>
 
 /** JSON Schema of the file as it is written (before defaults), for editors and for finding the nearest known key. */
 export function fileJsonSchema(): Record<string, unknown> {

@@ -120,7 +120,8 @@ export type IssuerConfig =
       readonly kind: 'openai'
       readonly baseUrl: string
       readonly timeoutMs: number
-      readonly adminKey: SecretSource
+      /** Read at each use; or the name of the admin key that Keyturn looks after (`Config.adminKeys`). */
+      readonly adminKey: SecretSource | { readonly credential: string }
       readonly projectId: string
       /** The stable service account that gets every new key: its id, or its name. Neither only with mode `new_service_account`. */
       readonly serviceAccountId?: string
@@ -145,7 +146,7 @@ export interface ScheduleConfig {
 /** The part of the policy that is configured; the rest follows from the store and the issuer. */
 export type PolicyConfig = Omit<
   Policy,
-  'canMint' | 'isManual' | 'storeWritable' | 'mirrors' | 'overlapBecause'
+  'canMint' | 'isSelfMinting' | 'isManual' | 'storeWritable' | 'mirrors' | 'overlapBecause'
 >
 
 export interface MirrorConfig {
@@ -177,6 +178,21 @@ export interface CredentialConfig {
   readonly policy: PolicyConfig
 }
 
+/**
+ * An admin key that is kept in a store and looked after like a credential. Not one of `credentials`: whoever goes through
+ * those to hand keys out never meets it.
+ */
+export interface AdminKeyConfig {
+  readonly name: string
+  readonly ref: string
+  readonly store: StoreConfig
+  readonly baseUrl: string
+  readonly timeoutMs: number
+  readonly organization?: string
+  readonly schedule: ScheduleConfig | null
+  readonly policy: PolicyConfig
+}
+
 export type ListenConfig =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -191,6 +207,8 @@ export interface Config {
   readonly allowedHosts: readonly string[]
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
   readonly credentials: readonly CredentialConfig[]
+  /** Absent: none is kept in a store. */
+  readonly adminKeys?: readonly AdminKeyConfig[]
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

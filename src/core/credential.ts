@@ -78,6 +78,11 @@ export function handedOut(state: CredentialState): VersionRecord | undefined {
     : undefined
 }
 
+/** Whether another key can be made now: keys that make each other are made by the one that works. */
+export function canMintNow(state: CredentialState, policy: Policy): boolean {
+  return policy.canMint && (policy.isSelfMinting !== true || handedOut(state) !== undefined)
+}
+
 /** A version that a rollback or a failover may choose: alive as far as is known, proven once, never withdrawn. */
 export function isLive(record: VersionRecord, now: number): boolean {
   const isExpired = record.meta.expiresAt !== undefined && record.meta.expiresAt <= now

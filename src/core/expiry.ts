@@ -1,4 +1,4 @@
-import { type Change, type ChangeContext, currentOf, eventOf, withRecord } from './credential.ts'
+import { type Change, type ChangeContext, canMintNow, currentOf, eventOf, withRecord } from './credential.ts'
 import type { CredentialState, Policy } from './types.ts'
 
 /** Beside the overlap: time for a person to look at a rotation that did not go through. */
@@ -22,7 +22,7 @@ export function expiryTurnAt(state: CredentialState, policy: Policy): number | u
 
 /** When the credential is turned by itself next: by its schedule, or earlier because the key expires. Undefined: never. */
 export function nextTurnAt(state: CredentialState, policy: Policy): number | undefined {
-  const isPossible = policy.storeWritable && (policy.canMint || policy.isManual)
+  const isPossible = policy.storeWritable && (canMintNow(state, policy) || policy.isManual)
   if (!isPossible) return undefined
   const expiryAt = expiryTurnAt(state, policy)
   if (expiryAt === undefined) return state.nextRotationAt

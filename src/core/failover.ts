@@ -8,8 +8,9 @@ import {
   withRecord,
 } from './credential.ts'
 import { isRunning } from './rotation.ts'
+import { makeByHand } from './self-minting.ts'
 import { takeOver } from './take-over.ts'
-import { mayTurnByItself, turnByItself } from './turning.ts'
+import { isHopeless, mayTurnByItself, turnByItself } from './turning.ts'
 import type { CredentialState, Verdict } from './types.ts'
 
 export const mintingFix = 'Keyturn is minting another key; run keyturn status to watch it.'
@@ -74,8 +75,11 @@ export function isTurning({ rotation }: CredentialState): boolean {
 }
 
 function outage(state: CredentialState, verdict: Verdict, context: ChangeContext): Change {
-  const willTurn = isTurning(state) || (verdict.rotationCanHelp && mayTurnByItself(state, context))
-  const fix = willTurn ? mintingFix : verdict.fix
+  const { policy } = context
+  const isUnderWay = isTurning(state) && !isHopeless(state, policy)
+  const willTurn = isUnderWay || (verdict.rotationCanHelp && mayTurnByItself(state, context))
+  const byHand = policy.isSelfMinting === true ? makeByHand(state.name) : verdict.fix
+  const fix = willTurn ? mintingFix : byHand
   const out: CredentialState = {
     ...state,
     // What is handed out has changed, to nothing: only a higher generation makes apps drop the key they hold.

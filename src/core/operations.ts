@@ -1,6 +1,7 @@
 import {
   type Change,
   type ChangeContext,
+  canMintNow,
   eventOf,
   type NewVersion,
   nextLive,
@@ -11,6 +12,7 @@ import { assert, KeyturnError } from './errors.ts'
 import { newRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
 import { isRunning } from './rotation.ts'
+import { makeByHand } from './self-minting.ts'
 import { takeOver } from './take-over.ts'
 import { applyRotation, startRotation } from './turning.ts'
 import type { CredentialState, KeyId, Policy, RotationMode, VersionId } from './types.ts'
@@ -48,6 +50,13 @@ export function askForRotation(
     )
   }
   const { rotation } = state
+  if (policy.canMint && !canMintNow(state, policy) && !isRunning(rotation)) {
+    throw new KeyturnError(
+      'issuer_cannot_mint',
+      `${state.name} cannot be turned: an admin key is made by one that works, and there is none.`,
+      { fix: makeByHand(state.name) },
+    )
+  }
   if (!isRunning(rotation)) return startRotation(state, { ...request, isAutomatic: false }, context)
   if (request.mode === 'emergency') {
     const { requestedBy: by, reason, isCompromised } = request
@@ -254,6 +263,15 @@ function replaceCurrent(
       next.version,
       { who: request.by, why: request.reason, isInStore: state.storeCurrent === next.version },
       context,
+    )
+  }
+  if (context.policy.isSelfMinting === true) {
+    throw new KeyturnError(
+      'last_working_key',
+      `${request.version} is the last working key of ${state.name}: without it no key of anything can be made or ended.`,
+      {
+        fix: `Turn it (keyturn rotate ${state.name}), or bring another one first; or delete it by hand at OpenAI.`,
+      },
     )
   }
   if (!request.isEvenIfLast) {

@@ -187,7 +187,8 @@ export type MintOutcome =
       readonly kind: 'minted'
       readonly keyId: KeyId
       readonly secret: Secret
-      readonly serviceAccount: string
+      /** Absent for a key that belongs to no service account, as an admin key does. */
+      readonly serviceAccount?: string
       readonly createdAt: number
       readonly expiresAt?: number
     }

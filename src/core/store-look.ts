@@ -2,6 +2,7 @@ import {
   type Change,
   type ChangeContext,
   candidateOf,
+  canMintNow,
   eventOf,
   handedOut,
   isOut,
@@ -11,6 +12,7 @@ import {
   withVersion,
 } from './credential.ts'
 import { isTurning } from './failover.ts'
+import { makeByHand } from './self-minting.ts'
 import { mayRotateByItself, startRotation } from './turning.ts'
 import type {
   CredentialName,
@@ -230,7 +232,7 @@ export function alarm(
 ): Change {
   const { policy } = context
   const fix =
-    policy.canMint && policy.storeWritable
+    canMintNow(state, policy) && policy.storeWritable
       ? `It is not handed out. Put the right key back, or run: keyturn rotate ${state.name}`
       : `It is not handed out. ${remedy(state.name, policy)}`
   const isNew = state.storeTrouble?.code !== 'store_changed'
@@ -247,6 +249,7 @@ export function alarm(
 /** How a working key gets in, in the words of what this set-up can do: not every store takes one from Keyturn. */
 export function remedy(name: CredentialName, policy: Policy): string {
   if (!policy.storeWritable) return `Put a working key where the store of ${name} reads it from; ${takenUp}.`
+  if (policy.isSelfMinting === true) return makeByHand(name)
   const bringing = `bring a working key: keyturn bring ${name} < key.txt`
   return policy.canMint
     ? `Turn the key: keyturn rotate ${name} --emergency; or ${bringing}`

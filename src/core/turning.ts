@@ -1,7 +1,9 @@
 import {
   type Change,
   type ChangeContext,
+  canMintNow,
   eventOf,
+  handedOut,
   type NewVersion,
   openAttemptMs,
   openAttemptsMax,
@@ -10,11 +12,13 @@ import {
 } from './credential.ts'
 import { assert } from './errors.ts'
 import { isRunning, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
+import { end } from './rotation-moves.ts'
 import { takeOver } from './take-over.ts'
 import {
   type CredentialState,
   isAuthentic,
   type NewCredentialEvent,
+  type Policy,
   type Rotation,
   type RotationMode,
   type VersionId,
@@ -72,7 +76,7 @@ function isLeftToday(
   { now, policy }: Pick<ChangeContext, 'now' | 'policy'>,
 ): boolean {
   const today = state.automaticAt.filter((at) => at > now - 86_400_000).length
-  return policy.canMint && policy.storeWritable && today < policy.automaticPerDayMax
+  return canMintNow(state, policy) && policy.storeWritable && today < policy.automaticPerDayMax
 }
 
 /** The same, where a rotation that is halted may also be taken up again. */
@@ -105,6 +109,27 @@ export function turnByItself(
   const isWalking = isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
   const isHurry = mode === 'emergency' && isWalking && rotation.mode !== 'emergency'
   return isHurry && context.policy.canMint ? applyRotation(state, hastened, context) : undefined
+}
+
+/**
+ * Keys that make each other, none of which works, and no new one that is made already: what is under way can come to
+ * nothing, and only a person can bring another.
+ */
+export function isHopeless(state: CredentialState, policy: Policy): boolean {
+  const isMade = state.rotation !== undefined && pendingOf(state.rotation) !== undefined
+  return policy.isSelfMinting === true && handedOut(state) === undefined && !isMade
+}
+
+/** A person brings one: what is hopeless makes room. An attempt whose answer was never seen is left to the sweep. */
+export function giveUpHopeless(state: CredentialState, context: ChangeContext): Change | undefined {
+  const { rotation } = state
+  if (!isRunning(rotation) || rotation.phase === 'awaiting' || !isHopeless(state, context.policy))
+    return undefined
+  const { halt: _halt, ...rest } = rotation
+  const fresh = { marker: context.marker(), version: context.uuid() }
+  const ended = end(rest, 'superseded', { ...context, fresh }, 'no key works that could make another')
+  const next = settleAttempts({ ...state, rotation: ended }, ended, context.now)
+  return { state: next, events: [rotationEvent(next, ended, context.now)] }
 }
 
 function countedAt(state: CredentialState, now: number): readonly number[] {

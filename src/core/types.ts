@@ -437,6 +437,11 @@ export interface CredentialState {
 /** How one credential is to be treated. All of it comes from configuration; defaults are in config.ts. */
 export interface Policy {
   readonly canMint: boolean
+  /**
+   * The keys of this credential make and end each other, as the admin keys of an issuer do: without one that works no
+   * other can be made. Default false.
+   */
+  readonly isSelfMinting?: boolean
   readonly isManual: boolean
   readonly storeWritable: boolean
   /** The copies that are kept in line, in the order they are named in. */

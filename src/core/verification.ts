@@ -31,6 +31,8 @@ export interface CheckOutcome {
   readonly verdict: Verdict
   readonly isOurs: boolean
   readonly belonging: Belonging | undefined
+  /** It is genuine but lacks a scope or a model that was declared. */
+  readonly lacksDeclared?: boolean
   /** When it was answered. What the ledger takes twice, because its answer was lost, is one check all the same. */
   readonly at?: number
 }
@@ -73,7 +75,9 @@ export function recordCheck(
     const { kind, cause, summary, fix } = after.verdict
     events.push(eventOf(checked, 'verdict', context.now, { version, verdict: kind, cause, summary, fix }))
   }
-  const isGood = isAuthentic(check.verdict.kind) && check.isOurs
+  // A key that can make no others is never taken up for one that has to, whoever put it there.
+  const isUnfit = context.policy.isSelfMinting === true && check.lacksDeclared === true
+  const isGood = isAuthentic(check.verdict.kind) && check.isOurs && !isUnfit
   const isDead = isSettled(after.rejections, needed)
   if (isCandidate || isInMirror) {
     const refuse = isCandidate ? refuseCandidate : refuseMirrored

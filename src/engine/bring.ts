@@ -2,11 +2,13 @@ import type { BringRequest } from '../api/types.ts'
 import { recordOf } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import { inspectKeyShape } from '../core/key-inspection.ts'
+import { inspectKeyShape, type KeyKind } from '../core/key-inspection.ts'
 import { askOfRotation, awaitBrought, takeBrought } from '../core/operations.ts'
 import { Secret } from '../core/secret.ts'
+import { giveUpHopeless } from '../core/turning.ts'
 import type { CredentialState, VersionRecord } from '../core/types.ts'
 import { type OperationsContext, reasonOf } from './operations.ts'
+import type { CredentialSetup } from './setup.ts'
 
 /** The intent first, then the value into the store, then the walk: a crash in between leaves a rotation that waits for a key. */
 export async function bring(
@@ -15,7 +17,7 @@ export async function bring(
   context: OperationsContext,
 ): Promise<VersionRecord> {
   const { setup, book, keyring, deps } = context
-  assertShape(request.apiKey)
+  assertShape(request.apiKey, setup)
   const secret = new Secret(request.apiKey)
   const name = setup.name
   const reason = reasonOf(request.reason, 'an operator brings a key')
@@ -28,6 +30,7 @@ export async function bring(
       { fix: 'Make another key at OpenAI and bring that one.' },
     )
   }
+  await book.change(name, giveUpHopeless)
   const wasAwaiting = book.state(name).rotation?.phase === 'awaiting'
   const state = await book.change(name, (before, change) =>
     awaitBrought(before, { reason, requestedBy: by }, change),
@@ -65,8 +68,10 @@ async function giveUp(state: CredentialState, by: string, { setup, book }: Opera
   )
 }
 
+const appKinds: readonly KeyKind[] = ['project', 'service_account', 'legacy_user']
+
 /** Refuses only what can never be a key; what works is for OpenAI to say. */
-function assertShape(text: string): void {
+function assertShape(text: string, { name, isInternal }: CredentialSetup): void {
   const shape = inspectKeyShape(text)
   const fatal = shape.problems.find((one) => one.isFatal)
   if (shape.kind === 'placeholder') {
@@ -74,7 +79,12 @@ function assertShape(text: string): void {
       fix: 'Copy the key itself from OpenAI’s dashboard.',
     })
   }
-  if (shape.core === 'admin') {
+  if (isInternal === true && appKinds.includes(shape.core)) {
+    throw new KeyturnError('bad_request', `This is a key for apps, and ${name} is an admin key.`, {
+      fix: 'Make an admin key (platform.openai.com, Settings, Organization, Admin keys) and bring that one.',
+    })
+  }
+  if (isInternal !== true && shape.core === 'admin') {
     throw new KeyturnError('bad_request', 'This is an admin key, which cannot be used by apps.', {
       fix: 'Bring a project or service-account key.',
     })

@@ -1,6 +1,6 @@
 import type { CredentialSummary, Readiness } from '../api/types.ts'
 import { withinReach } from '../core/clock.ts'
-import { currentOf, initialState } from '../core/credential.ts'
+import { currentOf, handedOut, initialState } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { configuredMirrors, mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
@@ -11,6 +11,7 @@ import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
 import { createKeyring } from './keyring.ts'
 import { createLeaseKeeper } from './leases.ts'
+import { createLending, resumeWaiting, type SecretOf } from './lending.ts'
 import {
   actOnRotation,
   type OperationsContext,
@@ -45,6 +46,8 @@ export interface ServiceOptions {
   readonly patienceMs?: number
   readonly version: string
   readonly isSandbox: boolean
+  /** Given, before anything runs, the way to the keys of internal credentials: for their issuers, and nobody else. */
+  readonly lend?: (secretOf: SecretOf) => void
   /** Closed last, in this order. */
   readonly close: readonly (() => Promise<void>)[]
 }
@@ -56,6 +59,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const book = createBook(setups, deps)
   const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
   const resolver = createResolver(setups, keyring, deps.log)
+  options.lend?.(createLending(book, keyring))
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
   const worker = createWorker(setups, book, keyring, deps, {
     patienceMs: options.patienceMs ?? 2_000,
@@ -71,7 +75,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     keyring.follow(state)
     resolver.refresh(state)
     for (const event of events) tell(event)
+    if (setups.get(state.name)?.isInternal === true && stopping === undefined) void goOnWaiting(state)
   })
+  function goOnWaiting(state: CredentialState): Promise<void> {
+    return resumeWaiting(state, { setups, book, deps, wake: (name) => worker.wake(name) })
+  }
   function tell(event: CredentialEvent): void {
     const level = event.kind === 'alert' || event.kind === 'outage' ? 'warn' : 'info'
     deps.log(level, `${event.credential}: ${event.kind}`, event.data)
@@ -168,6 +176,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   return {
     names: [...setups.keys()],
+    isInternal: (name) => setups.get(name)?.isInternal === true,
     handOut: (name) => resolver.handOut(name),
     onHandOut: (listener) => resolver.onHandOut(listener),
     onEvent(listener): Cancel {
@@ -309,15 +318,18 @@ function readiness(
     const given = handOut(name)
     const trouble =
       given?.kind === 'unavailable' ? given.summary : (troublesOf(state, setup, now)[0]?.summary ?? null)
+    const isInternal = setup.isInternal === true
     return {
       name,
-      ready: given?.kind === 'available',
+      isInternal,
+      ready: isInternal ? handedOut(state) !== undefined : given?.kind === 'available',
       verdict: currentOf(state)?.verdict?.kind ?? null,
       trouble,
     }
   })
   return {
-    ready: credentials.every((one) => one.ready),
+    // Apps get their keys without an admin key too: that it is missing must not take this process out of service.
+    ready: credentials.every((one) => one.ready || one.isInternal),
     version: options.version,
     isSandbox: options.isSandbox,
     credentials,

@@ -4,7 +4,7 @@ import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, VersionRecord } from '../core/types.ts'
-import { assertForApps } from './for-apps.ts'
+import { assertFit } from './fit.ts'
 import { listed, type PerformContext, type Performed } from './performing.ts'
 import { engineLimits } from './setup.ts'
 
@@ -29,7 +29,7 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
   if (missing.length === 0) {
     const read = await setup.store.read(setup.ref)
     if (read !== undefined && isDocument(read.secret))
-      assertForApps(read.secret, `The store of ${setup.name}`)
+      assertFit(read.secret, `The store of ${setup.name}`, setup)
     // Changes nothing, since there is no such version, and says whether the store takes anything under our fence.
     await setup.store.retire(setup.ref, { version: deps.system.uuid(), fence: context.state().fence })
     const event = await massRejection(context)

@@ -13,7 +13,7 @@ import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import { recordCheck } from '../core/verification.ts'
 import type { Changer } from './book.ts'
-import { assertForApps } from './for-apps.ts'
+import { assertFit } from './fit.ts'
 import { performMirror } from './perform-mirror.ts'
 import { performRetirement } from './perform-retirement.ts'
 import { performRotation } from './perform-rotation.ts'
@@ -61,7 +61,7 @@ async function lookAtStore(context: PerformContext): Promise<Changer> {
       reading = { kind: 'absent', where: `${setup.store.capabilities.kind}: ${setup.ref}` }
     else {
       const { version, meta } = read
-      assertForApps(read.secret, `The store of ${setup.name}`)
+      assertFit(read.secret, `The store of ${setup.name}`, setup)
       const isLost = state().versions.length === 0 && setup.policy.canMint && setup.policy.storeWritable
       const found = isLost ? await rebuilt(read, context) : undefined
       reading = {

@@ -4,7 +4,7 @@ import { fingerprint } from '../core/fingerprint.ts'
 import { type MirrorGoal, type MirrorReading, mirrorGoal, mirrorOf } from '../core/mirrors.ts'
 import type { StoredVersion } from '../core/ports.ts'
 import type { CredentialState, MirrorId, MirrorState, VersionId, VersionMeta } from '../core/types.ts'
-import { assertForApps } from './for-apps.ts'
+import { assertFit } from './fit.ts'
 import { mirroredAs } from './mirror-ids.ts'
 import type { PerformContext } from './performing.ts'
 import type { MirrorSetup } from './setup.ts'
@@ -104,7 +104,7 @@ function takeNote(
   id: MirrorId,
   { setup, keyring }: PerformContext,
 ): Brought {
-  assertForApps(read.secret, `The mirror ${id} of ${setup.name}`)
+  assertFit(read.secret, `The mirror ${id} of ${setup.name}`, setup)
   keyring.put(setup.name, found.version, read.secret)
   return { kind: 'foreign', found: { ...found, meta: read.meta } }
 }

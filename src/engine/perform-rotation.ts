@@ -5,7 +5,7 @@ import type { MintOutcome, StoredVersion } from '../core/ports.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
 import { type Attempt, isAuthentic, type KeyId, type VersionMeta, type VersionRecord } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
-import { assertForApps } from './for-apps.ts'
+import { assertFit } from './fit.ts'
 import { performCheck } from './perform-check.ts'
 import { kill, listed, type PerformContext, type Performed } from './performing.ts'
 import { probe } from './probe.ts'
@@ -121,7 +121,7 @@ async function stage(
   const { setup, keyring, deps } = context
   const meta: VersionMeta = {
     keyId: minted.keyId,
-    serviceAccount: minted.serviceAccount,
+    ...(minted.serviceAccount === undefined ? {} : { serviceAccount: minted.serviceAccount }),
     marker: attempt.marker,
     createdAt: minted.createdAt,
     ...(minted.expiresAt === undefined ? {} : { expiresAt: minted.expiresAt }),
@@ -291,14 +291,20 @@ async function inspect(
   // It may work, but it is never handed out again: nothing is superseded by it.
   if (known.some(isOut)) return { event: { kind: 'inspected', finding: 'foreign' } }
   try {
-    assertForApps(read.secret, `The store of ${setup.name}`)
+    assertFit(read.secret, `The store of ${setup.name}`, setup)
   } catch {
     // Nobody's key, and nothing that may be sent to anybody.
     return { event: { kind: 'inspected', finding: 'foreign' } }
   }
-  const { verdict, isOurs } = await probe(setup, context.state(), { secret: read.secret }, context.deps)
+  const { verdict, isOurs, lacksDeclared } = await probe(
+    setup,
+    context.state(),
+    { secret: read.secret },
+    context.deps,
+  )
+  const isFit = isOurs && !(setup.policy.isSelfMinting === true && lacksDeclared)
   if (isAuthentic(verdict.kind))
-    return { event: { kind: 'inspected', finding: isOurs ? 'adopted' : 'foreign' } }
+    return { event: { kind: 'inspected', finding: isFit ? 'adopted' : 'foreign' } }
   return verdict.kind === 'rejected'
     ? { event: { kind: 'inspected', finding: 'foreign' } }
     : { event: { kind: 'inspect_unknown' } }

@@ -30,7 +30,8 @@ export function createResolver(
     },
     refresh(state) {
       const setup = setups.get(state.name)
-      if (setup === undefined) return
+      // What nobody is handed is not kept ready either.
+      if (setup === undefined || setup.isInternal === true) return
       const next = available(state, setup, keyring) ?? unavailable(state, setup)
       const before = handOuts.get(state.name)
       if (before !== undefined && isSame(before, next)) return

@@ -64,7 +64,9 @@ export interface Actor {
  */
 export interface Service {
   readonly names: readonly CredentialName[]
-  /** From memory, never waits. Undefined for a name that is not configured. The same object until something changes. */
+  /** Keyturn's own (an admin key): looked after and shown to operators like the others, and handed out to nobody. */
+  isInternal(name: CredentialName): boolean
+  /** From memory, never waits. Undefined for a name that is not configured, or is internal. The same object until something changes. */
   handOut(name: CredentialName): HandOut | NoHandOut | undefined
   /** Told after the hand-out of a credential was replaced by another object. */
   onHandOut(listener: (name: CredentialName) => void): Cancel

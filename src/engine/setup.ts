@@ -19,6 +19,13 @@ export interface CredentialSetup {
   /** Copies in other stores; `policy.mirrors` names the same ones. */
   readonly mirrors: readonly MirrorSetup[]
   readonly issuer: Issuer
+  /**
+   * Keyturn's own, an admin key: the same walks, but nobody is handed it and no token can read it. Only `secretOf` of
+   * the service's options tells it, to issuers. Default false.
+   */
+  readonly isInternal?: boolean
+  /** The internal credential whose key this one's issuer mints with. */
+  readonly mintsWith?: CredentialName
   readonly expected: ProbeExpectation
   /** Scopes of minted keys; empty: all permissions. */
   readonly mintScopes: readonly string[]

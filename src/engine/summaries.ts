@@ -36,6 +36,7 @@ export function credentialSummary(
   const current = currentOf(state)
   return {
     name: state.name,
+    isInternal: setup.isInternal === true,
     generation: state.generation,
     current: current === undefined ? null : versionSummary(current),
     versions: versionSummaries(state),

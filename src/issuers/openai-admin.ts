@@ -42,7 +42,7 @@ export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext
   const { mode } = minting
   return {
     async mint(request) {
-      assert(request.marker !== '' && request.marker.length <= nameMax, 'a marker has 1 to 256 characters')
+      assertMarker(request.marker)
       if (request.expiresInSeconds !== undefined) assertLifetime(request.expiresInSeconds)
       return await within((call) =>
         mode === 'new_service_account' ? mintWithAccount(call, request) : mintOnAccount(call, request),
@@ -95,7 +95,7 @@ async function mintOnAccount(call: AdminCall, request: MintRequest): Promise<Min
     },
   })
   const isNamed = answer.body?.['name'] === request.marker
-  return mintOutcome(answer, isNamed ? answer.body : undefined, account)
+  return mintOutcome(answer, isNamed ? answer.body : undefined, { serviceAccount: account })
 }
 
 async function mintWithAccount(call: AdminCall, request: MintRequest): Promise<MintOutcome> {
@@ -110,7 +110,9 @@ async function mintWithAccount(call: AdminCall, request: MintRequest): Promise<M
   })
   const key = answer.body?.['api_key']
   const isNamed = answer.body?.['name'] === request.marker
-  const outcome = mintOutcome(answer, isNamed && isObject(key) ? key : undefined, text(answer.body?.['id']))
+  const serviceAccount = text(answer.body?.['id'])
+  const owner = serviceAccount === undefined ? undefined : { serviceAccount }
+  const outcome = mintOutcome(answer, isNamed && isObject(key) ? key : undefined, owner)
   const scopes = request.scopes ?? call.minting.scopes
   if (outcome.kind !== 'minted' || scopes.length === 0) return outcome
   // This call cannot restrict the key it makes, so it is restricted before anybody gets it. Where that fails, the key
@@ -138,10 +140,11 @@ function isRefusal(observation: Observation): boolean {
   )
 }
 
-function mintOutcome(
+/** `owner`: undefined where it was promised and not told. */
+export function mintOutcome(
   answer: WireAnswer,
   key: Readonly<Record<string, unknown>> | undefined,
-  serviceAccount: string | undefined,
+  owner: { readonly serviceAccount?: string } | undefined,
 ): MintOutcome {
   const { observation } = answer
   if (isRefusal(observation)) return { kind: 'refused', observation }
@@ -154,13 +157,13 @@ function mintOutcome(
     isKeyValue(value) &&
     isKeyId(keyId) &&
     createdAt !== undefined &&
-    serviceAccount !== undefined
+    owner !== undefined
   if (!isPromised) return { kind: 'unknown', observation: notPromised(observation) }
   return {
     kind: 'minted',
     keyId,
     secret: new Secret(value),
-    serviceAccount,
+    ...owner,
     createdAt,
     ...(expiresAt === undefined ? {} : { expiresAt }),
   }
@@ -218,7 +221,7 @@ async function revokeWithAccount(call: AdminCall, keyId: KeyId): Promise<RevokeO
   return deletionOutcome(answer, account)
 }
 
-function deletionOutcome(answer: WireAnswer, id: string): RevokeOutcome {
+export function deletionOutcome(answer: WireAnswer, id: string): RevokeOutcome {
   const { observation, body, sentence } = answer
   if (body?.['deleted'] === true && body['id'] === id) return { kind: 'gone' }
   if (observation.kind === 'no_answer' || !observation.isIssuers)
@@ -256,7 +259,11 @@ function isThrottled(observation: Observation): boolean {
   return observation.kind === 'answer' && observation.status === 429
 }
 
-function assertLifetime(seconds: number): void {
+export function assertMarker(marker: string): void {
+  assert(marker !== '' && marker.length <= nameMax, 'a marker has 1 to 256 characters')
+}
+
+export function assertLifetime(seconds: number): void {
   assert(
     Number.isInteger(seconds) && seconds >= 1 && seconds <= expirySecondsMax,
     `a key lives for 1 to ${expirySecondsMax} seconds`,
@@ -264,6 +271,6 @@ function assertLifetime(seconds: number): void {
 }
 
 /** It becomes part of a path. */
-function assertKeyId(keyId: KeyId): void {
+export function assertKeyId(keyId: KeyId): void {
   assert(isKeyId(keyId), 'the id of a key has 1 to 128 letters, digits, - and _')
 }

@@ -8,7 +8,7 @@ import type { WireAnswer } from './openai-wire.ts'
 const readPermission = 'api.management.read'
 const writePermission = 'api.management.write'
 /** A key that cannot exist, because OpenAI's ids have no such form. */
-const absentKey = 'key_keyturn_probe_absent'
+export const absentKey = 'key_keyturn_probe_absent'
 
 /**
  * What a rotation needs, proven without changing anything: reads of project, keys and service account, and one update of
@@ -53,7 +53,7 @@ function projectFinding(answer: WireAnswer, projectId: string): PermissionFindin
   return { permission: readPermission, resource, state: 'granted' }
 }
 
-function readFinding(answer: WireAnswer, resource: string): PermissionFinding {
+export function readFinding(answer: WireAnswer, resource: string): PermissionFinding {
   if (answer.body !== undefined) return { permission: readPermission, resource, state: 'granted' }
   return refusal(answer.observation, { permission: readPermission, resource })
 }
@@ -89,7 +89,7 @@ function roleFinding(
     : { ...place, state: 'granted' }
 }
 
-function writeFinding({ observation, sentence }: WireAnswer, resource: string): PermissionFinding {
+export function writeFinding({ observation, sentence }: WireAnswer, resource: string): PermissionFinding {
   const place = { permission: writePermission, resource }
   if (sentence === 'invalid_url')
     return { ...place, state: 'untested', fix: 'This API cannot change keys: rotate without managed expiry.' }

@@ -82,7 +82,7 @@ export async function listKeys(
   }
 }
 
-function issuedKey(
+export function issuedKey(
   entry: Readonly<Record<string, unknown>>,
   isMarker?: (name: string) => boolean,
 ): IssuedKey {

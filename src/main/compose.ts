@@ -20,6 +20,7 @@ import type { CredentialSetup, MirrorSetup } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
+import { adminKeySetup, createLoan, type Loan, openAdminKeyIssuer } from './admin-keys.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -48,6 +49,8 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
   const stores = new Map<string, Promise<SecretStore>>()
   const issuers = new Map<string, Promise<Issuer>>()
   const stop: (() => Promise<void>)[] = []
+  const loan = createLoan()
+  const issuerContext = { system, log, fetch: httpFetch }
   const closers = (): (() => Promise<void>)[] => [...stop, () => ledger.close(), ...(options.close ?? [])]
   const storeOf = (store: StoreConfig): Promise<SecretStore> =>
     shared(stores, store, async () => {
@@ -60,11 +63,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
     for (const credential of config.credentials) {
       const store = await storeOf(credential.store)
       const issuer = await shared(issuers, credential.issuer, async () => {
-        const opened = openIssuer(issuerSettings(credential.issuer, options), {
-          system,
-          log,
-          fetch: httpFetch,
-        })
+        const opened = openIssuer(issuerSettings(credential.issuer, loan, options), issuerContext)
         stop.push(() => opened.close())
         return opened
       })
@@ -72,6 +71,13 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
         mirrors.push(mirrorSetup(credential.name, mirror, await storeOf(mirror.store)))
       setups.push(setupOf(credential, { store, mirrors, issuer }, options))
+    }
+    // Behind the others, and in an app's process not at all.
+    for (const adminKey of options.isReadOnly === true ? [] : (config.adminKeys ?? [])) {
+      const store = await storeOf(adminKey.store)
+      const issuer = openAdminKeyIssuer(adminKey, loan, issuerContext)
+      stop.push(() => issuer.close())
+      setups.push(adminKeySetup(adminKey, { store, issuer }))
     }
     const installation = await ledger.once('installation', system.uuid().slice(0, 8))
     return await createService({
@@ -81,6 +87,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
       version: options.version,
       isSandbox: options.isSandbox,
+      lend: loan.open,
       close: closers(),
     })
   } catch (thrown) {
@@ -108,9 +115,14 @@ function storeContext({ system, log, config, env }: ComposeOptions): Parameters<
   return { system, log, home: config.home, env }
 }
 
-function issuerSettings(issuer: IssuerConfig, { env }: ComposeOptions): Parameters<typeof openIssuer>[0] {
+function issuerSettings(
+  issuer: IssuerConfig,
+  loan: Loan,
+  { env }: ComposeOptions,
+): Parameters<typeof openIssuer>[0] {
   if (issuer.kind === 'manual') return issuer
   const { adminKey, ...rest } = issuer
+  if ('credential' in adminKey) return { ...rest, adminKey: () => loan.secretOf(adminKey.credential) }
   return { ...rest, adminKey: () => readSecret(adminKey, env) }
 }
 
@@ -170,10 +182,16 @@ function setupOf(
     store,
     mirrors,
     issuer,
+    ...mintsWith(credential.issuer),
     expected: credential.expected,
     mintScopes: credential.issuer.kind === 'openai' ? credential.issuer.scopes : [],
     policy,
     // Of a store of one's own only the store itself can say that it is only read.
     schedule: store.capabilities.writable ? (credential.schedule ?? undefined) : undefined,
   }
+}
+
+function mintsWith(issuer: IssuerConfig): Pick<CredentialSetup, 'mintsWith'> {
+  if (issuer.kind !== 'openai' || !('credential' in issuer.adminKey)) return {}
+  return { mintsWith: issuer.adminKey.credential }
 }

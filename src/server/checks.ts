@@ -12,7 +12,7 @@ export interface ChecksOptions {
   readonly hosts: Hosts
   readonly limits: ServerLimits
   readonly tokens: TokenStore
-  readonly service: Pick<Service, 'names'>
+  readonly service: Pick<Service, 'names' | 'isInternal'>
 }
 
 export type Admission =
@@ -36,6 +36,9 @@ const nobody: Caller = { id: '', name: 'nobody', role: 'app', sees: () => false 
 export function createChecks(options: ChecksOptions): Checks {
   const { hosts, limits, tokens, service } = options
   const names = new Set(service.names)
+  /** What apps ask for is not there for an internal credential, whoever asks; what only operators do is. */
+  const isOpenTo = ({ access }: Operation, credential: string): boolean =>
+    access === 'operator' || !service.isInternal(credential)
   return {
     refuseTransport: (request) => refuseUrl(request, limits) ?? refuseHost(request, hosts),
     admit(request, operation, credential) {
@@ -47,8 +50,10 @@ export function createChecks(options: ChecksOptions): Checks {
       if (caller === undefined) return { kind: 'refused', refusal: { error: unauthenticated() } }
       if (operation.access === 'operator' && caller.role !== 'operator')
         return { kind: 'refused', refusal: { error: forbidden() } }
-      if (credential !== undefined && !(isKnown(names, credential) && caller.sees(credential)))
-        return { kind: 'refused', refusal: { error: noSuchCredential() } }
+      const isThere =
+        credential === undefined ||
+        (isKnown(names, credential) && caller.sees(credential) && isOpenTo(operation, credential))
+      if (!isThere) return { kind: 'refused', refusal: { error: noSuchCredential() } }
       return { kind: 'admitted', caller }
     },
   }

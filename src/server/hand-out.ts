@@ -31,7 +31,7 @@ interface Slot {
 
 /** Prepared hand-outs, one slot per configured credential, replaced when `service.handOut` returns another object. */
 export function createHandOuts(options: {
-  readonly service: Pick<Service, 'handOut'>
+  readonly service: Pick<Service, 'handOut' | 'isInternal'>
   readonly clock: CoarseClock
   readonly hash: Hash
 }): HandOuts {
@@ -47,6 +47,8 @@ export function createHandOuts(options: {
       }
       let slot = slots.get(name)
       if (slot === undefined || slot.handOut !== handOut) {
+        // The engine hands none of these out; that this holds is not left to it alone.
+        if (service.isInternal(name)) return undefined
         slot = prepare(handOut, hash)
         slots.set(name, slot)
       }

@@ -41,10 +41,14 @@ export function createMetrics(service: Service, gauges: Gauges): Metrics {
 type Sample = readonly [labels: string, value: number]
 
 function credentialLines(service: Service, now: number): readonly string[] {
-  const handOuts = service.names.map((name) => ({
-    labels: `{credential="${name}"}`,
-    handOut: service.handOut(name),
-  }))
+  const isInternal = (name: string): boolean => service.isInternal(name)
+  const internal = service.names.some(isInternal)
+    ? service.readiness().credentials.filter((one) => isInternal(one.name))
+    : []
+  const handOuts = service.names
+    .filter((name) => !isInternal(name))
+    .map((name) => ({ labels: `{credential="${name}"}`, handOut: service.handOut(name) }))
+  const working = internal.map(({ name, ready }): Sample => [`{credential="${name}"}`, ready ? 1 : 0])
   const ready = handOuts.map(({ labels, handOut }): Sample => [labels, handOut?.kind === 'available' ? 1 : 0])
   const generations = handOuts.map(({ labels, handOut }): Sample => [labels, handOut?.generation ?? 0])
   const ages = handOuts.flatMap(({ labels, handOut }): Sample[] =>
@@ -52,6 +56,9 @@ function credentialLines(service: Service, now: number): readonly string[] {
   )
   return [
     ...gauge('keyturn_credential_ready', '1 while a verified key is handed out.', ready),
+    ...(working.length === 0
+      ? []
+      : gauge('keyturn_internal_ready', '1 while an internal credential (an admin key) works.', working)),
     ...gauge('keyturn_credential_generation', 'Rises with every change of what is handed out.', generations),
     ...gauge('keyturn_credential_verified_age_seconds', 'Since the key last proved itself.', ages),
   ]

@@ -42,7 +42,8 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
 function credentialHandlers({ service }: ServerContext) {
   return {
     listCredentials: async ({ caller }) => {
-      const names = service.names.filter((name) => caller.sees(name))
+      const isShown = (name: string): boolean => caller.role === 'operator' || !service.isInternal(name)
+      const names = service.names.filter((name) => caller.sees(name) && isShown(name))
       if (names.length === service.names.length) return { items: await service.summaries() }
       return { items: await Promise.all(names.map((name) => service.summary(name))) }
     },
@@ -136,11 +137,15 @@ function leaseHandlers({ service, streams }: ServerContext) {
   } satisfies Partial<Record<OperationId, Handler>>
 }
 
-function tokenHandlers({ tokens }: ServerContext) {
+function tokenHandlers({ tokens, service }: ServerContext) {
   return {
     listTokens: () => ({ items: tokens.list() }),
-    createToken: async ({ request, reply }) =>
-      reply.code(201).send(await tokens.create(parseBody(bodies.tokenRequest, request.body, true))),
+    createToken: async ({ request, reply }) => {
+      const body = parseBody(bodies.tokenRequest, request.body, true)
+      const internal = body.credentials?.find((name) => service.isInternal(name))
+      if (internal !== undefined) throw ungrantable(internal)
+      return reply.code(201).send(await tokens.create(body))
+    },
     revokeToken: async ({ request, reply }) => {
       if (!(await tokens.revoke(param(request, 'id')))) throw notFound('token')
       return reply.code(204).send()
@@ -208,6 +213,12 @@ function param(request: FastifyRequest, name: string): string {
 
 function refuseBody(request: FastifyRequest): void {
   parseBody(bodies.noBody, request.body, false)
+}
+
+function ungrantable(name: string): KeyturnError {
+  return new KeyturnError('bad_request', `${name} is internal: no token can read it.`, {
+    fix: 'Leave it out; an operator token is enough to turn it and to see how it does.',
+  })
 }
 
 function notFound(what: string): KeyturnError {

@@ -60,6 +60,7 @@ export const versionSummary: VersionSummary = {
 export function summaryOf(name: string, change: Partial<CredentialSummary> = {}): CredentialSummary {
   return {
     name,
+    isInternal: false,
     generation: 4,
     current: versionSummary,
     versions: [versionSummary],

@@ -304,7 +304,8 @@ describe('revoking with an account per key', () => {
     const issuer = mintingIssuer(place, { mode: 'new_service_account' })
     const outcome = await issuer.mint({ marker: 'keyturn-1' })
     if (outcome.kind !== 'minted') throw new Error('expected a key')
-    const other = place.createServiceAccountKey({ serviceAccount: outcome.serviceAccount })
+    const { serviceAccount = '' } = outcome
+    const other = place.createServiceAccountKey({ serviceAccount })
     expect(await issuer.revoke(outcome.keyId)).toEqual({ kind: 'gone' })
     expect(place.isAlive(other.id)).toBe(true)
   })

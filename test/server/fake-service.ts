@@ -49,7 +49,11 @@ interface Entry {
   events: CredentialEvent[]
 }
 
-export function createFakeService(names: readonly string[] = ['openai', 'openai-prod']): FakeService {
+export function createFakeService(
+  names: readonly string[] = ['openai', 'openai-prod'],
+  /** Names among them. Unlike the engine's, they would be handed out: what refuses them here is the server alone. */
+  internal: readonly string[] = [],
+): FakeService {
   const entries = new Map<string, Entry>()
   const handOutListeners = new Set<(name: string) => void>()
   const eventListeners = new Set<(event: CredentialEvent) => void>()
@@ -97,6 +101,7 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
     const { handOut } = entry(name)
     return {
       name,
+      isInternal: internal.includes(name),
       generation: handOut.generation,
       current: handOut.kind === 'available' ? versionSummary(handOut) : null,
       versions: handOut.kind === 'available' ? [versionSummary(handOut)] : [],
@@ -117,6 +122,7 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
 
   const service: FakeService = {
     names,
+    isInternal: (name) => internal.includes(name),
     touches: [],
     reports: [],
     rotationsStarted: [],
@@ -239,6 +245,7 @@ export function createFakeService(names: readonly string[] = ['openai', 'openai-
       isSandbox: true,
       credentials: names.map((name) => ({
         name,
+        isInternal: internal.includes(name),
         ready: entry(name).handOut.kind === 'available',
         verdict: 'valid',
         trouble: null,

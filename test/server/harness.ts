@@ -47,6 +47,8 @@ export interface HarnessOptions {
   readonly allowedHosts?: readonly string[]
   readonly listen?: Listen
   readonly remember?: Ledger['remember']
+  /** Credentials beside the two, internal ones. */
+  readonly internal?: readonly string[]
 }
 
 export async function temporaryFolder(): Promise<string> {
@@ -62,12 +64,13 @@ export async function startServer(options: HarnessOptions = {}): Promise<Harness
   const logs: string[] = []
   const log: Log = (level, message, fields) =>
     logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
-  const service = createFakeService()
+  const internal = options.internal ?? []
+  const service = createFakeService(['openai', 'openai-prod', ...internal], internal)
   const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
   const app = await tokens.create({ name: 'web', role: 'app', credentials: ['openai'] })
   const other = await tokens.create({ name: 'batch', role: 'app', credentials: ['openai-prod'] })
   const operator = await tokens.create({ name: 'ops', role: 'operator' })
-  const { listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }, ...rest } = options
+  const { listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }, internal: _names, ...rest } = options
   const server = await createServer({
     service,
     tokens,

@@ -60,11 +60,5 @@ function checked(text: string): string {
     )
   }
   if (key.length < keyLengthMin) throw refuse('this is too short for a key', 'Copy all of the key.')
-  if (key.startsWith('sk-admin-')) {
-    throw refuse(
-      'this is an admin key, which apps cannot use',
-      'Give a key of a project or a service account.',
-    )
-  }
   return key
 }

@@ -24,8 +24,13 @@ export async function run(context: Context): Promise<ExitCode> {
     ])
     return exitCodes.failed
   }
-  const { source, credentials } = check.config
+  const { source, credentials, adminKeys = [] } = check.config
   const names = credentials.map(({ name }) => name)
-  out.result({ valid: true, source, credentials: names }, () => [`${source} is valid: ${names.join(', ')}`])
+  const internal = adminKeys.map(({ name }) => name)
+  const shown = [...names, ...internal.map((name) => `${name} (internal)`)].join(', ')
+  out.result(
+    { valid: true, source, credentials: names, ...(internal.length === 0 ? {} : { internal }) },
+    () => [`${source} is valid: ${shown}`],
+  )
   return exitCodes.done
 }

@@ -1,17 +1,27 @@
 import { KeyturnError } from '../core/errors.ts'
-import { inspectSecret, isDocument, type KeyProblemName } from '../core/key-inspection.ts'
+import { inspectSecret, isDocument, type KeyKind, type KeyProblemName } from '../core/key-inspection.ts'
 import type { Secret } from '../core/secret.ts'
+import type { CredentialSetup } from './setup.ts'
 
 /**
- * What is found in a store, looked at before it goes anywhere: a document, a template or an admin key is sent to nobody,
- * not even to be verified, and nothing is written over it. `place` names the store or the mirror, for people.
+ * What is found in a store, looked at before it goes anywhere: a document, a template or an admin key (for an internal
+ * credential: any other kind) is sent to nobody, not even to be verified, and nothing is written over it. `place` names the
+ * store or the mirror, for people.
  *
  * Only what can be no bearer token at all is refused (RFC 6750, 2.1), and what says of itself that it is none: shapes of
  * keys are undocumented and change. Error code: `store_malformed`.
  */
-export function assertForApps(secret: Secret, place: string): void {
+export function assertFit(
+  secret: Secret,
+  place: string,
+  { isInternal }: Pick<CredentialSetup, 'isInternal'>,
+): void {
   const { kind, core, problems } = inspectSecret(secret)
-  if (core === 'admin') throw malformed(`${place} holds an admin key, which no app may get.`, adminFix)
+  const stranger = isInternal === true ? strangers[core] : undefined
+  if (stranger !== undefined)
+    throw malformed(`${place} holds ${stranger}, where an admin key belongs.`, internalFix)
+  if (isInternal !== true && core === 'admin')
+    throw malformed(`${place} holds an admin key, which no app may get.`, adminFix)
   if (isDocument(secret)) throw malformed(`${place} holds a JSON document and not a key alone.`, documentFix)
   if (kind === 'placeholder') throw malformed(`${place} holds a placeholder and no key.`, keyFix)
   const [fatal] = problems.filter(({ isFatal }) => isFatal)
@@ -20,6 +30,16 @@ export function assertForApps(secret: Secret, place: string): void {
   throw malformed(`What ${lowerFirst(place)} holds can be no key: ${words[fatal.name]}${at}.`, keyFix)
 }
 
+/** What is no admin key by its own word. A shape that is not known is for the issuer to judge. */
+const strangers: Partial<Record<KeyKind, string>> = {
+  project: 'a key of a project',
+  service_account: 'a key of a service account',
+  legacy_user: 'a key of a person',
+  other_provider: 'a key of another provider',
+}
+
+const internalFix =
+  'Put an admin key there instead (platform.openai.com, Settings, Organization, Admin keys), and that key where its apps look for it.'
 const adminFix =
   'Put a key of a project or a service account there instead, and turn the admin key if others could read it there.'
 const documentFix =
