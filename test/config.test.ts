@@ -493,6 +493,12 @@ describe('the documentation', () => {
 function leavesOf(node: SchemaNode, path: string): { readonly path: string; readonly node: SchemaNode }[] {
   const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
   const alternatives = node.anyOf ?? node.oneOf
+  // The same keys as those of a credential, told there.
+  if (/\.adminKey\.(?:schedule|policy)$/.test(path)) return [{ path, node }]
+  if (path.endsWith('.adminKey') && alternatives !== undefined) {
+    const kept = alternatives.find((alternative) => alternative.properties?.['store'] !== undefined)
+    return [{ path, node }, ...leavesOf({ ...kept }, path)]
+  }
   if (alternatives !== undefined) {
     const inner = alternatives.flatMap((alternative) => leavesOf(alternative, path))
     const isReference = /\.(store|issuer|adminKey|passphrase|token|secretId|jwt)$/.test(path)

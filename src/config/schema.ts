@@ -188,7 +188,7 @@ const openai = z.strictObject({
   adminKey: z
     .union([...secretSource('').options, keptAdminKey], {
       error:
-        'expected { env: NAME }, { file: PATH } or { store: STORE }; the secret itself never belongs into this file',
+        'expected { env: NAME } or { file: PATH }, or { store: STORE }; the secret itself never belongs into this file',
     })
     .default({ env: 'OPENAI_ADMIN_KEY' })
     .describe('Where the admin key is read from; with `store`, Keyturn looks after it and turns it too.'),

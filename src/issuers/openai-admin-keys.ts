@@ -105,14 +105,15 @@ async function verify(call: Call, expectation: ProbeExpectation): Promise<readon
   // Nothing is learnt from a key that is dead, or whose issuer is out of reach.
   if (!isAuthentic(classify(first).kind)) return [first]
   const tried = await tryDelete(call, { headers, probe: `scope:${write}` })
-  return isAnswered(tried) ? [first, tried.observation] : [tried.observation, first]
+  return isAnswered(tried) ? [first, tried.observation] : [notPromised(tried.observation), first]
 }
 
-/** The key was looked for and is not there; or the permission was looked at, and is not there; or the key just died. */
-function isAnswered({ observation, sentence }: WireAnswer): boolean {
-  if (observation.kind === 'no_answer' || !observation.isIssuers) return false
-  if (observation.status === 404 || observation.status === 400) return sentence !== 'invalid_url'
-  return isAuthentic(classify(observation).kind) && observation.status > 299
+/** The key was looked for, and is not there; or the permission was, and is not there. */
+function isAnswered(answer: WireAnswer): boolean {
+  const { observation } = answer
+  if (deletionOutcome(answer, absentKey).kind === 'gone') return true
+  if (observation.kind === 'no_answer' || !observation.isIssuers || observation.status <= 299) return false
+  return observation.status === 400 || isAuthentic(classify(observation).kind)
 }
 
 interface Probing {

@@ -191,6 +191,7 @@ function createAdminKey(call: AuthenticCall): Reply {
     organization: call.key.organization,
     project: null,
     ...(call.key.user === null ? {} : { user: call.key.user }),
+    scopes: call.knobs.mintedAdminKeyScopes,
     expiresAt: lifetime.value === null ? null : call.landsAt + lifetime.value * 1000,
     at: call.landsAt,
   })

@@ -88,6 +88,7 @@ const checks: Record<keyof Knobs, Check> = {
   refuseDeleteServiceAccountKey: flag,
   refuseKeyOnExistingAccount: oneOf(400, 404, null),
   refuseKeyUpdate: flag,
+  mintedAdminKeyScopes: texts,
   spendLimitAmount: orNull(whole(0, 1_000_000_000)),
   latencyMs: ms,
   hang: flag,

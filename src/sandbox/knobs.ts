@@ -117,6 +117,8 @@ export interface Knobs {
   readonly refuseKeyOnExistingAccount: 400 | 404 | null
   /** No route to update a key, as before October 2026. Default false. */
   readonly refuseKeyUpdate: boolean
+  /** What admin keys made over the API may do, as if somebody restricted them at once. Default: none, which is all. */
+  readonly mintedAdminKeyScopes: readonly string[]
   /** The spend limit that the admin API shows. Default null: none is set. */
   readonly spendLimitAmount: number | null
   /** Real time added to every request. Default 0. */
@@ -182,6 +184,7 @@ export const defaultKnobs: Knobs = {
   refuseDeleteServiceAccountKey: false,
   refuseKeyOnExistingAccount: null,
   refuseKeyUpdate: false,
+  mintedAdminKeyScopes: [],
   spendLimitAmount: null,
   latencyMs: 0,
   hang: false,

@@ -59,3 +59,20 @@ issuerSuite('manual', false, async () => {
   const place = await sandbox()
   return underTest(place, openIssuer({ kind: 'manual', baseUrl: place.baseUrl, timeoutMs }, issuerContext()))
 })
+
+issuerSuite(
+  'openai, admin keys',
+  { canMint: true, probe: 'scope:api.management.read', canSetExpiry: false, owner: 'user' },
+  async () => {
+    const place = await sandbox()
+    const dead = place.createAdminKey()
+    place.deleteKey(dead.id)
+    const adminKey = async () => new Secret(place.adminKey())
+    const settings = { kind: 'openai-admin-keys', baseUrl: place.baseUrl, adminKey, timeoutMs } as const
+    return {
+      ...underTest(place, openIssuer(settings, issuerContext())),
+      good: new Secret(place.createAdminKey().value),
+      dead: new Secret(dead.value),
+    }
+  },
+)

@@ -71,6 +71,14 @@ export function assertCanMint(issuer: Issuer): asserts issuer is MintingIssuer {
   if (methods.some((name) => issuer[name] === undefined)) throw new Error('the issuer cannot mint')
 }
 
+type Minter = Issuer & Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'check'>>
+
+/** All but changing the expiry, which not every key allows. */
+export function assertMints(issuer: Issuer): asserts issuer is Minter {
+  const methods = ['mint', 'list', 'revoke', 'check'] as const
+  if (methods.some((name) => issuer[name] === undefined)) throw new Error('the issuer cannot mint')
+}
+
 export interface Stub {
   readonly baseUrl: string
   readonly seen: { readonly method: string; readonly url: string; readonly body: string }[]
