@@ -30,7 +30,7 @@ export async function bring(
       { fix: 'Make another key at OpenAI and bring that one.' },
     )
   }
-  await book.change(name, giveUpHopeless)
+  if (setup.policy.isSelfMinting === true) await book.change(name, giveUpHopeless)
   const wasAwaiting = book.state(name).rotation?.phase === 'awaiting'
   const state = await book.change(name, (before, change) =>
     awaitBrought(before, { reason, requestedBy: by }, change),

@@ -1,6 +1,7 @@
 import { recordOf } from '../core/credential.ts'
 import { inspectSecret } from '../core/key-inspection.ts'
 import type { Secret } from '../core/secret.ts'
+import { asUnfit } from '../core/self-minting.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
 import { verifyOutcome } from '../core/verdict-outcome.ts'
 import type { CheckOutcome } from '../core/verification.ts'
@@ -28,5 +29,7 @@ export async function probe(
     now: deps.system.now(),
     ...(expiresAt === undefined ? {} : { expiresAt }),
   })
-  return { ...outcome, belonging: outcome.belonging }
+  const isUnfit = setup.isInternal === true && outcome.lacksDeclared
+  const verdict = isUnfit ? asUnfit(outcome.verdict) : outcome.verdict
+  return { ...outcome, verdict, belonging: outcome.belonging }
 }

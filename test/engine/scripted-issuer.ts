@@ -34,6 +34,7 @@ export class ScriptedIssuer {
   readonly keys: FakeKey[] = []
   readonly calls: { readonly call: IssuerCall; readonly at: number }[] = []
   readonly #time: VirtualTime
+  readonly #kind: string
   readonly #held = new Map<IssuerCall, { readonly gate: Promise<void>; readonly open: () => void }>()
   readonly #broken = new Map<IssuerCall, 'before' | 'after' | 'throws'>()
   #drawn = 0
@@ -41,8 +42,10 @@ export class ScriptedIssuer {
   isClosed = false
   tellsLastUse = true
 
-  constructor(time: VirtualTime, account = 'svc_1') {
+  /** `kind`: what its keys say of themselves, `svcacct` or `admin`. */
+  constructor(time: VirtualTime, account = 'svc_1', kind = 'svcacct') {
     this.#time = time
+    this.#kind = kind
     this.account = account
   }
 
@@ -52,7 +55,7 @@ export class ScriptedIssuer {
     const key: FakeKey = {
       keyId: `key_${this.account}_${number}`,
       name: 'by hand',
-      secret: new Secret(['sk', 'svcacct', `${this.account}${number}`.padEnd(40, 'x')].join('-')),
+      secret: new Secret(['sk', this.#kind, `${this.account}${number}`.padEnd(40, 'x')].join('-')),
       serviceAccount: this.account,
       createdAt: this.#time.now(),
       expiresAt: undefined,

@@ -1,7 +1,7 @@
 import { expect, onTestFinished } from 'vitest'
 import type { Beat, Ledger, SecretStore } from '../../src/core/ports.ts'
 import type { CredentialEvent, CredentialState, Policy } from '../../src/core/types.ts'
-import { createService } from '../../src/engine/create-service.ts'
+import { createService, type ServiceOptions } from '../../src/engine/create-service.ts'
 import { createOccurrences } from '../../src/engine/cron.ts'
 import type { RunningService } from '../../src/engine/service.ts'
 import type { CredentialSetup, EngineDeps } from '../../src/engine/setup.ts'
@@ -143,6 +143,7 @@ export class World {
       /** silent: there is a beat, and it never rings. none: nothing is done but by `tick`. */
       readonly beat?: 'regular' | 'silent' | 'none'
       readonly patienceMs?: number
+      readonly lend?: ServiceOptions['lend']
     } = {},
   ): Promise<RunningService> {
     const setups = change.setups ?? this.names.map((name) => this.setup(name, change.setup))
@@ -151,6 +152,7 @@ export class World {
       deps: this.deps(change.deps),
       ...(change.beat === 'none' ? {} : { beat: change.beat === 'silent' ? silentBeat : beatOf(this.time) }),
       ...(change.patienceMs === undefined ? {} : { patienceMs: change.patienceMs }),
+      ...(change.lend === undefined ? {} : { lend: change.lend }),
       version: '0.0.0',
       isSandbox: false,
       close: [],

@@ -134,9 +134,12 @@ export function handOut(
   return call(rig, '/v1/credentials/openai')
 }
 
+export async function summaries(rig: Rig): Promise<readonly CredentialSummary[]> {
+  return (await call<{ items: CredentialSummary[] }>(rig, '/v1/credentials')).body.items
+}
+
 export async function summary(rig: Rig): Promise<CredentialSummary> {
-  const { body } = await call<{ items: CredentialSummary[] }>(rig, '/v1/credentials')
-  const [only] = body.items
+  const [only] = await summaries(rig)
   if (only === undefined) throw new Error('the service tells nothing of its credential')
   return only
 }
