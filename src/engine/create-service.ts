@@ -59,7 +59,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const book = createBook(setups, deps)
   const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
   const resolver = createResolver(setups, keyring, deps.log)
-  options.lend?.(createLending(book, keyring))
+  options.lend?.(createLending(setups, book, keyring))
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
   const worker = createWorker(setups, book, keyring, deps, {
     patienceMs: options.patienceMs ?? 2_000,

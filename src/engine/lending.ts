@@ -5,18 +5,31 @@ import { outageOf } from '../core/outage.ts'
 import type { Secret } from '../core/secret.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Book } from './book.ts'
+import { assertFit } from './fit.ts'
 import type { Keyring } from './keyring.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
 
-/** The verified key of an internal credential, as it is now. `issuer_denied` where there is none, with what to do. */
-export type SecretOf = (name: CredentialName) => Promise<Secret>
+/**
+ * The verified key of an internal credential, as it is now. `issuer_denied` where there is none, with what to do.
+ * `itself`: the credential's own issuer asks, which has nobody else to speak for it.
+ */
+export type SecretOf = (name: CredentialName, asker?: 'itself') => Promise<Secret>
 
 /** The one way by which the key of an internal credential leaves the engine: to the issuers that work with it. */
-export function createLending(book: Book, keyring: Keyring): SecretOf {
-  return async (name) => {
+export function createLending(
+  setups: ReadonlyMap<CredentialName, CredentialSetup>,
+  book: Book,
+  keyring: Keyring,
+): SecretOf {
+  return async (name, asker) => {
     const state = book.state(name)
     const record = handedOut(state)
-    if (record === undefined) throw noKey(state)
+    if (record === undefined) {
+      const setup = asker === 'itself' ? setups.get(name) : undefined
+      const found = setup === undefined ? undefined : await foundAnew(state, setup)
+      if (found !== undefined) return found
+      throw noKey(state)
+    }
     const secret = await keyring.get(name, record.version)
     if (secret !== undefined) return secret
     throw new KeyturnError('issuer_denied', `The store no longer holds the verified admin key of ${name}.`, {
@@ -24,6 +37,18 @@ export function createLending(book: Book, keyring: Keyring): SecretOf {
       retryable: true,
     })
   }
+}
+
+/**
+ * Where the ledger was lost, which keys of the store are Keyturn's own only the issuer can say, and it says so to none but an
+ * admin key: the one that the store has speaks for itself then. Whether it is ever used is for its verification to say.
+ */
+async function foundAnew(state: CredentialState, setup: CredentialSetup): Promise<Secret | undefined> {
+  if (state.versions.length > 0) return undefined
+  const read = await setup.store.read(setup.ref)
+  if (read === undefined) return undefined
+  assertFit(read.secret, `The store of ${setup.name}`, setup)
+  return read.secret
 }
 
 /** What will pass by itself is waited for; what needs a person is said at once. */

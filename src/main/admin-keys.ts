@@ -15,7 +15,7 @@ export interface Loan {
 export function createLoan(): Loan {
   let lent: SecretOf | undefined
   return {
-    secretOf: (name) => (lent === undefined ? Promise.reject(notLent(name)) : lent(name)),
+    secretOf: (name, asker) => (lent === undefined ? Promise.reject(notLent(name)) : lent(name, asker)),
     open(secretOf) {
       lent = secretOf
     },
@@ -34,7 +34,7 @@ export function openAdminKeyIssuer(
   context: IssuerContext,
 ): Issuer {
   return openIssuer(
-    { kind: 'openai-admin-keys', baseUrl, timeoutMs, adminKey: () => loan.secretOf(name) },
+    { kind: 'openai-admin-keys', baseUrl, timeoutMs, adminKey: () => loan.secretOf(name, 'itself') },
     context,
   )
 }

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { CredentialSummary, Problem, RotationSummary, VersionSummary } from '../../src/api/types.ts'
 import type { Sandbox } from '../../src/sandbox/index.ts'
@@ -221,6 +223,25 @@ it('a dead admin key makes no other: that is said, apps keep their key, and one 
   )
   await bring(rig, rig.sandbox.adminKey())
   await untilTurned(rig, id)
+}, 60_000)
+
+it('a lost ledger costs nothing: the admin key in the store says itself which keys are ours', async () => {
+  const rig = await rigWithAdminKey()
+  const service = await serveRig(rig)
+  await bring(rig, rig.sandbox.adminKey())
+  await untilReady(rig)
+  await turnAdminKey(rig)
+  const before = await untilAdmin(rig, 'a minted one is current', isOver)
+  await service.stop()
+  rmSync(join(rig.home, 'ledger.db'))
+  await serveRig(rig)
+  const after = await untilAdmin(rig, 'it is there again', ({ current }) => current !== null)
+  expect(after.current).toMatchObject({ keyId: before.current?.keyId, origin: 'minted' })
+  await turnAdminKey(rig)
+  await untilAdmin(rig, 'the old one is dead', ({ retirements }) =>
+    retirements.some((one) => one.version === before.current?.version && one.phase === 'dead'),
+  )
+  expect(rig.sandbox.isAlive(before.current?.keyId ?? '')).toBe(false)
 }, 60_000)
 
 it('killed while the admin key turns: started again, one is current and no other of ours is alive', async () => {
