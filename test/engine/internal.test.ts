@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
-import { Secret } from '../../src/core/secret.ts'
+import type { Secret } from '../../src/core/secret.ts'
 import type { SecretOf } from '../../src/engine/lending.ts'
 import type { RunningService } from '../../src/engine/service.ts'
 import { hourMs, minuteMs } from '../core/fixtures.ts'
