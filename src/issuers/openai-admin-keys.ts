@@ -67,6 +67,9 @@ export function createAdminKeyIssuer(options: AdminKeyIssuerOptions, context: Is
         readFinding(await firstOfList(call), resource),
         writeFinding(await tryDelete(call), resource),
       ]),
+    traces: ({ keyId, marker = 'without a name' }) => [
+      `OpenAI’s audit log keeps what became of the admin key ${keyId} (${marker}): tenant.admin_api_key.created and deleted.`,
+    ],
     async close() {
       wire.close()
     },
