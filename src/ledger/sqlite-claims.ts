@@ -1,32 +1,32 @@
 import { assert, KeyturnError } from '../core/errors.ts'
 import type { Claim, Ledger } from '../core/ports.ts'
-import type { CredentialState } from '../core/types.ts'
-import { parseState, toJson } from './json.ts'
+import type { CredentialName, CredentialState } from '../core/types.ts'
+import { toJson } from './json.ts'
+import type { KnownStates } from './known-states.ts'
+import { readState } from './sqlite-states.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
 /** Damaged entries that one claim steps over, so that they cannot starve the sound ones. */
 const damagedMax = 100
 
 /** Who works on what. Every claim raises the fence, so that the work of an owner that was overtaken cannot land. */
-export function claims({
-  sql,
-  guard,
-  transaction,
-}: Tools): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt'> {
-  const findDue = `SELECT name, state FROM credentials
-    WHERE due_at <= ? AND (claim_owner IS NULL OR claim_until <= ? OR claim_owner = ?)
-    AND (? IS NULL OR name IN (SELECT value FROM json_each(?))) ORDER BY due_at, name LIMIT ?`
+export function claims(
+  tools: Tools,
+  known: KnownStates,
+): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt'> {
+  const { sql, guard, transaction } = tools
   return {
     async claim({ owner, now, leaseMs, limit, names }) {
-      const narrowed = names === undefined ? null : JSON.stringify(names)
-      return transaction(() => {
-        const rows = sql(findDue).all(now, now, owner, narrowed, narrowed, limit + damagedMax)
+      const wanted = names === undefined ? undefined : new Set(names)
+      // Looked at first without a transaction that writes: most looks find nothing, and others may be writing.
+      if (guard(() => due(sql, { owner, now, wanted, max: 1 })).length === 0) return []
+      const taken = transaction(() => {
         const untilAt = instant(now + leaseMs)
         const taken: Claim[] = []
         let damage: KeyturnError | undefined
-        for (const row of rows) {
+        for (const name of due(sql, { owner, now, wanted, max: limit + damagedMax })) {
           if (taken.length >= limit) break
-          const before = soundState(String(row['name']), String(row['state']))
+          const before = soundState(tools, known, name)
           if (before instanceof KeyturnError) damage = before
           else taken.push(take(sql, before, owner, untilAt))
         }
@@ -34,6 +34,8 @@ export function claims({
         if (taken.length === 0 && damage !== undefined) throw damage
         return taken
       })
+      for (const { state } of taken) known.put(state)
+      return taken
     },
     async renew({ owner, name, fence, untilAt }) {
       const renewed = guard(() =>
@@ -52,23 +54,60 @@ export function claims({
       )
     },
     async nextDueAt(names) {
-      const narrowed = names === undefined ? null : JSON.stringify(names)
-      // A claimed entry counts from the end of its claim, so that the work of an owner that died is taken over in time.
-      const row = guard(() =>
-        sql(`SELECT min(max(due_at, coalesce(claim_until, due_at))) AS at FROM credentials
-          WHERE ? IS NULL OR name IN (SELECT value FROM json_each(?))`).get(narrowed, narrowed),
-      )
-      const at = row?.['at']
-      return typeof at === 'number' ? at : undefined
+      const wanted = names === undefined ? undefined : new Set(names)
+      return guard(() => earliest(sql, wanted))
     },
   }
 }
 
-function soundState(name: string, text: string): CredentialState | KeyturnError {
+/** Those that are due and free, the longest due first, up to `max` of those that are wanted. */
+function due(
+  sql: Tools['sql'],
+  asked: {
+    readonly owner: string
+    readonly now: number
+    readonly wanted: ReadonlySet<CredentialName> | undefined
+    readonly max: number
+  },
+): readonly CredentialName[] {
+  const { owner, now, wanted, max } = asked
+  const rows = sql(
+    `SELECT name FROM credentials WHERE due_at <= ? AND (claim_owner IS NULL OR claim_until <= ? OR claim_owner = ?)
+    ORDER BY due_at, name`,
+  ).iterate(now, now, owner)
+  const found: CredentialName[] = []
+  for (const row of rows) {
+    const name = String(row['name'])
+    if (wanted?.has(name) === false) continue
+    found.push(name)
+    if (found.length >= max) break
+  }
+  return found
+}
+
+/**
+ * When the next one is due. A claimed entry counts from the end of its claim, so that the work of an owner that died is
+ * taken over in time; no later entry can be due before one that is not claimed.
+ */
+function earliest(sql: Tools['sql'], wanted: ReadonlySet<CredentialName> | undefined): number | undefined {
+  let earliest: number | undefined
+  for (const row of sql('SELECT name, due_at, claim_until FROM credentials ORDER BY due_at').iterate()) {
+    const dueAt = Number(row['due_at'])
+    if (earliest !== undefined && dueAt >= earliest) break
+    if (wanted?.has(String(row['name'])) === false) continue
+    const at = Math.max(dueAt, Number(row['claim_until'] ?? dueAt))
+    earliest = Math.min(at, earliest ?? at)
+  }
+  return earliest
+}
+
+function soundState(tools: Tools, known: KnownStates, name: CredentialName): CredentialState | KeyturnError {
   try {
-    return parseState(text, name)
+    const state = readState(tools, known, name)
+    assert(state !== undefined, `"${name}" has an entry while it is being claimed`)
+    return state
   } catch (error) {
-    if (error instanceof KeyturnError) return error
+    if (error instanceof KeyturnError && error.code === 'ledger_corrupt') return error
     throw error
   }
 }

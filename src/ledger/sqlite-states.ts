@@ -1,34 +1,54 @@
 import { assert } from '../core/errors.ts'
-import type { Ledger, LedgerCommit } from '../core/ports.ts'
+import type { CommitOutcome, Ledger, LedgerCommit } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import { parseEvent, parseRotation, parseState, toJson } from './json.ts'
+import type { KnownStates } from './known-states.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
+
+/** What the entry holds; text that is known already is neither read nor parsed again. */
+export function readState(
+  { sql }: Pick<Tools, 'sql'>,
+  known: KnownStates,
+  name: CredentialName,
+): CredentialState | undefined {
+  const revision = sql('SELECT revision FROM credentials WHERE name = ?').get(name)?.['revision']
+  const held = revision === undefined ? undefined : known.get(name, revision)
+  if (held !== undefined || revision === undefined) return held
+  const row = sql('SELECT state FROM credentials WHERE name = ?').get(name)
+  return row === undefined ? undefined : parseState(String(row['state']), name)
+}
 
 /** States with their events and rotations, written together or not at all. */
 export function states(
-  { sql, guard, transaction }: Tools,
+  tools: Tools,
+  known: KnownStates,
   limits: { readonly events: number; readonly rotations: number },
 ): Pick<Ledger, 'open' | 'read' | 'readAll' | 'commit'> {
-  const read = (name: CredentialName) => {
-    const row = sql('SELECT state FROM credentials WHERE name = ?').get(name)
-    return row === undefined ? undefined : parseState(String(row['state']), name)
+  const { sql, guard, transaction } = tools
+  const read = (name: CredentialName): CredentialState | undefined => {
+    const state = guard(() => readState(tools, known, name))
+    if (state !== undefined) known.put(state)
+    return state
   }
   return {
     async open(name, initial) {
       assert(initial.name === name, `the first state of "${name}" is its own`)
+      const there = read(name)
+      if (there !== undefined) return there
       const text = toJson(initial, `the state of "${name}"`)
-      return transaction(() => {
-        // Due at once: nothing is known of a credential that was just made.
-        sql(
+      // Due at once: nothing is known of a credential that was just made.
+      transaction(() => {
+        const made = sql(
           'INSERT INTO credentials (name, revision, fence, state, due_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING',
         ).run(name, initial.revision, initial.fence, text)
-        const state = read(name)
-        assert(state !== undefined, `"${name}" has an entry after it was opened`)
-        return state
+        if (Number(made.changes) > 0) writeRotation(sql, initial, limits.rotations)
       })
+      const state = read(name)
+      assert(state !== undefined, `"${name}" has an entry after it was opened`)
+      return state
     },
     async read(name) {
-      return guard(() => read(name))
+      return read(name)
     },
     async readAll() {
       return guard(() =>
@@ -41,7 +61,7 @@ export function states(
       const { name } = commit.state
       const state = { ...commit.state, revision: commit.state.revision + 1 }
       const text = toJson(state, `the state of "${name}"`)
-      return transaction(() => {
+      const outcome = transaction((): CommitOutcome => {
         const row = sql(
           'SELECT revision, fence, claim_owner, claim_fence, last_event_id FROM credentials WHERE name = ?',
         ).get(name)
@@ -54,9 +74,12 @@ export function states(
         sql(
           'UPDATE credentials SET revision = ?, fence = ?, state = ?, due_at = ?, last_event_id = ? WHERE name = ?',
         ).run(state.revision, state.fence, text, instant(commit.dueAt), lastEventId + events.length, name)
-        if (state.rotation !== undefined) writeRotation(sql, state, limits.rotations)
+        const isWritten = known.get(name, commit.state.revision)?.rotation === state.rotation
+        if (!isWritten) writeRotation(sql, state, limits.rotations)
         return { kind: 'committed', state, events }
       })
+      if (outcome.kind === 'committed') known.put(state)
+      return outcome
     },
   }
 }

@@ -21,21 +21,22 @@ export function databaseTools(database: DatabaseSync, path: string): Tools {
       throw toLedgerError(error, path)
     }
   }
+  const prepared = (text: string): StatementSync => {
+    const known = statements.get(text)
+    if (known !== undefined && database.isOpen) return known
+    const statement = database.prepare(text)
+    statements.set(text, statement)
+    return statement
+  }
   return {
-    sql(text) {
-      const known = statements.get(text)
-      if (known !== undefined && database.isOpen) return known
-      const statement = database.prepare(text)
-      statements.set(text, statement)
-      return statement
-    },
+    sql: prepared,
     guard,
     transaction: (work) =>
       guard(() => {
-        database.exec('BEGIN IMMEDIATE')
+        prepared('BEGIN IMMEDIATE').run()
         try {
           const result = work()
-          database.exec('COMMIT')
+          prepared('COMMIT').run()
           return result
         } catch (error) {
           if (database.isTransaction) database.exec('ROLLBACK')

@@ -1,4 +1,5 @@
 import type { Ledger } from '../core/ports.ts'
+import { knownStates } from './known-states.ts'
 import { claims } from './sqlite-claims.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { leases, memory } from './sqlite-memory.ts'
@@ -24,9 +25,10 @@ export interface SqliteLedgerOptions {
 export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
   const database = openDatabase(options.path)
   const tools = databaseTools(database, options.path)
+  const known = knownStates()
   return {
-    ...claims(tools),
-    ...states(tools, {
+    ...claims(tools, known),
+    ...states(tools, known, {
       events: options.maxEventsPerCredential ?? 1000,
       rotations: options.maxRotationsPerCredential ?? 200,
     }),
