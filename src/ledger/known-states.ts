@@ -11,10 +11,23 @@ const statesMax = 20_000
 export interface KnownStates {
   get(name: CredentialName, revision: unknown): CredentialState | undefined
   put(state: CredentialState): void
+  /** The state as JSON. What it has in common with states before it is not written out again. */
+  text(state: CredentialState): string
 }
 
 export function knownStates(): KnownStates {
   const states = new Map<CredentialName, CredentialState>()
+  const texts = new WeakMap<object, string>()
+
+  function part(value: unknown): string | undefined {
+    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+    const made = texts.get(value)
+    if (made !== undefined) return made
+    const text = JSON.stringify(value)
+    texts.set(value, text)
+    return text
+  }
+
   return {
     get(name, revision) {
       const state = states.get(name)
@@ -25,6 +38,16 @@ export function knownStates(): KnownStates {
       states.set(state.name, state)
       const [oldest] = states.size > statesMax ? states.keys() : []
       if (oldest !== undefined) states.delete(oldest)
+    },
+    text(state) {
+      const fields: string[] = []
+      for (const [name, value] of Object.entries(state) as readonly [string, unknown][]) {
+        const text = Array.isArray(value)
+          ? `[${value.map((one) => part(one) ?? 'null').join()}]`
+          : part(value)
+        if (text !== undefined) fields.push(`"${name}":${text}`)
+      }
+      return `{${fields.join()}}`
     },
   }
 }

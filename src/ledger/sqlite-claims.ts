@@ -1,7 +1,7 @@
 import { assert, KeyturnError } from '../core/errors.ts'
 import type { Claim, Ledger } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
-import { toJson } from './json.ts'
+import { withoutKey } from './json.ts'
 import type { KnownStates } from './known-states.ts'
 import { readState } from './sqlite-states.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
@@ -28,7 +28,7 @@ export function claims(
           if (taken.length >= limit) break
           const before = soundState(tools, known, name)
           if (before instanceof KeyturnError) damage = before
-          else taken.push(take(sql, before, owner, untilAt))
+          else taken.push(take(tools, known, { before, owner, untilAt }))
         }
         // One damaged entry must not keep the worker from the sound ones, nor go unnoticed when it is all there is.
         if (taken.length === 0 && damage !== undefined) throw damage
@@ -113,7 +113,15 @@ function soundState(tools: Tools, known: KnownStates, name: CredentialName): Cre
 }
 
 /** The new fence is in the state too, in the same transaction: whoever read before the claim can no longer commit. */
-function take(sql: Tools['sql'], before: CredentialState, owner: string, untilAt: number): Claim {
+function take(
+  { sql }: Tools,
+  known: KnownStates,
+  {
+    before,
+    owner,
+    untilAt,
+  }: { readonly before: CredentialState; readonly owner: string; readonly untilAt: number },
+): Claim {
   const fence = before.fence + 1
   const state = { ...before, fence, revision: before.revision + 1 }
   const written = sql(
@@ -122,7 +130,7 @@ function take(sql: Tools['sql'], before: CredentialState, owner: string, untilAt
   ).run(
     state.revision,
     fence,
-    toJson(state, `the state of "${state.name}"`),
+    withoutKey(known.text(state), `the state of "${state.name}"`),
     owner,
     fence,
     untilAt,

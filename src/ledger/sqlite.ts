@@ -4,7 +4,7 @@ import { claims } from './sqlite-claims.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { leases, memory } from './sqlite-memory.ts'
 import { history, states } from './sqlite-states.ts'
-import { databaseTools } from './sqlite-tools.ts'
+import { databaseTools, type Tools } from './sqlite-tools.ts'
 
 export interface SqliteLedgerOptions {
   /** The file (made with its folder where it is missing), or `:memory:`. */
@@ -25,6 +25,19 @@ export interface SqliteLedgerOptions {
 export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
   const database = openDatabase(options.path)
   const tools = databaseTools(database, options.path)
+  return {
+    ...ledgerOver(tools, options),
+    async close() {
+      if (database.isOpen) tools.guard(() => database.close())
+    },
+  }
+}
+
+/** One process's ledger over a database that is open: of what it remembers, others over the same database know nothing. */
+export function ledgerOver(
+  tools: Tools,
+  options: Pick<SqliteLedgerOptions, 'maxEventsPerCredential' | 'maxRotationsPerCredential'>,
+): Omit<Ledger, 'close'> {
   const known = knownStates()
   return {
     ...claims(tools, known),
@@ -35,8 +48,5 @@ export function openSqliteLedger(options: SqliteLedgerOptions): Ledger {
     ...history(tools),
     ...leases(tools),
     ...memory(tools),
-    async close() {
-      if (database.isOpen) tools.guard(() => database.close())
-    },
   }
 }

@@ -48,7 +48,7 @@ function play(world: World): History {
       thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown),
     )
   }
-  const result: History = {
+  return {
     seed: sim.options.seed,
     violations: sim.violations,
     fingerprint: sim.story.fingerprint,
@@ -62,8 +62,6 @@ function play(world: World): History {
       failed: sum(world.apps.map((one) => one.failed)),
     },
   }
-  world.close()
-  return result
 }
 
 function sum(numbers: readonly number[]): number {

@@ -1,7 +1,9 @@
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { CommitOutcome, Ledger } from '../../src/core/ports.ts'
 import type { CredentialState } from '../../src/core/types.ts'
-import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { ledgerOver } from '../../src/ledger/sqlite.ts'
+import { openDatabase } from '../../src/ledger/sqlite-file.ts'
+import { databaseTools, type Tools } from '../../src/ledger/sqlite-tools.ts'
 import type { Dice } from './dice.ts'
 import type { Life } from './line.ts'
 import { Weather } from './line.ts'
@@ -13,32 +15,40 @@ export interface LedgerWitness {
   onEvents(events: readonly unknown[]): void
 }
 
-/** The shipped SQLite ledger, shared by all replicas, which may be lost, and whose answers may be lost. */
+/** Made once in a process and emptied for each history: to make the tables takes longer than some histories. */
+let tools: Tools | undefined
+
+/**
+ * The shipped SQLite ledger, over one database for all replicas, which may be lost, and whose answers may be lost. Each
+ * process has a ledger of its own, so that none knows what another remembers of states.
+ */
 export class SimLedger {
-  raw: Ledger = openSqliteLedger({ path: ':memory:' })
+  readonly #tools = (tools ??= databaseTools(openDatabase(':memory:'), ':memory:'))
   readonly weather = new Weather(0)
   readonly latest = new Map<string, CredentialState>()
   lostAt: number | undefined
   witness: LedgerWitness = { onState: () => undefined, onEvents: () => undefined }
   readonly #sim: Sim
   readonly #dice: Dice
-  /** Processes that are running, and how each is told of what others have written. */
-  readonly #lives = new Map<Life, ((name: string) => void) | undefined>()
+  /** Processes that are running, how each is told of what others have written, and what it will be told of soon. */
+  readonly #lives = new Map<Life, { tell?: (name: string) => void; readonly waiting: Set<string> }>()
 
   constructor(sim: Sim) {
     this.#sim = sim
     this.#dice = sim.dice.stream('ledger')
+    this.#empty()
   }
 
+  /** All who had it are dead by now. */
   lose(): void {
-    this.close()
-    this.raw = openSqliteLedger({ path: ':memory:' })
+    this.#empty()
     this.latest.clear()
     this.lostAt = this.#sim.now()
   }
 
-  close(): void {
-    void this.raw.close()
+  #empty(): void {
+    for (const table of ['events', 'rotations', 'leases', 'answers', 'settings', 'credentials'])
+      this.#tools.sql(`DELETE FROM ${table}`).run()
   }
 
   #became(after: CredentialState, by: Life): void {
@@ -46,15 +56,21 @@ export class SimLedger {
     if (before !== undefined && before.revision >= after.revision) return
     this.latest.set(after.name, after)
     this.witness.onState(before, after)
-    for (const [life, tell] of this.#lives) {
-      if (life === by || tell === undefined) continue
-      this.#sim.time.after(this.#dice.between(1, 500), () => life.run(() => tell(after.name)))
+    for (const [life, told] of this.#lives) {
+      if (life === by || told.tell === undefined || told.waiting.has(after.name)) continue
+      told.waiting.add(after.name)
+      this.#sim.time.after(this.#dice.between(1, 500), () =>
+        life.run(() => {
+          told.waiting.delete(after.name)
+          told.tell?.(after.name)
+        }),
+      )
     }
   }
 
   /** The shared clock, in true time, for those whose own is off. */
   portFor(life: Life): Ledger {
-    const raw = (): Ledger => this.raw
+    const raw = ledgerOver(this.#tools, {})
     const through = async <Result>(
       what: string,
       work: () => Promise<Result>,
@@ -86,36 +102,37 @@ export class SimLedger {
       open: (name, initial) =>
         through(
           'open',
-          () => raw().open(name, initial),
+          () => raw.open(name, initial),
           (state) => {
             if (!this.latest.has(name)) this.#became(state, life)
           },
         ),
-      read: (name) => through('read', () => raw().read(name)),
-      readAll: () => through('readAll', () => raw().readAll()),
+      read: (name) => through('read', () => raw.read(name)),
+      readAll: () => through('readAll', () => raw.readAll()),
       claim: (request) =>
         through(
           'claim',
-          () => raw().claim(request),
+          () => raw.claim(request),
           (claims) => {
             for (const claim of claims) this.#became(claim.state, life)
           },
         ),
-      renew: (request) => through('renew', () => raw().renew(request)),
-      release: (request) => through('release', () => raw().release(request)),
-      commit: (commit) => through('commit', () => raw().commit(commit), noteCommit),
-      nextDueAt: (names) => through('nextDueAt', () => raw().nextDueAt(names)),
-      events: (name, afterId, limit) => raw().events(name, afterId, limit),
-      lastEventId: (name) => raw().lastEventId(name),
-      rotations: (name, limit) => raw().rotations(name, limit),
-      rotation: (name, id) => raw().rotation(name, id),
-      touchLease: (...leases) => through('touchLease', () => raw().touchLease(...leases)),
-      leases: (name) => through('leases', () => raw().leases(name)),
-      dropLease: (name, instance) => through('dropLease', () => raw().dropLease(name, instance)),
-      once: (key, value) => raw().once(key, value),
-      remember: (request) => raw().remember(request),
+      renew: (request) => through('renew', () => raw.renew(request)),
+      release: (request) => through('release', () => raw.release(request)),
+      commit: (commit) => through('commit', () => raw.commit(commit), noteCommit),
+      nextDueAt: (names) => through('nextDueAt', () => raw.nextDueAt(names)),
+      events: (name, afterId, limit) => raw.events(name, afterId, limit),
+      lastEventId: (name) => raw.lastEventId(name),
+      rotations: (name, limit) => raw.rotations(name, limit),
+      rotation: (name, id) => raw.rotation(name, id),
+      touchLease: (...leases) => through('touchLease', () => raw.touchLease(...leases)),
+      leases: (name) => through('leases', () => raw.leases(name)),
+      dropLease: (name, instance) => through('dropLease', () => raw.dropLease(name, instance)),
+      once: (key, value) => raw.once(key, value),
+      remember: (request) => raw.remember(request),
       watch: (onChange) => {
-        if (this.#lives.has(life)) this.#lives.set(life, onChange)
+        const told = this.#lives.get(life)
+        if (told !== undefined) told.tell = onChange
         return () => this.forget(life)
       },
       close: async () => undefined,
@@ -124,7 +141,7 @@ export class SimLedger {
   }
 
   follow(life: Life): void {
-    this.#lives.set(life, undefined)
+    this.#lives.set(life, { waiting: new Set() })
   }
 
   forget(life: Life): void {

@@ -64,19 +64,18 @@ function sha256Hex(text: string): string {
 
 /** The System port of one life. */
 export function systemOf(sim: Sim, life: Life, dice: Dice): System {
-  const hex = (length: number): string =>
-    Array.from({ length: Math.ceil(length / 6) }, () =>
-      Math.floor(dice.fraction() * 0x1000000)
-        .toString(16)
-        .padStart(6, '0'),
-    )
-      .join('')
-      .slice(0, length)
+  const hex8 = (): string =>
+    Math.floor(dice.fraction() * 0x1_0000_0000)
+      .toString(16)
+      .padStart(8, '0')
   return {
     now: life.clock.now,
     fraction: dice.fraction,
     bytes: (count) => Uint8Array.from({ length: count }, () => dice.below(256)),
-    uuid: () => `${hex(8)}-${hex(4)}-4${hex(3)}-a${hex(3)}-${hex(12)}`,
+    uuid() {
+      const [one, other] = [hex8(), hex8()]
+      return `${hex8()}-${one.slice(0, 4)}-4${one.slice(4, 7)}-a${other.slice(0, 3)}-${other.slice(4)}${hex8()}`
+    },
     sha256Hex,
     after(delayMs, callback): Cancel {
       if (Number.isNaN(delayMs)) throw new TypeError('a delay is a number')

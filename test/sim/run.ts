@@ -128,6 +128,8 @@ function inWorker(own: Share, onEnd: (history: History) => void): Promise<void> 
 }
 
 async function work({ from, seeds, step, mutation }: Share): Promise<void> {
+  // Errors are part of every history, and where each was made is asked of those only that are played again.
+  Error.stackTraceLimit = 0
   if (mutation !== undefined) plant(mutation)
   const { playHistory } = await import('./history.ts')
   for (let played = 0; played < seeds; played++) {

@@ -41,8 +41,4 @@ export class World {
     for (const replica of this.replicas) replica.start()
     for (const app of this.apps) app.start()
   }
-
-  close(): void {
-    this.ledger.close()
-  }
 }
