@@ -42,21 +42,11 @@ interface Wish {
 
 /** The duties due at `now` on lanes that are free, and the earliest instant of all others. Pure. */
 export function plan(state: CredentialState, policy: Policy, now: number, busy: ReadonlySet<string>): Plan {
-  const wishes = [
-    ...storeWishes(state),
-    ...verifyWishes(state),
-    ...rotationWishes(state, policy),
-    ...retirementWishes(state),
-    ...mirrorWishes(state, policy).map(
-      ({ id, at, isStep }): Wish => ({ at, isStep, duty: { lane: `mirror:${id}`, kind: 'mirror', id } }),
-    ),
-    ...sweepWishes(state),
-  ]
   const duties: Duty[] = []
   const taken = new Set(busy)
   let wakeAt = Number.POSITIVE_INFINITY
   let stepAt = Number.POSITIVE_INFINITY
-  for (const wish of wishes.toSorted((a, b) => a.at - b.at)) {
+  for (const wish of wishesOf(state, policy).toSorted((a, b) => a.at - b.at)) {
     if (busy.has(wish.duty.lane)) continue
     if (wish.at > now) {
       wakeAt = Math.min(wakeAt, wish.at)
@@ -71,12 +61,26 @@ export function plan(state: CredentialState, policy: Policy, now: number, busy: 
 
 /** When the ledger must wake a worker for this credential, nobody being at it. */
 export function dueAt(state: CredentialState, policy: Policy): number {
-  return plan(state, policy, Number.NEGATIVE_INFINITY, new Set()).wakeAt
+  return Math.min(...wishesOf(state, policy).map((wish) => wish.at))
 }
 
 /** The same for the next step of something that has begun. */
 export function stepAt(state: CredentialState, policy: Policy): number {
-  return plan(state, policy, Number.NEGATIVE_INFINITY, new Set()).stepAt
+  const steps = wishesOf(state, policy).filter((wish) => wish.isStep === true)
+  return Math.min(...steps.map((wish) => wish.at))
+}
+
+function wishesOf(state: CredentialState, policy: Policy): readonly Wish[] {
+  return [
+    ...storeWishes(state),
+    ...verifyWishes(state),
+    ...rotationWishes(state, policy),
+    ...retirementWishes(state),
+    ...mirrorWishes(state, policy).map(
+      ({ id, at, isStep }): Wish => ({ at, isStep, duty: { lane: `mirror:${id}`, kind: 'mirror', id } }),
+    ),
+    ...sweepWishes(state),
+  ]
 }
 
 function storeWishes(state: CredentialState): readonly Wish[] {

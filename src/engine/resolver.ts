@@ -104,8 +104,6 @@ function whyNot(
 }
 
 function isSame(before: HandOut | NoHandOut, next: HandOut | NoHandOut): boolean {
-  const names = new Set([...Object.keys(before), ...Object.keys(next)])
-  const a: Readonly<Record<string, unknown>> = { ...before }
-  const b: Readonly<Record<string, unknown>> = { ...next }
-  return [...names].every((name) => a[name] === b[name])
+  const names = Object.keys(next) as (keyof typeof next)[]
+  return names.length === Object.keys(before).length && names.every((name) => before[name] === next[name])
 }

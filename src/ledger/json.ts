@@ -12,6 +12,10 @@ const jsonLengthMax = 1_000_000
  */
 export function withoutKey(text: string, what: string): string {
   assert(!looksLikeKey(text), `${what} holds nothing that looks like a key`)
+  return withinLength(text, what)
+}
+
+export function withinLength(text: string, what: string): string {
   assert(text.length <= jsonLengthMax, `${what} is at most ${jsonLengthMax} characters long`)
   return text
 }

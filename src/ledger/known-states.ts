@@ -1,4 +1,5 @@
 import type { CredentialName, CredentialState } from '../core/types.ts'
+import { toJson, withinLength } from './json.ts'
 
 /** Beyond it the one that was written longest ago is parsed again. */
 const statesMax = 20_000
@@ -11,7 +12,7 @@ const statesMax = 20_000
 export interface KnownStates {
   get(name: CredentialName, revision: unknown): CredentialState | undefined
   put(state: CredentialState): void
-  /** The state as JSON. What it has in common with states before it is not written out again. */
+  /** The state as JSON. What it has in common with states before it is neither written out nor looked through again. */
   text(state: CredentialState): string
 }
 
@@ -19,13 +20,19 @@ export function knownStates(): KnownStates {
   const states = new Map<CredentialName, CredentialState>()
   const texts = new WeakMap<object, string>()
 
-  function part(value: unknown): string | undefined {
-    if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-    const made = texts.get(value)
+  function partText(part: object, what: string): string {
+    const made = texts.get(part)
     if (made !== undefined) return made
-    const text = JSON.stringify(value)
-    texts.set(value, text)
+    const text = toJson(part, what)
+    texts.set(part, text)
     return text
+  }
+
+  /** Undefined where the value is no part of its own, and no list of such. */
+  function textOf(value: unknown, what: string): string | undefined {
+    if (isObject(value)) return partText(value, what)
+    const isList = Array.isArray(value) && value.length > 0 && value.every(isObject)
+    return isList ? `[${value.map((one) => partText(one, what)).join()}]` : undefined
   }
 
   return {
@@ -40,14 +47,19 @@ export function knownStates(): KnownStates {
       if (oldest !== undefined) states.delete(oldest)
     },
     text(state) {
-      const fields: string[] = []
+      const what = `the state of "${state.name}"`
+      const plain: Record<string, unknown> = {}
+      const parts: string[] = []
       for (const [name, value] of Object.entries(state) as readonly [string, unknown][]) {
-        const text = Array.isArray(value)
-          ? `[${value.map((one) => part(one) ?? 'null').join()}]`
-          : part(value)
-        if (text !== undefined) fields.push(`"${name}":${text}`)
+        const text = textOf(value, what)
+        if (text === undefined) plain[name] = value
+        else parts.push(`"${name}":${text}`)
       }
-      return `{${fields.join()}}`
+      return withinLength(`{${[toJson(plain, what).slice(1, -1), ...parts].join()}}`, what)
     },
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

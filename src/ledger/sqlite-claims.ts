@@ -1,7 +1,6 @@
 import { assert, KeyturnError } from '../core/errors.ts'
 import type { Claim, Ledger } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
-import { withoutKey } from './json.ts'
 import type { KnownStates } from './known-states.ts'
 import { readState } from './sqlite-states.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
@@ -127,15 +126,7 @@ function take(
   const written = sql(
     `UPDATE credentials SET revision = ?, fence = ?, state = ?, claim_owner = ?, claim_fence = ?, claim_until = ?
     WHERE name = ?`,
-  ).run(
-    state.revision,
-    fence,
-    withoutKey(known.text(state), `the state of "${state.name}"`),
-    owner,
-    fence,
-    untilAt,
-    state.name,
-  )
+  ).run(state.revision, fence, known.text(state), owner, fence, untilAt, state.name)
   assert(Number(written.changes) === 1, `the claim of "${state.name}" is written`)
   return { state, fence, untilAt }
 }

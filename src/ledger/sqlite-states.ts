@@ -1,7 +1,7 @@
 import { assert } from '../core/errors.ts'
 import type { CommitOutcome, Ledger, LedgerCommit } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
-import { parseEvent, parseRotation, parseState, toJson, withoutKey } from './json.ts'
+import { parseEvent, parseRotation, parseState, toJson } from './json.ts'
 import type { KnownStates } from './known-states.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
@@ -35,7 +35,7 @@ export function states(
       assert(initial.name === name, `the first state of "${name}" is its own`)
       const there = read(name)
       if (there !== undefined) return there
-      const text = withoutKey(known.text(initial), `the state of "${name}"`)
+      const text = known.text(initial)
       // Due at once: nothing is known of a credential that was just made.
       transaction(() => {
         const made = sql(
@@ -60,7 +60,7 @@ export function states(
     async commit(commit) {
       const { name } = commit.state
       const state = { ...commit.state, revision: commit.state.revision + 1 }
-      const text = withoutKey(known.text(state), `the state of "${name}"`)
+      const text = known.text(state)
       const outcome = transaction((): CommitOutcome => {
         const row = sql(
           'SELECT revision, fence, claim_owner, claim_fence, last_event_id FROM credentials WHERE name = ?',
@@ -92,7 +92,7 @@ function writeEvents(sql: Tools['sql'], commit: LedgerCommit, lastId: number, ke
     const body = toJson(event, `an event of "${name}"`)
     sql('INSERT INTO events (credential, id, body) VALUES (?, ?, ?)').run(name, event.id, body)
   }
-  if (events.length > 0)
+  if (events.length > 0 && lastId + events.length > keep)
     sql('DELETE FROM events WHERE credential = ? AND id <= ?').run(name, lastId + events.length - keep)
   return events
 }
