@@ -207,6 +207,10 @@ async function discard(
   context: PerformContext,
 ): Promise<Performed> {
   const { setup, keyring } = context
+  // A person made it current before it was heard to be staged: apps may have it, and it is a rotation's to end no more.
+  const stage = recordOf(context.state(), effect.version)?.stage
+  if (stage === 'current' || stage === 'previous' || stage === 'standby')
+    return { event: { kind: 'discarded' } }
   await takeOutOfStores(effect.version, context)
   if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
     return { event: { kind: 'discard_failed' } }

@@ -328,3 +328,41 @@ it('does not delete an old key in a second try, when what replaced it has died m
     heldBy: expect.stringContaining('could not be proven'),
   })
 })
+
+it('gives up a rotation without ending its key, where that was handed out before it was heard to be staged', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const store = world.store()
+  await world.ready({
+    setup: {
+      store: {
+        ...store,
+        async stage(ref, request) {
+          await store.stage(ref, request)
+          await new Promise<void>((resolve) => world.time.after(5 * minuteMs, resolve))
+        },
+      },
+    },
+  })
+  const before = world.handedOut()
+  const { id } = await world.service.rotate('openai', {}, operator)
+  await world.time.advance(5_000)
+  const staged = (await store.describe('openai'))?.pending ?? ''
+  await moveTo(world, staged)
+  await world.time.advance(2 * minuteMs)
+  expect(world.handedOut()).toBe(staged)
+  await moveTo(world, before ?? '')
+  await world.time.advance(2 * minuteMs)
+  world.issuer.breakCall('verify')
+  await world.time.advance(2 * minuteMs)
+  expect((await world.state()).rotation?.phase).toBe('proving')
+  await world.service.actOnRotation('openai', id, 'abort', operator)
+  world.issuer.mend('verify')
+  await world.time.advance(2 * minuteMs)
+  const { rotation, versions } = await world.state()
+  expect(rotation).toMatchObject({ phase: 'done', outcome: 'aborted' })
+  expect(world.handedOut()).toBe(before)
+  const kept = versions.find((one) => one.version === staged)
+  expect(kept?.stage).toBe('previous')
+  expect(world.issuer.keys.find((one) => one.keyId === kept?.meta.keyId)?.isDeleted).toBe(false)
+})
