@@ -134,7 +134,7 @@ const usual: FateWeights = {
 
 export function optionsOf(seed: number): SimOptions {
   const dice = diceOf(seed, 'options')
-  const credentials = dice.pick([...Array.from({ length: 15 }, () => 1), 2, 2, 2, 3, 5])
+  const credentials = dice.pick([...Array.from({ length: 16 }, () => 1), 2, 2, 3, 5])
   const replicas = dice.pick([1, 1, 1, 1, 2, 2, 2, 3])
   const isQuiet = dice.chance(0.1)
   const isShared = dice.chance(0.5)
@@ -150,11 +150,11 @@ export function optionsOf(seed: number): SimOptions {
     credentials: Array.from({ length: credentials }, (_, index) =>
       credentialOptions(index, isShared, dice, { issuer, store }),
     ),
-    chaosMs: (dice.chance(0.12) ? dice.between(8, 25) : dice.between(0.5, 7)) * minuteMs,
+    chaosMs: (dice.chance(0.06) ? dice.between(6, 20) : dice.between(0.5, 4)) * minuteMs,
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
     crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
     latencyMs: dice.pick([1, 20, 100, 1_000]),
-    fateEveryMs: isQuiet ? 3 * minuteMs : dice.pick([6, 12, 25, 60]) * secondMs,
+    fateEveryMs: isQuiet ? 3 * minuteMs : dice.pick([4, 8, 16, 40]) * secondMs,
     fate: fateWeights(dice, hasSteps),
     beatMs: dice.pick([20, 60]) * secondMs,
     patienceMs: dice.pick([0, 2_000, 2_000, 30_000]),
@@ -196,7 +196,7 @@ function credentialOptions(
   dice: Dice,
   { issuer, store }: { readonly issuer: IssuerOptions; readonly store: StoreOptions },
 ): CredentialOptions {
-  const overlapMs = Math.max(store.lagMs, dice.pick([2, 3, 5, 10]) * minuteMs)
+  const overlapMs = Math.max(store.lagMs, dice.pick([1, 1, 2, 5]) * minuteMs)
   const closelyMs = dice.pick([30, 60]) * secondMs
   return {
     name: index === 0 ? 'openai' : `openai-${index + 1}`,
@@ -224,7 +224,7 @@ function credentialOptions(
       rejectionGapMs: 300,
       automaticPerDayMax: dice.pick([1, 3, 10]),
       deadProbes: dice.pick([2, 3]),
-      deadSpanMs: dice.pick([20, 120]) * secondMs,
+      deadSpanMs: dice.pick([10, 20, 120]) * secondMs,
       deadLimitMs: 30 * minuteMs,
       storePollMs: dice.pick([2, 5, 10]) * minuteMs,
       pendingExpirySeconds: 3_600,
