@@ -24,6 +24,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   last_working_key: 409,
   store_read_only: 409,
   issuer_cannot_mint: 409,
+  federated_credential: 409,
   config_invalid: 500,
   config_missing: 500,
   package_missing: 500,

@@ -87,7 +87,9 @@ export function canMintNow(state: CredentialState, policy: Policy): boolean {
 export function isLive(record: VersionRecord, now: number): boolean {
   const isExpired = record.meta.expiresAt !== undefined && record.meta.expiresAt <= now
   const isSpoilt = record.withdrawnAt !== undefined || record.compromised === true || isExpired
-  return record.stage !== 'retired' && record.verifiedAt !== undefined && !isSpoilt
+  // The value of an exchanged token is in no store: a credential that was federated before cannot go back to one.
+  const isKept = record.stage !== 'retired' && record.origin !== 'exchanged'
+  return isKept && record.verifiedAt !== undefined && !isSpoilt
 }
 
 /** It is never handed out again by itself, whatever it answers. */

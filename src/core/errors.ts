@@ -29,6 +29,7 @@ export const errorCodes = [
   'last_working_key',
   'store_read_only',
   'issuer_cannot_mint',
+  'federated_credential',
   // What is wrong with the set-up.
   'config_invalid',
   'config_missing',

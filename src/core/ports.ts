@@ -8,6 +8,7 @@ import type {
   Observation,
   PermissionFinding,
   Rotation,
+  TransportFailure,
   VersionId,
   VersionMeta,
 } from './types.ts'
@@ -239,6 +240,44 @@ export interface Issuer {
     readonly marker?: string
     readonly serviceAccount?: string
   }): readonly string[]
+  close(): Promise<void>
+}
+
+// ---------------------------------------------------------------- exchange
+
+/** Why this machine had no token to exchange. Sentences of ours, as in errors: no value, no answer of anybody. */
+export interface SubjectProblem {
+  readonly summary: string
+  readonly fix: string
+}
+
+/** What one token exchange saw. Facts without judgement: `explainExchange` says what they mean. */
+export type ExchangeOutcome =
+  | { readonly kind: 'issued'; readonly token: Secret; readonly lifetimeMs: number }
+  /** Nothing was sent to the issuer. */
+  | { readonly kind: 'no_subject'; readonly problem: SubjectProblem }
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      /** True only for a JSON body of the form of RFC 6749, 5.2. */
+      readonly isOAuth: boolean
+      /** Its `error`: a short token of letters and underscores. */
+      readonly code?: string
+      readonly requestId?: string
+      readonly retryAfterMs?: number
+    }
+  | { readonly kind: 'no_answer'; readonly failure: TransportFailure }
+
+/**
+ * Trades what proves a workload's identity for a short-lived bearer token of the issuer.
+ *
+ * The implementer owes: one exchange is one request to the issuer, never repeated; every call ends within its timeout;
+ * the subject token is obtained anew each time, because it rotates; no text of the other side and no token leaves it but
+ * as a Secret; redirects are not followed. It does not reject.
+ */
+export interface Exchanger {
+  exchange(): Promise<ExchangeOutcome>
+  /** Breaks off what is under way. Safe to repeat. */
   close(): Promise<void>
 }
 

@@ -142,7 +142,8 @@ export interface VersionMeta {
   readonly expiresAt?: number
 }
 
-export type VersionOrigin = 'minted' | 'brought' | 'found'
+/** `exchanged`: a short-lived token of a workload identity; its value is in no store (federation.ts). */
+export type VersionOrigin = 'minted' | 'brought' | 'found' | 'exchanged'
 
 export interface VersionRecord {
   readonly version: VersionId

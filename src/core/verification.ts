@@ -38,9 +38,9 @@ export interface CheckOutcome {
 }
 
 /** Two probes in a row have to reject a key before it is withdrawn (invariant 1). */
-const conclusive: Conclusive = { count: 2, spanMs: 0 }
+export const conclusive: Conclusive = { count: 2, spanMs: 0 }
 /** A key that some edges may not know yet: refused for this long, with a probe in every gap and no acceptance between. */
-const newKeySpanMs = 3_000
+export const newKeySpanMs = 3_000
 const suspectEveryMs = 1_000
 
 /** What a check of a version means: noted, adopted, or withdrawn with the next live version taking over at once. */
@@ -122,21 +122,22 @@ const activationLag = {
   fix: 'Nothing to do: it is asked again until all of OpenAI answers alike.',
 } as const
 
-interface Conclusive {
+export interface Conclusive {
   readonly count: number
   readonly spanMs: number
 }
 
-function isSettled(rejections: VersionRecord['rejections'], needed: Conclusive): boolean {
+export function isSettled(rejections: VersionRecord['rejections'], needed: Conclusive): boolean {
   if (rejections === undefined) return false
   return rejections.count >= needed.count && rejections.lastAt - rejections.firstAt >= needed.spanMs
 }
 
-function checkedRecord(
+/** A record with what a check of it saw, and when it is checked next. */
+export function checkedRecord(
   before: VersionRecord,
   check: CheckOutcome,
   needed: Conclusive,
-  context: ChangeContext & { readonly fraction: number },
+  context: Pick<ChangeContext, 'now' | 'policy'> & { readonly fraction: number },
 ): VersionRecord {
   const { now, policy, fraction } = context
   const isGood = isAuthentic(check.verdict.kind) && check.isOurs
@@ -293,14 +294,19 @@ export function suspect(
 ): CredentialState {
   const record = recordOf(state, version)
   if (record === undefined || version !== state.current) return state
-  // Probes stay at least a second apart, however many apps report.
+  return withRecord(state, version, suspected(record, now, forMs))
+}
+
+/** Probes stay at least a second apart, however many apps report. */
+export function suspected(
+  record: VersionRecord,
+  now: number,
+  forMs = 60_000,
+): Required<Pick<VersionRecord, 'suspectUntil' | 'nextCheckAt'>> {
   const earliest = (record.checkedAt ?? 0) + suspectEveryMs
   const dueAt =
     record.rejections === undefined
       ? Math.max(now, earliest)
       : Math.min(record.nextCheckAt ?? now, Math.max(now, earliest))
-  return withRecord(state, version, {
-    suspectUntil: now + forMs,
-    nextCheckAt: Math.min(record.nextCheckAt ?? dueAt, dueAt),
-  })
+  return { suspectUntil: now + forMs, nextCheckAt: Math.min(record.nextCheckAt ?? dueAt, dueAt) }
 }

@@ -6,7 +6,7 @@ import type { IssuedKey } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import type { CredentialName, CredentialState, VersionRecord } from '../core/types.ts'
 import type { OperationsContext } from './operations.ts'
-import { engineLimits } from './setup.ts'
+import { type EngineDeps, engineLimits } from './setup.ts'
 
 /** Whether an app listens to the event stream: only the server can tell. */
 export type IsListening = (app: string, instance: string) => boolean
@@ -48,10 +48,10 @@ export async function blastRadius(
 }
 
 /** Of what is current everybody may hold it; of an older one those who have not moved on. */
-async function holdersOf(
+export async function holdersOf(
   state: CredentialState,
   asked: { readonly isCurrent: boolean; readonly now: number; readonly isListening: IsListening },
-  { deps }: OperationsContext,
+  { deps }: { readonly deps: Pick<EngineDeps, 'ledger'> },
 ): Promise<readonly BlastHolder[]> {
   const leases = await deps.ledger.leases(state.name)
   return leases

@@ -35,7 +35,10 @@ export class ClaimLost extends Error {
   override readonly name = 'ClaimLost'
 }
 
-export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>, deps: EngineDeps): Book {
+export function createBook(
+  setups: ReadonlyMap<CredentialName, Pick<CredentialSetup, 'policy'>>,
+  deps: EngineDeps,
+): Book {
   const states = new Map<CredentialName, CredentialState>()
   const listeners = new Set<CommitListener>()
   /** The last change in line of each credential; never rejects. */
@@ -47,7 +50,7 @@ export function createBook(setups: ReadonlyMap<CredentialName, CredentialSetup>,
     return found
   }
 
-  function contextFor(setup: CredentialSetup): ChangeContext & { readonly fraction: number } {
+  function contextFor(setup: Pick<CredentialSetup, 'policy'>): ChangeContext & { readonly fraction: number } {
     const { system } = deps
     return {
       now: system.now(),

@@ -1,5 +1,6 @@
 import { recordOf } from '../core/credential.ts'
 import { inspectSecret } from '../core/key-inspection.ts'
+import type { Issuer } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import { asUnfit } from '../core/self-minting.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
@@ -14,7 +15,7 @@ export interface Probe extends CheckOutcome {
 
 /** One verification of one secret: asks the issuer, and concludes. */
 export async function probe(
-  setup: CredentialSetup,
+  setup: { readonly issuer: Pick<Issuer, 'verify'>; readonly expected: CredentialSetup['expected'] },
   state: CredentialState,
   target: { readonly secret: Secret; readonly version?: VersionId },
   deps: Pick<EngineDeps, 'system'>,

@@ -103,7 +103,8 @@ function whyNot(
   }
 }
 
-function isSame(before: HandOut | NoHandOut, next: HandOut | NoHandOut): boolean {
+/** Whether apps would see no difference. */
+export function isSame(before: HandOut | NoHandOut, next: HandOut | NoHandOut): boolean {
   const names = Object.keys(next) as (keyof typeof next)[]
   return names.length === Object.keys(before).length && names.every((name) => before[name] === next[name])
 }

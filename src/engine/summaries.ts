@@ -240,7 +240,8 @@ function haltTrouble(code: string, halt: Halt): Trouble {
   return { code, summary: halt.summary, fix: halt.fix, since: iso(halt.at) }
 }
 
-function checkTroubles(state: CredentialState): readonly Trouble[] {
+/** What the last check of the current version says that a person should know. */
+export function checkTroubles(state: CredentialState): readonly Trouble[] {
   const current = currentOf(state)
   const verdict = current?.verdict
   if (verdict === undefined || verdict.kind === 'valid' || state.outage !== undefined) return []

@@ -39,7 +39,7 @@ export function observe(
   body: unknown,
   now: number,
 ): { readonly observation: Answer; readonly sentence?: Sentence } {
-  const requestId = token(headers.get('x-request-id'), 128)
+  const requestId = requestIdOf(headers)
   const error = envelopeOf(body)
   const isPromised = status >= 200 && status <= 299 && isObject(body) && typeof body['object'] === 'string'
   const isIssuers = requestId !== undefined && (isPromised || error !== undefined)
@@ -94,6 +94,17 @@ function envelopeOf(body: unknown): Envelope | undefined {
 
 const isText = (value: unknown) => value === null || typeof value === 'string'
 
+/** The id of the request in OpenAI's logs, where it looks like one. */
+export function requestIdOf(headers: HeaderReader): string | undefined {
+  return token(headers.get('x-request-id'), 128)
+}
+
+/** The `error` of an answer in the form of RFC 6749, 5.2. */
+export function oauthCode(value: unknown): string | undefined {
+  const code = token(value, 64)
+  return code !== undefined && /^[a-z0-9_]+$/.test(code) ? code : undefined
+}
+
 /** A short word of letters, digits and a few marks that does not look like a key; anything else is dropped. */
 function token(value: unknown, charactersMax: number): string | undefined {
   if (typeof value !== 'string' || value.length > charactersMax) return undefined
@@ -116,7 +127,7 @@ function instant(text: string | null): number | undefined {
 }
 
 /** Whole seconds or an HTTP date; bounded, so that no answer can silence the probes for longer than a day. */
-function retryAfter(headers: HeaderReader, now: number): number | undefined {
+export function retryAfter(headers: HeaderReader, now: number): number | undefined {
   const text = headers.get('retry-after')
   if (text === null) return undefined
   const at = instant(text)
