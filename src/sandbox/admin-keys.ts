@@ -91,7 +91,7 @@ function listProjectKeys(call: AuthenticCall): Reply {
       ),
     )
   return listReply(call, {
-    all: call.services.world.keys().filter((key) => key.project === project.value.id),
+    all: call.services.world.keys().filter((key) => isListed(key) && key.project === project.value.id),
     isShown: (key) =>
       isListedAtEdge(key, call.edge, call.at, call.knobs) && (access === 'any' || key.ownerAccess === access),
     view: (key) => projectKeyView(key, context(call)),
@@ -161,9 +161,14 @@ function projectKeyOf(call: AuthenticCall): Checked<{ key: KeyRecord; project: P
   if ('error' in project) return project
   const id = call.parameters['key'] ?? ''
   const key = call.services.world.key(id)
-  return key === undefined || key.project !== project.value.id || isGone(key, call.at)
+  return key === undefined || !isListed(key) || key.project !== project.value.id || isGone(key, call.at)
     ? { error: notFound(`No API key with the id '${id}' was found in the project.`, 'api_key_id') }
     : { value: { key, project: project.value } }
+}
+
+/** The tokens of workload identities are no keys to administer. */
+function isListed({ kind }: KeyRecord): boolean {
+  return kind !== 'exchanged'
 }
 
 function listAdminKeys(call: AuthenticCall): Reply {

@@ -24,9 +24,9 @@ export function authenticate(call: Call, route: Route): Authentication {
   if (knobs.network === 'unsupported_country') return refused(apiError('unsupported_country'))
   const secret = bearerOf(call.headers)
   if (secret === undefined) return refused(apiError('no_api_key'))
-  if (isForeignToken(secret)) return refused(apiError('invalid_issuer'))
 
   const key = call.services.world.keyByValue(secret)
+  if (key === undefined && isForeignToken(secret)) return refused(apiError('invalid_issuer'))
   const view = viewAtEdge(key, call.edge, call.at, knobs)
   if (key === undefined || view.kind === 'unknown') return refused(apiError('invalid_api_key', { secret }))
   if (view.kind === 'expired') return refused(apiError(knobs.expiredKeyError, { secret }))

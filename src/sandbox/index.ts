@@ -4,18 +4,22 @@
 import type { Services } from './call.ts'
 import { limits, systemNow, systemRandom, systemSleep } from './defaults.ts'
 import { createKnobStore } from './faults.ts'
+import { type IdentityMakers, identityMakers } from './identity-makers.ts'
 import type { Knobs } from './knobs.ts'
 import { createRateLimiter } from './rate-limits.ts'
 import type { KeyKind, KeyRecord } from './records.ts'
 import { type RequestRecord, startServer } from './server.ts'
+import { TOKEN_PATH } from './token-exchange.ts'
 import { keyState, openWorld, policyAt, type World } from './world.ts'
 
 export { type ApiError, apiError, type ErrorDetails, type TaxonomyName, taxonomyNames } from './errors.ts'
+export type { IdentityMapping, IdentityProviderOptions } from './identity-makers.ts'
 export { knobsProblem } from './knob-checks.ts'
 export {
   type AccountState,
   type BillingState,
   defaultKnobs,
+  type ExchangeRefusal,
   type Fault,
   type FaultKind,
   type Knobs,
@@ -79,11 +83,13 @@ export interface SandboxKey {
   readonly lastUsedAt: number | null
 }
 
-export interface Sandbox {
+export interface Sandbox extends IdentityMakers {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   /** What an SDK wants as its base URL: `url` and `/v1`. */
   readonly baseUrl: string
+  /** Where workload identities are exchanged. */
+  readonly tokenUrl: string
   readonly organization: string
   readonly project: string
   readonly serviceAccount: string
@@ -155,10 +161,12 @@ export async function startSandbox(options: SandboxOptions = {}): Promise<Sandbo
   return {
     url,
     baseUrl: `${url}/v1`,
+    tokenUrl: `${url}${TOKEN_PATH}`,
     ...home,
     other,
     adminKey: () => admin.value,
     ...makers,
+    ...identityMakers(world),
     deleteKey: (id) => {
       if (!deleteKey(id)) throw new TypeError(`The sandbox has no key with the id ${id}.`)
     },

@@ -5,6 +5,7 @@ import { taxonomyNames } from './errors.ts'
 import {
   accountStates,
   billingStates,
+  exchangeRefusals,
   type Fault,
   type FaultKind,
   type Knobs,
@@ -89,6 +90,8 @@ const checks: Record<keyof Knobs, Check> = {
   refuseKeyOnExistingAccount: oneOf(400, 404, null),
   refuseKeyUpdate: flag,
   mintedAdminKeyScopes: texts,
+  exchangeTokenSeconds: whole(1, 86_400),
+  exchangeRefusal: orNull(oneOf(...exchangeRefusals)),
   spendLimitAmount: orNull(whole(0, 1_000_000_000)),
   latencyMs: ms,
   hang: flag,

@@ -66,6 +66,15 @@ export type WriteFamily = (typeof writeFamilies)[number]
 
 export const lostAnswerForms = ['reset', 'hang', 'server_error', 'proxy_page'] as const
 
+export const exchangeRefusals = [
+  'invalid_subject_token',
+  'invalid_grant',
+  'unauthorized_client',
+  'access_denied',
+  'temporarily_unavailable',
+] as const
+export type ExchangeRefusal = (typeof exchangeRefusals)[number]
+
 export interface Knobs {
   /** How many edge caches there are, 1 to 16. Default 3. */
   readonly edges: number
@@ -119,6 +128,10 @@ export interface Knobs {
   readonly refuseKeyUpdate: boolean
   /** What admin keys made over the API may do, as if somebody restricted them at once. Default: none, which is all. */
   readonly mintedAdminKeyScopes: readonly string[]
+  /** How long an exchanged token lives. Default 3,600. */
+  readonly exchangeTokenSeconds: number
+  /** Declines every token exchange with this code. Default null. */
+  readonly exchangeRefusal: ExchangeRefusal | null
   /** The spend limit that the admin API shows. Default null: none is set. */
   readonly spendLimitAmount: number | null
   /** Real time added to every request. Default 0. */
@@ -185,6 +198,8 @@ export const defaultKnobs: Knobs = {
   refuseKeyOnExistingAccount: null,
   refuseKeyUpdate: false,
   mintedAdminKeyScopes: [],
+  exchangeTokenSeconds: 3_600,
+  exchangeRefusal: null,
   spendLimitAmount: null,
   latencyMs: 0,
   hang: false,

@@ -45,7 +45,8 @@ export interface KeyPolicy {
   readonly expiresAt: number | null
 }
 
-export type KeyKind = 'service_account' | 'user' | 'admin'
+/** `exchanged`: a short-lived token of a workload identity; it is in no list of keys. */
+export type KeyKind = 'service_account' | 'user' | 'admin' | 'exchanged'
 
 export interface KeyRecord {
   readonly id: string
@@ -67,6 +68,17 @@ export interface KeyRecord {
   policies: KeyPolicy[]
   /** Instants of use, oldest first, thinned out when there are many. */
   uses: number[]
+}
+
+export interface IdentityProviderRecord {
+  readonly id: string
+  readonly organization: string
+  readonly issuer: string
+  readonly audience: string
+  /** PEM. */
+  readonly publicKeys: readonly string[]
+  mappings: readonly { readonly subject: string; readonly serviceAccount: string }[]
+  readonly createdAt: number
 }
 
 export interface AuditRecord {
@@ -96,5 +108,7 @@ export interface WorldData {
   readonly serviceAccounts: ServiceAccountRecord[]
   readonly users: UserRecord[]
   readonly keys: KeyRecord[]
+  /** Absent in files of before there were any. */
+  identityProviders?: IdentityProviderRecord[]
   readonly audit: AuditRecord[]
 }

@@ -6,7 +6,7 @@ export type RandomBytes = (bytes: number) => Uint8Array
 // Computed, so that no text of this package has the shape a secret scanner looks for.
 const INFIX = Buffer.from('OpenAI').toString('base64')
 
-const SHAPES: Record<KeyKind, { prefix: string; side: number }> = {
+const SHAPES: Record<Exclude<KeyKind, 'exchanged'>, { prefix: string; side: number }> = {
   user: { prefix: 'sk-proj-', side: 74 },
   service_account: { prefix: 'sk-svcacct-', side: 74 },
   admin: { prefix: 'sk-admin-', side: 58 },
@@ -14,8 +14,15 @@ const SHAPES: Record<KeyKind, { prefix: string; side: number }> = {
 
 /** A new key value in the shape that OpenAI gives this kind of key (seen November 2026). */
 export function makeKeyValue(kind: KeyKind, random: RandomBytes): string {
+  if (kind === 'exchanged') return makeToken(random)
   const { prefix, side } = SHAPES[kind]
   return `${prefix}${characters(side, random)}${INFIX}${characters(side, random)}`
+}
+
+/** ASSUMPTION: an exchanged token looks like a JWT. No client may rely on it, and no `sk-` is to be found in it. */
+function makeToken(random: RandomBytes): string {
+  const header = Buffer.from(JSON.stringify({ alg: 'RS256', typ: 'at+jwt' })).toString('base64url')
+  return `${header}.${characters(480, random)}.${characters(342, random)}`
 }
 
 export function hashKey(value: string): string {

@@ -12,7 +12,7 @@ import { find, findRefusal, takeFaults, takeLateMint, takeLostAnswer } from './f
 import type { Fault } from './knobs.ts'
 import { type Dispatched, dispatch } from './router.ts'
 import { type Exchange, sendHang, sendJson, sendPage, sendRedirect, sendReset, sendStream } from './send.ts'
-import { refuseToken, TOKEN_PATH } from './token-exchange.ts'
+import { exchangeToken, TOKEN_PATH } from './token-exchange.ts'
 
 /** One line of the request log. No header, query or body is kept, so no secret can be in it. */
 export interface RequestRecord {
@@ -179,11 +179,14 @@ async function converse(
     const error = forcedError(forced, secret, services)
     return sendJson(exchange, refuse(error), undefined)
   }
-  if (path === TOKEN_PATH && method === 'POST') return sendJson(exchange, refuseToken(raw), undefined)
   const headers = { ...request.headers }
   if (find(faults, 'strip_authorization') !== undefined) delete headers.authorization
   const at = services.now()
   const knobs = services.knobs.current()
+  if (path === TOKEN_PATH && method === 'POST') {
+    const reply = exchangeToken({ headers, rawBody: raw }, { world: services.world, knobs, at })
+    return sendJson(exchange, reply, undefined)
+  }
   const dispatched = dispatch(
     {
       services,

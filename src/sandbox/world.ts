@@ -12,6 +12,7 @@ import {
 import type {
   AccountRole,
   AuditRecord,
+  IdentityProviderRecord,
   KeyPolicy,
   KeyRecord,
   OrganizationRecord,
@@ -85,6 +86,7 @@ function lookUps(data: WorldData, now: () => number, byHash: ReadonlyMap<string,
     serviceAccount: (id: string) => data.serviceAccounts.find((entry) => entry.id === id && isThere(entry)),
     serviceAccountsOf: (project: string) =>
       data.serviceAccounts.filter((entry) => entry.project === project && isThere(entry)),
+    identityProvider: (id: string) => data.identityProviders?.find((entry) => entry.id === id),
     key: (id: string) => data.keys.find((entry) => entry.id === id && exists(entry)),
     keys: () => data.keys.filter(exists),
   }
@@ -125,6 +127,14 @@ function additions(parts: Parts & { now: () => number; byHash: Map<string, KeyRe
       save()
       return record
     },
+    addIdentityProvider: (
+      input: Omit<IdentityProviderRecord, 'id' | 'mappings' | 'createdAt'>,
+    ): IdentityProviderRecord => {
+      const record = { ...input, id: makeId('idp_', random), mappings: [], createdAt: now() }
+      data.identityProviders = [...(data.identityProviders ?? []), record]
+      save()
+      return record
+    },
     addKey: (input: NewKey): { record: KeyRecord; value: string } => {
       makeRoom(data, byHash, now())
       const value = makeKeyValue(input.kind, random)
@@ -156,6 +166,13 @@ function changes({ data, random, save }: Parts) {
     },
     updateKey: (key: KeyRecord, policy: Omit<KeyPolicy, 'at'>, at: number) => {
       key.policies = [...key.policies, { ...policy, at }].slice(-limits.policiesPerKeyMax)
+      save()
+    },
+    changeMappings: (
+      provider: IdentityProviderRecord,
+      change: (mappings: IdentityProviderRecord['mappings']) => IdentityProviderRecord['mappings'],
+    ) => {
+      provider.mappings = change(provider.mappings)
       save()
     },
     /** Not written at once: uses reach the disk with the next mutation or at the close. */

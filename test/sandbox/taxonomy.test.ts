@@ -325,17 +325,6 @@ test.each([
   expect((await ask(sandbox, '/organization/projects')).status).toBe(errorStatus)
 })
 
-test('the token exchange refuses in the OAuth form', async () => {
-  const sandbox = await open()
-  const exchange = async (subject_token: string) => {
-    const body = JSON.stringify({ subject_token })
-    const response = await fetch(`${sandbox.url}/oauth/token`, { method: 'POST', body })
-    return [response.status, ((await response.json()) as { error: string }).error]
-  }
-  expect(await exchange('nonsense')).toEqual([401, 'invalid_subject_token'])
-  expect(await exchange(['a1', 'b2', 'c3'].join('.'))).toEqual([400, 'invalid_grant'])
-})
-
 test.each(taxonomyNames)('%s can be forced for chosen requests', async (kind: TaxonomyName) => {
   const sandbox = await open({ knobs: { faults: [{ kind, times: 1, match: { path: '/models$' } }] } })
   const { value: key } = sandbox.createServiceAccountKey()
