@@ -15,6 +15,7 @@ export type {
   ConfigProblem,
   ConfigSources,
   CredentialConfig,
+  FederatedConfig,
   IssuerConfig,
   ListenConfig,
   MirrorConfig,

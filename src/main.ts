@@ -171,7 +171,9 @@ export async function openEmbedded(options: {
 }): Promise<Embedded> {
   const system = backgroundOnly(options.system ?? createSystem())
   const all = await loadFrom({ env: options.env, cwd: options.cwd ?? process.cwd() })
-  const config = { ...all, credentials: all.credentials.filter((one) => one.name === options.credential) }
+  const isAsked = (one: { readonly name: string }): boolean => one.name === options.credential
+  const federated = (all.federated ?? []).filter(isAsked)
+  const config = { ...all, credentials: all.credentials.filter(isAsked), federated }
   const log = logTo({ log: { level: 'error', format: 'text' } }, system)
   const [{ openSqliteLedger }, { createBeat }] = await Promise.all([
     import('./ledger/sqlite.ts'),

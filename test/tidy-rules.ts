@@ -165,6 +165,7 @@ export const bans: readonly Ban[] = [
       'stores/vault-calls.ts': 'sends the token of Vault in its header',
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
       'issuers/openai-wire.ts': 'sends it in the authorization header',
+      'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
       'server/hand-out.ts': 'hands it out in the answer',
       'client/embedded.ts': 'hands it to the app in the same process',
     },

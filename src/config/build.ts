@@ -2,6 +2,7 @@ import { buildAdminKeys } from './admin-keys.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
+import { buildFederated } from './identity.ts'
 import { isLoopback } from './listen.ts'
 import { named, unknownName } from './named.ts'
 import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
@@ -15,6 +16,7 @@ import type {
   ConfigProblem,
   ConfigSources,
   CredentialConfig,
+  FederatedConfig,
   IssuerConfig,
   ListenConfig,
   MirrorConfig,
@@ -49,9 +51,18 @@ export function buildConfig(
       'Listen on 127.0.0.1 or unix:PATH, or set allowPlaintext: true where something in front encrypts.',
     )
   }
-  const credentials = Object.entries(file.credentials).map(([name, credential]) =>
-    buildCredential({ name, credential, file, context, report }),
-  )
+  const credentials: CredentialConfig[] = []
+  const federated: FederatedConfig[] = []
+  for (const [name, credential] of Object.entries(file.credentials)) {
+    const { identity } = credential
+    if (identity === undefined) credentials.push(buildCredential({ name, credential, file, context, report }))
+    else {
+      const { resolve, document } = context
+      federated.push(
+        buildFederated({ name, credential, identity }, { written: document.value, resolve, report }),
+      )
+    }
+  }
   const adminKeys = buildAdminKeys(file, context, report)
   const secrets = [
     ...credentials.flatMap(secretsOf),
@@ -66,6 +77,7 @@ export function buildConfig(
     log: file.log,
     credentials,
     ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),
+    ...(federated.length === 0 ? {} : { federated }),
   }
   return { config, problems }
 }
@@ -143,9 +155,20 @@ interface CredentialInput {
 function buildCredential(input: CredentialInput): CredentialConfig {
   const { name, credential, file, context, report } = input
   const at = ['credentials', name]
-  const namedStore = named(credential.store, file.stores, () =>
-    unknownName([...at, 'store'], { kind: 'stores', name: credential.store, among: file.stores }, report),
-  )
+  if (credential.store === undefined) {
+    const fix = 'Say where its key is kept (store: { kind: local }), or that tokens are exchanged (identity).'
+    report(at, "'store' is missing: expected the name of an entry of stores, or a store", fix)
+  }
+  const namedStore =
+    credential.store === undefined
+      ? undefined
+      : named(credential.store, file.stores, () =>
+          unknownName(
+            [...at, 'store'],
+            { kind: 'stores', name: credential.store, among: file.stores },
+            report,
+          ),
+        )
   const namedIssuer = named(credential.issuer, file.issuers, () =>
     unknownName([...at, 'issuer'], { kind: 'issuers', name: credential.issuer, among: file.issuers }, report),
   )

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { credentialNamePattern } from '../core/types.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
+import { identitySchema } from './identity-schema.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
 import { storeSchema } from './store-schema.ts'
 
@@ -248,7 +249,12 @@ const consumer = z.strictObject({
 })
 
 const credential = z.strictObject({
-  store: storeReference.describe('Where the key is kept: a store, or the name of one under `stores`.'),
+  store: storeReference
+    .optional()
+    .describe(
+      'Where the key is kept: a store, or the name of one under `stores`. It or `identity` is needed.',
+    ),
+  identity: identitySchema.optional(),
   ref: text(
     "the secret's name in the store",
     "The secret's name in the store: a variable, a file, an ARN. Default: the credential's name; with store env, OPENAI_API_KEY.",
@@ -315,7 +321,9 @@ export const fileSchema = z
     stores: z.record(name, storeSchema).default({}).describe('Stores by name, for several credentials.'),
     issuers: z.record(name, issuerSchema).default({}).describe('Issuers by name, for several credentials.'),
     credentials: z
-      .record(name, credential, { error: 'expected credentials by name, each with at least a store' })
+      .record(name, credential, {
+        error: 'expected credentials by name, each with at least a store or an identity',
+      })
       .refine((all) => Object.keys(all).length > 0, { error: tooMany })
       .refine((all) => Object.keys(all).length <= credentialsMax, { error: tooMany })
       .describe('The credentials by the names that apps ask for: a-z, 0-9 and -, at most 63.'),

@@ -193,6 +193,42 @@ export interface AdminKeyConfig {
   readonly policy: PolicyConfig
 }
 
+/** Where the token comes from that proves a workload's identity. The same shapes as src/issuers/subject-token.ts takes. */
+export type SubjectTokenConfig =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'env'; readonly variable: string }
+  | {
+      readonly kind: 'azure'
+      readonly resource: string
+      readonly clientId?: string
+      readonly objectId?: string
+      readonly resourceId?: string
+      readonly endpoint?: string
+    }
+  | { readonly kind: 'google'; readonly audience: string; readonly endpoint?: string }
+
+/** OpenAI's token exchange: who asks, as whom, and with what. */
+export interface IdentityConfig {
+  readonly provider: string
+  readonly serviceAccount: string
+  readonly clientId?: string
+  readonly subjectToken: SubjectTokenConfig
+  readonly tokenType?: 'jwt' | 'id'
+  readonly tokenUrl: string
+  readonly timeoutMs: number
+}
+
+/** A credential without a stored key: short-lived tokens are exchanged for the identity of this workload. */
+export interface FederatedConfig {
+  readonly name: string
+  readonly identity: IdentityConfig
+  readonly refreshBufferMs: number
+  /** Where tokens are proven, and what apps get as base URL. */
+  readonly baseUrl: string
+  readonly expected: CredentialConfig['expected']
+  readonly policy: PolicyConfig
+}
+
 export type ListenConfig =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -209,6 +245,8 @@ export interface Config {
   readonly credentials: readonly CredentialConfig[]
   /** Absent: none is kept in a store. */
   readonly adminKeys?: readonly AdminKeyConfig[]
+  /** Credentials of workload identities. Absent: none. */
+  readonly federated?: readonly FederatedConfig[]
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

@@ -15,12 +15,14 @@ import type { Policy } from '../core/types.ts'
 import { closeAll } from '../engine/close-all.ts'
 import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
+import { joinServices } from '../engine/joined-service.ts'
 import type { RunningService } from '../engine/service.ts'
-import type { CredentialSetup, MirrorSetup } from '../engine/setup.ts'
+import type { CredentialSetup, EngineDeps, MirrorSetup } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
 import { adminKeySetup, createLoan, type Loan, openAdminKeyIssuer } from './admin-keys.ts'
+import { openFederated } from './open-federated.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -51,7 +53,13 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
   const stop: (() => Promise<void>)[] = []
   const loan = createLoan()
   const issuerContext = { system, log, fetch: httpFetch }
-  const closers = (): (() => Promise<void>)[] => [...stop, () => ledger.close(), ...(options.close ?? [])]
+  let federated: RunningService | undefined
+  const closers = (): (() => Promise<void>)[] => [
+    async () => federated?.stop(),
+    ...stop,
+    () => ledger.close(),
+    ...(options.close ?? []),
+  ]
   const storeOf = (store: StoreConfig): Promise<SecretStore> =>
     shared(stores, store, async () => {
       const opened = await openStore(store, storeContext(options))
@@ -80,9 +88,18 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       setups.push(adminKeySetup(adminKey, { store, issuer }))
     }
     const installation = await ledger.once('installation', system.uuid().slice(0, 8))
-    return await createService({
+    const deps: EngineDeps = {
+      system,
+      log,
+      ledger,
+      occurrences: createOccurrences(),
+      owner: 'this-host',
+      installation,
+    }
+    federated = await openFederated(options, deps, stop)
+    const stored = await createService({
       setups,
-      deps: { system, log, ledger, occurrences: createOccurrences(), owner: 'this-host', installation },
+      deps,
       ...(options.beat === undefined ? {} : { beat: options.beat }),
       ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
       version: options.version,
@@ -90,6 +107,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       lend: loan.open,
       close: closers(),
     })
+    return federated === undefined ? stored : joinServices(stored, federated)
   } catch (thrown) {
     await closeAll(closers()).catch((error: unknown) =>
       log('warn', 'what was opened could not be closed again', { error }),

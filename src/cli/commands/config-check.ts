@@ -24,8 +24,8 @@ export async function run(context: Context): Promise<ExitCode> {
     ])
     return exitCodes.failed
   }
-  const { source, credentials, adminKeys = [] } = check.config
-  const names = credentials.map(({ name }) => name)
+  const { source, credentials, federated = [], adminKeys = [] } = check.config
+  const names = [...credentials, ...federated].map(({ name }) => name)
   const internal = adminKeys.map(({ name }) => name)
   const shown = [...names, ...internal.map((name) => `${name} (internal)`)].join(', ')
   out.result(

@@ -28,10 +28,18 @@ export async function run(context: Context): Promise<ExitCode> {
   })
   // What a rehearsal finds out is all that there is to it.
   if (options.has('wait') || options.has('rehearse')) return await watchRotation(context, api, rotation)
-  out.result(rotation, () => [
-    `${rotation.credential}: rotation ${short(rotation.id)} has started (${rotation.phase})`,
-    `  watch it with 'keyturn status ${rotation.credential}'`,
-  ])
+  out.result(rotation, () =>
+    // An exchange of a workload identity is over when it is answered.
+    rotation.phase === 'done'
+      ? [
+          `${rotation.credential}: rotation ${short(rotation.id)} is done (${rotation.outcome ?? 'ended'})`,
+          ...rotation.steps.map((step) => `  ${step.note}`),
+        ]
+      : [
+          `${rotation.credential}: rotation ${short(rotation.id)} has started (${rotation.phase})`,
+          `  watch it with 'keyturn status ${rotation.credential}'`,
+        ],
+  )
   return exitCodes.done
 }
 

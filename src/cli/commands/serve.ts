@@ -51,7 +51,7 @@ function sandboxLog(io: Io): Config['log'] {
 }
 
 function greet({ out, io }: Context, served: Served, config: Config): void {
-  const names = config.credentials.map(({ name }) => name)
+  const names = [...config.credentials, ...(config.federated ?? [])].map(({ name }) => name)
   const { url } = served
   out.result({ url, home: served.home, isSandbox: false, source: config.source, credentials: names }, () => [
     `Keyturn serves ${names.join(', ')} at ${url}`,
