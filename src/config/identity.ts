@@ -57,7 +57,7 @@ export function buildFederated(
     refreshBufferMs: durationMs(identity.refreshBuffer),
     baseUrl,
     expected: { ...present({ organization, project }), scopes, models },
-    policy: buildPolicy(credential.policy, { kind: 'manual', baseUrl, timeoutMs: 0 }),
+    policy: buildPolicy(credential.policy, { kind: 'manual' }),
   }
 }
 

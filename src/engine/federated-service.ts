@@ -102,6 +102,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
 
   return {
     names: [...all.keys()],
+    isInternal: () => false,
     handOut: (name) => all.get(name)?.keeper.handOut(),
     onHandOut(listener) {
       handOutListeners.add(listener)
@@ -154,7 +155,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
         const ready = given.kind === 'available'
         const trouble = ready ? (troublesOf(one)[0]?.summary ?? null) : given.summary
         const verdict = one.keeper.held()?.record.verdict?.kind ?? null
-        return { name: one.setup.name, ready, verdict, trouble }
+        return { name: one.setup.name, isInternal: false, ready, verdict, trouble }
       })
       const { version, isSandbox } = options
       return { ready: credentials.every((one) => one.ready), version, isSandbox, credentials }
@@ -179,6 +180,7 @@ function summaryOf(one: Federated): CredentialSummary {
   const given = keeper.handOut()
   return {
     name: setup.name,
+    isInternal: false,
     generation: given.generation,
     current: held === undefined ? null : versionSummary(held.record),
     versions: versionSummaries(withHeld(one)),

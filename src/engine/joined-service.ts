@@ -14,6 +14,7 @@ export function joinServices(stored: RunningService, federated: RunningService):
   }
   return {
     names: [...stored.names, ...federated.names],
+    isInternal: (name) => of(name).isInternal(name),
     handOut: (name) => of(name).handOut(name),
     onHandOut: (listener) => both(stored.onHandOut(listener), federated.onHandOut(listener)),
     onEvent: (listener) => both(stored.onEvent(listener), federated.onEvent(listener)),

@@ -15,7 +15,7 @@ export interface Probe extends CheckOutcome {
 
 /** One verification of one secret: asks the issuer, and concludes. */
 export async function probe(
-  setup: { readonly issuer: Pick<Issuer, 'verify'>; readonly expected: CredentialSetup['expected'] },
+  setup: Pick<CredentialSetup, 'expected' | 'isInternal'> & { readonly issuer: Pick<Issuer, 'verify'> },
   state: CredentialState,
   target: { readonly secret: Secret; readonly version?: VersionId },
   deps: Pick<EngineDeps, 'system'>,
