@@ -76,7 +76,9 @@ function isLeftToday(
   { now, policy }: Pick<ChangeContext, 'now' | 'policy'>,
 ): boolean {
   const today = state.automaticAt.filter((at) => at > now - 86_400_000).length
-  return canMintNow(state, policy) && policy.storeWritable && today < policy.automaticPerDayMax
+  // One that is made already needs nobody to make it.
+  const isPossible = canMintNow(state, policy) || (policy.canMint && isMade(state))
+  return isPossible && policy.storeWritable && today < policy.automaticPerDayMax
 }
 
 /** The same, where a rotation that is halted may also be taken up again. */
@@ -112,23 +114,36 @@ export function turnByItself(
 }
 
 /**
- * Keys that make each other, none of which works, and no new one that is made already: what is under way can come to
- * nothing, and only a person can bring another.
+ * Keys that make each other, none of which works, and no new one that is made already and meant to stay: what is under way
+ * can come to nothing, and only a person can bring another.
  */
 export function isHopeless(state: CredentialState, policy: Policy): boolean {
-  const isMade = state.rotation !== undefined && pendingOf(state.rotation) !== undefined
-  return policy.isSelfMinting === true && handedOut(state) === undefined && !isMade
+  return policy.isSelfMinting === true && handedOut(state) === undefined && !isMade(state)
 }
 
-/** A person brings one: what is hopeless makes room. An attempt whose answer was never seen is left to the sweep. */
+/** The new key of what is under way is there, and nobody has given it up. */
+function isMade({ rotation }: CredentialState): boolean {
+  return isRunning(rotation) && pendingOf(rotation) !== undefined && rotation.discard === undefined
+}
+
+/**
+ * A person brings one: what is hopeless makes room. A key that was given up and that nothing could end is retired; it, and
+ * any attempt whose answer was never seen, is left to the sweep, which ends it as soon as there is a key to do it with.
+ */
 export function giveUpHopeless(state: CredentialState, context: ChangeContext): Change | undefined {
   const { rotation } = state
   if (!isRunning(rotation) || rotation.phase === 'awaiting' || !isHopeless(state, context.policy))
     return undefined
-  const { halt: _halt, ...rest } = rotation
+  const { halt: _halt, discard: _discard, ...rest } = rotation
   const fresh = { marker: context.marker(), version: context.uuid() }
-  const ended = end(rest, 'superseded', { ...context, fresh }, 'no key works that could make another')
-  const next = settleAttempts({ ...state, rotation: ended }, ended, context.now)
+  const ended = end(rest, 'superseded', { ...context, fresh }, 'no key works that could make or end another')
+  const given = pendingOf(ended)
+  const attempts = ended.attempts.map((one) => (one === given ? { ...one, outcome: 'open' as const } : one))
+  const retired =
+    given === undefined
+      ? state
+      : withRecord(state, given.version, { stage: 'retired', retiredAt: context.now })
+  const next = settleAttempts({ ...retired, rotation: ended }, { ...ended, attempts }, context.now)
   return { state: next, events: [rotationEvent(next, ended, context.now)] }
 }
 

@@ -1,5 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { handedOut } from '../../src/core/credential.ts'
 import { isRunning } from '../../src/core/rotation.ts'
 import type { Policy } from '../../src/core/types.ts'
 import { dayMs, hourMs, minuteMs, policyOf, randomOf } from './fixtures.ts'
@@ -16,6 +17,10 @@ const policy = policyOf({
   storePollMs: 2 * hourMs,
 })
 
+function restoreInStore(world: World): void {
+  world.restoreInStore()
+}
+
 const acts = [
   (world: World) => world.rotate('normal'),
   (world: World) => world.rotate('normal'),
@@ -24,7 +29,7 @@ const acts = [
   (world: World) => world.plant('ours'),
   (world: World) => world.plant('foreign'),
   (world: World) => world.plant('dead'),
-  (world: World) => world.restoreInStore(),
+  restoreInStore,
   (world: World) => world.killCurrent(),
   (world: World) => world.rollBack(),
   (world: World) => world.reserve(),
@@ -41,11 +46,23 @@ const acts = [
   (world: World) => world.ask({ kind: 'emergency_asked', by: 'ada', reason: 'leaked', isCompromised: false }),
 ] as const
 
-function live(world: World, seed: number, rounds: number, rates: readonly number[]): void {
+/**
+ * With a person who brings keys, and nobody who makes a key current by hand that a rotation still looks for: where the
+ * issuer's list stays closed for long, as it does here, it would be adopted and then found.
+ */
+const adminActs = [...acts.filter((act) => act !== restoreInStore), (world: World) => world.bring()]
+
+function live(
+  world: World,
+  seed: number,
+  rounds: number,
+  rates: readonly number[],
+  choices: readonly ((world: World) => void)[] = acts,
+): void {
   const random = randomOf(seed ^ 0x5eed)
   for (let round = 0; round < rounds; round++) {
     world.faultRate = rates[Math.floor(random() * rates.length)] ?? 0
-    acts[Math.floor(random() * acts.length)]?.(world)
+    choices[Math.floor(random() * choices.length)]?.(world)
     world.run(Math.floor(random() * 12))
   }
   world.faultRate = 0
@@ -76,6 +93,14 @@ function expectSettled(world: World, policy: Policy): void {
   expect(policy.canMint || !isRunning(state.rotation)).toBe(true)
 }
 
+/** Admin keys: made with the expiry they keep, by the one that works. */
+const adminPolicy: Policy = {
+  ...policy,
+  isSelfMinting: true,
+  expiryManaged: false,
+  pendingExpirySeconds: policy.keyExpirySeconds,
+}
+
 describe('a credential in a world with faults', () => {
   it('keeps every promise through crashes, lost answers, other writers, dead keys and clocks that jump', () => {
     fc.assert(
@@ -98,6 +123,30 @@ describe('a credential in a world with faults', () => {
         expectSettled(world, policy)
       }),
       { numRuns: 150 },
+    )
+  })
+
+  it('does so where its keys make each other, and a person brings one when none is left', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.integer({ min: 5, max: 60 }), (seed, rounds) => {
+        const world = World.settled(seed, adminPolicy)
+        live(world, seed, rounds, [0, 0.1, 0.4, 0.9], adminActs)
+        // Whatever stands in the way, a person who does what is told gets through.
+        world.run(2_000, world.now + 6 * hourMs)
+        for (let tries = 0; tries < 3 && handedOut(world.state) === undefined; tries++) {
+          world.ask({ kind: tries === 0 ? 'resume_asked' : 'abort_asked', by: 'ada' })
+          world.run(200, world.now + hourMs)
+          // A stranger's key in the store is a person's to take out of it.
+          if (handedOut(world.state) === undefined) tries < 2 ? world.bring() : world.plant('ours')
+          world.run(400, world.now + 5 * hourMs)
+        }
+        expect(handedOut(world.state)).toBeDefined()
+        calmDown(world)
+        // What waits for one more key of a person's waits for ever, and is given up.
+        if (world.state.rotation?.phase === 'awaiting') world.ask({ kind: 'abort_asked', by: 'ada' })
+        expectSettled(world, adminPolicy)
+      }),
+      { numRuns: 200 },
     )
   })
 

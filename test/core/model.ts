@@ -1,19 +1,23 @@
 import {
   type Change,
+  canMintNow,
   currentOf,
   handedOut,
   initialState,
+  isOut,
   recordOf,
   withRecord,
 } from '../../src/core/credential.ts'
 import { type Duty, plan } from '../../src/core/duties.ts'
+import { KeyturnError } from '../../src/core/errors.ts'
 import { assertState, assertSuccession } from '../../src/core/invariants.ts'
+import { awaitBrought, takeBrought } from '../../src/core/operations.ts'
 import type { RetirementEvent } from '../../src/core/retirement.ts'
 import { applyRetirement } from '../../src/core/retiring.ts'
 import { isRunning, type RotationEffect, type RotationEvent } from '../../src/core/rotation.ts'
 import { observeStore } from '../../src/core/store-look.ts'
 import { takeOver } from '../../src/core/take-over.ts'
-import { applyRotation, startRotation } from '../../src/core/turning.ts'
+import { applyRotation, giveUpHopeless, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, Verdict, VersionId } from '../../src/core/types.ts'
 import { recordCheck, suspect } from '../../src/core/verification.ts'
 import { changeContext, dayMs, namer, startAt, verdictOf } from './fixtures.ts'
@@ -55,9 +59,31 @@ export class World extends Outside {
   }
 
   rotate(mode: 'normal' | 'emergency' | 'rehearsal', isCompromised = false): void {
-    if (isRunning(this.state.rotation)) return
+    if (isRunning(this.state.rotation) || !canMintNow(this.state, this.policy)) return
     const request = { mode, isCompromised, reason: 'asked', requestedBy: 'ada', isAutomatic: false }
     this.change((state, context) => startRotation(state, request, context))
+  }
+
+  /** As an operator does: the intent, the value, and then what is brought. A refusal is a refusal. */
+  bring(): void {
+    const before = this.state
+    const nothing = (state: CredentialState): Change => ({ state, events: [] })
+    this.change((state, context) => giveUpHopeless(state, context) ?? nothing(state))
+    try {
+      const by = { reason: 'a person brings one', requestedBy: 'ada' }
+      this.change((state, context) => awaitBrought(state, by, context))
+    } catch (thrown) {
+      if (!(thrown instanceof KeyturnError) || thrown.code === 'internal') throw thrown
+      claim(
+        isRunning(before.rotation),
+        `only a rotation that is under way stands in the way (${thrown.code})`,
+      )
+      return
+    }
+    const version = `brought-${++this.drawn}`
+    const { keyId } = this.addKey(version, { marker: '', isOurs: true, isMinted: false })
+    const added = { version, fingerprint: `f-${version}`, meta: { keyId }, origin: 'brought' } as const
+    this.change((state, context) => takeBrought(state, added, context))
   }
 
   rollBack(): void {
@@ -153,6 +179,12 @@ export class World extends Outside {
       ...this.automatic.filter((at) => at > this.now - dayMs),
       ...after.automaticAt.filter((at) => !before.automaticAt.includes(at)),
     ]
+    const isStarted = after.rotation !== undefined && after.rotation.id !== before.rotation?.id
+    const isByItself = isStarted && after.rotation?.requestedBy !== 'ada'
+    claim(
+      !isByItself || canMintNow(after, this.policy),
+      'nothing is begun by itself that can come to nothing',
+    )
     claim(this.automatic.length <= this.policy.automaticPerDayMax, 'automatic rotations are bounded per day')
     claim(
       before.rotation === undefined ||
@@ -255,7 +287,7 @@ export class World extends Outside {
 
   private sweep(marker: string, version: VersionId): Changer {
     this.swept = marker
-    const isListed = !this.fails()
+    const isListed = this.isAnswered()
     const key = [...this.keys.values()].find((one) => one.marker === marker)
     if (isListed && key !== undefined) this.revoke(key)
     if (isListed && recordOf(this.state, version) === undefined) this.stored.delete(version)
@@ -321,11 +353,34 @@ export class World extends Outside {
         if (this.fails()) return this.pick({ kind: 'confirm_unknown' }, { kind: 'confirm_lost' })
         return { kind: this.storeCurrent === effect.to ? 'confirmed' : 'confirm_lost' }
       case 'inspect':
-        return this.inspect(effect.from, effect.to)
+        return this.deadInStore(effect) ?? this.inspect(effect.from, effect.to)
     }
   }
 
+  /** Keys that make each other: the issuer listens to the one that is in use, while it lives. */
+  private get isHeard(): boolean {
+    if (this.policy.isSelfMinting !== true) return true
+    const key = this.state.current === undefined ? undefined : this.keyOf(this.state.current)
+    return key !== undefined && this.isAlive(key) && handedOut(this.state) !== undefined
+  }
+
+  private isAnswered(): boolean {
+    return this.isHeard && !this.fails()
+  }
+
+  /** What is in the store instead is known to be dead, and nothing is handed out: as the engine finds. */
+  private deadInStore({ from, to }: { readonly from: VersionId | undefined; readonly to: VersionId }) {
+    const there = recordOf(this.state, this.storeCurrent)
+    if (there === undefined || there.version === to || there.version === from) return undefined
+    const isDead = isOut(there) || (there.verdict?.kind === 'rejected' && (there.rejections?.count ?? 0) > 1)
+    return handedOut(this.state) === undefined && isDead && !this.fails()
+      ? ({ kind: 'inspected', finding: 'dead', current: there.version } as const)
+      : undefined
+  }
+
   private mint(marker: string, version: VersionId): RotationEvent {
+    if (!this.isHeard)
+      return this.pick({ kind: 'mint_unknown' }, { kind: 'mint_refused', verdict: verdictOf('rejected') })
     claim(![...this.keys.values()].some((one) => one.marker === marker), 'no marker is minted twice')
     if (!this.fails()) return { kind: 'minted', keyId: this.addKey(version, this.minted(marker)).keyId }
     const fault = this.pick('throttled', 'refused', 'lost', 'made', 'unstored', 'late')
@@ -344,7 +399,7 @@ export class World extends Outside {
   private reconcile(
     attempts: readonly { readonly marker: string; readonly version: VersionId }[],
   ): RotationEvent {
-    if (this.fails()) return { kind: 'reconcile_failed' }
+    if (!this.isAnswered()) return { kind: 'reconcile_failed' }
     let found: { readonly version: VersionId; readonly keyId: string } | undefined
     for (const attempt of attempts.toReversed()) {
       const key = [...this.keys.values()].find((one) => one.marker === attempt.marker)
@@ -366,6 +421,7 @@ export class World extends Outside {
   }
 
   private discard(version: VersionId, keyId: string | undefined): RotationEvent {
+    if (keyId !== undefined && !this.isHeard) return { kind: 'discard_failed' }
     const isFailing = this.fails()
     const key = keyId === undefined ? undefined : this.keys.get(keyId)
     if (!isFailing || this.fails()) {
@@ -394,7 +450,7 @@ export class World extends Outside {
     const { effect } = duty
     switch (effect.kind) {
       case 'gather': {
-        if (this.fails()) return { kind: 'evidence_unknown' }
+        if (!this.isAnswered()) return { kind: 'evidence_unknown' }
         const isBusy = this.fails()
         const evidence = {
           holders: isBusy ? ['app-1'] : [],
@@ -421,7 +477,8 @@ export class World extends Outside {
       case 'probe_death': {
         const key = this.keys.get(effect.keyId)
         const isAlive = key !== undefined && this.isAlive(key)
-        if (this.fails()) return { kind: 'death_probed', listed: 'unknown', verdict: verdictOf('unknown') }
+        if (!this.isAnswered())
+          return { kind: 'death_probed', listed: 'unknown', verdict: verdictOf('unknown') }
         const listed = key?.deletedAt === undefined ? 'present' : 'absent'
         return { kind: 'death_probed', listed, verdict: verdictOf(isAlive ? 'valid' : 'rejected') }
       }
@@ -437,6 +494,7 @@ export class World extends Outside {
     claim(recordOf(this.state, version)?.stage === 'retired', `${version} is retired before it is revoked`)
     const key = this.keys.get(keyId)
     claim(key !== undefined, 'what is revoked exists')
+    if (!this.isHeard) return { kind: 'revoke_unknown' }
     const fault = this.fails() ? this.pick('lost', 'done', 'refused', 'expiring') : 'none'
     if (fault === 'lost') return { kind: 'revoke_unknown' }
     if (fault === 'refused') return { kind: 'revoke_refused' }

@@ -32,6 +32,15 @@ function rejectedTwice(state: CredentialState): ReturnType<typeof recordCheck> {
   return recordCheck(once.state, current, check, at(startAt + 1_000))
 }
 
+/** A rotation whose new key is minted, staged, and being proven. */
+function provingAt(now: number): CredentialState {
+  const started = startRotation(alone, { ...normal, isAutomatic: false }, at(now - 1_000)).state
+  const minting = applyRotation(started, { kind: 'checked' }, at(now - 500)).state
+  const version = minting.rotation?.attempts[0]?.version ?? ''
+  const added = { version, fingerprint: 'f-new', meta: { keyId: 'key-new' }, origin: 'minted' } as const
+  return applyRotation(minting, { kind: 'minted', keyId: 'key-new' }, at(now), added).state
+}
+
 const alone = stateOf([recordWith('a', { stage: 'current' })])
 const withReserve = stateOf([recordWith('a', { stage: 'current' }), recordWith('b')])
 
@@ -114,15 +123,39 @@ describe('keys that make each other', () => {
   })
 
   it('a new one that is made already is waited for: it can end the outage', () => {
-    const started = startRotation(alone, { ...normal, isAutomatic: false }, at(startAt - 2_000)).state
-    const minting = applyRotation(started, { kind: 'checked' }, at(startAt - 1_500)).state
-    const version = minting.rotation?.attempts[0]?.version ?? ''
-    const added = { version, fingerprint: 'f-new', meta: { keyId: 'key-new' }, origin: 'minted' } as const
-    const minted = { kind: 'minted', keyId: 'key-new' } as const
-    const proving = applyRotation(minting, minted, at(startAt - 1_000), added).state
-    const { state } = rejectedTwice(proving)
+    const { state } = rejectedTwice(provingAt(startAt - 1_000))
     expect(state.rotation).toMatchObject({ phase: 'proving', mode: 'emergency' })
     expect(giveUpHopeless(state, at(startAt + 2_000))).toBeUndefined()
+  })
+
+  it('a new one that was given up, and that nothing can end any more, makes room too and is ended later', () => {
+    const proving = provingAt(startAt - 1_000)
+    const proved = {
+      kind: 'proved',
+      verdict: verdictOf('restricted'),
+      isOurs: true,
+      lacksDeclared: true,
+    } as const
+    const discarding = applyRotation(proving, proved, at(startAt - 500)).state
+    expect(discarding.rotation?.phase).toBe('discarding')
+    const dead = rejectedTwice(discarding).state
+    const given = giveUpHopeless(dead, at(startAt + 2_000))?.state
+    const [attempt] = discarding.rotation?.attempts ?? []
+    expect(given?.rotation).toMatchObject({ phase: 'done', outcome: 'superseded', attempts: [] })
+    expect(given?.openAttempts).toMatchObject([{ marker: attempt?.marker, version: attempt?.version }])
+    expect(given?.versions.find((one) => one.version === attempt?.version)?.stage).toBe('retired')
+  })
+
+  it('a new one that a halt holds up is taken up again when the last one dies', () => {
+    const blocked = {
+      kind: 'proved',
+      verdict: verdictOf('blocked'),
+      isOurs: true,
+      lacksDeclared: false,
+    } as const
+    const halted = applyRotation(provingAt(startAt - 1_000), blocked, at(startAt - 500)).state
+    expect(halted.rotation?.phase).toBe('halted')
+    expect(rejectedTwice(halted).state.rotation).toMatchObject({ phase: 'proving', mode: 'emergency' })
   })
 
   it('one in the store that can make no others is not taken up, for the first one or in place of another', () => {
