@@ -456,6 +456,16 @@ describe('config check and init', () => {
     expect(new Set(lines).size).toBe(lines.length)
   })
 
+  it('names the admin key that is looked after, apart from what apps can ask for', async () => {
+    const issuer = '{ kind: openai, project: p, serviceAccount: s, adminKey: { store: { kind: local } } }'
+    const text = `issuers:\n  main: ${issuer}\ncredentials:\n  openai: { store: { kind: local }, issuer: main }\n`
+    const files = { '/srv/app/a.yaml': text }
+    const { out } = await keyturn('config check a.yaml', { files })
+    expect(out).toBe('/srv/app/a.yaml is valid: openai, main-admin (internal)\n')
+    const json = await keyturn('config check a.yaml --json', { files })
+    expect(JSON.parse(json.out)).toMatchObject({ credentials: ['openai'], internal: ['main-admin'] })
+  })
+
   it('is content with a valid file, and fails without one', async () => {
     const files = { '/srv/app/a.yaml': 'credentials:\n  openai:\n    store: { kind: local }\n' }
     expect(await keyturn('config check a.yaml', { files })).toMatchObject({
