@@ -35,6 +35,8 @@ const callersEach = 3
 /** How often the generation is looked at and what was done is told. */
 const lookMs = 50
 const tallyMs = 500
+/** Who got no first key asks again after this long. */
+const againMs = 1_000
 const question = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Say something.' }] }
 
 type Caller = Failure['caller']
@@ -153,7 +155,7 @@ async function untilMade<Made>(caller: Caller, make: () => Promise<Made>): Promi
       return made
     } catch (thrown) {
       fail(caller, at, thrown)
-      await pause(100, stopping.signal)
+      await pause(againMs, stopping.signal)
       if (stopping.signal.aborted) throw thrown
     }
   }

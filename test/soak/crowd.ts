@@ -27,7 +27,7 @@ const endsWithinMs = 15_000
 const restartMs = 300
 /** So long after an app was killed an operator sees that it is gone. */
 const droppedAfterMs = 1_500
-const dropTriesMax = 60
+const dropEveryMs = 700
 
 interface App {
   readonly name: string
@@ -41,7 +41,7 @@ interface App {
 
 /** The apps: each a process that is started again when it was killed. */
 export class Crowd {
-  readonly counts = { starts: 0, kills: 0, served: 0, streamed: 0, firstKeys: 0 }
+  readonly counts = { starts: 0, kills: 0, served: 0, streamed: 0, failed: 0 }
   /** From the start of a process to its first key, in milliseconds. */
   readonly firstKeyMs: number[] = []
   readonly shown: string[] = []
@@ -50,6 +50,8 @@ export class Crowd {
   readonly #options: CrowdOptions
   readonly #apps = new Map<string, App>()
   readonly #failures: Failure[] = []
+  /** Lives whose leases are still to be dropped. */
+  readonly #gone = new Set<string>()
   #highest = -1
   #isStopping = false
 
@@ -82,18 +84,23 @@ export class Crowd {
     await pause(restartMs, signal)
     if (!this.#isStopping) this.#spawn(name)
     await pause(droppedAfterMs, signal)
-    await this.#dropLease(app.instance)
+    this.#gone.add(app.instance)
   }
 
   /** Keyturn cannot know that an app is dead, and waits for minutes; somebody who knows it says so. */
-  async #dropLease(instance: string): Promise<void> {
-    for (let tries = 0; tries < dropTriesMax; tries += 1) {
-      const path = `/v1/credentials/openai/leases/${instance}`
-      const answer = await call(this.#options.rig, path, { method: 'DELETE' }).catch(() => undefined)
-      if (answer !== undefined && (answer.status < 300 || answer.status === 404)) return
-      await pause(500)
+  async dropLeases(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      for (const instance of [...this.#gone]) await this.#dropLease(instance)
+      await pause(dropEveryMs, signal)
     }
-    this.#options.story.object('operators', `the lease of ${instance} could not be dropped`)
+  }
+
+  async #dropLease(instance: string): Promise<void> {
+    const path = `/v1/credentials/openai/leases/${instance}`
+    const answer = await call(this.#options.rig, path, { method: 'DELETE' }).catch(() => undefined)
+    if (answer === undefined || (answer.status >= 300 && answer.status !== 404)) return
+    this.#gone.delete(instance)
+    this.#options.story.tell('operator', `the lease of ${instance}, which is dead, is dropped`)
   }
 
   /** Requests under way are brought to their end. */
@@ -103,21 +110,26 @@ export class Crowd {
   }
 
   /** Judges what failed before that instant: by then OpenAI's log was read, and it is known what operators have done. */
-  judge(before: number): void {
-    const isOld = (one: Failure): boolean => one.endedAt < before
+  judge(before: number, isLast = false): void {
+    const { truth } = this.#options
+    const isUndecided = (one: Failure): boolean => truth.isUndecided(truth.recordOf(one.requestId)?.keyId)
+    const isOld = (one: Failure): boolean => one.endedAt < before && (isLast || !isUndecided(one))
     const old = this.#failures.filter(isOld)
     const young = this.#failures.filter((one) => !isOld(one))
     this.#failures.splice(0, this.#failures.length, ...young)
+    const { story } = this.#options
+    const excused = new Map<string, number>()
     for (const failure of old) {
-      const { story } = this.#options
       const { isOurs, why } = judge(failure, this.#facts(failure))
-      const what = `${failure.app} (${failure.caller}) ${failure.what}, begun ${failure.endedAt - failure.startedAt} ms before: ${why}`
-      if (isOurs) story.object('served', what)
+      const who = `${failure.app} (${failure.caller}) ${failure.what}`
+      if (isOurs)
+        story.object('served', `${who}, begun ${failure.endedAt - failure.startedAt} ms before: ${why}`)
       else {
         this.excused.set(why, (this.excused.get(why) ?? 0) + 1)
-        story.tell('failed, excused', what, failure.endedAt)
+        excused.set(`${who}: ${why}`, (excused.get(`${who}: ${why}`) ?? 0) + 1)
       }
     }
+    for (const [what, count] of excused) story.tell('failed, excused', `${count} x ${what}`)
   }
 
   #facts(failure: Failure): Facts {
@@ -167,15 +179,16 @@ export class Crowd {
 
   #onMessage(app: App, message: AppMessage, highestBefore: number): void {
     const { story } = this.#options
-    if (message.kind === 'failure') this.#failures.push(message.failure)
-    else if (message.kind === 'fell')
+    if (message.kind === 'failure') {
+      this.counts.failed += 1
+      this.#failures.push(message.failure)
+    } else if (message.kind === 'fell')
       story.object('generations', `${app.name} (${message.caller}): from ${message.from} to ${message.to}`)
     else if (message.kind === 'tally') {
       app.served = message.served
       app.streamed = message.streamed
       this.#highest = Math.max(this.#highest, message.generation)
     } else {
-      this.counts.firstKeys += 1
       this.firstKeyMs.push(message.afterMs)
       this.shown.push(visible(app.process.pid ?? 0))
       // Another app had a later one before this one was even started.

@@ -49,17 +49,14 @@ export async function converge(
 
 /** One more, with nothing in its way. */
 export async function turnInPeace({ rig, operators, crowd, truth }: Stage, story: Story): Promise<void> {
-  const before = {
-    refused: truth.refused.length,
-    failed: [...crowd.excused.values()],
-    current: (await summary(rig)).current,
-  }
+  const { current } = await summary(rig)
+  const before = { refused: truth.refused.length, failed: crowd.counts.failed }
   await operators.rotateInPeace()
   await until(
     'the key was turned and the old one is proven dead',
     () => summary(rig),
     (seen) =>
-      seen.current?.version !== before.current?.version &&
+      seen.current?.version !== current?.version &&
       seen.rotation?.phase === 'done' &&
       seen.retirements.every((one) => one.phase === 'dead'),
     turnedWithinMs,
@@ -67,7 +64,8 @@ export async function turnInPeace({ rig, operators, crowd, truth }: Stage, story
   await pause(breathMs)
   truth.collect(Date.now())
   const refused = truth.refused.length - before.refused
-  if (refused > 0) story.object('peace', `${refused} requests were refused`)
+  const failed = crowd.counts.failed - before.failed
+  if (refused + failed > 0) story.object('peace', `${refused} requests were refused, ${failed} failed`)
 }
 
 /** What is alive at OpenAI and may be. */

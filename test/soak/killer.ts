@@ -33,6 +33,10 @@ const phases = [
   'destroying',
 ] as const
 const momentMs = 12
+/** Of all blows, those that do not wait until the service has started. */
+const startingShare = 0.25
+const lookMs = 20
+const looksMax = 1_000
 const frozenMs = { from: 300, to: 4_000 }
 
 /** Ends what runs, at random moments. */
@@ -58,6 +62,8 @@ export class Killer {
   async #workOnService(signal: AbortSignal): Promise<void> {
     const { dice, everyMs } = this.#options
     while (!signal.aborted) {
+      // On a busy machine a start takes seconds: who is killed while starting, again and again, is never there at all.
+      if (!dice.chance(startingShare)) await this.#untilThere(signal)
       const withinMs = dice.between(0.25 * everyMs, 1.75 * everyMs)
       const how = dice.weighed(weights)
       if (how === 'killInPhase') await this.#strikeIn(dice.pick(phases), withinMs, signal)
@@ -75,6 +81,11 @@ export class Killer {
       await pause(own.between(0.25, 1.75) * everyMs * appsShare, signal)
       if (!signal.aborted) await crowd.kill(own.pick(crowd.names()), signal)
     }
+  }
+
+  async #untilThere(signal: AbortSignal): Promise<void> {
+    for (let looks = 0; looks < looksMax && !this.#options.supervisor.isThere && !signal.aborted; looks += 1)
+      await pause(lookMs, signal)
   }
 
   get #isResting(): boolean {

@@ -78,7 +78,7 @@ export class Operators {
   async #compromised(): Promise<void> {
     // Before it is said: what is done about it may be faster than the answer.
     this.#options.truth.suspectAll()
-    await this.#run(['rotate', 'openai', '--emergency', '--compromised'])
+    await this.#run(['rotate', 'openai', '--emergency', '--compromised', '--confirm', 'openai'])
   }
 
   async #run(args: readonly string[]): Promise<CliRun> {

@@ -84,7 +84,8 @@ async function perform(
   )
   try {
     crowd.start()
-    const watching = observer.watch(AbortSignal.any([signal, over.signal]))
+    const whole = AbortSignal.any([signal, over.signal])
+    const watching = Promise.all([observer.watch(whole), crowd.dropLeases(whole)])
     const chaos = AbortSignal.any([signal, AbortSignal.timeout(options.minutes * 60_000)])
     await Promise.all([killer.work(chaos), moods.swing(chaos), operators.work(chaos)])
     if (!signal.aborted) await converge(stage, story)
@@ -94,7 +95,7 @@ async function perform(
     await watching
     await crowd.stop()
     truth.collect(Date.now())
-    crowd.judge(Number.POSITIVE_INFINITY)
+    crowd.judge(Number.POSITIVE_INFINITY, true)
     if (!(await supervisor.stop())) story.object('tidy', 'the service did not end when it was told to')
     return pending
   } finally {

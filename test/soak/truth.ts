@@ -75,6 +75,11 @@ export class Truth {
     if (at !== undefined && !this.#deaths.has(keyId)) this.#deaths.set(keyId, { by: 'compromised', at })
   }
 
+  /** An operator may have meant this key: until the service was asked once more nobody knows. */
+  isUndecided(keyId: string | null | undefined): boolean {
+    return typeof keyId === 'string' && this.#suspects.has(keyId) && !this.#deaths.has(keyId)
+  }
+
   /** How a key was ended by somebody, and when it was dead. */
   deathOf(keyId: string): Death | undefined {
     const death = this.#deaths.get(keyId)
