@@ -178,6 +178,8 @@ function fail(caller: Caller, at: number, thrown: unknown): void {
     what: noKey ?? (thrown instanceof Error ? thrown.name : 'something else was thrown'),
   }
   send({ kind: 'failure', failure })
+  // Its key was proven dead, so it begins anew.
+  if (noKey === 'no_verified_key') warm.delete(caller)
 }
 
 /** The SDK wraps what its key function throws. */

@@ -139,7 +139,7 @@ export class Crowd {
     return {
       record,
       death: known === undefined ? truth.latestDeath(failure.endedAt) : truth.deathOf(known),
-      hadOther: truth.hadOther(known, failure.endedAt),
+      otherSince: truth.otherSince(known, failure.endedAt),
       upMs: (from, to) => presence.longestWithin(from, to),
     }
   }

@@ -15,8 +15,8 @@ const refused: Failure = {
 const facts: Facts = {
   record: { keyId: 'key_1', faults: [] },
   death: { at: 1_500, by: 'somebody' },
-  hadOther: true,
-  upMs: () => 7_500,
+  otherSince: 0,
+  upMs: (from, to) => to - from,
 }
 const noKey = (code: string): Failure => ({ ...refused, status: undefined, code: undefined, noKey: code })
 
@@ -48,9 +48,10 @@ describe('a failed request is held against Keyturn', () => {
 
 describe('a failed request is not held against Keyturn', () => {
   it.each<[string, Failure, Facts]>([
-    ['the only key was ended by somebody', refused, { ...facts, hadOther: false }],
+    ['the only key was ended by somebody', refused, { ...facts, otherSince: undefined }],
     ['the service was away when a key was ended', refused, { ...facts, upMs: () => 2_000 }],
     ['a bare caller with a key that somebody ended', { ...refused, caller: 'bare' }, facts],
+    ['another key came a moment ago', refused, { ...facts, otherSince: 8_000 }],
     ['too many requests', { ...refused, status: 429, code: 'rate_limit_exceeded' }, facts],
     ['OpenAI is broken', { ...refused, status: 500, code: undefined }, facts],
     [
@@ -63,7 +64,11 @@ describe('a failed request is not held against Keyturn', () => {
       { ...noKey('service_unreachable'), isWarm: false },
       { ...facts, upMs: () => 1_000 },
     ],
-    ['told that no key is left, and there is none', noKey('no_verified_key'), { ...facts, hadOther: false }],
+    [
+      'told that no key is left, and there is none',
+      noKey('no_verified_key'),
+      { ...facts, otherSince: undefined },
+    ],
   ])('%s', (_name, failure, known) => {
     expect(judge(failure, known).isOurs).toBe(false)
   })

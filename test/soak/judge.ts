@@ -16,7 +16,7 @@ export interface Failure {
   readonly requestId?: string | undefined
   /** The code with which no key was given. */
   readonly noKey?: string | undefined
-  /** The app had a key before. */
+  /** The app had a key before, and was not told since then that none is left. */
   readonly isWarm: boolean
   readonly what: string
 }
@@ -33,8 +33,8 @@ export interface Facts {
   readonly record: { readonly keyId: string | null; readonly faults: readonly string[] } | undefined
   /** Of the key that was refused or, where there was none, of the one handed out last. */
   readonly death: Death | undefined
-  /** There was another key, alive and handed out before, that nobody had named as not to be used. */
-  readonly hadOther: boolean
+  /** Since when there was another key: alive at the end, handed out before, and named by nobody as not to be used. */
+  readonly otherSince: number | undefined
   /** The longest time in a row, in milliseconds, that the service was there between the two instants. */
   readonly upMs: (from: number, to: number) => number
 }
@@ -62,16 +62,18 @@ export function judge(failure: Failure, facts: Facts): Judgement {
 }
 
 /** A key was refused, or taken out because it is dead. */
-function judgeDeath(failure: Failure, { death, hadOther, upMs }: Facts): Judgement {
+function judgeDeath(failure: Failure, { death, otherSince, upMs }: Facts): Judgement {
   if (death === undefined || death.at > failure.endedAt)
     return ours('refused, and nobody but Keyturn could have ended the key')
   // docs/client.md: without the refreshing fetch a key that dies without warning is not replaced within the request.
   if (failure.caller === 'bare')
     return excused(`the key was ended by ${death.by}, and this caller sends nothing twice`)
-  if (!hadOther) return excused('no other key was alive')
-  const up = upMs(death.at, failure.endedAt)
+  if (otherSince === undefined) return excused('no other key was alive')
+  const up = upMs(Math.max(death.at, otherSince), failure.endedAt)
   return up < takeoverMs
-    ? excused(`the service was not there for ${takeoverMs} ms since the key was ended by ${death.by}`)
+    ? excused(
+        `the key was ended by ${death.by}, and since there was another the service was not there for ${takeoverMs} ms`,
+      )
     : ours(`another key was alive, and the service there for ${Math.round(up)} ms`)
 }
 

@@ -93,13 +93,15 @@ export class Truth {
     return [...this.#deaths.values()].filter(({ at }) => at <= before).sort((a, b) => b.at - a.at)[0]
   }
 
-  /** Whether there was a key that apps had been given before, alive at that instant, and named by nobody. */
-  hadOther(keyId: string | null | undefined, at: number): boolean {
-    return this.sandbox.keys().some((key) => {
+  /** Since when apps were given another key, one that was alive at that instant and is named by nobody. */
+  otherSince(keyId: string | undefined, at: number): number | undefined {
+    const since = this.sandbox.keys().flatMap((key) => {
       const use = this.#uses.get(key.id)
       const isAlive = key.createdAt <= at && (key.deletedAt === null || key.deletedAt > at)
-      return key.id !== keyId && isAlive && use !== undefined && use.firstAt < at && !this.#deaths.has(key.id)
+      const isOther = key.id !== keyId && isAlive && !this.#deaths.has(key.id)
+      return isOther && use !== undefined && use.firstAt < at ? [use.firstAt] : []
     })
+    return since.length === 0 ? undefined : Math.min(...since)
   }
 
   /** Keys of the service account that are alive now. */
