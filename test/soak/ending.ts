@@ -14,8 +14,8 @@ const convergedWithinMs = 90_000
 const turnedWithinMs = 60_000
 const resumeEveryMs = 2_000
 const breathMs = 3_000
-/** In each minute there are several of each, on a machine that is busy with other things too. */
-const leastPerMinute = { promotions: 1, deaths: 1, kills: 4, served: 300 }
+/** Less than this in a minute, even on a machine that is busy with other things, shows nothing. */
+const leastPerMinute = { promotions: 1, deaths: 0.5, kills: 2, served: 100 }
 
 /** Nothing goes wrong any more; operators do what they are told to, and everything comes to its end. */
 export async function converge(
