@@ -19,6 +19,8 @@ export interface Outcome {
   readonly figures: readonly string[]
   /** What was going on at the end, where something went wrong. */
   readonly pending: readonly string[]
+  /** It got as far as looking back, so that a check without a complaint has passed. */
+  readonly isWhole: boolean
 }
 
 export interface Watcher {
@@ -44,6 +46,7 @@ export async function playSoak(
   const story = new Story(() => Date.now())
   let stage: Stage | undefined
   let pending: readonly string[] = []
+  let isWhole = false
   try {
     await closing(async (scope) => {
       stage = await setStage(options, { folder, story, scope })
@@ -52,12 +55,13 @@ export async function playSoak(
     if (stage !== undefined && !signal.aborted) {
       await lookBack(stage, story, folder)
       weigh(stage, story, options.minutes)
+      isWhole = true
     }
   } catch (thrown) {
     story.object('converged', messageOf(thrown))
   }
   if (story.isWell && !signal.aborted) rmSync(folder, { recursive: true, force: true })
-  return { story, figures: stage === undefined ? [] : figuresOf(stage), pending }
+  return { story, figures: stage === undefined ? [] : figuresOf(stage), pending, isWhole }
 }
 
 /** Everything between the first process and the last. Tells what was pending where it did not come to its end. */
