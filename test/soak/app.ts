@@ -35,6 +35,8 @@ const callersEach = 3
 /** How often the generation is looked at and what was done is told. */
 const lookMs = 50
 const tallyMs = 500
+/** Looks that may pass until a key is given to who had one: the client waits for a second where it heard nothing for long. */
+const waitedLooksMax = 30
 /** Who got no first key asks again after this long. */
 const againMs = 1_000
 const question = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Say something.' }] }
@@ -48,6 +50,7 @@ const warm = new Set<Caller>()
 const seen = new Map<string, number>()
 let served = 0
 let streamed = 0
+let looks = 0
 
 process.on('message', (message) => {
   if (message === 'stop') stopping.abort()
@@ -189,9 +192,13 @@ function noKeyOf(thrown: unknown): string | undefined {
   return undefined
 }
 
+/** A key that is there is given at once. Time counts in turns of the loop, as this process may have to wait for its own. */
 async function look(): Promise<void> {
+  looks += 1
   if (!warm.has('options')) return
+  const [at, from] = [Date.now(), looks]
   const credential = await getOpenAICredential().catch(() => undefined)
+  if (looks - from > waitedLooksMax) fail('options', at, new NoKey('waited'))
   if (credential !== undefined) note('client', credential.generation)
 }
 

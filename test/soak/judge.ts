@@ -14,7 +14,7 @@ export interface Failure {
   readonly status?: number | undefined
   readonly code?: string | undefined
   readonly requestId?: string | undefined
-  /** The code with which no key was given. */
+  /** The code with which no key was given; waited: it was given late. */
   readonly noKey?: string | undefined
   /** The app had a key before, and was not told since then that none is left. */
   readonly isWarm: boolean
