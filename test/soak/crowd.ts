@@ -90,7 +90,7 @@ export class Crowd {
   /** Keyturn cannot know that an app is dead, and waits for minutes; somebody who knows it says so. */
   async dropLeases(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      for (const instance of [...this.#gone]) await this.#dropLease(instance)
+      for (const instance of this.#gone) await this.#dropLease(instance)
       await pause(dropEveryMs, signal)
     }
   }
