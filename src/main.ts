@@ -207,11 +207,17 @@ function backgroundOnly(system: System): System {
 
 /** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
 async function loadFrom({ env, cwd }: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config> {
-  const [{ loadConfig }, { assertValidCron }] = await Promise.all([
+  const [{ loadConfig }, { assertValidCron, createOccurrences }] = await Promise.all([
     import('./config.ts'),
     import('./engine/cron.ts'),
   ])
-  return loadConfig({ env, cwd, readFile: readFileIfThere, assertValidCron })
+  return loadConfig({
+    env,
+    cwd,
+    readFile: readFileIfThere,
+    assertValidCron,
+    occurrences: createOccurrences(),
+  })
 }
 
 function readFileIfThere(path: string): string | undefined {

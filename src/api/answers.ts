@@ -150,6 +150,7 @@ export const credentialSummary = z
     rotation: rotationSummary.nullable(),
     retirements: z.array(retirementSummary),
     rotatesAt: instantOrNull,
+    blackoutUntil: instantOrNull.describe('Until then nothing moves that nobody asks for.'),
     troubles: z.array(trouble),
     store: text,
     mirrors: z.array(mirrorSummary),

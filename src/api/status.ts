@@ -20,6 +20,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   rotation_halted: 409,
   rotation_not_running: 409,
   rehearsal_failed: 409,
+  blackout: 409,
   version_not_live: 409,
   last_working_key: 409,
   store_read_only: 409,

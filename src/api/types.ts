@@ -87,6 +87,8 @@ export interface CredentialSummary {
   readonly rotation: RotationSummary | null
   readonly retirements: readonly RetirementSummary[]
   readonly rotatesAt: string | null
+  /** Until then nothing moves that nobody asks for; null: no blackout is on. */
+  readonly blackoutUntil: string | null
   /** What is wrong now and what to do, worst first; empty when all is well. */
   readonly troubles: readonly Trouble[]
   readonly store: string
@@ -249,6 +251,8 @@ export interface RotationRequest {
   readonly reason?: string
   /** With mode emergency: the old key is in the wrong hands and is revoked as soon as the new one is out. */
   readonly isCompromised?: boolean
+  /** With mode normal: although the credential is in a blackout. */
+  readonly inBlackout?: boolean
   /** The credential's name, typed: needed with isCompromised. */
   readonly confirm?: string
 }

@@ -58,6 +58,10 @@ export const rotationRequest = z
       .boolean()
       .describe('With mode emergency: the old key is revoked as soon as the new one is out. Needs `confirm`.')
       .exactOptional(),
+    inBlackout: z
+      .boolean()
+      .describe('With mode normal: although the credential is in a blackout.')
+      .exactOptional(),
     confirm: z
       .string()
       .max(64)

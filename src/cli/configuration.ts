@@ -6,12 +6,12 @@ import { cronCheck } from './cron-check.ts'
 /** The configuration that serve and tick run with. Errors: `config_missing`, `config_invalid`. */
 export async function readConfiguration({ io, options }: Context): Promise<Config> {
   const file = options.text('config')
-  const [{ loadConfig }, assertValidCron] = await Promise.all([import('../config/load.ts'), cronCheck()])
+  const [{ loadConfig }, cron] = await Promise.all([import('../config/load.ts'), cronCheck()])
   return loadConfig({
     env: io.env,
     cwd: io.cwd,
     readFile: io.readFile,
-    assertValidCron,
+    ...cron,
     ...(file === undefined ? {} : { configPath: resolve(io.cwd, file) }),
   })
 }

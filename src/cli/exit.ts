@@ -17,6 +17,7 @@ const forHumans: readonly ErrorCode[] = [
   'confirmation_needed',
   'rotation_halted',
   'rehearsal_failed',
+  'blackout',
   'no_verified_key',
   'last_working_key',
 ]

@@ -107,11 +107,15 @@ export const specs: readonly CommandSpec[] = [
         description:
           'All but the promotion, shown to its end: what is allowed, whether a rotation would work, and what remains.',
       },
+      {
+        flags: '--in-blackout',
+        description: 'Although the credential is in a blackout of its configuration.',
+      },
       reason,
       { flags: '--wait', description: 'Show the progress until the old key is proven dead.' },
     ],
     example: 'keyturn rotate openai --wait',
-    exits: `${usual}, 3 halted: a person is needed, 130 interrupted (the rotation goes on)`,
+    exits: `${usual}, 3 halted or in a blackout: a person is needed, 130 interrupted (the rotation goes on)`,
     load: () => import('./commands/rotate.ts'),
   },
   {

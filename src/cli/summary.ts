@@ -50,6 +50,9 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
     ['belongs to', [current?.organization, current?.project].filter(Boolean).join(' / ') || '-'],
     ['expires', when(current?.expiresAt ?? null, now)],
     ['rotates', when(summary.rotatesAt, now)],
+    ...(summary.blackoutUntil === null
+      ? []
+      : [['blackout', `until ${summary.blackoutUntil}: nothing moves that nobody asks for`] as const]),
     ['store', summary.store],
     ...summary.mirrors.map(
       ({ id, isInLine }) => ['mirror', `${id}${isInLine ? '' : ' (not in line)'}`] as const,

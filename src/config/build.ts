@@ -1,4 +1,5 @@
 import { buildAdminKeys } from './admin-keys.ts'
+import { buildBlackout, checkBlackout } from './blackout.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
@@ -199,6 +200,8 @@ function buildCredential(input: CredentialInput): CredentialConfig {
     report,
   })
   checkPolicy(credential, at, report)
+  const blackout = buildBlackout(credential)
+  checkBlackout({ blackout, at, sources: context.sources, report })
   const mirrors = buildMirrors(input)
   const consumers = credential.consumers.map((one) => ({
     name: one.name,
@@ -220,6 +223,7 @@ function buildCredential(input: CredentialInput): CredentialConfig {
       models: credential.expected.models,
     },
     schedule,
+    blackout,
     policy: buildPolicy(credential.policy, issuer),
   }
 }

@@ -258,6 +258,7 @@ function fromEnvironment(sources: ConfigSources): ConfigCheck {
           models: [],
         },
         schedule: null,
+        blackout: [],
         policy: defaultPolicy(issuer),
       },
     ],

@@ -46,6 +46,38 @@ const schedule = z
     'When the key is turned without anybody asking. Default: quarterly, `0 3 1 1,4,7,10 *` in UTC, where the issuer mints and the store can be written; else none.',
   )
 
+const blackoutShape =
+  "expected windows such as { from: '0 17 * * 5', for: 63h, timeZone: Europe/Berlin } or { from: 2026-12-20T00:00:00Z, until: 2027-01-02T00:00:00Z }"
+
+const instant = z.iso
+  .datetime({ offset: true, error: 'expected an instant with its zone, such as 2026-12-20T00:00:00Z' })
+  .describe('ISO 8601 with Z or an offset.')
+
+export const blackoutsMax = 50
+
+const blackout = z
+  .array(
+    z.union(
+      [
+        z.strictObject({
+          from: text('a cron expression', 'Minute, hour, day of month, month, day of week.'),
+          for: duration({ default: '12h', min: '1m', max: '31d' }, 'How long each lasts.').removeDefault(),
+          timeZone: text('an IANA time zone such as Europe/Berlin', 'IANA name.')
+            .refine(isTimeZone, { error: 'expected an IANA time zone such as UTC or Europe/Berlin' })
+            .default('UTC'),
+        }),
+        z.strictObject({ from: instant, until: instant }),
+      ],
+      { error: blackoutShape },
+    ),
+    { error: `expected a list; ${blackoutShape}` },
+  )
+  .max(blackoutsMax, { error: `expected at most ${blackoutsMax} windows` })
+  .default([])
+  .describe(
+    'Times in which nothing moves that nobody asks for then: `{ from: CRON, for: DURATION, timeZone }`, again and again, or `{ from: INSTANT, until: INSTANT }`, once.',
+  )
+
 const expected = z
   .strictObject({
     organization: text(
@@ -278,6 +310,7 @@ const credential = z.strictObject({
     ),
   expected,
   schedule: schedule.optional(),
+  blackout,
   policy: policySchema,
 })
 

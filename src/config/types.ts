@@ -1,5 +1,6 @@
+import type { BlackoutWindow } from '../core/blackout.ts'
 import type { UnleasedConsumer } from '../core/overlap.ts'
-import type { LogLevel } from '../core/ports.ts'
+import type { LogLevel, Occurrences } from '../core/ports.ts'
 import type { Policy } from '../core/types.ts'
 
 /** Where a secret that Keyturn itself needs is read from. Never the secret: configuration files end up in repositories. */
@@ -143,10 +144,13 @@ export interface ScheduleConfig {
   readonly jitterMs: number
 }
 
+/** A time in which nothing moves that nobody asks for then: from a cron expression on for so long, or once. */
+export type BlackoutConfig = BlackoutWindow
+
 /** The part of the policy that is configured; the rest follows from the store and the issuer. */
 export type PolicyConfig = Omit<
   Policy,
-  'canMint' | 'isSelfMinting' | 'isManual' | 'storeWritable' | 'mirrors' | 'overlapBecause'
+  'canMint' | 'isSelfMinting' | 'isManual' | 'storeWritable' | 'mirrors' | 'blackoutAt' | 'overlapBecause'
 >
 
 export interface MirrorConfig {
@@ -175,6 +179,7 @@ export interface CredentialConfig {
   }
   /** null: turned only when somebody asks. */
   readonly schedule: ScheduleConfig | null
+  readonly blackout: readonly BlackoutConfig[]
   readonly policy: PolicyConfig
 }
 
@@ -274,4 +279,6 @@ export interface ConfigSources {
   readonly configPath?: string
   /** Throws where the expression or the zone is wrong; the error's message says how. Without it neither is looked at. */
   readonly assertValidCron?: (expression: string, timeZone: string) => void
+  /** Without it nobody looks whether blackouts leave time to turn a key. */
+  readonly occurrences?: Occurrences
 }

@@ -1,3 +1,4 @@
+import { promotionHeldUntil } from './blackout.ts'
 import { candidateOf, currentOf } from './credential.ts'
 import { nextTurnAt } from './expiry.ts'
 import { isMirrorAwaited, mirrorCandidates, mirrorWishes, unjudged } from './mirrors.ts'
@@ -16,6 +17,8 @@ export type Duty =
   | { readonly lane: 'rotate'; readonly kind: 'rotate'; readonly effect: RotationEffect }
   | { readonly lane: 'rotate'; readonly kind: 'deadline' }
   | { readonly lane: 'rotate'; readonly kind: 'start' }
+  /** A blackout has begun: the promotion waits for its end. */
+  | { readonly lane: 'rotate'; readonly kind: 'hold' }
   | {
       readonly lane: `retire:${string}`
       readonly kind: 'retire'
@@ -46,7 +49,7 @@ export function plan(state: CredentialState, policy: Policy, now: number, busy: 
   const taken = new Set(busy)
   let wakeAt = Number.POSITIVE_INFINITY
   let stepAt = Number.POSITIVE_INFINITY
-  for (const wish of wishesOf(state, policy).toSorted((a, b) => a.at - b.at)) {
+  for (const wish of wishesOf(state, policy, now).toSorted((a, b) => a.at - b.at)) {
     if (busy.has(wish.duty.lane)) continue
     if (wish.at > now) {
       wakeAt = Math.min(wakeAt, wish.at)
@@ -59,28 +62,29 @@ export function plan(state: CredentialState, policy: Policy, now: number, busy: 
   return { duties, wakeAt, stepAt }
 }
 
-/** When the ledger must wake a worker for this credential, nobody being at it. */
-export function dueAt(state: CredentialState, policy: Policy): number {
-  return Math.min(...wishesOf(state, policy).map((wish) => wish.at))
-}
-
-/** The same for the next step of something that has begun. */
-export function stepAt(state: CredentialState, policy: Policy): number {
-  const steps = wishesOf(state, policy).filter((wish) => wish.isStep === true)
-  return Math.min(...steps.map((wish) => wish.at))
-}
-
-function wishesOf(state: CredentialState, policy: Policy): readonly Wish[] {
+/** `now`: what is held back by a blackout then waits for its end. */
+function wishesOf(state: CredentialState, policy: Policy, now: number): readonly Wish[] {
   return [
     ...storeWishes(state),
     ...verifyWishes(state),
-    ...rotationWishes(state, policy),
+    ...rotationWishes(state, policy, now),
     ...retirementWishes(state),
     ...mirrorWishes(state, policy).map(
       ({ id, at, isStep }): Wish => ({ at, isStep, duty: { lane: `mirror:${id}`, kind: 'mirror', id } }),
     ),
     ...sweepWishes(state),
   ]
+}
+
+/** When the ledger must wake a worker for this credential, nobody being at it. */
+export function dueAt(state: CredentialState, policy: Policy, now = Number.NEGATIVE_INFINITY): number {
+  return Math.min(Number.POSITIVE_INFINITY, ...wishesOf(state, policy, now).map(({ at }) => at))
+}
+
+/** The same for the next step of something that has begun. */
+export function stepAt(state: CredentialState, policy: Policy, now = Number.NEGATIVE_INFINITY): number {
+  const steps = wishesOf(state, policy, now).filter(({ isStep }) => isStep === true)
+  return Math.min(Number.POSITIVE_INFINITY, ...steps.map(({ at }) => at))
 }
 
 function storeWishes(state: CredentialState): readonly Wish[] {
@@ -114,16 +118,18 @@ function verifyWishes(state: CredentialState): readonly Wish[] {
     }))
 }
 
-function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[] {
+function rotationWishes(state: CredentialState, policy: Policy, now: number): readonly Wish[] {
   const { rotation } = state
   if (!isRunning(rotation)) {
-    const at = nextTurnAt(state, policy)
+    const at = nextTurnAt(state, policy, now)
     return at === undefined ? [] : [{ at, duty: { lane: 'rotate', kind: 'start' } }]
   }
   if (rotation.paused || rotation.phase === 'halted') return []
   const deadline: Wish = { at: rotation.deadlineAt, duty: { lane: 'rotate', kind: 'deadline' } }
   const effect = effectOf(rotation)
   if (effect === undefined || (effect.kind === 'promote' && isHeldUp(state, policy))) return [deadline]
+  const isHeld = effect.kind === 'promote' && isHeldBack(state, policy, Math.max(now, rotation.wakeAt))
+  if (isHeld) return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'hold' } }]
   // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.
   return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect }, isStep: true }, deadline]
 }
@@ -134,6 +140,10 @@ function rotationWishes(state: CredentialState, policy: Policy): readonly Wish[]
  */
 function isHeldUp(state: CredentialState, policy: Policy): boolean {
   return state.isAlignmentDue === true || isMirrorAwaited(state, policy)
+}
+
+function isHeldBack(state: CredentialState, policy: Policy, at: number): boolean {
+  return promotionHeldUntil(state, policy, at) !== undefined
 }
 
 function retirementWishes(state: CredentialState): readonly Wish[] {

@@ -25,6 +25,7 @@ export const errorCodes = [
   'rotation_halted',
   'rotation_not_running',
   'rehearsal_failed',
+  'blackout',
   'version_not_live',
   'last_working_key',
   'store_read_only',

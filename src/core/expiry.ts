@@ -1,32 +1,45 @@
+import { heldUntil } from './blackout.ts'
 import { type Change, type ChangeContext, canMintNow, currentOf, eventOf, withRecord } from './credential.ts'
+import { dueForExpiry, marginOf, toldMarginOf } from './expiry-margin.ts'
 import type { CredentialState, Policy } from './types.ts'
 
-/** Beside the overlap: time for a person to look at a rotation that did not go through. */
-const mendingMs = 3 * 86_400_000
-/** A key that lives for a short time only is turned when this share of its life is left. */
-const marginShare = 0.25
 /** A rotation that ended without a new key is not begun again at once. */
 const againMs = 6 * 3_600_000
 
 /** From when on the current key has to be turned because it expires; undefined where it does not, or nobody knows. */
 export function expiryTurnAt(state: CredentialState, policy: Policy): number | undefined {
-  const margin = marginOf(state, policy)
-  // Of a key that was found only the store says when it expires, and whoever writes there would have keys turned at will.
-  if (margin === undefined || currentOf(state)?.origin === 'found') return undefined
+  const margin = toldMarginOf(state, policy)
+  if (margin === undefined) return undefined
   const { rotation } = state
-  const dueAt = margin.expiresAt - margin.ms
+  const dueAt = dueForExpiry(state, policy, margin)
   const isReal = rotation?.mode !== 'rehearsal'
   const hasFailed = isReal && rotation?.endedAt !== undefined && rotation.from === state.current
   return hasFailed ? Math.max(dueAt, (rotation.endedAt ?? 0) + againMs) : dueAt
 }
 
-/** When the credential is turned by itself next: by its schedule, or earlier because the key expires. Undefined: never. */
-export function nextTurnAt(state: CredentialState, policy: Policy): number | undefined {
+/**
+ * When the credential is turned by itself next: by its schedule, or earlier because the key expires. Undefined: never. What
+ * falls into a blackout comes after it, and what was missed is not caught up in one.
+ */
+export function nextTurnAt(
+  state: CredentialState,
+  policy: Policy,
+  now = Number.NEGATIVE_INFINITY,
+): number | undefined {
   const isPossible = policy.storeWritable && (canMintNow(state, policy) || policy.isManual)
   if (!isPossible) return undefined
-  const expiryAt = expiryTurnAt(state, policy)
-  if (expiryAt === undefined) return state.nextRotationAt
-  return Math.min(expiryAt, state.nextRotationAt ?? Number.POSITIVE_INFINITY)
+  const expiryAt = expiryTurnAt(state, policy) ?? Number.POSITIVE_INFINITY
+  const at = Math.min(expiryAt, scheduledAt(state, policy) ?? Number.POSITIVE_INFINITY)
+  if (at === Number.POSITIVE_INFINITY) return undefined
+  return heldUntil(state, policy, Math.max(at, now)) ?? at
+}
+
+/** After a blackout as far from its end as it would have been from its occurrence, so that not all come at once. */
+function scheduledAt(state: CredentialState, policy: Policy): number | undefined {
+  const { nextRotationAt: at, lastScheduledAt } = state
+  if (at === undefined) return undefined
+  const freeAt = heldUntil(state, policy, at)
+  return freeAt === undefined ? at : freeAt + Math.max(0, at - (lastScheduledAt ?? at))
 }
 
 export interface ExpiryTrouble {
@@ -63,17 +76,6 @@ export function alertExpiry(state: CredentialState, { now, policy }: ChangeConte
   const alerted = withRecord(state, current.version, { isExpiryAlerted: true })
   const data = { code: 'key_expiring', version: current.version, summary, fix }
   return { state: alerted, events: [eventOf(alerted, 'alert', now, data)] }
-}
-
-function marginOf(
-  state: CredentialState,
-  policy: Policy,
-): { readonly expiresAt: number; readonly ms: number } | undefined {
-  const current = currentOf(state)
-  const expiresAt = current?.meta.expiresAt
-  if (current === undefined || expiresAt === undefined) return undefined
-  const lifeMs = Math.max(0, expiresAt - (current.meta.createdAt ?? current.addedAt))
-  return { expiresAt, ms: Math.min(lifeMs * marginShare, policy.overlapMs + mendingMs) }
 }
 
 function fixFor(state: CredentialState, policy: Policy): string {

@@ -1,3 +1,4 @@
+import { heldUntil } from './blackout.ts'
 import {
   type Change,
   type ChangeContext,
@@ -27,6 +28,8 @@ export function askForRotation(
     readonly isCompromised: boolean
     readonly reason: string
     readonly requestedBy: string
+    /** Whoever asks knows that there is a blackout. */
+    readonly isInBlackout?: boolean
   },
   context: ChangeContext,
 ): Change {
@@ -57,7 +60,11 @@ export function askForRotation(
       { fix: makeByHand(state.name) },
     )
   }
-  if (!isRunning(rotation)) return startRotation(state, { ...request, isAutomatic: false }, context)
+  if (!isRunning(rotation)) {
+    const { isInBlackout = false, ...asked } = request
+    if (request.mode === 'normal' && !isInBlackout) assertNoBlackout(state, context)
+    return startRotation(state, { ...asked, isAutomatic: false }, context)
+  }
   if (request.mode === 'emergency') {
     const { requestedBy: by, reason, isCompromised } = request
     return applyRotation(state, { kind: 'emergency_asked', by, reason, isCompromised }, context)
@@ -76,6 +83,19 @@ export function askForRotation(
     `${state.name} is being turned already (${rotation.phase}, since ${new Date(rotation.startedAt).toISOString()}).`,
     {
       fix: `Watch it with keyturn status ${state.name}, or stop it with keyturn abort ${state.name}.`,
+    },
+  )
+}
+
+/** Emergencies and rehearsals are free of it: the one cannot wait, and the other moves nothing. */
+function assertNoBlackout(state: CredentialState, { now, policy }: ChangeContext): void {
+  const until = heldUntil(state, policy, now)
+  if (until === undefined) return
+  throw new KeyturnError(
+    'blackout',
+    `${state.name} is in a blackout until ${new Date(until).toISOString()}: its key is not turned now.`,
+    {
+      fix: `Wait until then; or if it cannot wait: keyturn rotate ${state.name} --in-blackout (inBlackout: true over HTTP).`,
     },
   )
 }

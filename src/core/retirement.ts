@@ -208,6 +208,11 @@ function stepDraining(
   // Evidence that would change nothing is not waited for.
   if (retirement.isForced)
     return enter(retirement, 'retiring', context, 'revoked at once: the gate was opened by hand')
+  const blackout = context.policy.blackoutAt?.(context.now)
+  if (blackout !== undefined) {
+    const heldBy = `a blackout until ${new Date(blackout.until).toISOString()}`
+    return { ...retirement, wakeAt: blackout.until, heldBy }
+  }
   if (event.kind === 'evidence_unknown') {
     const unknown = retry(retirement, context)
     if (context.now < retirement.limitAt || retirement.isLimitAlerted) return unknown

@@ -46,6 +46,8 @@ export type RotationEvent =
   /** It is replaced: what is there was found to be dead and nothing is handed out, or it is the old key under another id. */
   | { readonly kind: 'inspected'; readonly finding: 'dead' | 'renamed'; readonly current: VersionId }
   | { readonly kind: 'inspect_unknown' }
+  /** A blackout keeps it from being promoted until then. */
+  | { readonly kind: 'held'; readonly until: number }
   | { readonly kind: 'pause_asked'; readonly by: string }
   | { readonly kind: 'resume_asked'; readonly by: string }
   | { readonly kind: 'abort_asked'; readonly by: string }

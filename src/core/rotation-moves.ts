@@ -135,6 +135,13 @@ export function retry(rotation: Rotation, context: RotationContext, askedMs = 0)
   return { ...rotation, retries: rotation.retries + 1, wakeAt: context.now + delayMs }
 }
 
+/** Waits for the end of a blackout, with the whole deadline after it. */
+export function hold(rotation: Rotation, until: number, context: RotationContext): Rotation {
+  if (rotation.wakeAt >= until) return rotation
+  const held = { ...rotation, wakeAt: until, deadlineAt: until + context.policy.phaseDeadlineMs }
+  return noted(held, context, `waits for the end of a blackout at ${new Date(until).toISOString()}`)
+}
+
 export function pastDeadline(rotation: Rotation, context: RotationContext): Rotation {
   if (rotation.phase === 'done' || rotation.phase === 'halted') return rotation
   const again = rotation.mode === 'rehearsal' ? 'rehearse again' : 'resume'

@@ -6,6 +6,7 @@ import {
   enter,
   goOn,
   halt,
+  hold,
   pendingOf,
   retry,
   startMinting,
@@ -258,6 +259,8 @@ export function stepPromoting(rotation: Rotation, event: RotationEvent, context:
       return discardLost(rotation, context)
     case 'promote_unknown':
       return retry(rotation, context)
+    case 'held':
+      return hold(rotation, event.until, context)
     default:
       return rotation
   }

@@ -435,6 +435,12 @@ export interface CredentialState {
   }
 }
 
+/** A time in which nothing moves that nobody asks for then. */
+export interface Blackout {
+  readonly from: number
+  readonly until: number
+}
+
 /** How one credential is to be treated. All of it comes from configuration; defaults are in config.ts. */
 export interface Policy {
   readonly canMint: boolean
@@ -475,6 +481,8 @@ export interface Policy {
   readonly keyExpirySeconds: number
   readonly expiryManaged: boolean
   readonly staleAfterMs: number
+  /** The blackout that an instant lies in; pure. Absent: there are none. */
+  readonly blackoutAt?: (at: number) => Blackout | undefined
 }
 
 /** What is told to apps and operators as it happens; each has a rising `id` per credential for replay. */

@@ -85,7 +85,7 @@ export function createBook(
       const outcome = await deps.ledger.commit({
         state: changed.state,
         ...(fence === undefined ? {} : { fence }),
-        dueAt: dueAt(changed.state, setup.policy),
+        dueAt: dueAt(changed.state, setup.policy, deps.system.now()),
         events: changed.events,
       })
       if (outcome.kind === 'committed') {

@@ -187,6 +187,7 @@ function summaryOf(one: Federated): CredentialSummary {
     rotation: state.rotation === undefined ? null : rotationSummary(state.rotation, state),
     retirements: [],
     rotatesAt: new Date(keeper.nextExchangeAt()).toISOString(),
+    blackoutUntil: null,
     troubles: troublesOf(one),
     store: 'none',
     mirrors: [],

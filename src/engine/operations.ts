@@ -58,6 +58,7 @@ export async function rotate(
     isCompromised: request.isCompromised ?? false,
     reason: reasonOf(request.reason, 'no reason given'),
     requestedBy: by,
+    isInBlackout: request.inBlackout ?? false,
   }
   if (asked.isCompromised && asked.mode !== 'emergency') {
     throw new KeyturnError('bad_request', 'isCompromised goes with mode emergency.', {

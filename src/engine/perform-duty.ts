@@ -1,7 +1,8 @@
+import { promotionHeldUntil } from '../core/blackout.ts'
 import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
 import type { Duty } from '../core/duties.ts'
 import { toKeyturnError } from '../core/errors.ts'
-import { expiryTurnAt } from '../core/expiry.ts'
+import { expiryTurnAt, nextTurnAt } from '../core/expiry.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { observeMirror } from '../core/mirrors.ts'
 import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
@@ -37,6 +38,11 @@ export async function performDuty(duty: Duty, context: PerformContext): Promise<
     }
     case 'deadline':
       return (state, changeContext) => applyRotation(state, { kind: 'deadline_passed' }, changeContext)
+    case 'hold':
+      return (state, changeContext) => {
+        const until = promotionHeldUntil(state, changeContext.policy, changeContext.now)
+        return until === undefined ? undefined : applyRotation(state, { kind: 'held', until }, changeContext)
+      }
     case 'start':
       return (state, changeContext) => startScheduled(state, context, changeContext)
     case 'retire': {
@@ -160,7 +166,10 @@ function startScheduled(
 ): Change | undefined {
   const { isDue, state: scheduled } = planned(state, setup, deps, context.now)
   const isExpiring = (expiryTurnAt(state, setup.policy) ?? Number.POSITIVE_INFINITY) <= context.now
-  if ((!isDue && !isExpiring) || isRunning(state.rotation)) return { state: scheduled, events: [] }
+  // A blackout has begun since it was planned: what is due stays due.
+  const isHeld = (nextTurnAt(state, setup.policy, context.now) ?? context.now) > context.now
+  if (isDue && isHeld) return undefined
+  if ((!isDue && !isExpiring) || isHeld || isRunning(state.rotation)) return { state: scheduled, events: [] }
   const request = {
     mode: 'normal',
     isCompromised: false,

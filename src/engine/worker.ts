@@ -176,7 +176,7 @@ export function createWorker(
   function soonAt(now: number): number | undefined {
     const soon = claimable().map((name) => {
       const policy = setups.get(name)?.policy
-      return policy === undefined ? Number.POSITIVE_INFINITY : stepAt(book.state(name), policy)
+      return policy === undefined ? Number.POSITIVE_INFINITY : stepAt(book.state(name), policy, now)
     })
     const at = Math.min(...soon, Number.POSITIVE_INFINITY)
     return at > now && at - now <= options.patienceMs ? at : undefined

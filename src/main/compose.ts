@@ -7,9 +7,10 @@ import type {
   SecretSource,
   StoreConfig,
 } from '../config.ts'
+import { blackoutsOf } from '../core/blackout.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { overlapOf } from '../core/overlap.ts'
-import type { Beat, Issuer, Ledger, Log, SecretStore, System } from '../core/ports.ts'
+import type { Beat, Issuer, Ledger, Log, Occurrences, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { Policy } from '../core/types.ts'
 import { closeAll } from '../engine/close-all.ts'
@@ -67,6 +68,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       return opened
     })
   try {
+    const occurrences = createOccurrences()
     const setups: CredentialSetup[] = []
     for (const credential of config.credentials) {
       const store = await storeOf(credential.store)
@@ -78,7 +80,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const mirrors: MirrorSetup[] = []
       for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
         mirrors.push(mirrorSetup(credential.name, mirror, await storeOf(mirror.store)))
-      setups.push(setupOf(credential, { store, mirrors, issuer }, options))
+      setups.push(setupOf(credential, { store, mirrors, issuer }, { ...options, occurrences }))
     }
     // Behind the others, and in an app's process not at all.
     for (const adminKey of options.isReadOnly === true ? [] : (config.adminKeys ?? [])) {
@@ -92,7 +94,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       system,
       log,
       ledger,
-      occurrences: createOccurrences(),
+      occurrences,
       owner: 'this-host',
       installation,
     }
@@ -176,7 +178,7 @@ function mirrorSetup(name: string, { id, ref }: MirrorConfig, store: SecretStore
 function setupOf(
   credential: CredentialConfig,
   { store, mirrors, issuer }: Pick<CredentialSetup, 'store' | 'mirrors' | 'issuer'>,
-  options: ComposeOptions,
+  options: ComposeOptions & { readonly occurrences: Occurrences },
 ): CredentialSetup {
   const isReadOnly = options.isReadOnly === true
   // Other readers of any of the stores must have seen the new key before the old one goes.
@@ -191,6 +193,9 @@ function setupOf(
     isManual: issuer.kind === 'manual' && !isReadOnly,
     storeWritable: store.capabilities.writable && !isReadOnly,
     mirrors: mirrors.map(({ id }) => id),
+    ...(credential.blackout.length === 0
+      ? {}
+      : { blackoutAt: blackoutsOf(credential.blackout, options.occurrences) }),
     overlapMs,
     ...(because === undefined ? {} : { overlapBecause: because }),
   }

@@ -67,6 +67,7 @@ function sandboxConfig(
         },
         expected: { organization: sandbox.organization, project: sandbox.project, scopes: [], models: [] },
         schedule: { expression: quarterly, timeZone: 'UTC', jitterMs: 3_600_000 },
+        blackout: [],
         policy: hasty,
       },
     ],

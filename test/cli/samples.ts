@@ -67,6 +67,7 @@ export function summaryOf(name: string, change: Partial<CredentialSummary> = {})
     rotation: rotationAt('minting'),
     retirements: [],
     rotatesAt: instant(3_600),
+    blackoutUntil: null,
     troubles: [],
     store: 'local',
     mirrors: [],

@@ -237,6 +237,8 @@ export class World extends Outside {
       }
       case 'mirror':
         throw new Error('this model has no mirrors')
+      case 'hold':
+        throw new Error('this model has no blackouts')
       case 'deadline':
         return (state, context) => applyRotation(state, { kind: 'deadline_passed' }, context)
       case 'start': {

@@ -109,6 +109,7 @@ export function createFakeService(
       retirements: [],
       mirrors: [],
       rotatesAt: iso,
+      blackoutUntil: null,
       troubles: [],
       store: 'memory',
       issuer: 'openai',

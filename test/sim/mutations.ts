@@ -167,4 +167,18 @@ export const mutations: readonly Mutation[] = [
     replace: 'if (latest === undefined) book.adopt(latest)',
     seed: 4,
   },
+  {
+    name: 'a blackout holds back nothing',
+    file: 'core/blackout.ts',
+    find: 'return isPressing(state, policy, blackout) ? undefined : blackout.until',
+    replace: 'return blackout.until < 0 ? blackout.until : undefined',
+    seed: 2,
+  },
+  {
+    name: 'an old key is retired in a blackout',
+    file: 'core/retirement.ts',
+    find: '  if (blackout !== undefined) {\n    const heldBy',
+    replace: '  if (blackout !== undefined && blackout.until < 0) {\n    const heldBy',
+    seed: 2,
+  },
 ]

@@ -1,4 +1,6 @@
+import type { BlackoutWindow } from '../../src/core/blackout.ts'
 import type { Policy } from '../../src/core/types.ts'
+import { startAt } from '../core/fixtures.ts'
 import { type Dice, diceOf } from './dice.ts'
 
 const secondMs = 1_000
@@ -35,6 +37,8 @@ export interface CredentialOptions {
   readonly account: string
   readonly organization: string | undefined
   readonly schedule: string | undefined
+  /** Most have none. */
+  readonly blackout: readonly BlackoutWindow[]
   readonly policy: Partial<Policy>
 }
 
@@ -132,6 +136,19 @@ const usual: FateWeights = {
   partition: 1.5,
 }
 
+/** Drawn apart, so that the histories of old stay what they were. Minutes in place of days, as everything here. */
+function blackoutOf(dice: Dice): readonly BlackoutWindow[] {
+  if (!dice.chance(0.25)) return []
+  const fromAt = startAt + dice.between(0, 5) * minuteMs
+  const once = { fromAt, untilAt: fromAt + dice.between(1, 12) * minuteMs }
+  const again = {
+    expression: dice.pick(['*/7 * * * *', '3-59/10 * * * *', '*/20 * * * *']),
+    timeZone: 'UTC',
+    forMs: dice.between(1, 6) * minuteMs,
+  }
+  return dice.pick([[once], [again], [once, again]])
+}
+
 export function optionsOf(seed: number): SimOptions {
   const dice = diceOf(seed, 'options')
   const credentials = dice.pick([...Array.from({ length: 16 }, () => 1), 2, 2, 3, 5])
@@ -148,7 +165,11 @@ export function optionsOf(seed: number): SimOptions {
     seed,
     replicas,
     credentials: Array.from({ length: credentials }, (_, index) =>
-      credentialOptions(index, isShared, dice, { issuer, store }),
+      credentialOptions(index, isShared, dice, {
+        issuer,
+        store,
+        blackout: blackoutOf(diceOf(seed, `blackout ${index}`)),
+      }),
     ),
     chaosMs: (dice.chance(0.06) ? dice.between(6, 20) : dice.between(0.5, 4)) * minuteMs,
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
@@ -194,7 +215,15 @@ function credentialOptions(
   index: number,
   isShared: boolean,
   dice: Dice,
-  { issuer, store }: { readonly issuer: IssuerOptions; readonly store: StoreOptions },
+  {
+    issuer,
+    store,
+    blackout,
+  }: {
+    readonly issuer: IssuerOptions
+    readonly store: StoreOptions
+    readonly blackout: readonly BlackoutWindow[]
+  },
 ): CredentialOptions {
   const overlapMs = Math.max(store.lagMs, dice.pick([1, 1, 2, 5]) * minuteMs)
   const closelyMs = dice.pick([30, 60]) * secondMs
@@ -206,6 +235,7 @@ function credentialOptions(
     account: isShared ? 'svc_shared' : `svc_${index + 1}`,
     organization: dice.chance(0.75) ? 'org-ours' : undefined,
     schedule: dice.chance(0.4) ? dice.pick(['*/5 * * * *', '*/10 * * * *', '*/25 * * * *']) : undefined,
+    blackout,
     policy: {
       overlapMs,
       drainLimitMs: dice.pick([5, 20]) * minuteMs,

@@ -14,10 +14,13 @@ const minuteMs = 60_000
 export class People {
   readonly #world: World
   readonly #dice: Dice
+  /** Of its own, so that what else people do stays what it was. */
+  readonly #insists: Dice
 
   constructor(world: World) {
     this.#world = world
     this.#dice = world.sim.dice.stream('people')
+    this.#insists = world.sim.dice.stream('insists')
   }
 
   /** Acts now and then until the healing. */
@@ -168,11 +171,9 @@ export class People {
     if (isCompromised) this.#world.watch.belief(name).compromisedAsked += 1
     this.ask(what, async (service) => {
       const before = this.#world.ledger.latest.get(name)?.current
-      const rotation = await service.rotate(
-        name,
-        { mode, isCompromised, confirm: name, reason: 'asked' },
-        actor,
-      )
+      const inBlackout = this.#world.sim.isHealed || this.#insists.chance(0.5)
+      const request = { mode, isCompromised, inBlackout, confirm: name, reason: 'asked' }
+      const rotation = await service.rotate(name, request, actor)
       const named = this.#world.ledger.latest.get(name)?.rotation
       if (isCompromised && before !== undefined) this.#world.watch.belief(name).insisted.add(before)
       if (isCompromised && named?.compromised !== undefined)

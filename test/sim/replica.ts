@@ -1,3 +1,4 @@
+import { blackoutsOf } from '../../src/core/blackout.ts'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { Beat, Occurrences } from '../../src/core/ports.ts'
 import { createService } from '../../src/engine/create-service.ts'
@@ -15,7 +16,7 @@ const cron = createOccurrences()
 const quarterMs = 91 * 86_400_000
 
 /** The schedules of a history are busy at first and quarterly afterwards: what has healed must come to rest. */
-function occurrencesOf({ options }: Sim): Occurrences {
+export function occurrencesOf({ options }: Sim): Occurrences {
   const busyUntil = startAt + options.chaosMs
   return {
     next: (expression, timeZone, afterAt) =>
@@ -130,7 +131,11 @@ export class Replica {
       issuer: issuer.portFor(life, credential),
       expected: credential.organization === undefined ? {} : { organization: credential.organization },
       mintScopes: [],
-      policy: policyOf({ ...credential.policy, mirrors: mirrors.map((one) => one.name) }),
+      policy: policyOf({
+        ...credential.policy,
+        mirrors: mirrors.map((one) => one.name),
+        blackoutAt: blackoutsOf(credential.blackout, occurrencesOf(this.#world.sim)),
+      }),
       schedule:
         credential.schedule === undefined
           ? undefined

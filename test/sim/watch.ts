@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { handedOut } from '../../src/core/credential.ts'
 import { fingerprint } from '../../src/core/fingerprint.ts'
 import type { Lease } from '../../src/core/ports.ts'
 import type { CredentialState, Rotation, VersionId, VersionRecord } from '../../src/core/types.ts'
@@ -7,6 +8,7 @@ import { policyOf } from '../core/fixtures.ts'
 import type { App } from './app.ts'
 import { canary, type IssuerWitness, type TrueKey } from './issuer.ts'
 import type { LedgerWitness } from './ledger.ts'
+import { occurrencesOf } from './replica.ts'
 import { textOf } from './text.ts'
 import type { World } from './world.ts'
 
@@ -106,6 +108,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
       if (after.fence < before.fence) this.#object('fence', `${after.name}: it fell`)
     }
     this.#onRotation(before?.rotation, after.rotation, after, belief)
+    if (before !== undefined) this.#mindBlackout(before, after)
     if (before?.current !== after.current) this.#onCurrent(before, after, belief)
     this.#onWithdrawn(before, after, belief)
     for (const one of after.retirements) {
@@ -164,6 +167,34 @@ export class Watch implements LedgerWitness, IssuerWitness {
     const key = promoted === undefined ? undefined : this.keyOf(promoted)
     if (key?.expiresAt !== undefined && key.expiresAt < this.#world.sim.now() + 86_400_000)
       this.#object('a promoted key lives', `${name}: ${key.keyId} expires within a day`)
+  }
+
+  /** By the clock that each step was written down with; what a person asked for, and what apps need, goes on. */
+  #mindBlackout(before: CredentialState, after: CredentialState): void {
+    const { options } = this.#world.sim
+    const windows = this.#optionsOf(after.name).blackout
+    if (windows.length === 0 || options.hasSteps) return
+    const occurrences = occurrencesOf(this.#world.sim)
+    const isOn = (at: number): boolean =>
+      windows.some((one) => {
+        if ('fromAt' in one) return one.fromAt <= at && at < one.untilAt
+        const from = occurrences.next(one.expression, one.timeZone, at - one.forMs)
+        return from !== undefined && from <= at
+      })
+    const object = (what: string): void => this.#object('a blackout is kept', `${after.name}: ${what}`)
+    const [was, is] = [before.rotation, after.rotation]
+    const isServed = handedOut(before) !== undefined && handedOut(after) !== undefined
+    if (isServed && is?.requestedBy === 'schedule' && is.mode === 'normal') {
+      if (was?.id !== is.id && isOn(is.startedAt)) object('a scheduled rotation began in it')
+      const isMoved = was?.id === is.id && was.phase === 'promoting' && is.phase === 'confirming'
+      const begunAt = Math.max(was?.phaseAt ?? 0, was?.wakeAt ?? 0)
+      if (isMoved && isOn(begunAt) && isOn(is.phaseAt)) object('a scheduled rotation promoted in it')
+    }
+    for (const one of after.retirements) {
+      const earlier = before.retirements.find((other) => other.id === one.id)
+      const isOver = earlier?.phase === 'draining' && one.phase === 'retiring'
+      if (isOver && !one.isForced && isOn(one.phaseAt)) object(`${short(one.version)} was retired in it`)
+    }
   }
 
   /** Attempts without an answer are the sweep's by then. */

@@ -12,7 +12,7 @@ export async function run(context: Context): Promise<ExitCode> {
     env: io.env,
     cwd: io.cwd,
     readFile: io.readFile,
-    assertValidCron: await cronCheck(),
+    ...(await cronCheck()),
     ...(file === '' ? {} : { configPath: resolve(io.cwd, file) }),
   })
   if (check.kind === 'missing') throw new KeyturnError('config_missing', check.message, { fix: check.fix })

@@ -24,6 +24,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const rotation = await api.rotate(name, {
     mode: isEmergency ? 'emergency' : options.has('rehearse') ? 'rehearsal' : 'normal',
     ...(confirm === undefined ? {} : { isCompromised: true, confirm }),
+    ...(options.has('inBlackout') ? { inBlackout: true } : {}),
     ...(reason === undefined ? {} : { reason }),
   })
   // What a rehearsal finds out is all that there is to it.
