@@ -320,6 +320,8 @@ describe('a valid file', () => {
       keyExpirySeconds: 365 * 86_400,
       expiryManaged: true,
       staleAfterMs: 100 * 86_400_000,
+      standby: false,
+      standbyMaxAgeMs: 90 * 86_400_000,
     })
   })
 

@@ -14,6 +14,7 @@ import type {
   ReportAnswer,
   RetirementSummary,
   RotationSummary,
+  StandbySummary,
   StepSummary,
   TokenAnswer,
   TokenSummary,
@@ -109,7 +110,7 @@ export const rotationSummary = z
   .object({
     id: text,
     credential: text,
-    mode: z.enum(['normal', 'emergency', 'rehearsal']),
+    mode: z.enum(['normal', 'emergency', 'rehearsal', 'standby']),
     reason: text,
     requestedBy: text,
     phase: text,
@@ -129,6 +130,17 @@ export const rotationSummary = z
     retirement: retirementSummary.nullable(),
   })
   .meta({ id: 'RotationSummary' }) satisfies z.ZodType<RotationSummary>
+
+const standbySummary = z
+  .object({
+    ready: z.int(),
+    version: textOrNull,
+    addedAt: instantOrNull,
+    refreshAt: instantOrNull,
+    reason: textOrNull,
+    nextTryAt: instantOrNull,
+  })
+  .meta({ id: 'StandbySummary' }) satisfies z.ZodType<StandbySummary>
 
 const mirrorSummary = z
   .object({
@@ -153,6 +165,7 @@ export const credentialSummary = z
     blackoutUntil: instantOrNull.describe('Until then nothing moves that nobody asks for.'),
     troubles: z.array(trouble),
     store: text,
+    standby: standbySummary.nullable(),
     mirrors: z.array(mirrorSummary),
     issuer: text,
   })

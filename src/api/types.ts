@@ -92,9 +92,26 @@ export interface CredentialSummary {
   /** What is wrong now and what to do, worst first; empty when all is well. */
   readonly troubles: readonly Trouble[]
   readonly store: string
+  /** The spare key, where one is kept. */
+  readonly standby: StandbySummary | null
   /** Copies in other stores. */
   readonly mirrors: readonly MirrorSummary[]
   readonly issuer: string
+}
+
+/** A verified key on another service account that takes over when the current one dies. */
+export interface StandbySummary {
+  /** How many could take over now. */
+  readonly ready: number
+  /** The one that would. */
+  readonly version: string | null
+  readonly addedAt: string | null
+  /** When it is replaced by a younger one. */
+  readonly refreshAt: string | null
+  /** Why there is none. */
+  readonly reason: string | null
+  /** When making one is begun. */
+  readonly nextTryAt: string | null
 }
 
 export interface MirrorSummary {
@@ -152,7 +169,8 @@ export interface PermissionSummary {
 export interface RotationSummary {
   readonly id: string
   readonly credential: string
-  readonly mode: 'normal' | 'emergency' | 'rehearsal'
+  /** `standby`: a spare is made, and nothing is promoted. */
+  readonly mode: 'normal' | 'emergency' | 'rehearsal' | 'standby'
   readonly reason: string
   readonly requestedBy: string
   readonly phase: string

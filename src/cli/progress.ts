@@ -15,11 +15,15 @@ export function renderProgress(
     (last.endedAt === null ? now : Date.parse(last.endedAt)) - Date.parse(rotation.startedAt),
   )
   const lines = [
-    `${paint('bold', rotation.credential)}  ${rotation.mode} rotation ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${total}`,
+    `${paint('bold', rotation.credential)}  ${titleOf(rotation)} ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${total}`,
     ...renderWalk(walkOfRotation(rotation), { now, paint }),
   ]
   const { retirement } = rotation
   return retirement === null ? lines : [...lines, ...renderRetirement(retirement, { now, paint })]
+}
+
+function titleOf({ mode }: RotationSummary): string {
+  return mode === 'standby' ? 'spare key' : `${mode} rotation`
 }
 
 /** The walk of an old version alone. */
@@ -47,6 +51,7 @@ interface Walk {
 }
 
 const rotationWalk = ['checking', 'minting', 'proving', 'extending', 'promoting', 'confirming']
+const standbyWalk = ['checking', 'minting', 'proving', 'extending']
 const rehearsalWalk = ['checking', 'minting', 'proving', 'extending', 'discarding']
 const retirementWalk = ['draining', 'retiring', 'proving_current', 'revoking', 'dying', 'destroying']
 
@@ -91,6 +96,7 @@ function walkOfRotation(rotation: RotationSummary): Walk {
 
 /** A key that is brought is awaited in place of being minted. */
 function usualWalk({ mode, phase, steps }: RotationSummary): readonly string[] {
+  if (mode === 'standby') return standbyWalk
   const walk = mode === 'rehearsal' ? rehearsalWalk : rotationWalk
   const has = (name: string): boolean => phase === name || steps.some((step) => step.phase === name)
   return has('awaiting') && !has('minting') ? walk.filter((name) => name !== 'minting') : walk
@@ -244,6 +250,8 @@ export function endingOf(rotation: RotationSummary): Ending {
         summary: rotation.failure?.summary ?? 'a rotation would not work',
         fix: rotation.failure?.fix ?? `See 'keyturn status ${name}'.`,
       }
+    case 'standby':
+      return { kind: 'done', summary: 'a spare key is ready', isUnaccompanied: false }
     case 'promoted':
       break
     default:

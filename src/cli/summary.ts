@@ -1,8 +1,8 @@
-import type { CheckSummary, CredentialSummary, VersionSummary } from '../api/types.ts'
+import type { CheckSummary, CredentialSummary, StandbySummary, VersionSummary } from '../api/types.ts'
 import { isAuthentic, type VerdictKind } from '../core/types.ts'
 import type { Output } from './output.ts'
 import { renderProgress, renderRetirement } from './progress.ts'
-import { type Paint, short, when } from './text.ts'
+import { type Paint, short, span, when } from './text.ts'
 
 /** How credentials and their versions are shown. */
 export interface View {
@@ -53,6 +53,7 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
     ...(summary.blackoutUntil === null
       ? []
       : [['blackout', `until ${summary.blackoutUntil}: nothing moves that nobody asks for`] as const]),
+    ...(summary.standby === null ? [] : [['standby', standbyText(summary.standby, now)] as const]),
     ['store', summary.store],
     ...summary.mirrors.map(
       ({ id, isInLine }) => ['mirror', `${id}${isInLine ? '' : ' (not in line)'}`] as const,
@@ -82,8 +83,15 @@ function renderWalks({ rotation, retirements }: CredentialSummary, { now, out }:
     walks.push('', ...renderRetirement(retirement, { now, paint }))
   }
   if (rotation === null || isRunning) return walks
-  const outcome = rotation.outcome ?? rotation.phase
-  return [`  last rotation ${short(rotation.id)}: ${outcome} ${when(rotation.endedAt, now)}`, ...walks]
+  const isSpare = rotation.mode === 'standby'
+  const outcome = rotation.outcome === 'standby' ? 'ready' : (rotation.outcome ?? rotation.phase)
+  const what = `last ${isSpare ? 'spare' : 'rotation'} ${short(rotation.id)}`
+  return [`  ${what}: ${outcome.replaceAll('_', ' ')} ${when(rotation.endedAt, now)}`, ...walks]
+}
+
+function standbyText({ ready, addedAt, reason, nextTryAt }: StandbySummary, now: number): string {
+  if (ready > 0 && addedAt !== null) return `ready, ${span(now - Date.parse(addedAt))} old`
+  return `none: ${reason ?? 'nobody knows why'}${nextTryAt === null ? '' : `; begun ${when(nextTryAt, now)}`}`
 }
 
 function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {

@@ -12,6 +12,7 @@ import { present } from './present.ts'
 import { dotted } from './problems.ts'
 import { buildSchedule, checkSchedule } from './schedule.ts'
 import type { ConfigFile, CredentialFile } from './schema.ts'
+import { checkStandby } from './standby.ts'
 import type {
   Config,
   ConfigProblem,
@@ -202,6 +203,8 @@ function buildCredential(input: CredentialInput): CredentialConfig {
   checkPolicy(credential, at, report)
   const blackout = buildBlackout(credential)
   checkBlackout({ blackout, at, sources: context.sources, report })
+  if (credential.policy.standby && namedStore !== undefined && namedIssuer !== undefined)
+    checkStandby({ issuer, store, at, report })
   const mirrors = buildMirrors(input)
   const consumers = credential.consumers.map((one) => ({
     name: one.name,

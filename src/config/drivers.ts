@@ -86,7 +86,12 @@ export function absoluteIssuer(issuer: IssuerFile, { resolve }: Folders, owner: 
         ? { credential: adminKeyName(issuer.adminKey, owner) }
         : absoluteSource(issuer.adminKey, resolve),
     projectId: issuer.project,
-    ...present({ serviceAccountId: issuer.serviceAccount, serviceAccountName: issuer.serviceAccountName }),
+    ...present({
+      serviceAccountId: issuer.serviceAccount,
+      serviceAccountName: issuer.serviceAccountName,
+      standbyServiceAccountId: issuer.standbyServiceAccount,
+      standbyServiceAccountName: issuer.standbyServiceAccountName,
+    }),
     mode: issuer.mode,
     scopes: issuer.scopes,
   }
@@ -99,6 +104,17 @@ export function adminKeyName(kept: Pick<KeptAdminKeyFile, 'name'>, owner: string
 export function lacksAccount(issuer: IssuerConfig): boolean {
   if (issuer.kind !== 'openai' || issuer.mode === 'new_service_account') return false
   return issuer.serviceAccountId === undefined && issuer.serviceAccountName === undefined
+}
+
+/** Whether a spare would be made on the very account it is to outlive, as far as the configuration tells. */
+export function hasOneAccount(issuer: IssuerConfig): boolean {
+  if (issuer.kind !== 'openai' || issuer.mode === 'new_service_account') return false
+  const isSame = (one: string | undefined, other: string | undefined): boolean =>
+    one !== undefined && one === other
+  return (
+    isSame(issuer.serviceAccountId, issuer.standbyServiceAccountId) ||
+    isSame(issuer.serviceAccountName, issuer.standbyServiceAccountName)
+  )
 }
 
 type VaultAuthFile = Extract<StoreFile, { kind: 'vault' }>['auth']

@@ -63,5 +63,7 @@ export function buildPolicy(policy: PolicyFile, issuer: Pick<IssuerConfig, 'kind
     keyExpirySeconds: Math.ceil(durationMs(policy.keyExpiry) / 1_000),
     expiryManaged: policy.manageExpiry ?? issuer.kind === 'openai',
     staleAfterMs: durationMs(policy.staleAfter),
+    standby: policy.standby,
+    standbyMaxAgeMs: durationMs(policy.standbyMaxAge),
   }
 }

@@ -174,6 +174,16 @@ export const policySchema = z
       { default: '100d', min: '1m', max: '366d' },
       'For how long apps and Keyturn go on with the last verified key when nothing can be asked.',
     ),
+    standby: z
+      .boolean({ error: 'expected true or false' })
+      .default(false)
+      .describe(
+        'Whether a verified spare key on a second service account is kept ready. Needs an issuer that mints with standbyServiceAccount, and a store that can be written.',
+      ),
+    standbyMaxAge: duration(
+      { default: '90d', min: '1h', max: '365d' },
+      'A spare that is older is replaced by a new one.',
+    ),
   })
   .prefault({})
   .describe('How the key is proven, turned and retired.')
@@ -234,6 +244,14 @@ const openai = z.strictObject({
     'The stable service account that gets each new key. It or its name is needed, except with mode new_service_account.',
   ).optional(),
   serviceAccountName: text(
+    'the name of a service account',
+    'Its name, where the id is not known; the only one of this name in the project.',
+  ).optional(),
+  standbyServiceAccount: openAIId(
+    'a service account id such as svc_acct_def',
+    'A second service account, for the spare keys of credentials with standby: true. It or its name is needed there, except with mode new_service_account.',
+  ).optional(),
+  standbyServiceAccountName: text(
     'the name of a service account',
     'Its name, where the id is not known; the only one of this name in the project.',
   ).optional(),

@@ -127,6 +127,9 @@ export type IssuerConfig =
       /** The stable service account that gets every new key: its id, or its name. Neither only with mode `new_service_account`. */
       readonly serviceAccountId?: string
       readonly serviceAccountName?: string
+      /** A second one, for spares. */
+      readonly standbyServiceAccountId?: string
+      readonly standbyServiceAccountName?: string
       readonly mode: 'service_account_key' | 'new_service_account'
       /** Scopes of minted keys; empty: all permissions. */
       readonly scopes: readonly string[]

@@ -38,6 +38,11 @@ export function withinReach(state: CredentialState, now: number, policy: Policy)
       nextAt: Math.min(one.nextAt, now + policy.retryMaxMs * 5),
     })),
     automaticAt: state.automaticAt.map((at) => Math.min(at, now)),
+    ...(state.standby === undefined
+      ? {}
+      : {
+          standby: { ...state.standby, startedAt: state.standby.startedAt.map((at) => Math.min(at, now)) },
+        }),
   }
   return JSON.stringify(reached) === JSON.stringify(state) ? state : reached
 }

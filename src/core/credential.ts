@@ -97,9 +97,15 @@ export function isOut({ stage, withdrawnAt, compromised }: VersionRecord): boole
   return stage === 'retired' || withdrawnAt !== undefined || compromised === true
 }
 
-/** Standbys first, then the version that was current last. */
+/** It was refused, or shut out, when it was asked last: that is not conclusive, and no reason to choose it. */
+export function isDoubtful({ rejections, verdict }: VersionRecord): boolean {
+  const isRefused = verdict?.kind === 'rejected' || verdict?.kind === 'blocked'
+  return rejections !== undefined || isRefused || verdict?.kind === 'misconfigured'
+}
+
+/** Standbys first, then the version that was current last; those that are in doubt only where nothing else is left. */
 export function nextLive(state: CredentialState, now: number): VersionRecord | undefined {
-  const rank = (one: VersionRecord): number => (one.stage === 'standby' ? 2 : 1)
+  const rank = (one: VersionRecord): number => (isDoubtful(one) ? 0 : 2) + (one.stage === 'standby' ? 1 : 0)
   return state.versions
     .filter((one) => one.version !== state.current && one.stage !== 'pending' && isLive(one, now))
     .toSorted((a, b) => rank(b) - rank(a) || (b.promotedAt ?? 0) - (a.promotedAt ?? 0))[0]

@@ -3,7 +3,8 @@ import { candidateOf, currentOf } from './credential.ts'
 import { nextTurnAt } from './expiry.ts'
 import { isMirrorAwaited, mirrorCandidates, mirrorWishes, unjudged } from './mirrors.ts'
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
-import { effectOf, isRunning, type RotationEffect } from './rotation.ts'
+import { effectOf, isRunning, isSparing, type RotationEffect } from './rotation.ts'
+import { spareDueAt } from './standby.ts'
 import type { CredentialState, MirrorId, Policy, VersionId, VersionRecord } from './types.ts'
 
 /**
@@ -19,6 +20,7 @@ export type Duty =
   | { readonly lane: 'rotate'; readonly kind: 'start' }
   /** A blackout has begun: the promotion waits for its end. */
   | { readonly lane: 'rotate'; readonly kind: 'hold' }
+  | { readonly lane: 'rotate'; readonly kind: 'spare' }
   | {
       readonly lane: `retire:${string}`
       readonly kind: 'retire'
@@ -120,18 +122,28 @@ function verifyWishes(state: CredentialState): readonly Wish[] {
 
 function rotationWishes(state: CredentialState, policy: Policy, now: number): readonly Wish[] {
   const { rotation } = state
-  if (!isRunning(rotation)) {
-    const at = nextTurnAt(state, policy, now)
-    return at === undefined ? [] : [{ at, duty: { lane: 'rotate', kind: 'start' } }]
-  }
-  if (rotation.paused || rotation.phase === 'halted') return []
+  if (!isRunning(rotation)) return [...startWishes(state, policy, now), ...spareWishes(state, policy)]
+  const start = isSparing(rotation) ? startWishes(state, policy, now) : []
+  if (rotation.paused || rotation.phase === 'halted') return start
   const deadline: Wish = { at: rotation.deadlineAt, duty: { lane: 'rotate', kind: 'deadline' } }
   const effect = effectOf(rotation)
-  if (effect === undefined || (effect.kind === 'promote' && isHeldUp(state, policy))) return [deadline]
+  if (effect === undefined || (effect.kind === 'promote' && isHeldUp(state, policy)))
+    return [...start, deadline]
   const isHeld = effect.kind === 'promote' && isHeldBack(state, policy, Math.max(now, rotation.wakeAt))
   if (isHeld) return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'hold' } }]
   // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.
-  return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect }, isStep: true }, deadline]
+  const next: Wish = { at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'rotate', effect }, isStep: true }
+  return [...start, next, deadline]
+}
+
+function startWishes(state: CredentialState, policy: Policy, now: number): readonly Wish[] {
+  const at = nextTurnAt(state, policy, now)
+  return at === undefined ? [] : [{ at, duty: { lane: 'rotate', kind: 'start' } }]
+}
+
+function spareWishes(state: CredentialState, policy: Policy): readonly Wish[] {
+  const at = spareDueAt(state, policy)
+  return at === undefined ? [] : [{ at, duty: { lane: 'rotate', kind: 'spare' } }]
 }
 
 /**

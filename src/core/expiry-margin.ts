@@ -1,5 +1,5 @@
 import { currentOf } from './credential.ts'
-import type { Blackout, CredentialState, Policy } from './types.ts'
+import type { Blackout, CredentialState, Policy, VersionRecord } from './types.ts'
 
 /** Beside the overlap: time for a person to look at a rotation that did not go through. */
 const mendingMs = 3 * 86_400_000
@@ -17,9 +17,14 @@ export interface ExpiryMargin {
 /** Undefined where the current key does not expire, or nobody knows. */
 export function marginOf(state: CredentialState, policy: Policy): ExpiryMargin | undefined {
   const current = currentOf(state)
-  const expiresAt = current?.meta.expiresAt
-  if (current === undefined || expiresAt === undefined) return undefined
-  const lifeMs = Math.max(0, expiresAt - (current.meta.createdAt ?? current.addedAt))
+  return current === undefined ? undefined : marginFor(current, policy)
+}
+
+/** The same for any version. */
+export function marginFor(record: VersionRecord, policy: Policy): ExpiryMargin | undefined {
+  const { expiresAt } = record.meta
+  if (expiresAt === undefined) return undefined
+  const lifeMs = Math.max(0, expiresAt - (record.meta.createdAt ?? record.addedAt))
   return { expiresAt, ms: Math.min(lifeMs * marginShare, policy.overlapMs + mendingMs) }
 }
 

@@ -12,7 +12,8 @@ export function expiryTurnAt(state: CredentialState, policy: Policy): number | u
   if (margin === undefined) return undefined
   const { rotation } = state
   const dueAt = dueForExpiry(state, policy, margin)
-  const isReal = rotation?.mode !== 'rehearsal'
+  // A rehearsal and the making of a spare turn nothing, whatever becomes of them.
+  const isReal = rotation?.mode !== 'rehearsal' && rotation?.mode !== 'standby'
   const hasFailed = isReal && rotation?.endedAt !== undefined && rotation.from === state.current
   return hasFailed ? Math.max(dueAt, (rotation.endedAt ?? 0) + againMs) : dueAt
 }

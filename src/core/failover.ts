@@ -7,7 +7,7 @@ import {
   nextLive,
   withRecord,
 } from './credential.ts'
-import { isRunning } from './rotation.ts'
+import { isRunning, isSparing } from './rotation.ts'
 import { makeByHand } from './self-minting.ts'
 import { takeOver } from './take-over.ts'
 import { isHopeless, mayTurnByItself, turnByItself } from './turning.ts'
@@ -69,8 +69,9 @@ export function turnOutOfOutage(state: CredentialState, verdict: Verdict, contex
   return (isOut ? replaceDead(state, verdict, context) : undefined) ?? { state, events: [] }
 }
 
-/** A rotation is under way that waits for nobody. */
+/** A rotation is under way that waits for nobody. The making of a spare is none: it brings no key to hand out. */
 export function isTurning({ rotation }: CredentialState): boolean {
+  if (isSparing(rotation)) return false
   return isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
 }
 

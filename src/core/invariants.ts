@@ -16,6 +16,8 @@ export function assertState(state: CredentialState): void {
     assert(current[0]?.version === state.current, `${state.name}: what is handed out has stage current`)
     assert(current[0]?.verifiedAt !== undefined, `${state.name}: what is handed out was verified`)
   }
+  const isProven = state.versions.every((one) => one.stage !== 'standby' || one.verifiedAt !== undefined)
+  assert(isProven, `${state.name}: what is kept in reserve was verified`)
   assertRetirements(state)
   assertRotation(state)
 }

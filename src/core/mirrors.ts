@@ -62,7 +62,9 @@ export function mirrorOf(state: CredentialState, id: MirrorId): MirrorState | un
 
 export function mirrorGoal(state: CredentialState, mirror: MirrorState | undefined): MirrorGoal {
   const { rotation } = state
-  const pending = isRunning(rotation) && rotation.discard === undefined ? pendingOf(rotation) : undefined
+  // A spare is for Keyturn alone: a mirror gets it when it takes over.
+  const isCopied = isRunning(rotation) && rotation.mode !== 'standby' && rotation.discard === undefined
+  const pending = isCopied ? pendingOf(rotation) : undefined
   const staged = pending === undefined ? [] : [pending.version]
   const current = handedOut(state)?.version
   const held = new Set((mirror?.holds ?? []).map(({ version }) => version))

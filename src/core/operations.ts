@@ -12,10 +12,12 @@ import {
 import { assert, KeyturnError } from './errors.ts'
 import { newRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
-import { isRunning } from './rotation.ts'
+import { isRunning, isSparing } from './rotation.ts'
 import { makeByHand } from './self-minting.ts'
+import { turnToSpare } from './sparing.ts'
+import { readySpares } from './standby.ts'
 import { takeOver } from './take-over.ts'
-import { applyRotation, startRotation } from './turning.ts'
+import { applyRotation, beginRotation, startRotation } from './turning.ts'
 import type { CredentialState, KeyId, Policy, RotationMode, VersionId } from './types.ts'
 
 /**
@@ -60,10 +62,13 @@ export function askForRotation(
       { fix: makeByHand(state.name) },
     )
   }
-  if (!isRunning(rotation)) {
+  const [spare] = request.isCompromised ? readySpares(state, policy, context.now) : []
+  if (spare !== undefined) return turnToSpare(state, spare, request, context)
+  const isSuperseded = isSparing(rotation) && request.mode !== 'rehearsal'
+  if (!isRunning(rotation) || isSuperseded) {
     const { isInBlackout = false, ...asked } = request
     if (request.mode === 'normal' && !isInBlackout) assertNoBlackout(state, context)
-    return startRotation(state, { ...asked, isAutomatic: false }, context)
+    return beginRotation(state, { ...asked, isAutomatic: false }, context)
   }
   if (request.mode === 'emergency') {
     const { requestedBy: by, reason, isCompromised } = request
@@ -78,9 +83,12 @@ export function askForRotation(
       },
     )
   }
+  const what = isSparing(rotation)
+    ? `A spare of ${state.name} is being made`
+    : `${state.name} is being turned already`
   throw new KeyturnError(
     'rotation_in_progress',
-    `${state.name} is being turned already (${rotation.phase}, since ${new Date(rotation.startedAt).toISOString()}).`,
+    `${what} (${rotation.phase}, since ${new Date(rotation.startedAt).toISOString()}).`,
     {
       fix: `Watch it with keyturn status ${state.name}, or stop it with keyturn abort ${state.name}.`,
     },
@@ -171,7 +179,7 @@ export function assertCanGoBack(state: CredentialState, to: VersionId, policy: P
     })
   }
   const { rotation } = state
-  if (isRunning(rotation) && rotation.phase !== 'halted') {
+  if (isRunning(rotation) && rotation.phase !== 'halted' && !isSparing(rotation)) {
     throw new KeyturnError('rotation_in_progress', `${state.name} is being turned (${rotation.phase}).`, {
       fix: `Stop it first: keyturn abort ${state.name}`,
     })
@@ -252,7 +260,12 @@ export function revokeVersion(
     )
   }
   const replaced = version === state.current ? replaceCurrent(state, request, context) : { state, events: [] }
-  const known = withRecord(replaced.state, version, { meta: { ...record.meta, keyId } })
+  // What was in reserve until now is chosen after all others.
+  const stage = record.stage === 'standby' ? 'previous' : undefined
+  const known = withRecord(replaced.state, version, {
+    meta: { ...record.meta, keyId },
+    ...(stage === undefined ? {} : { stage }),
+  })
   const walking = known.retirements.find((one) => one.version === version && one.phase !== 'kept')
   if (walking !== undefined) {
     const forced = applyRetirement(known, walking.id, { kind: 'forced', by }, context)

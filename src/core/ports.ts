@@ -169,6 +169,11 @@ export interface MintRequest {
   readonly marker: string
   readonly expiresInSeconds?: number
   readonly scopes?: readonly string[]
+  /**
+   * It is to be a spare for a key on this service account (undefined: nobody knows on which), so that it outlives that
+   * account: of the two accounts that are configured it is made on the second, or on the first where that key is on the second.
+   */
+  readonly spareFor?: { readonly serviceAccount: string | undefined }
 }
 
 export interface IssuedKey {
@@ -233,7 +238,8 @@ export interface Issuer {
   revoke?(keyId: KeyId): Promise<RevokeOutcome>
   setExpiry?(keyId: KeyId, expiresInSeconds: number): Promise<ExpiryOutcome>
   /** Proves before minting that the admin key works and may do what a rotation needs. */
-  check?(): Promise<readonly PermissionFinding[]>
+  /** `forSpare`: and what minting a spare needs. */
+  check?(asked?: { readonly forSpare: boolean }): Promise<readonly PermissionFinding[]>
   /** What the issuer itself keeps of a key that was minted and ended again, in plain sentences: its audit log. Calls nobody. */
   traces?(key: {
     readonly keyId: KeyId

@@ -86,12 +86,17 @@ export function newRetirement(
     readonly version: VersionId
     readonly keyId: KeyId | undefined
     readonly isForced: boolean
+    /** It was never handed out. */
+    readonly wasSpare?: boolean
+    /** Default: the policy's. */
+    readonly overlapMs?: number
     readonly why: string
   },
   context: RetirementContext,
 ): Retirement {
   const { now, policy } = context
-  const overlapUntil = request.isForced ? now : now + policy.overlapMs
+  const { overlapMs = policy.overlapMs } = request
+  const overlapUntil = request.isForced ? now : now + overlapMs
   const whom = policy.overlapBecause
   const isForSomebody = whom !== undefined && !request.isForced
   const because = isForSomebody
@@ -108,6 +113,7 @@ export function newRetirement(
     overlapUntil,
     limitAt: overlapUntil + policy.drainLimitMs,
     isForced: request.isForced,
+    ...(request.wasSpare === true ? { wasSpare: true } : {}),
     isExpiring: false,
     isLimitAlerted: false,
     rejections: 0,

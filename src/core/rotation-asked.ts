@@ -17,7 +17,10 @@ export function stepAsked(
     case 'abort_asked':
       return abort(rotation, event.by, context)
     case 'emergency_asked':
-      return hasten(rotation, event, context)
+      return hasten(rotation, { ...event, mode: 'emergency' }, context)
+    case 'rotation_asked':
+      if (rotation.mode !== 'standby') return rotation
+      return hasten(rotation, { ...event, mode: 'normal', isCompromised: false }, context)
     default:
       return undefined
   }
@@ -77,31 +80,49 @@ function abort(rotation: Rotation, by: string, context: RotationContext): Rotati
   return end(rest, 'aborted', context, `aborted by ${by}`)
 }
 
-/** An emergency supersedes every phase: the walk goes on, at once and with the least proof that is still proof. */
+/**
+ * An emergency supersedes every phase: the walk goes on, at once and with the least proof that is still proof. In the same
+ * way any rotation supersedes the making of a spare, and its key becomes the new one.
+ */
 function hasten(
-  rotation: Rotation,
-  event: Extract<RotationEvent, { kind: 'emergency_asked' }>,
+  before: Rotation,
+  event: {
+    readonly mode: 'normal' | 'emergency'
+    readonly by: string
+    readonly reason: string
+    readonly isCompromised: boolean
+  },
   context: RotationContext,
 ): Rotation {
-  if (rotation.phase === 'done') return rotation
+  if (before.phase === 'done') return before
+  const rotation = before.mode === 'standby' ? withoutPast(before) : before
   const { discard, failure: _failure, ...rest } = rotation
   // A discard that has begun goes on to its end, since the key may be half dead, and another key follows.
   const isStaged = pendingOf(rotation) !== undefined
   const urgent: Rotation = {
     ...rest,
     ...(discard !== undefined && isStaged ? { discard: followedByMint(discard) } : {}),
-    mode: 'emergency',
+    mode: event.mode,
     isCompromised: rotation.isCompromised || event.isCompromised,
     reason: event.reason,
     requestedBy: event.by,
     paused: false,
     wakeAt: context.now,
   }
-  const note = `emergency asked for by ${event.by}: ${event.reason}`
+  const what = event.mode === 'emergency' ? 'emergency' : 'rotation'
+  const note = `${what} asked for by ${event.by}: ${event.reason}`
   if (rotation.phase === 'halted') return reenter(urgent, context, note)
   // Nobody is waited for where a key can be minted.
   if (rotation.phase === 'awaiting' && context.policy.canMint) return enter(urgent, 'checking', context, note)
   return noted({ ...urgent, deadlineAt: deadlineOf(rotation.phase, context) }, context, note)
+}
+
+/** Keys of which nothing is left: how often a spare was tried does not count against the rotation that it becomes. */
+function withoutPast(rotation: Rotation): Rotation {
+  const attempts = rotation.attempts
+    .filter((one) => one.outcome === 'open' || one.outcome === 'staged')
+    .map((one, index) => ({ ...one, number: index + 1 }))
+  return { ...rotation, attempts }
 }
 
 function followedByMint(discard: Discard): Discard {

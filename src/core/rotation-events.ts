@@ -51,6 +51,8 @@ export type RotationEvent =
   | { readonly kind: 'pause_asked'; readonly by: string }
   | { readonly kind: 'resume_asked'; readonly by: string }
   | { readonly kind: 'abort_asked'; readonly by: string }
+  /** By the schedule, a failover or a person, while a spare was being made: the walk goes on as that rotation. */
+  | { readonly kind: 'rotation_asked'; readonly by: string; readonly reason: string }
   | {
       readonly kind: 'emergency_asked'
       readonly by: string

@@ -144,6 +144,7 @@ export function hold(rotation: Rotation, until: number, context: RotationContext
 
 export function pastDeadline(rotation: Rotation, context: RotationContext): Rotation {
   if (rotation.phase === 'done' || rotation.phase === 'halted') return rotation
+  if (rotation.mode === 'standby') return giveUp(rotation, context, spareOverdue(rotation, context))
   const again = rotation.mode === 'rehearsal' ? 'rehearse again' : 'resume'
   const fixes: Partial<Record<RotationPhase, string>> = {
     checking: `Run keyturn status to see what the store and OpenAI answered; mend it, then ${again}.`,
@@ -158,11 +159,24 @@ export function pastDeadline(rotation: Rotation, context: RotationContext): Rota
   })
 }
 
+function spareOverdue(
+  rotation: Rotation,
+  { policy }: RotationContext,
+): Pick<Halt, 'reason' | 'summary' | 'fix'> {
+  const seconds = Math.round(policy.phaseDeadlineMs / 1000)
+  return {
+    reason: 'deadline_passed',
+    summary: `The making of a spare could not get past ${rotation.phase} in ${seconds} seconds.`,
+    fix: 'Check that the store and OpenAI’s admin API can be reached from here; it is tried again by itself.',
+  }
+}
+
 export function halt(
   rotation: Rotation,
   context: RotationContext,
   why: Pick<Halt, 'reason' | 'summary' | 'fix'>,
 ): Rotation {
+  if (rotation.mode === 'standby') return giveUp(rotation, context, why)
   const halted = haltOf(rotation, context, why)
   const note = `${why.reason}: ${why.summary}`
   // That a key could not be ended is for a person to see to, also in a rehearsal.
@@ -208,6 +222,23 @@ export function withResidue(rotation: Rotation, left: readonly string[] | undefi
   if (left === undefined || left.length === 0) return rotation
   const all = [...new Set([...(rotation.residue ?? []), ...left])]
   return { ...rotation, residue: all.slice(-residueMax) }
+}
+
+// --------------------------------------------------------------------- spares
+
+/** Nobody waits for a spare: its walk ends where another would halt, and what it has made is taken away first. */
+function giveUp(
+  rotation: Rotation,
+  context: RotationContext,
+  { reason, summary, fix }: Pick<Halt, 'reason' | 'summary' | 'fix'>,
+): Rotation {
+  const isGivenUp = rotation.discard?.outcome === 'given_up'
+  const why: Discard = { next: 'end', outcome: 'given_up', reason, summary, fix }
+  const given = { ...rotation, discard: isGivenUp ? rotation.discard : why }
+  const note = `${reason}: ${summary}`
+  return pendingOf(rotation) === undefined
+    ? end(given, 'given_up', context, note)
+    : enter(given, 'discarding', context, note)
 }
 
 export function end(

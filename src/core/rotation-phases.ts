@@ -36,8 +36,9 @@ export function stepChecking(rotation: Rotation, event: RotationEvent, context: 
   }
 }
 
-/** What is mended outside is not seen from here: a person says when. */
+/** What is mended outside is not seen from here: a person says when, but for a spare, which is tried again in any case. */
 function thenResume(fix: string, { credential, mode }: Rotation): string {
+  if (mode === 'standby') return `${fix} It is tried again by itself.`.trim()
   const again =
     mode === 'rehearsal' ? `keyturn rotate ${credential} --rehearse` : `keyturn resume ${credential}`
   return `${fix} Then run: ${again}`.trim()
@@ -162,9 +163,20 @@ function confirmOnce(rotation: Rotation, context: RotationContext, verdict: Verd
   }
   const note = `proven ${proven.confirmations === 1 ? 'once' : `${proven.confirmations} times`} (${verdict.kind})`
   const isMinted = pendingOf(rotation)?.keyId !== undefined
-  const isExtended = isMinted && context.policy.expiryManaged
-  if (rotation.mode === 'rehearsal' && !isExtended) return takeBack(proven, context, note)
-  return enter(proven, isExtended ? 'extending' : 'promoting', context, note)
+  if (isMinted && context.policy.expiryManaged) return enter(proven, 'extending', context, note)
+  return whenGood(proven, context, note)
+}
+
+/** The key is as good as promoted, and whether it is depends on what it was made for. */
+function whenGood(rotation: Rotation, context: RotationContext, note: string): Rotation {
+  switch (rotation.mode) {
+    case 'rehearsal':
+      return takeBack(rotation, context, note)
+    case 'standby':
+      return end(rotation, 'standby', context, `${note}: the spare is ready`)
+    default:
+      return enter(rotation, 'promoting', context, note)
+  }
 }
 
 /** All but the promotion went well. That the life of a key may be lengthened is part of it: organisations limit it. */
@@ -226,12 +238,8 @@ export function stepDiscarding(rotation: Rotation, event: RotationEvent, context
 
 export function stepExtending(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
-    case 'extended': {
-      const note = 'its life was extended and confirmed'
-      return rotation.mode === 'rehearsal'
-        ? takeBack(rotation, context, note)
-        : enter(rotation, 'promoting', context, note)
-    }
+    case 'extended':
+      return whenGood(rotation, context, 'its life was extended and confirmed')
     case 'extend_refused':
       return halt(rotation, context, {
         reason: 'expiry_not_extended',

@@ -60,6 +60,13 @@ export function isRunning(rotation: Rotation | undefined): rotation is Rotation 
   return rotation !== undefined && rotation.phase !== 'done'
 }
 
+/** A walk that makes a spare: any other rotation supersedes it. */
+export function isSparing(
+  rotation: Rotation | undefined,
+): rotation is Rotation & { readonly mode: 'standby' } {
+  return isRunning(rotation) && rotation.mode === 'standby'
+}
+
 /** What the rotation wants done now; undefined while it waits for a person or has ended. The caller minds `wakeAt` and `paused`. */
 export function effectOf(rotation: Rotation): RotationEffect | undefined {
   const attempt = rotation.attempts.at(-1)

@@ -13,7 +13,7 @@ import {
 } from './credential.ts'
 import { isTurning } from './failover.ts'
 import { makeByHand } from './self-minting.ts'
-import { mayRotateByItself, startRotation } from './turning.ts'
+import { beginRotation, mayRotateByItself } from './turning.ts'
 import type {
   CredentialName,
   CredentialState,
@@ -74,7 +74,7 @@ function storeEmpty(state: CredentialState, where: string | undefined, context: 
   const { storeCurrent: _none, storeTrouble, ...rest } = state
   if (state.current === undefined && isTurning(state)) return { state: rest, events: [] }
   if (state.current === undefined && mayRotateByItself(rest, context)) {
-    return startRotation(
+    return beginRotation(
       rest,
       {
         mode: 'normal',

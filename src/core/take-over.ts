@@ -3,7 +3,7 @@ import { assert } from './errors.ts'
 import { isWalking, newRetirement, stepRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
 import { isRunning, pendingOf } from './rotation.ts'
-import type { CredentialState, Rotation, VersionId, VersionRecord } from './types.ts'
+import type { CredentialState, Retirement, Rotation, VersionId, VersionRecord } from './types.ts'
 
 /**
  * Makes another version the one that is handed out: a promotion that the store has confirmed, a failover, a rollback,
@@ -120,6 +120,11 @@ function startRetirements(
         context,
       ),
     )
+  return withRetirements(state, started)
+}
+
+/** Each in place of an earlier walk of the same version, and the oldest that have ended forgotten. */
+export function withRetirements(state: CredentialState, started: readonly Retirement[]): CredentialState {
   const replaced = new Set(started.map((one) => one.version))
   const others = state.retirements.filter((one) => !replaced.has(one.version))
   const ended = others.filter((one) => !isWalking(one))

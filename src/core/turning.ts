@@ -11,8 +11,9 @@ import {
   withVersion,
 } from './credential.ts'
 import { assert } from './errors.ts'
-import { isRunning, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
+import { isRunning, isSparing, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
 import { end } from './rotation-moves.ts'
+import { withoutSpare, withSpare } from './standby.ts'
 import { takeOver } from './take-over.ts'
 import {
   type CredentialState,
@@ -38,17 +39,36 @@ export function startRotation(
 ): Change {
   assert(!isRunning(state.rotation), 'one rotation of a credential at a time')
   const { isAutomatic, ...rest } = request
+  const from = comparedWith(state, isAutomatic || request.mode === 'standby')
   const rotation = withCompromised(
-    newRotation(
-      { ...rest, id: context.uuid(), credential: state.name, from: comparedWith(state, isAutomatic) },
-      context,
-    ),
+    newRotation({ ...rest, id: context.uuid(), credential: state.name, from }, context),
     state,
   )
   const counted = countedAt(state, context.now)
   const automaticAt = isAutomatic ? counted : counted.slice(0, -1)
   const started = { ...state, rotation, automaticAt }
   return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+}
+
+/** Starts a rotation; where a spare is being made, that walk becomes it, and the spare its new key. */
+export function beginRotation(
+  state: CredentialState,
+  request: Parameters<typeof startRotation>[1],
+  context: ChangeContext,
+): Change {
+  const { rotation } = state
+  if (!isSparing(rotation)) return startRotation(state, request, context)
+  const { requestedBy: by, reason, mode, isCompromised, isAutomatic } = request
+  const { from: _from, ...rest } = rotation
+  const from = comparedWith(state, isAutomatic)
+  const taken: CredentialState = {
+    ...state,
+    rotation: from === undefined ? rest : { ...rest, from },
+    ...(isAutomatic ? { automaticAt: countedAt(state, context.now) } : {}),
+  }
+  return mode === 'emergency'
+    ? applyRotation(taken, { kind: 'emergency_asked', by, reason, isCompromised }, context)
+    : applyRotation(taken, { kind: 'rotation_asked', by, reason }, context)
 }
 
 /** Writes down which key it is that was said to be in the wrong hands, when that is said. */
@@ -68,7 +88,8 @@ export function mayRotateByItself(
   state: CredentialState,
   context: Pick<ChangeContext, 'now' | 'policy'>,
 ): boolean {
-  return !isRunning(state.rotation) && isLeftToday(state, context)
+  const isFree = !isRunning(state.rotation) || isSparing(state.rotation)
+  return isFree && isLeftToday(state, context)
 }
 
 function isLeftToday(
@@ -87,7 +108,7 @@ export function mayTurnByItself(
   context: Pick<ChangeContext, 'now' | 'policy'>,
 ): boolean {
   const { rotation } = state
-  if (!isRunning(rotation)) return mayRotateByItself(state, context)
+  if (!isRunning(rotation) || isSparing(rotation)) return mayRotateByItself(state, context)
   return rotation.phase === 'halted' && !rotation.paused && isLeftToday(state, context)
 }
 
@@ -104,11 +125,12 @@ export function turnByItself(
   const { reason, requestedBy: by, mode } = request
   const hastened = { kind: 'emergency_asked', by, reason, isCompromised: false } as const
   if (mayTurnByItself(state, context)) {
-    if (!isRunning(rotation))
-      return startRotation(state, { ...request, isCompromised: false, isAutomatic: true }, context)
+    if (!isRunning(rotation) || isSparing(rotation))
+      return beginRotation(state, { ...request, isCompromised: false, isAutomatic: true }, context)
     return applyRotation({ ...state, automaticAt: countedAt(state, context.now) }, hastened, context)
   }
-  const isWalking = isRunning(rotation) && rotation.phase !== 'halted' && !rotation.paused
+  const isWalking =
+    isRunning(rotation) && !isSparing(rotation) && rotation.phase !== 'halted' && !rotation.paused
   const isHurry = mode === 'emergency' && isWalking && rotation.mode !== 'emergency'
   return isHurry && context.policy.canMint ? applyRotation(state, hastened, context) : undefined
 }
@@ -192,6 +214,12 @@ export function applyRotation(
       }),
     )
   }
+  const given = givenUp(rotation)
+  if (given !== undefined && givenUp(before) === undefined) {
+    const spareless = withoutSpare(next, given, context.now)
+    next = spareless.state
+    events.push(...spareless.events)
+  }
   if (rotation.phase !== 'done') return { state: next, events }
   const ended = endRotation(next, before, rotation, context)
   return { state: ended.state, events: [...ended.events, ...events] }
@@ -223,15 +251,21 @@ function settleAttempts(state: CredentialState, rotation: Rotation, now: number)
   }
 }
 
+/** Why the making of a spare was given up. */
+function givenUp({ discard }: Rotation): Rotation['discard'] {
+  return discard?.outcome === 'given_up' ? discard : undefined
+}
+
 function endRotation(
   state: CredentialState,
   before: Rotation,
   rotation: Rotation,
   context: ChangeContext,
 ): Change {
-  if (rotation.outcome !== 'promoted') return { state, events: [] }
+  if (rotation.outcome !== 'promoted' && rotation.outcome !== 'standby') return { state, events: [] }
   const to = pendingOf(before)?.version
   assert(to !== undefined, 'a promotion has a pending version')
+  if (rotation.outcome === 'standby') return spareReady(withSpare(state, to, context.now), to, context)
   const by = {
     who: rotation.requestedBy,
     why: rotation.reason,
@@ -241,7 +275,14 @@ function endRotation(
   return takeOver(state, to, by, context)
 }
 
-function rotationEvent(state: CredentialState, rotation: Rotation, now: number): NewCredentialEvent {
+/** Where the last key has died while it was being made, nobody waits for anything else. */
+function spareReady(state: CredentialState, to: VersionId, context: ChangeContext): Change {
+  if (handedOut(state) !== undefined) return { state, events: [] }
+  const by = { who: 'failover', why: 'a spare is ready, and nothing else is handed out', isInStore: false }
+  return takeOver(state, to, by, context)
+}
+
+export function rotationEvent(state: CredentialState, rotation: Rotation, now: number): NewCredentialEvent {
   const { id, phase, mode, confirmations } = rotation
   return eventOf(state, 'rotation', now, {
     id,

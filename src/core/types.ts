@@ -175,7 +175,8 @@ export interface VersionRecord {
 
 // ---------------------------------------------------------------- rotation
 
-export type RotationMode = 'normal' | 'emergency' | 'rehearsal'
+/** `standby`: makes a spare and promotes nothing; begun by Keyturn alone, and out of the way as soon as another is asked for. */
+export type RotationMode = 'normal' | 'emergency' | 'rehearsal' | 'standby'
 
 export type RotationPhase =
   | 'checking' // permissions of store and issuer, before anything is minted
@@ -231,7 +232,7 @@ export interface Halt {
 /** Why a pending key goes, and what follows: another attempt, a halt, or the end with this outcome. */
 export interface Discard {
   readonly next: 'mint' | 'halt' | 'end'
-  readonly outcome?: 'rehearsed' | 'rehearsal_failed' | 'aborted' | 'superseded'
+  readonly outcome?: 'rehearsed' | 'rehearsal_failed' | 'aborted' | 'superseded' | 'given_up'
   readonly reason: string
   readonly summary: string
   readonly fix: string
@@ -288,7 +289,15 @@ export interface Rotation {
   readonly permissions?: readonly PermissionFinding[]
   /** Of a rehearsal: what stores and issuer keep of the keys that it made, in plain sentences. Empty: nothing was made. */
   readonly residue?: readonly string[]
-  readonly outcome?: 'promoted' | 'rehearsed' | 'rehearsal_failed' | 'aborted' | 'superseded'
+  /** given_up: of the mode standby alone, in place of a halt. */
+  readonly outcome?:
+    | 'promoted'
+    | 'rehearsed'
+    | 'rehearsal_failed'
+    | 'standby'
+    | 'aborted'
+    | 'superseded'
+    | 'given_up'
   readonly endedAt?: number
   readonly steps: readonly Step[]
 }
@@ -334,6 +343,8 @@ export interface Retirement {
   readonly limitAt: number
   /** The operator's word, or a compromised key: the gate is open whatever the evidence says. */
   readonly isForced: boolean
+  /** It was a spare that was never handed out: neither an overlap nor a lease holds it. */
+  readonly wasSpare?: boolean
   /** The delete was refused and an expiry of one second set instead: the key may stay listed. */
   readonly isExpiring: boolean
   readonly isLimitAlerted: boolean
@@ -424,6 +435,18 @@ export interface CredentialState {
   readonly scheduleKey?: string
   /** Instants of rotations that no person asked for, within the last day; bounded by the policy. */
   readonly automaticAt: readonly number[]
+  /** What is remembered of making spares. */
+  readonly standby?: {
+    /** When those were begun that no spare of full age stood behind: each makes the pause before the next one longer. */
+    readonly startedAt: readonly number[]
+    /** Why the last one was given up. */
+    readonly trouble?: {
+      readonly since: number
+      readonly reason: string
+      readonly summary: string
+      readonly fix: string
+    }
+  }
   /** Set when no live version is left. */
   readonly outage?: { readonly since: number; readonly summary: string; readonly fix: string }
   /** What the last look at the store ended in, where it was not a plain success. */
@@ -483,6 +506,10 @@ export interface Policy {
   readonly staleAfterMs: number
   /** The blackout that an instant lies in; pure. Absent: there are none. */
   readonly blackoutAt?: (at: number) => Blackout | undefined
+  /** Whether a spare on another service account is kept ready. */
+  readonly standby: boolean
+  /** A spare that is older is replaced. */
+  readonly standbyMaxAgeMs: number
 }
 
 /** What is told to apps and operators as it happens; each has a rising `id` per credential for replay. */

@@ -92,8 +92,10 @@ export function recordCheck(
     return { state: next.state, events: [...events, ...next.events] }
   }
   // A key in reserve that is dead must never be what a failover chooses.
-  if (version !== state.current)
-    return { state: withRecord(checked, version, { withdrawnAt: context.now }), events }
+  if (version !== state.current) {
+    const withdrawn = withRecord(checked, version, { withdrawnAt: context.now })
+    return { state: withdrawn, events: [...events, ...spareRejected(withdrawn, before, check, context)] }
+  }
   const failed = failOver(checked, check.verdict, context)
   return { state: failed.state, events: [...events, ...failed.events] }
 }
@@ -107,8 +109,10 @@ function isActivating(
   record: VersionRecord,
   { now, policy }: ChangeContext,
 ): boolean {
-  if (record.version !== state.current || record.origin === 'found') return false
-  if (now >= record.addedAt + policy.activationGraceMs) return false
+  if (record.origin === 'found' || now >= record.addedAt + policy.activationGraceMs) return false
+  // A spare has time: nobody has it.
+  if (record.stage === 'standby') return true
+  if (record.version !== state.current) return false
   const { rotation } = state
   const isUrgent = rotation?.mode === 'emergency' && rotation.attempts.at(-1)?.version === record.version
   return isUrgent || nextLive(state, now) === undefined
@@ -177,6 +181,19 @@ export function checkedRecord(
   // It is looked at when it expires, so that no app gets a dead key until the interval is over.
   const isExpiring = meta.expiresAt !== undefined && meta.expiresAt > now && meta.expiresAt < nextAt
   return { ...kept, nextCheckAt: isExpiring ? (meta.expiresAt ?? nextAt) : nextAt }
+}
+
+/** Nobody is without a key for that, and another spare is made: told all the same, since something ends keys. */
+function spareRejected(
+  state: CredentialState,
+  { stage, version }: VersionRecord,
+  { verdict }: CheckOutcome,
+  context: ChangeContext,
+): readonly NewCredentialEvent[] {
+  if (stage !== 'standby') return []
+  const summary = `The spare key was rejected and is not used. ${verdict.summary}`
+  const fix = 'Find out who ended it; another one is made by itself.'
+  return [eventOf(state, 'alert', context.now, { code: 'standby_rejected', version, summary, fix })]
 }
 
 function adopt(

@@ -26,6 +26,7 @@ import { createResolver } from './resolver.ts'
 import { planned } from './scheduling.ts'
 import type { Actor, RunningService } from './service.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
+import { standbySummary } from './standby-summary.ts'
 import {
   credentialSummary,
   leaseSummary,
@@ -233,6 +234,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         })
       worker.wake(name)
     },
+    standby: (name) => standbySummary(book.state(name), contextOf(name).setup.policy, deps.system.now()),
     readiness: () => readiness(book, setups, (name) => resolver.handOut(name), options),
     async tick() {
       await worker.drain()

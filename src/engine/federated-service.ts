@@ -149,6 +149,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
       const fix = 'GET its leases to see who holds one.'
       throw new KeyturnError('not_found', `${name} has no lease of that instance.`, { fix })
     },
+    standby: () => null,
     readiness() {
       const credentials = [...all.values()].map((one) => {
         const given = one.keeper.handOut()
@@ -190,6 +191,7 @@ function summaryOf(one: Federated): CredentialSummary {
     blackoutUntil: null,
     troubles: troublesOf(one),
     store: 'none',
+    standby: null,
     mirrors: [],
     issuer: 'workload-identity',
   }

@@ -36,6 +36,7 @@ export function joinServices(stored: RunningService, federated: RunningService):
     leases: (name) => of(name).leases(name),
     touchLease: (lease) => of(lease.name).touchLease(lease),
     dropLease: (name, instance, actor) => of(name).dropLease(name, instance, actor),
+    standby: (name) => of(name).standby(name),
     readiness() {
       const one = stored.readiness()
       const other = federated.readiness()

@@ -22,7 +22,7 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
   }
   const findings = [
     ...(await setup.store.check(setup.ref)),
-    ...((await setup.issuer.check?.()) ?? []),
+    ...((await setup.issuer.check?.({ forSpare: context.state().rotation?.mode === 'standby' })) ?? []),
     ...(await checkMirrors(context)),
   ]
   const missing = findings.filter((one) => one.state === 'missing')
@@ -50,7 +50,9 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
 async function checkMirrors(context: PerformContext): Promise<readonly PermissionFinding[]> {
   const { setup, deps } = context
   const { rotation } = context.state()
-  if (rotation?.mode === 'emergency' || rotation?.from === undefined) return []
+  // A spare is in no mirror.
+  if (rotation?.mode === 'emergency' || rotation?.mode === 'standby' || rotation?.from === undefined)
+    return []
   const findings = await Promise.all(
     setup.mirrors.map(async ({ id, store, ref }) => {
       try {
@@ -76,19 +78,22 @@ async function checkMirrors(context: PerformContext): Promise<readonly Permissio
 async function massRejection(context: PerformContext): Promise<RotationEvent> {
   const { setup, deps } = context
   const state = context.state()
-  if (state.rotation?.requestedBy !== 'failover') return { kind: 'checked' }
+  const { requestedBy, mode } = state.rotation ?? {}
+  if (requestedBy !== 'failover' && mode !== 'standby') return { kind: 'checked' }
   const since = deps.system.now() - engineLimits.massRejectionMs
   const own = rejectedSince(state, since)
   const alsoHit = context
     .others()
     .filter((other) => rejectedSince(other, since).some((one) => own.some((mine) => isApart(mine, one))))
-  if (alsoHit.length === 0) return { kind: 'checked' }
+  if (alsoHit.length === 0 && !areOnSeveral(own)) return { kind: 'checked' }
   const keys = await listed(context)
   if (keys === undefined) return { kind: 'check_unknown' }
   const now = deps.system.now()
   const alive = keys.filter((one) => (one.expiresAt ?? Number.POSITIVE_INFINITY) > now)
-  if (!own.some((record) => alive.some((key) => isKeyOf(record, key, context)))) return { kind: 'checked' }
-  const names = alsoHit.map((one) => one.name).join(', ')
+  const kept = own.filter((record) => alive.some((key) => isKeyOf(record, key, context)))
+  const isMass = alsoHit.length > 0 ? kept.length > 0 : areOnSeveral(kept)
+  if (!isMass) return { kind: 'checked' }
+  const names = alsoHit.map((one) => one.name).join(', ') || 'its spare'
   return {
     kind: 'check_failed',
     reason: 'mass_rejection',
@@ -110,6 +115,12 @@ function isKeyOf(record: VersionRecord, key: IssuedKey, { setup, keyring }: Perf
   if (record.meta.keyId !== undefined) return record.meta.keyId === key.keyId
   const secret = keyring.peek(setup.name, record.version)
   return secret !== undefined && matchesRedacted(secret, key.redacted)
+}
+
+/** A key and its spare. Of keys whose account nobody knows, as people put them there, this cannot be said. */
+function areOnSeveral(records: readonly VersionRecord[]): boolean {
+  const accounts = records.map(({ meta }) => meta.serviceAccount).filter((one) => one !== undefined)
+  return new Set(accounts).size > 1
 }
 
 /** Of another service account, as far as is known; the same key under two names is one loss. */

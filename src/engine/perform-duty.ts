@@ -7,9 +7,10 @@ import { fingerprint } from '../core/fingerprint.ts'
 import { observeMirror } from '../core/mirrors.ts'
 import type { PromoteOutcome, PromoteRequest } from '../core/ports.ts'
 import { applyRetirement } from '../core/retiring.ts'
-import { isRunning } from '../core/rotation.ts'
+import { isRunning, isSparing } from '../core/rotation.ts'
+import { tendSpare } from '../core/sparing.ts'
 import { observeStore, type StoreReading } from '../core/store-look.ts'
-import { applyRotation, startRotation } from '../core/turning.ts'
+import { applyRotation, beginRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
 import { recordCheck } from '../core/verification.ts'
@@ -45,6 +46,8 @@ export async function performDuty(duty: Duty, context: PerformContext): Promise<
       }
     case 'start':
       return (state, changeContext) => startScheduled(state, context, changeContext)
+    case 'spare':
+      return tendSpare
     case 'retire': {
       const event = await performRetirement(duty.effect, context)
       return (state, changeContext) => applyRetirement(state, duty.id, event, changeContext)
@@ -169,7 +172,8 @@ function startScheduled(
   // A blackout has begun since it was planned: what is due stays due.
   const isHeld = (nextTurnAt(state, setup.policy, context.now) ?? context.now) > context.now
   if (isDue && isHeld) return undefined
-  if ((!isDue && !isExpiring) || isHeld || isRunning(state.rotation)) return { state: scheduled, events: [] }
+  const isTaken = isRunning(state.rotation) && !isSparing(state.rotation)
+  if ((!isDue && !isExpiring) || isHeld || isTaken) return { state: scheduled, events: [] }
   const request = {
     mode: 'normal',
     isCompromised: false,
@@ -177,7 +181,7 @@ function startScheduled(
     requestedBy: 'schedule',
     isAutomatic: false,
   } as const
-  return startRotation(scheduled, request, context)
+  return beginRotation(scheduled, request, context)
 }
 
 /** Looks again for a key whose mint was never answered; one that has landed late and is stored nowhere is ended. */

@@ -74,9 +74,11 @@ async function gather(
   if (keys === undefined && setup.issuer.list !== undefined) return { kind: 'evidence_unknown' }
   const state = context.state()
   const record = recordOf(state, effect.version)
+  const walk = state.retirements.find((one) => one.version === effect.version)
   const key = keys?.find((one) => one.keyId === effect.keyId)
   const evidence: Evidence = {
-    holders: await holders(state, key?.lastUsedAt, context),
+    // What was never handed out is held by nobody.
+    holders: walk?.wasSpare === true ? [] : await holders(state, key?.lastUsedAt, context),
     lastUsedAt: key?.lastUsedAt,
     ownProbeAt: record?.checkedAt,
     isListed: key !== undefined,

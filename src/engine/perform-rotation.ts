@@ -1,4 +1,4 @@
-import { handedOut, isOut, type NewVersion, recordOf } from '../core/credential.ts'
+import { currentOf, handedOut, isOut, type NewVersion, recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import type { MintOutcome, StoredVersion } from '../core/ports.ts'
@@ -90,7 +90,12 @@ async function mint(attempt: Attempt, context: PerformContext): Promise<Performe
     ? setup.policy.pendingExpirySeconds
     : setup.policy.keyExpirySeconds
   const scopes = setup.mintScopes.length > 0 ? { scopes: setup.mintScopes } : {}
-  const outcome = await setup.issuer.mint({ marker: attempt.marker, expiresInSeconds, ...scopes })
+  const state = context.state()
+  const spare =
+    state.rotation?.mode === 'standby'
+      ? { spareFor: { serviceAccount: currentOf(state)?.meta.serviceAccount } }
+      : {}
+  const outcome = await setup.issuer.mint({ marker: attempt.marker, expiresInSeconds, ...scopes, ...spare })
   if (outcome.kind === 'refused')
     return { event: { kind: 'mint_refused', verdict: classify(outcome.observation) } }
   if (outcome.kind === 'unknown') return { event: { kind: 'mint_unknown' } }

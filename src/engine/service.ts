@@ -10,6 +10,7 @@ import type {
   RollbackRequest,
   RotationRequest,
   RotationSummary,
+  StandbySummary,
   VersionSummary,
 } from '../api/types.ts'
 import type { Cancel } from '../core/ports.ts'
@@ -112,6 +113,8 @@ export interface Service {
   }): void
   dropLease(name: CredentialName, instance: string, actor: Actor): Promise<void>
   readiness(): Readiness
+  /** What there is in reserve; null: nothing is kept. */
+  standby(name: CredentialName): StandbySummary | null
 }
 
 /** What the composition root starts and stops beside the service itself. */

@@ -26,6 +26,7 @@ import {
   type VersionRecord,
 } from '../core/types.ts'
 import type { CredentialSetup, MirrorSetup } from './setup.ts'
+import { standbySummary, standbyTroubles } from './standby-summary.ts'
 
 /** States as the messages of the API. No function here ever sees a secret. */
 export function credentialSummary(
@@ -46,6 +47,7 @@ export function credentialSummary(
     blackoutUntil: iso(setup.policy.blackoutAt?.(now)?.until),
     troubles: troublesOf(state, setup, now),
     store: setup.store.capabilities.kind,
+    standby: standbySummary(state, setup.policy, now),
     mirrors: setup.mirrors.map((mirror) => mirrorSummary(mirror, state)),
     issuer: setup.issuer.kind,
   }
@@ -202,7 +204,7 @@ export function troublesOf(
     })
   const expiring = expiryTrouble(state, setup.policy, now)
   if (expiring !== undefined) troubles.push({ code: 'key_expiring', ...expiring, since: iso(expiring.since) })
-  const all = [...troubles, ...checkTroubles(state)]
+  const all = [...troubles, ...checkTroubles(state), ...standbyTroubles(state, setup.policy, now)]
   if (all.length > 0 || handedOut(state) !== undefined || isRunning(rotation)) return all
   const summary = `No key of ${state.name} has been verified yet.`
   return [{ code: 'no_verified_key', summary, fix: 'Wait for the first check.', since: null }]

@@ -1,9 +1,10 @@
-import { assert, KeyturnError } from '../core/errors.ts'
+import { assert } from '../core/errors.ts'
 import type { ExpiryOutcome, Issuer, MintOutcome, MintRequest, RevokeOutcome } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { KeyId, Observation } from '../core/types.ts'
+import { accountFor } from './openai-account.ts'
 import { checkPermissions } from './openai-check.ts'
-import { listAll, listKeys, milliseconds, notPromised, text } from './openai-listing.ts'
+import { isId as isKeyId, listKeys, milliseconds, notPromised, text } from './openai-listing.ts'
 import { isObject } from './openai-observe.ts'
 import type { Minting } from './openai-options.ts'
 import type { Deadline, IssuerContext, Wire, WireAnswer } from './openai-wire.ts'
@@ -60,7 +61,7 @@ export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext
       assertLifetime(expiresInSeconds)
       return await within((call) => setExpiry(call, keyId, expiresInSeconds))
     },
-    check: () => within(checkPermissions),
+    check: (asked) => within((call) => checkPermissions(call, asked?.forSpare === true)),
     traces: ({ keyId, marker = 'without a name', serviceAccount }) => [
       `OpenAI’s audit log keeps what became of the key ${keyId} (${marker}): api_key.created, updated and deleted.`,
       ...(mode === 'new_service_account' && serviceAccount !== undefined
@@ -79,7 +80,7 @@ function list(call: AdminCall) {
 // ---------------------------------------------------------------- minting
 
 async function mintOnAccount(call: AdminCall, request: MintRequest): Promise<MintOutcome> {
-  const account = await accountId(call)
+  const account = await accountFor(call, request)
   if (typeof account !== 'string')
     return { kind: isRefusal(account) ? 'refused' : 'unknown', observation: account }
   const scopes = request.scopes ?? call.minting.scopes
@@ -172,25 +173,6 @@ export function mintOutcome(
 /** What can be sent as a bearer. No shape is asked for: shapes are undocumented and have changed. */
 function isKeyValue(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{20,512}$/.test(value)
-}
-
-function isKeyId(value: unknown): value is string {
-  return typeof value === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(value)
-}
-
-/** The configured id, or the one account of the configured name. An observation where the list could not be read. */
-async function accountId(call: AdminCall): Promise<string | Observation> {
-  const { id, name } = call.minting.account
-  if (id !== undefined) return id
-  const listed = await listAll(call.wire, { ...call, path: `${call.project}/service_accounts` })
-  if (listed.kind === 'failed') return listed.observation
-  const found = listed.entries.filter((entry) => entry['name'] === name)
-  const only = text(found[0]?.['id'])
-  if (found.length === 1 && isKeyId(only)) return only
-  const what = found.length === 0 ? 'There is no service account' : 'There is more than one service account'
-  throw new KeyturnError('issuer_refused', `${what} ${name ?? ''} in ${call.minting.projectId}.`, {
-    fix: "Create it in the project's settings, or configure the id of the one that is meant (svc_acct_…).",
-  })
 }
 
 // --------------------------------------------------------------- revoking

@@ -1,8 +1,10 @@
 import type { PermissionFinding } from '../core/ports.ts'
 import type { Observation } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
+import { accountId } from './openai-account.ts'
 import type { AdminCall } from './openai-admin.ts'
 import { listAll, text } from './openai-listing.ts'
+import type { AccountName } from './openai-options.ts'
 import type { WireAnswer } from './openai-wire.ts'
 
 const readPermission = 'api.management.read'
@@ -14,12 +16,16 @@ export const absentKey = 'key_keyturn_probe_absent'
  * What a rotation needs, proven without changing anything: reads of project, keys and service account, and one update of
  * a key that does not exist, which is refused for lack of permission or for lack of the key.
  */
-export async function checkPermissions(call: AdminCall): Promise<readonly PermissionFinding[]> {
+export async function checkPermissions(
+  call: AdminCall,
+  forSpare: boolean,
+): Promise<readonly PermissionFinding[]> {
   const { wire, minting, project } = call
   const projectAnswer = await wire.send({ ...call, method: 'GET', path: project })
-  const [keys, accounts, write] = await Promise.all([
+  const [keys, accounts, spares, write] = await Promise.all([
     wire.send({ ...call, method: 'GET', path: `${project}/api_keys?owner_project_access=any&limit=1` }),
-    minting.mode === 'service_account_key' ? checkAccount(call) : [],
+    minting.mode === 'service_account_key' ? checkAccount(call, minting.account) : [],
+    minting.mode === 'service_account_key' && forSpare ? checkStandby(call) : [],
     wire.send({
       ...call,
       method: 'POST',
@@ -31,6 +37,7 @@ export async function checkPermissions(call: AdminCall): Promise<readonly Permis
     projectFinding(projectAnswer, minting.projectId),
     readFinding(keys, `keys of ${minting.projectId}`),
     ...accounts,
+    ...spares,
     writeFinding(write, `keys of ${minting.projectId}`),
   ]
 }
@@ -58,8 +65,27 @@ export function readFinding(answer: WireAnswer, resource: string): PermissionFin
   return refusal(answer.observation, { permission: readPermission, resource })
 }
 
-async function checkAccount(call: AdminCall): Promise<readonly PermissionFinding[]> {
-  const { id, name } = call.minting.account
+/** The account for spares, which must be another one than that of all other keys. */
+async function checkStandby(call: AdminCall): Promise<readonly PermissionFinding[]> {
+  const { account, standby } = call.minting
+  const fix = 'Make a second service account in the project and name it in the issuer: standbyServiceAccount.'
+  const missing = {
+    permission: readPermission,
+    resource: 'service account for spare keys',
+    state: 'missing',
+    fix,
+  } as const
+  if (standby === undefined) return [missing]
+  const findings = await checkAccount(call, standby)
+  if (findings.some((one) => one.state !== 'granted')) return findings
+  const isSame = (await accountId(call, standby)) === (await accountId(call, account))
+  return isSame ? [missing] : findings
+}
+
+async function checkAccount(
+  call: AdminCall,
+  { id, name }: AccountName,
+): Promise<readonly PermissionFinding[]> {
   const resource = `service account ${id ?? name ?? ''}`
   const place = { permission: readPermission, resource }
   if (id !== undefined) {

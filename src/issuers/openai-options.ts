@@ -22,6 +22,9 @@ export interface OpenAIIssuerOptions extends OpenAIAddress {
   readonly serviceAccountId?: string
   /** Its name, where the id is not known; it must be the only one of this name in the project. */
   readonly serviceAccountName?: string
+  /** A second account, for spare keys, by its id or its name. */
+  readonly standbyServiceAccountId?: string
+  readonly standbyServiceAccountName?: string
   /**
    * `service_account_key` (default): another key on one stable account, which keeps identity, roles and attribution.
    * `new_service_account`: an account per key, for organisations that refuse the former.
@@ -33,11 +36,19 @@ export interface OpenAIIssuerOptions extends OpenAIAddress {
   readonly isMarker?: (name: string) => boolean
 }
 
+/** An account by its id, or where that is not known by its name. */
+export interface AccountName {
+  readonly id?: string
+  readonly name?: string
+}
+
 export interface Minting {
   readonly adminKey: () => Promise<Secret>
   readonly projectId: string
   readonly mode: 'service_account_key' | 'new_service_account'
-  readonly account: { readonly id?: string; readonly name?: string }
+  readonly account: AccountName
+  /** For spares; absent where none is configured. */
+  readonly standby?: AccountName
   readonly scopes: readonly string[]
   readonly isMarker: (name: string) => boolean
 }
@@ -67,6 +78,7 @@ export function checkedMinting(options: OpenAIIssuerOptions): Minting | undefine
   const { adminKey, projectId, serviceAccountId: id, serviceAccountName: name } = options
   assertId('projectId', projectId)
   assertId('serviceAccountId', id)
+  assertId('standbyServiceAccountId', options.standbyServiceAccountId)
   const mode = options.mode ?? 'service_account_key'
   if (adminKey === undefined || projectId === undefined) return undefined
   if (mode === 'service_account_key' && id === undefined && name === undefined) return undefined
@@ -74,10 +86,22 @@ export function checkedMinting(options: OpenAIIssuerOptions): Minting | undefine
     adminKey,
     projectId,
     mode,
-    account: { ...(id === undefined ? {} : { id }), ...(name === undefined ? {} : { name }) },
+    account: accountName(id, name),
+    ...standbyOf(options),
     scopes: options.scopes ?? [],
     isMarker: options.isMarker ?? ((candidate) => markerPattern.test(candidate)),
   }
+}
+
+function standbyOf({
+  standbyServiceAccountId: id,
+  standbyServiceAccountName: name,
+}: OpenAIIssuerOptions): Pick<Minting, 'standby'> {
+  return id === undefined && name === undefined ? {} : { standby: accountName(id, name) }
+}
+
+function accountName(id: string | undefined, name: string | undefined): AccountName {
+  return { ...(id === undefined ? {} : { id }), ...(name === undefined ? {} : { name }) }
 }
 
 /** Ids end up in paths and headers, so nothing else than an id may stand there. */

@@ -69,6 +69,7 @@ export function adminKeySetup(
       isManual: false,
       storeWritable: writable,
       mirrors: [],
+      standby: false,
       overlapMs,
       ...(because === undefined ? {} : { overlapBecause: because }),
     },

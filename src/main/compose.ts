@@ -196,6 +196,7 @@ function setupOf(
     ...(credential.blackout.length === 0
       ? {}
       : { blackoutAt: blackoutsOf(credential.blackout, options.occurrences) }),
+    standby: credential.policy.standby && issuer.canMint && store.capabilities.writable && !isReadOnly,
     overlapMs,
     ...(because === undefined ? {} : { overlapBecause: because }),
   }

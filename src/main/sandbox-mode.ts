@@ -101,4 +101,6 @@ const hasty: PolicyConfig = {
   keyExpirySeconds: 365 * 86_400,
   expiryManaged: true,
   staleAfterMs: 100 * 86_400_000,
+  standby: false,
+  standbyMaxAgeMs: 90 * 86_400_000,
 }

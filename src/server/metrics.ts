@@ -54,6 +54,12 @@ function credentialLines(service: Service, now: number): readonly string[] {
   const ages = handOuts.flatMap(({ labels, handOut }): Sample[] =>
     handOut?.kind === 'available' ? [[labels, verifiedAgeSeconds(handOut, now)]] : [],
   )
+  const spares = service.names
+    .filter((name) => !isInternal(name))
+    .flatMap((name): Sample[] => {
+      const standby = service.standby(name)
+      return standby === null ? [] : [[`{credential="${name}"}`, standby.ready]]
+    })
   return [
     ...gauge('keyturn_credential_ready', '1 while a verified key is handed out.', ready),
     ...(working.length === 0
@@ -61,6 +67,9 @@ function credentialLines(service: Service, now: number): readonly string[] {
       : gauge('keyturn_internal_ready', '1 while an internal credential (an admin key) works.', working)),
     ...gauge('keyturn_credential_generation', 'Rises with every change of what is handed out.', generations),
     ...gauge('keyturn_credential_verified_age_seconds', 'Since the key last proved itself.', ages),
+    ...(spares.length === 0
+      ? []
+      : gauge('keyturn_standby_ready', 'Spare keys that could take over now.', spares)),
   ]
 }
 

@@ -70,6 +70,7 @@ export function summaryOf(name: string, change: Partial<CredentialSummary> = {})
     blackoutUntil: null,
     troubles: [],
     store: 'local',
+    standby: null,
     mirrors: [],
     issuer: 'openai',
     ...change,

@@ -47,6 +47,8 @@ export function policyOf(change: Partial<Policy> = {}): Policy {
     keyExpirySeconds: 31_536_000,
     expiryManaged: true,
     staleAfterMs: 100 * dayMs,
+    standby: false,
+    standbyMaxAgeMs: 90 * dayMs,
     ...change,
   }
 }

@@ -15,9 +15,10 @@ import { awaitBrought, takeBrought } from '../../src/core/operations.ts'
 import type { RetirementEvent } from '../../src/core/retirement.ts'
 import { applyRetirement } from '../../src/core/retiring.ts'
 import { isRunning, type RotationEffect, type RotationEvent } from '../../src/core/rotation.ts'
+import { tendSpare } from '../../src/core/sparing.ts'
 import { observeStore } from '../../src/core/store-look.ts'
 import { takeOver } from '../../src/core/take-over.ts'
-import { applyRotation, giveUpHopeless, startRotation } from '../../src/core/turning.ts'
+import { applyRotation, beginRotation, giveUpHopeless, startRotation } from '../../src/core/turning.ts'
 import type { CredentialState, Policy, Verdict, VersionId } from '../../src/core/types.ts'
 import { recordCheck, suspect } from '../../src/core/verification.ts'
 import { changeContext, dayMs, namer, startAt, verdictOf } from './fixtures.ts'
@@ -249,8 +250,10 @@ export class World extends Outside {
           requestedBy: 'schedule',
           isAutomatic: false,
         } as const
-        return ({ nextRotationAt: _due, ...state }, context) => startRotation(state, request, context)
+        return ({ nextRotationAt: _due, ...state }, context) => beginRotation(state, request, context)
       }
+      case 'spare':
+        return tendSpare
       case 'retire': {
         const event = this.performRetirement(duty)
         return (state, context) => applyRetirement(state, duty.id, event, context)

@@ -40,6 +40,7 @@ export const everyKind: Readonly<Record<RotationEventKind, true>> = {
   resume_asked: true,
   abort_asked: true,
   emergency_asked: true,
+  rotation_asked: true,
 }
 
 export const proved = (
@@ -149,4 +150,6 @@ export const table: readonly Row[] = [
   { name: 'resume', event: { kind: 'resume_asked', by }, cells:       '.        .           .           .        .          .          .          .          .          .          checking .' },
   { name: 'abort', event: { kind: 'abort_asked', by }, cells:         'done     reconciling =           done     discarding =          discarding .          .          .          done     .' },
   { name: 'emergency', event: emergency, cells:                       '=        =           =           =        =          =          =          =          =          =          checking .' },
+  // Only the making of a spare is superseded by a rotation that is no emergency.
+  { name: 'rotation', event: { kind: 'rotation_asked', by, reason: 'due' }, cells: '. .       .           .        .          .          .          .          .          .          .        .' },
 ]

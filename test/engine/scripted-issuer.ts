@@ -4,6 +4,7 @@ import type {
   Issuer,
   ListOutcome,
   MintOutcome,
+  MintRequest,
   RevokeOutcome,
 } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
@@ -119,7 +120,7 @@ export class ScriptedIssuer {
       canMint: true,
       baseUrl: 'https://api.openai.com/v1',
       verify: (secret) => this.#verify(secret),
-      mint: (request) => this.#mint(request.marker, request.expiresInSeconds),
+      mint: (request) => this.#mint(request),
       list: () => this.#list(),
       revoke: (keyId) => this.#revoke(keyId),
       setExpiry: (keyId, seconds) => this.#setExpiry(keyId, seconds),
@@ -143,12 +144,19 @@ export class ScriptedIssuer {
       : [{ ...answer, status: 401, code: 'invalid_api_key' }]
   }
 
-  async #mint(name: string, seconds: number | undefined): Promise<MintOutcome> {
+  /** On the second of two accounts, or on the first where the key is on the second that a spare is for. */
+  get spareAccount(): string {
+    return `${this.account}_spare`
+  }
+
+  async #mint({ marker: name, expiresInSeconds: seconds, spareFor }: MintRequest): Promise<MintOutcome> {
     const how = await this.#called('mint')
     if (how === 'before') return { kind: 'unknown', observation: noAnswer }
     const now = this.#time.now()
     const expiresAt = seconds === undefined ? undefined : now + seconds * 1_000
-    const key = this.plant({ name, createdAt: now, expiresAt })
+    const isOnFirst = spareFor === undefined || spareFor.serviceAccount === this.spareAccount
+    const account = isOnFirst ? this.account : this.spareAccount
+    const key = this.plant({ name, createdAt: now, expiresAt, serviceAccount: account })
     if (how === 'after') return { kind: 'unknown', observation: noAnswer }
     const { keyId, secret, serviceAccount } = key
     const expiry = expiresAt === undefined ? {} : { expiresAt }

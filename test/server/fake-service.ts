@@ -107,6 +107,7 @@ export function createFakeService(
       versions: handOut.kind === 'available' ? [versionSummary(handOut)] : [],
       rotation: null,
       retirements: [],
+      standby: null,
       mirrors: [],
       rotatesAt: iso,
       blackoutUntil: null,
@@ -240,6 +241,7 @@ export function createFakeService(
       if (index < 0) throw new KeyturnError('not_found', 'There is no such lease.')
       leases.splice(index, 1)
     },
+    standby: () => null,
     readiness: () => ({
       ready: names.every((name) => entry(name).handOut.kind === 'available'),
       version: '0.0.0',

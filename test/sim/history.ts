@@ -173,10 +173,27 @@ function pendingIn(world: World, name: string): readonly string[] {
       found.push(
         `${name} ${short(one.version)} is ${one.phase}${one.heldBy === undefined ? '' : ` (${one.heldBy})`}`,
       )
+  found.push(...spareOf(world, name))
   for (const app of apps)
     if (app.credential === name && key !== undefined && app.heldKey !== key.text)
       found.push(`${app.name} has another key`)
   return found
+}
+
+/** In the end there is one spare, which lives, on another account than the current key, and not too old. */
+function spareOf({ ledger, issuer, watch, sim }: World, name: string): readonly string[] {
+  const state = ledger.latest.get(name)
+  const { policy } = sim.options.credentials.find((one) => one.name === name) ?? {}
+  if (state === undefined || policy?.standby !== true) return []
+  const current = state.versions.find((one) => one.version === state.current)
+  const account = current === undefined ? undefined : watch.keyOf(current)?.account
+  const spares = state.versions.filter((one) => one.stage === 'standby')
+  if (spares.length > 1) return [`${name} has ${spares.length} spares`]
+  const key = spares[0] === undefined ? undefined : watch.keyOf(spares[0])
+  if (key === undefined || !issuer.works(key)) return [`${name} has no spare that works`]
+  if (key.account === account) return [`${name} has its spare on the account of its current key`]
+  const isOld = sim.now() - key.createdAt > (policy.standbyMaxAgeMs ?? 0) + 2 * minuteMs
+  return isOld ? [`${name} has a spare that has aged`] : []
 }
 
 function describe({ rotation }: CredentialState): string {
@@ -190,7 +207,9 @@ function orphansOf({ issuer, ledger, watch, sim }: World): readonly string[] {
       // Those that walk to their end are pending on their own account.
       const kept = state.retirements.filter((one) => one.phase !== 'dead').map((one) => one.version)
       return state.versions
-        .filter((one) => one.version === state.current || kept.includes(one.version))
+        .filter(
+          (one) => one.version === state.current || one.stage === 'standby' || kept.includes(one.version),
+        )
         .map((one) => watch.keyOf(one))
     }),
   )

@@ -4,6 +4,7 @@ import type {
   Issuer,
   ListOutcome,
   MintOutcome,
+  MintRequest,
   PermissionFinding,
   RevokeOutcome,
 } from '../../src/core/ports.ts'
@@ -11,6 +12,7 @@ import { Secret } from '../../src/core/secret.ts'
 import type { Observation, TransportFailure } from '../../src/core/types.ts'
 import type { Dice } from './dice.ts'
 import { call, type Life, Weather } from './line.ts'
+import type { CredentialOptions } from './options.ts'
 import type { Sim } from './sim.ts'
 
 /** In every secret of this world; must never be seen outside of stores and requests. */
@@ -62,6 +64,13 @@ export const conditions = [
 export type Condition = (typeof conditions)[number]
 
 const failures: readonly TransportFailure[] = ['dns', 'connect', 'tls', 'timeout', 'reset', 'redirect']
+
+/** Where the keys of a credential are made. */
+type Place = Pick<CredentialOptions, 'name' | 'account' | 'spareAccount'>
+
+function accountFor({ account, spareAccount }: Place, spareFor: MintRequest['spareFor']): string {
+  return spareFor === undefined || spareFor.serviceAccount === spareAccount ? account : spareAccount
+}
 
 export interface IssuerWitness {
   onMint(request: { readonly marker: string; readonly key: TrueKey; readonly credential: string }): void
@@ -156,6 +165,11 @@ export class SimIssuer {
     this.#sim.story.tell('issuer', `${key.keyId} deleted by ${by}`)
   }
 
+  /** The account itself is deleted, and made again under its id. */
+  endAccount(account: string, by: string): void {
+    for (const key of this.keys) if (key.account === account) this.end(key, by)
+  }
+
   /** An app's request: refused or not, by one edge. The account's condition is no matter of keys. */
   use(key: TrueKey): boolean {
     const isGood = this.works(key, this.#dice.below(this.#sim.options.issuer.edges))
@@ -164,7 +178,7 @@ export class SimIssuer {
   }
 
   /** The Issuer port for one life of a replica. */
-  portFor(life: Life, credential: { readonly name: string; readonly account: string }): Issuer {
+  portFor(life: Life, credential: Place): Issuer {
     const sim = this.#sim
     const dice = this.#dice
     const admin = <Result>(
@@ -194,10 +208,11 @@ export class SimIssuer {
           isRepeatable: false,
           lateMs: 0,
         }),
-      mint: ({ marker, expiresInSeconds }) =>
+      mint: ({ marker, expiresInSeconds, spareFor }) =>
         admin<MintOutcome>(
           'mint',
-          () => this.#mint({ marker, expiresInSeconds, credential }),
+          () =>
+            this.#mint({ marker, expiresInSeconds, credential, account: accountFor(credential, spareFor) }),
           (observation) =>
             isConclusive(observation) ? { kind: 'refused', observation } : { kind: 'unknown', observation },
           { isRepeatable: false, lateMs: sim.options.issuer.lateMintMs },
@@ -205,7 +220,7 @@ export class SimIssuer {
       list: () =>
         admin<ListOutcome>(
           'list',
-          () => ({ kind: 'listed', keys: this.#listed(credential.account) }),
+          () => ({ kind: 'listed', keys: this.#listed([credential.account, credential.spareAccount]) }),
           (observation) => ({ kind: 'failed', observation }),
           { isRepeatable: false, lateMs: 0 },
         ),
@@ -245,15 +260,16 @@ export class SimIssuer {
   #mint(request: {
     readonly marker: string
     readonly expiresInSeconds: number | undefined
-    readonly credential: { readonly name: string; readonly account: string }
+    readonly credential: Place
+    readonly account: string
   }): MintOutcome {
-    const { marker, expiresInSeconds, credential } = request
+    const { marker, expiresInSeconds, credential, account } = request
     const now = this.#sim.now()
     const expiresAt = expiresInSeconds === undefined ? undefined : now + expiresInSeconds * 1_000
-    const key = this.make({ madeBy: 'keyturn', name: marker, account: credential.account, expiresAt })
-    this.#sim.story.tell('issuer', `${key.keyId} minted for ${credential.name}`)
+    const key = this.make({ madeBy: 'keyturn', name: marker, account, expiresAt })
+    this.#sim.story.tell('issuer', `${key.keyId} minted for ${credential.name} on ${account}`)
     this.witness.onMint({ marker, key, credential: credential.name })
-    const { keyId, secret, account } = key
+    const { keyId, secret } = key
     return {
       kind: 'minted',
       keyId,
@@ -264,13 +280,13 @@ export class SimIssuer {
     }
   }
 
-  #listed(account: string): readonly IssuedKey[] {
+  #listed(accounts: readonly string[]): readonly IssuedKey[] {
     const { listLagMs, tellsLastUse, lastUseLagMs } = this.#sim.options.issuer
     const now = this.#sim.now()
     const asOf = now - (this.#sim.isHealed ? 0 : this.#dice.between(0, listLagMs))
     const seen = this.keys.filter(
       (one) =>
-        (one.account === account || one.madeBy === 'person') &&
+        (accounts.includes(one.account) || one.madeBy === 'person') &&
         one.organization === 'org-ours' &&
         one.createdAt <= asOf &&
         (one.deletedAt === undefined || one.deletedAt > asOf),

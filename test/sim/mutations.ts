@@ -23,7 +23,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'no overlap',
     file: 'core/retirement.ts',
-    find: 'const overlapUntil = request.isForced ? now : now + policy.overlapMs',
+    find: 'const overlapUntil = request.isForced ? now : now + overlapMs',
     replace: 'const overlapUntil = now',
     seed: 2,
   },
@@ -114,8 +114,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a key is promoted with its short life',
     file: 'core/rotation-phases.ts',
-    find: "isExtended ? 'extending' : 'promoting'",
-    replace: "isExtended ? 'promoting' : 'promoting'",
+    find: 'if (isMinted && context.policy.expiryManaged) return enter',
+    replace: 'if (isMinted && context.now < 0) return enter',
     seed: 1,
   },
   {
@@ -180,5 +180,40 @@ export const mutations: readonly Mutation[] = [
     find: '  if (blackout !== undefined) {\n    const heldBy',
     replace: '  if (blackout !== undefined && blackout.until < 0) {\n    const heldBy',
     seed: 2,
+  },
+  {
+    name: 'a spare on the account of the current key',
+    file: 'engine/perform-rotation.ts',
+    find: "    state.rotation?.mode === 'standby'\n",
+    replace: '    state.rotation?.mode === undefined\n',
+    seed: 2,
+  },
+  {
+    name: 'a failover passes the spare over',
+    file: 'core/credential.ts',
+    find: "one.version !== state.current && one.stage !== 'pending' &&",
+    replace: "one.version !== state.current && one.stage === 'previous' &&",
+    seed: 17,
+  },
+  {
+    name: 'a spare is never refreshed',
+    file: 'core/standby.ts',
+    find: '  return Math.min(record.addedAt + policy.standbyMaxAgeMs, expiresAt)',
+    replace: '  return expiresAt',
+    seed: 69,
+  },
+  {
+    name: 'a spare that was rejected stays one',
+    file: 'core/verification.ts',
+    find: '    const withdrawn = withRecord(checked, version, { withdrawnAt: context.now })',
+    replace: '    const withdrawn = withRecord(checked, version, {})',
+    seed: 21,
+  },
+  {
+    name: 'spares are made without a pause',
+    file: 'core/standby.ts',
+    find: '  return last + Math.min(pauseMs.longest, pauseMs.first * 2 ** doublings)',
+    replace: '  return last + doublings',
+    seed: 349,
   },
 ]

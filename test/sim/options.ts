@@ -35,6 +35,8 @@ export interface CredentialOptions {
   readonly isStocked: boolean
   /** A service account of its own, or the one that all share. */
   readonly account: string
+  /** The second one, for spares. */
+  readonly spareAccount: string
   readonly organization: string | undefined
   readonly schedule: string | undefined
   /** Most have none. */
@@ -98,6 +100,7 @@ export const fates = [
   'permission',
   'holdOld',
   'partition',
+  'deleteAccount',
 ] as const
 export type Fate = (typeof fates)[number]
 export type FateWeights = Readonly<Record<Fate, number>>
@@ -134,6 +137,7 @@ const usual: FateWeights = {
   permission: 0.7,
   holdOld: 2,
   partition: 1.5,
+  deleteAccount: 2,
 }
 
 /** Drawn apart, so that the histories of old stay what they were. Minutes in place of days, as everything here. */
@@ -151,6 +155,7 @@ function blackoutOf(dice: Dice): readonly BlackoutWindow[] {
 
 export function optionsOf(seed: number): SimOptions {
   const dice = diceOf(seed, 'options')
+  const spares = diceOf(seed, 'spares')
   const credentials = dice.pick([...Array.from({ length: 16 }, () => 1), 2, 2, 3, 5])
   const replicas = dice.pick([1, 1, 1, 1, 2, 2, 2, 3])
   const isQuiet = dice.chance(0.1)
@@ -161,22 +166,27 @@ export function optionsOf(seed: number): SimOptions {
     lagMs: dice.chance(0.3) ? dice.between(500, 20 * secondMs) : 0,
     watches: dice.chance(0.5),
   }
-  return {
-    seed,
-    replicas,
-    credentials: Array.from({ length: credentials }, (_, index) =>
+  const drawn = Array.from({ length: credentials }, (_, index) =>
+    withSpare(
       credentialOptions(index, isShared, dice, {
         issuer,
         store,
         blackout: blackoutOf(diceOf(seed, `blackout ${index}`)),
       }),
+      spares,
     ),
+  )
+  const hasSpares = drawn.some(({ policy }) => policy.standby === true)
+  return {
+    seed,
+    replicas,
+    credentials: drawn,
     chaosMs: (dice.chance(0.06) ? dice.between(6, 20) : dice.between(0.5, 4)) * minuteMs,
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
     crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
     latencyMs: dice.pick([1, 20, 100, 1_000]),
     fateEveryMs: isQuiet ? 3 * minuteMs : dice.pick([4, 8, 16, 40]) * secondMs,
-    fate: fateWeights(dice, hasSteps),
+    fate: { ...fateWeights(dice, hasSteps), deleteAccount: hasSpares ? usual.deleteAccount : 0 },
     beatMs: dice.pick([20, 60]) * secondMs,
     patienceMs: dice.pick([0, 2_000, 2_000, 30_000]),
     skewMs: dice.pick([0, 0, 100, 5_000]),
@@ -189,7 +199,9 @@ export function optionsOf(seed: number): SimOptions {
 
 /** A few kinds of trouble are left out in each history, so that the others are seen in depth. */
 function fateWeights(dice: Dice, hasSteps: boolean): FateWeights {
-  const drawn = fates.map((name) => [name, dice.chance(0.35) ? 0 : usual[name]] as const)
+  const drawn = fates
+    .filter((name) => name !== 'deleteAccount')
+    .map((name) => [name, dice.chance(0.35) ? 0 : usual[name]] as const)
   const weights = Object.fromEntries(drawn) as Record<Fate, number>
   // Where a clock was set back by an hour and the ledger is lost then, fences begin below those that the store has seen.
   return { ...weights, rotate: usual.rotate, ...(hasSteps ? { ledgerLost: 0 } : { step: 0 }) }
@@ -233,6 +245,7 @@ function credentialOptions(
     apps: dice.pick([1, 1, 1, 2, 3]),
     isStocked: dice.chance(0.7),
     account: isShared ? 'svc_shared' : `svc_${index + 1}`,
+    spareAccount: isShared ? 'svc_shared_spare' : `svc_${index + 1}_spare`,
     organization: dice.chance(0.75) ? 'org-ours' : undefined,
     schedule: dice.chance(0.4) ? dice.pick(['*/5 * * * *', '*/10 * * * *', '*/25 * * * *']) : undefined,
     blackout,
@@ -262,4 +275,11 @@ function credentialOptions(
       expiryManaged: dice.chance(0.8),
     },
   }
+}
+
+/** Drawn apart, so that histories without a spare stay what they were. */
+function withSpare(credential: CredentialOptions, dice: Dice): CredentialOptions {
+  const standby = dice.chance(0.35)
+  const standbyMaxAgeMs = dice.pick([20, 120, 24 * 60]) * minuteMs
+  return { ...credential, policy: { ...credential.policy, standby, standbyMaxAgeMs } }
 }

@@ -157,6 +157,12 @@ export class People {
       }
       case 'holdOld':
         return this.#dice.pick(apps).hold(this.#dice.between(minuteMs, 20 * minuteMs))
+      case 'deleteAccount': {
+        const account = this.#dice.pick([credential.account, credential.spareAccount])
+        tell(`deletes the service account ${account}`)
+        issuer.endAccount(account, 'person')
+        return
+      }
       case 'partition': {
         const app = this.#dice.pick(apps)
         app.cutOffUntil = sim.time.elapsed + this.#dice.between(10_000, 15 * minuteMs)

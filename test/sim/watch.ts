@@ -19,6 +19,9 @@ const raceMs = 40_000
 /** How long apps may be without a key while there is one to be had. */
 const unservedMs = 180_000
 const contactMs = 120_000
+const minuteMs = 60_000
+/** Begun within ten minutes, with pauses that double from a minute on. */
+const sparesMax = 6
 
 const sha = { sha256Hex: (text: string) => createHash('sha256').update(text).digest('hex') }
 
@@ -31,6 +34,9 @@ interface Belief {
   /** When each version was last current, in true time. */
   readonly leftAt: Map<VersionId, number>
   readonly wasCurrent: Set<VersionId>
+  readonly wasSpare: Set<VersionId>
+  /** When the making of spares was begun, in true time. */
+  readonly sparesAt: number[]
   /** Rollbacks that people have asked for and that may still come. */
   rollbackUntil: number
   /** How often people said that a key is in the wrong hands. */
@@ -50,7 +56,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
   readonly #intents = new Set<string>()
   readonly #byPrint = new Map<string, TrueKey>()
   #printed = 0
-  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0 }
+  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0, spares: 0, spared: 0 }
 
   constructor(world: World) {
     this.#world = world
@@ -67,6 +73,8 @@ export class Watch implements LedgerWitness, IssuerWitness {
       withdrawn: new Set(),
       leftAt: new Map(),
       wasCurrent: new Set(),
+      wasSpare: new Set(),
+      sparesAt: [],
       rollbackUntil: 0,
       compromisedAsked: 0,
       automatic: 0,
@@ -111,6 +119,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
     if (before !== undefined) this.#mindBlackout(before, after)
     if (before?.current !== after.current) this.#onCurrent(before, after, belief)
     this.#onWithdrawn(before, after, belief)
+    this.#onSpares(before, after, belief)
     for (const one of after.retirements) {
       const earlier = before?.retirements.find((other) => other.id === one.id)
       if (earlier?.phase === one.phase) continue
@@ -149,9 +158,12 @@ export class Watch implements LedgerWitness, IssuerWitness {
           `${name}: ${before.id} was in ${before.phase} when ${after.id} began`,
         )
       if (after.requestedBy === 'failover' || after.requestedBy === 'start') belief.automatic += 1
+      if (after.mode === 'standby') this.#onSpareBegun(name, belief)
       const max = policyOf(this.#optionsOf(name).policy).automaticPerDayMax
       if (belief.automatic > max) this.#object('automatic rotations', `${name}: more than ${max} in a day`)
     }
+    if (before?.id === after.id && before.mode === 'standby' && after.requestedBy === 'failover')
+      belief.automatic += 1
     if (after.requestedBy === 'failover' && !state.versions.some((one) => this.#isRejectedTwice(one)))
       this.#object('never mint for what minting cannot help', `${name}: no key of it was rejected twice`)
     if (after.phase === 'done' && after.outcome === undefined) this.#object('an end has an outcome', name)
@@ -258,6 +270,41 @@ export class Watch implements LedgerWitness, IssuerWitness {
     }
   }
 
+  /** Whoever makes spares without end makes keys without end. */
+  #onSpareBegun(name: string, { sparesAt }: Belief): void {
+    const { sim, ledger } = this.#world
+    this.seen.spares += 1
+    sparesAt.push(sim.time.elapsed)
+    const lately = sparesAt.filter((at) => at > sim.time.elapsed - 600_000)
+    if (lately.length > sparesMax && !sim.options.hasSteps && ledger.lostAt === undefined)
+      this.#object('spares are bounded', `${name}: ${lately.length} were begun in ten minutes`)
+  }
+
+  #onSpares(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {
+    for (const one of after.versions) {
+      if (one.stage !== 'standby') continue
+      belief.wasSpare.add(one.version)
+      const key = this.keyOf(one)
+      if (key === undefined || !key.answers.some((answer) => answer.kind === 'good'))
+        this.#object('only what was verified', `${after.name}: the spare ${short(one.version)}`)
+    }
+    const dead = after.versions.find((one) => one.version === before?.current)
+    const wasUsed = before?.versions.find((one) => one.version === before.current)?.withdrawnAt === undefined
+    if (before === undefined || dead?.withdrawnAt === undefined || !wasUsed) return
+    const hadSpare = before.versions.some((one) => one.stage === 'standby' && this.#isSound(one))
+    if (hadSpare && (after.current === before.current || after.current === undefined))
+      this.#object('a spare takes over at once', `${after.name}: ${short(before.current)} has died`)
+    if (hadSpare) this.seen.spared += 1
+  }
+
+  /** Known to be good to whoever looks at the ledger, and good in truth. */
+  #isSound(record: VersionRecord): boolean {
+    const key = this.keyOf(record)
+    const isOut = record.withdrawnAt !== undefined || record.compromised === true
+    const isExpired = (record.meta.expiresAt ?? Number.POSITIVE_INFINITY) <= this.#world.sim.now() + minuteMs
+    return key !== undefined && !isOut && !isExpired && this.#world.issuer.works(key)
+  }
+
   #isRejectedTwice(record: VersionRecord): boolean {
     const key = this.keyOf(record)
     if (key === undefined) return false
@@ -305,7 +352,12 @@ export class Watch implements LedgerWitness, IssuerWitness {
     if (stage !== undefined && stage !== 'retired' && stage !== 'pending')
       this.#object('retired before delete', `${who} is ${stage}`)
     this.#assertNotInStores(key, credential, who)
-    if (version === undefined || state === undefined || !belief.wasCurrent.has(version)) return
+    if (version === undefined || state === undefined) return
+    if (!belief.wasCurrent.has(version)) {
+      // Never handed out: it has no overlap, and all else holds of it too.
+      if (belief.wasSpare.has(version)) this.#assertOtherLives(state, who)
+      return
+    }
     this.#assertOverlap(version, credential, who)
     this.#assertOtherLives(state, who)
     this.#assertNobodyUses(key, state, who)

@@ -30,7 +30,7 @@ export async function run(context: Context): Promise<ExitCode> {
   // What a rehearsal finds out is all that there is to it.
   if (options.has('wait') || options.has('rehearse')) return await watchRotation(context, api, rotation)
   out.result(rotation, () =>
-    // An exchange of a workload identity is over when it is answered.
+    // An exchange of a workload identity is over when it is answered, and so is a spare that takes over.
     rotation.phase === 'done'
       ? [
           `${rotation.credential}: rotation ${short(rotation.id)} is done (${rotation.outcome ?? 'ended'})`,
