@@ -19,6 +19,8 @@
  * JSON, so that the ledger can hold it and a simulator can replay it.
  */
 
+export type { Observation, TransportFailure } from './observation.ts'
+
 export type CredentialName = string
 /** Opaque, `[A-Za-z0-9._-]{1,128}`: a UUID for versions that Keyturn made, the store's own id for those it found. */
 export type VersionId = string
@@ -76,53 +78,6 @@ export interface Verdict {
   readonly missingScopes?: readonly string[]
   readonly retryAfterMs?: number
 }
-
-/** Why a probe brought no answer at all. */
-export type TransportFailure =
-  | 'dns'
-  | 'connect'
-  | 'tls'
-  | 'timeout'
-  | 'reset'
-  | 'redirect'
-  | 'too_large'
-  | 'aborted'
-  /** Nothing was sent: the key holds characters that no HTTP header can carry. */
-  | 'unsendable'
-
-/**
- * What one call to the issuer saw. Observations are facts without judgement: `classify` turns them into verdicts. They
- * hold no provider message, because OpenAI's echo the first and last characters of whatever was sent.
- */
-export type Observation =
-  | {
-      readonly kind: 'answer'
-      readonly status: number
-      /** True only for a JSON envelope of the issuer's own shape that came with a request id. */
-      readonly isIssuers: boolean
-      readonly code?: string
-      readonly type?: string
-      /** Which of the known sentences the message began with, decided by the issuer driver. */
-      readonly hint?:
-        | 'missing_scopes'
-        | 'no_key_sent'
-        | 'incorrect_key'
-        | 'invalid_issuer'
-        | 'unverified_organization'
-        | 'request_too_large'
-      readonly missingScopes?: readonly string[]
-      readonly requestId?: string
-      /** The `openai-organization` response header: whom the key belongs to, as far as the issuer tells. */
-      readonly organization?: string
-      readonly project?: string
-      /** The `date` response header, for clock skew. */
-      readonly serverAt?: number
-      readonly retryAfterMs?: number
-      readonly models?: readonly string[]
-      /** What this call was to find out: `models` (the first and decisive one), `scope:NAME` or `model:ID`. */
-      readonly probe?: string
-    }
-  | { readonly kind: 'no_answer'; readonly failure: TransportFailure; readonly probe?: string }
 
 /** Whom a key answered for. Absent where the issuer does not tell. */
 export interface Belonging {
