@@ -207,6 +207,20 @@ export type ListOutcome =
   | { readonly kind: 'listed'; readonly keys: readonly IssuedKey[] }
   | { readonly kind: 'failed'; readonly observation: Observation }
 
+/** A key as an inventory has it: of whichever project and kind. */
+export interface InventoryKey extends IssuedKey {
+  readonly kind: 'project' | 'admin'
+  readonly project?: { readonly id: string; readonly name: string }
+  /** The service account or the person that has it, by the name people gave. */
+  readonly ownerName?: string
+}
+
+export interface Inventory {
+  readonly keys: readonly InventoryKey[]
+  /** What could not be listed in full: its keys may be missing. */
+  readonly gaps: readonly { readonly what: string; readonly observation: Observation }[]
+}
+
 export type RevokeOutcome =
   /** The issuer confirmed, or says that there is no such key. */
   | { readonly kind: 'gone' }
@@ -233,8 +247,12 @@ export interface Issuer {
   /** Probes the key, one observation per call made, the decisive one first. Free of charge. */
   verify(secret: Secret, expectation: ProbeExpectation): Promise<readonly Observation[]>
   mint?(request: MintRequest): Promise<MintOutcome>
+  /** Names what `list` tells of: issuers of one place list the same keys. There wherever `list` is. */
+  readonly place?: string
   /** All keys of the place where this issuer mints (every page, every owner). */
   list?(): Promise<ListOutcome>
+  /** Every key of the organisation that the admin key can see, with what could not be listed. For people. */
+  inventory?(): Promise<Inventory>
   revoke?(keyId: KeyId): Promise<RevokeOutcome>
   setExpiry?(keyId: KeyId, expiresInSeconds: number): Promise<ExpiryOutcome>
   /** Proves before minting that the admin key works and may do what a rotation needs. */
@@ -323,6 +341,13 @@ export interface Lease {
   readonly seenAt: number
 }
 
+export interface LedgerDocument {
+  /** As it was put, through JSON. */
+  readonly value: unknown
+  /** Begins at 1 and rises with every change. */
+  readonly revision: number
+}
+
 /**
  * Keeps all that must survive a crash and is no secret. Durable when the promise resolves. Clocks: `now` is passed in
  * where the ledger is embedded; a shared ledger uses its own.
@@ -375,6 +400,17 @@ export interface Ledger {
   dropLease(name: CredentialName, instance: string): Promise<boolean>
   /** A small value under a name, e.g. the installation id; written once by compare-and-swap on absence. */
   once(key: string, value: string): Promise<string>
+  /** A small object under a name, for jobs that concern no single credential; undefined where there is none. */
+  document(key: string): Promise<LedgerDocument | undefined>
+  /**
+   * Replaces it whole, by compare-and-swap: `revision` is the one that was read, 0 where there was none. False: somebody
+   * else was faster, and nothing was changed.
+   */
+  putDocument(request: {
+    readonly key: string
+    readonly value: object
+    readonly revision: number
+  }): Promise<boolean>
   /** Remembers the answer to an idempotent request; returns the first one remembered under this key. */
   remember(request: {
     readonly key: string

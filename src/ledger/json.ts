@@ -49,6 +49,14 @@ export function parseRotation(text: string, name: string): Rotation {
   return value as unknown as Rotation
 }
 
+export function parseDocument(text: string, key: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw corruptRow(key, 'is no JSON', error)
+  }
+}
+
 function parseObject(text: string, name: string): Record<string, unknown> {
   let value: unknown
   try {

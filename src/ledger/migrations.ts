@@ -80,6 +80,17 @@ DROP TABLE leases;
 ALTER TABLE leases_by_app RENAME TO leases;
 `,
   },
+  {
+    number: 3,
+    name: 'documents',
+    sql: `
+CREATE TABLE documents (
+  key TEXT PRIMARY KEY,
+  revision INTEGER NOT NULL,
+  body TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ]
 
 export const newestMigration: number = migrations.at(-1)?.number ?? 0

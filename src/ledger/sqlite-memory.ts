@@ -1,6 +1,6 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { Ledger } from '../core/ports.ts'
-import { withoutKey } from './json.ts'
+import { parseDocument, toJson, withoutKey } from './json.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
 /** Beyond it, the app's own instance that was silent for longest is forgotten: no app can push out those of another. */
@@ -55,6 +55,31 @@ export function leases({
     async dropLease(name, instance) {
       const query = 'DELETE FROM leases WHERE credential = ? AND instance = ?'
       return Number(guard(() => sql(query).run(name, instance)).changes) > 0
+    },
+  }
+}
+
+export function documents({ sql, guard }: Tools): Pick<Ledger, 'document' | 'putDocument'> {
+  return {
+    async document(key) {
+      const row = guard(() => sql('SELECT revision, body FROM documents WHERE key = ?').get(key))
+      if (row === undefined) return undefined
+      return { value: parseDocument(String(row['body']), key), revision: Number(row['revision']) }
+    },
+    async putDocument({ key, value, revision }) {
+      const body = toJson(value, `the document "${key}"`)
+      const written = guard(() =>
+        revision === 0
+          ? sql(
+              'INSERT INTO documents (key, revision, body) VALUES (?, 1, ?) ON CONFLICT DO NOTHING',
+            ).run(withoutKey(key, 'the name of a document'), body)
+          : sql('UPDATE documents SET revision = revision + 1, body = ? WHERE key = ? AND revision = ?').run(
+              body,
+              key,
+              revision,
+            ),
+      )
+      return Number(written.changes) > 0
     },
   }
 }

@@ -2,7 +2,7 @@ import type { Ledger } from '../core/ports.ts'
 import { knownStates } from './known-states.ts'
 import { claims } from './sqlite-claims.ts'
 import { openDatabase } from './sqlite-file.ts'
-import { leases, memory } from './sqlite-memory.ts'
+import { documents, leases, memory } from './sqlite-memory.ts'
 import { history, states } from './sqlite-states.ts'
 import { databaseTools, type Tools } from './sqlite-tools.ts'
 
@@ -48,5 +48,6 @@ export function ledgerOver(
     ...history(tools),
     ...leases(tools),
     ...memory(tools),
+    ...documents(tools),
   }
 }

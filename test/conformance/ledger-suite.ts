@@ -121,6 +121,7 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
           seenAt: 9,
         })
         await ledger.once('installation', 'abc')
+        await ledger.putDocument({ key: 'job', value: { dueAt: 42 }, revision: 0 })
         await ledger.close()
         ledger = await place.open()
         expect(await ledger.read('openai')).toEqual(state)
@@ -129,6 +130,7 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(await ledger.rotation('openai', 'r1')).toEqual(rotationOf('openai', 'r1'))
         expect(await ledger.leases('openai')).toHaveLength(1)
         expect(await ledger.once('installation', 'xyz')).toBe('abc')
+        expect(await ledger.document('job')).toEqual({ value: { dueAt: 42 }, revision: 1 })
       })
     })
 
@@ -429,6 +431,33 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(await ledger.once('other', 'd')).toBe('d')
       })
 
+      it('keeps a document whole, and replaces it only by who has read it last', async () => {
+        expect(await ledger.document('job')).toBeUndefined()
+        expect(await ledger.putDocument({ key: 'job', value: { dueAt: 1 }, revision: 1 })).toBe(false)
+        expect(await ledger.putDocument({ key: 'job', value: { dueAt: 1 }, revision: 0 })).toBe(true)
+        expect(await ledger.putDocument({ key: 'job', value: { dueAt: 2 }, revision: 0 })).toBe(false)
+        expect(await ledger.document('job')).toEqual({ value: { dueAt: 1 }, revision: 1 })
+        expect(await ledger.putDocument({ key: 'job', value: { dueAt: 3, said: ['ü'] }, revision: 1 })).toBe(
+          true,
+        )
+        expect(await ledger.document('job')).toEqual({ value: { dueAt: 3, said: ['ü'] }, revision: 2 })
+        expect(await ledger.document('other')).toBeUndefined()
+      })
+
+      it('lets exactly one of many racing writers of a document through, over two connections', async () => {
+        const second = await place.open()
+        for (const revision of [0, 1]) {
+          const written = await Promise.all(
+            Array.from({ length: 10 }, (_, index) =>
+              (index % 2 === 0 ? ledger : second).putDocument({ key: 'job', value: { index }, revision }),
+            ),
+          )
+          expect(written.filter(Boolean)).toHaveLength(1)
+        }
+        expect(await second.document('job')).toMatchObject({ revision: 2 })
+        await second.close()
+      })
+
       it('gives the first answer to a repeated request, and shows that its body was another', async () => {
         const first = { key: 'k', requestHash: 'h1', answer: '{"id":1}', at: 1_000 }
         expect(await ledger.remember(first)).toEqual({ requestHash: 'h1', answer: '{"id":1}' })
@@ -465,6 +494,8 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
           }),
           ledger.open('leak', stateOf('leak', { belonging: { organization: key } })),
           ledger.once('leak', key),
+          ledger.putDocument({ key: 'leak', value: { said: key }, revision: 0 }),
+          ledger.putDocument({ key, value: {}, revision: 0 }),
           ledger.remember({ key: 'leak', requestHash: 'h', answer: JSON.stringify({ key }), at: 1 }),
           ledger.touchLease({ credential: 'openai', instance: key, app: 'a', generation: 0, seenAt: 0 }),
         ]

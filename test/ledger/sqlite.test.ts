@@ -221,6 +221,7 @@ describe('the SQLite file', () => {
       [
         "1b8ab82f0b90e827efb0f14acce83f51be53afe1838142f8ba951166ffcfd536",
         "270c9b9f7573b30d586a480621e290af561ca6ff0e73319e85b94f415d4544af",
+        "388e16c1216df0c4666fc466d99ed74a3f14f720e04f06025cfe493d6a0f3c4f",
       ]
     `)
   })

@@ -129,6 +129,8 @@ export class SimLedger {
       leases: (name) => through('leases', () => raw.leases(name)),
       dropLease: (name, instance) => through('dropLease', () => raw.dropLease(name, instance)),
       once: (key, value) => raw.once(key, value),
+      document: (key) => through('document', () => raw.document(key)),
+      putDocument: (request) => through('putDocument', () => raw.putDocument(request)),
       remember: (request) => raw.remember(request),
       watch: (onChange) => {
         const told = this.#lives.get(life)
