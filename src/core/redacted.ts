@@ -8,9 +8,20 @@ const shownMin = 6
  * Several keys may fit the same redacted value: the caller acts only where exactly one does.
  */
 export function matchesRedacted(secret: Secret, redacted: string): boolean {
-  const parts = redacted.split(/[.*…]{2,}|…/)
-  const [start = '', end = ''] = [parts[0], parts.at(-1)]
-  if (parts.length < 2 || start.length + end.length < shownMin) return false
+  const shown = shownOf(redacted)
+  if (shown === undefined) return false
+  const { start, end } = shown
   const value = secret.reveal()
   return value.length > start.length + end.length && value.startsWith(start) && value.endsWith(end)
+}
+
+/** Whether it shows enough: one that does not matches no key, which must not be taken for a key that is nowhere. */
+export function isTelling(redacted: string): boolean {
+  return shownOf(redacted) !== undefined
+}
+
+function shownOf(redacted: string): { readonly start: string; readonly end: string } | undefined {
+  const parts = redacted.split(/[.*…]{2,}|…/)
+  const [start = '', end = ''] = [parts[0], parts.at(-1)]
+  return parts.length < 2 || start.length + end.length < shownMin ? undefined : { start, end }
 }

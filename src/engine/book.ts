@@ -2,6 +2,7 @@ import type { Change, ChangeContext } from '../core/credential.ts'
 import { dueAt } from '../core/duties.ts'
 import { assert, KeyturnError } from '../core/errors.ts'
 import { assertState, assertSuccession } from '../core/invariants.ts'
+import { markerOf } from '../core/marker.ts'
 import type { Cancel } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
@@ -56,7 +57,7 @@ export function createBook(
       now: system.now(),
       policy: setup.policy,
       uuid: () => system.uuid(),
-      marker: () => `keyturn-${deps.installation}-${system.uuid().replaceAll('-', '').slice(0, 20)}`,
+      marker: () => markerOf(deps.installation, system.uuid()),
       fraction: system.fraction(),
     }
   }

@@ -22,6 +22,7 @@ import {
   targetedBy,
   verifyNow,
 } from './operations.ts'
+import { createReconciler, type ReconcileTimes } from './reconciler.ts'
 import { createResolver } from './resolver.ts'
 import { planned } from './scheduling.ts'
 import type { Actor, RunningService } from './service.ts'
@@ -45,6 +46,8 @@ export interface ServiceOptions {
   readonly beat?: Beat
   /** How long a claim is kept over a pause. Default 2 s; `tick` waits longer. */
   readonly patienceMs?: number
+  /** When keys at the issuer are held against what is known of them. */
+  readonly reconcile?: Partial<ReconcileTimes>
   readonly version: string
   readonly isSandbox: boolean
   /** Given, before anything runs, the way to the keys of internal credentials: for their issuers, and nobody else. */
@@ -67,6 +70,14 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     async onSetBack() {
       for (const setup of setups.values()) await bringWithinReach(setup, book)
     },
+  })
+  const reconciler = createReconciler({
+    setups,
+    book,
+    keyring,
+    deps,
+    wake: (name) => worker.wake(name),
+    times: options.reconcile,
   })
   const listeners = new Set<(event: CredentialEvent) => void>()
   const unread = new Set<CredentialName>()
@@ -95,7 +106,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   for (const setup of setups.values()) await openCredential(setup, book, deps)
   const unfollow = deps.ledger.watch?.((name) => void followLedger(name)) ?? (() => undefined)
-  if (options.beat !== undefined) worker.start(options.beat)
+  if (options.beat !== undefined) {
+    worker.start(options.beat)
+    reconciler.start()
+  }
   const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStores)
 
   /** What another replica committed is handed out here too, though only one of them has the claim. */
@@ -237,7 +251,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     standby: (name) => standbySummary(book.state(name), contextOf(name).setup.policy, deps.system.now()),
     readiness: () => readiness(book, setups, (name) => resolver.handOut(name), options),
     async tick() {
-      await worker.drain()
+      await Promise.all([worker.drain(), reconciler.runDue()])
       await leases.flush()
     },
     // Asked for twice, it is one stop.
@@ -246,7 +260,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   async function stop(): Promise<void> {
     for (const cancel of [unfollow, ...unwatch]) cancel()
-    await worker.stop()
+    await Promise.all([worker.stop(), reconciler.stop()])
     await leases.flush()
     keyring.stop()
     await closeAll(options.close)

@@ -1,6 +1,7 @@
 import type { NewVersion } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
+import { installationIn } from '../core/marker.ts'
 import type { IssuedKey, StoreDescription, StoredVersion } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
 import { listed, type PerformContext } from './performing.ts'
@@ -56,12 +57,12 @@ function versionOf(
   const base = { version, fingerprint: fingerprint(secret, deps.system) }
   const fitting = keys.filter(({ redacted }) => matchesRedacted(secret, redacted))
   const [own] = fitting
-  if (own === undefined || fitting.length > 1 || own.name !== meta.marker || !isMarker(own.name))
+  if (
+    own === undefined ||
+    fitting.length > 1 ||
+    own.name !== meta.marker ||
+    installationIn(own.name) === undefined
+  )
     return { ...base, meta, origin: 'found' }
   return { ...base, meta: { ...meta, keyId: own.keyId }, origin: 'minted' }
-}
-
-/** As `book.ts` draws them; of whichever installation, since its id was in the ledger too. */
-function isMarker(name: string): boolean {
-  return /^keyturn-[^-]+-[0-9a-f]{20}$/.test(name)
 }

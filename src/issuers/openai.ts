@@ -22,7 +22,10 @@ export function createOpenAIIssuer(options: OpenAIIssuerOptions, context: Issuer
   const minting = checkedMinting(options)
   const { base, wire } = createVerifier(options, context)
   if (minting === undefined) return { kind: 'openai', canMint: false, ...base }
-  return { kind: 'openai', canMint: true, ...base, ...createAdmin(minting, wire, context) }
+  const { projectId, mode } = minting
+  // The mode is part of it: in one of them the name of a key is that of its account.
+  const place = [base.baseUrl, projectId, ...(mode === 'new_service_account' ? ['by account'] : [])].join(' ')
+  return { kind: 'openai', canMint: true, place, ...base, ...createAdmin(minting, wire, context) }
 }
 
 /** The part that every issuer has which speaks the API of OpenAI. */

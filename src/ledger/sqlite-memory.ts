@@ -70,9 +70,10 @@ export function documents({ sql, guard }: Tools): Pick<Ledger, 'document' | 'put
       const body = toJson(value, `the document "${key}"`)
       const written = guard(() =>
         revision === 0
-          ? sql(
-              'INSERT INTO documents (key, revision, body) VALUES (?, 1, ?) ON CONFLICT DO NOTHING',
-            ).run(withoutKey(key, 'the name of a document'), body)
+          ? sql('INSERT INTO documents (key, revision, body) VALUES (?, 1, ?) ON CONFLICT DO NOTHING').run(
+              withoutKey(key, 'the name of a document'),
+              body,
+            )
           : sql('UPDATE documents SET revision = revision + 1, body = ? WHERE key = ? AND revision = ?').run(
               body,
               key,

@@ -119,6 +119,7 @@ export class ScriptedIssuer {
       kind: 'openai',
       canMint: true,
       baseUrl: 'https://api.openai.com/v1',
+      place: this.account,
       verify: (secret) => this.#verify(secret),
       mint: (request) => this.#mint(request),
       list: () => this.#list(),

@@ -199,6 +199,7 @@ export class SimIssuer {
       kind: 'openai',
       canMint: true,
       baseUrl: 'https://api.openai.com/v1',
+      place: credential.account,
       verify: (secret, expected) =>
         call<readonly Observation[]>(sim, life, dice, {
           what: `verify ${credential.name}`,

@@ -1,0 +1,340 @@
+import { isOut } from './credential.ts'
+import { installationIn } from './marker.ts'
+import type { IssuedKey } from './ports.ts'
+import { isTelling, matchesRedacted } from './redacted.ts'
+import { isRunning } from './rotation.ts'
+import type { Secret } from './secret.ts'
+import type {
+  CredentialName,
+  CredentialState,
+  KeyId,
+  VersionId,
+  VersionMeta,
+  VersionRecord,
+} from './types.ts'
+
+/**
+ * What the issuer lists, held against what the ledger knows and what stores and mirrors have. Pure.
+ *
+ * An orphan is a key that bears a marker of this installation and that nobody can be using: the ledger does not know it,
+ * and it was proven absent from every store and mirror in two looks that are at least an hour apart. What could not be
+ * read proves nothing. Whoever revokes looks once more immediately before.
+ */
+
+/** A key of ours that nobody seems to have: proven absent for the first time at the end of that look. */
+export interface Suspect {
+  readonly keyId: KeyId
+  readonly marker: string
+  readonly firstAt: number
+}
+
+/** A key that we hold and the issuer does not list. */
+export interface Missing {
+  readonly credential: CredentialName
+  readonly version: VersionId
+  readonly keyId: KeyId
+  readonly firstAt: number
+  /** People were told. */
+  readonly isTold: boolean
+}
+
+/** What one look leaves for the next one. */
+export interface Memory {
+  readonly suspects: readonly Suspect[]
+  readonly missing: readonly Missing[]
+  /** Ids of this installation from before a ledger was lost. */
+  readonly installations: readonly string[]
+}
+
+export const emptyMemory: Memory = { suspects: [], missing: [], installations: [] }
+
+/** One version that a store or a mirror has and that is not retired there. */
+export interface Held {
+  readonly version: VersionId
+  /** Undefined: its value is not there any more. */
+  readonly secret: Secret | undefined
+  readonly meta: VersionMeta
+}
+
+/** All that one store or mirror has of one credential. */
+export interface PlaceReading {
+  readonly credential: CredentialName
+  readonly held: readonly Held[]
+  /** It may have older versions than it can name: of keys made before then it proves nothing. */
+  readonly wholeSince: number
+}
+
+export interface Look {
+  /** A whole listing, made before the ledger and the stores were read: what was minted since is in the ledger. */
+  readonly keys: readonly IssuedKey[]
+  /** All that the ledger has, also of credentials that are no longer configured. */
+  readonly states: readonly CredentialState[]
+  /** The credentials whose keys are listed here. */
+  readonly here: ReadonlySet<CredentialName>
+  /** Every store and mirror of every credential; undefined where one of them could not be read. */
+  readonly places: readonly PlaceReading[] | undefined
+  readonly memory: Memory
+  readonly installation: string
+  readonly startedAt: number
+  readonly endedAt: number
+  /** How far apart the two proofs are at least. */
+  readonly apartMs: number
+  /** Until then the ledger is younger than an overlap: nothing is revoked. */
+  readonly youngUntil: number
+}
+
+/** An old key of ours that lives in a store and walks to no end yet: the ledger was lost, and does not know what it is. */
+export interface Untended {
+  readonly credential: CredentialName
+  readonly keyId: KeyId
+  readonly held: Held & { readonly secret: Secret }
+}
+
+export interface Findings {
+  /** Proven absent twice: to be revoked after one more look, that finds the same. */
+  readonly orphans: readonly Suspect[]
+  /** Not listed for the second time: people are told, and the key is checked. */
+  readonly vanished: readonly Missing[]
+  readonly untended: readonly Untended[]
+  readonly memory: Memory
+  /** When the next look can say more; undefined: not before the usual one. */
+  readonly nextAt: number | undefined
+  readonly counts: {
+    readonly listed: number
+    /** Ours, by what the ledger knows or a store holds. */
+    readonly held: number
+    readonly suspects: number
+    /** Of people and of others. */
+    readonly unknown: number
+  }
+}
+
+export const reconcileLimits = {
+  suspectsMax: 200,
+  missingMax: 200,
+  installationsMax: 20,
+  /** One look revokes no more than this. */
+  orphansMax: 20,
+  /** What was made or noted a moment ago may not be listed yet. */
+  listLagMs: 5 * 60_000,
+  /** A key is missing when two listings this far apart do not show it. */
+  missingApartMs: 60_000,
+} as const
+
+/** Whether the stores have to be read at all: most looks find nothing that the ledger does not know. */
+export function needsPlaces(look: Omit<Look, 'places' | 'endedAt'>): boolean {
+  const ids = idsOf(look)
+  const known = knowledgeOf(look.states)
+  return look.keys.some((key) => isStray(key, ids, known) || mayBeUntended(key, known))
+}
+
+export function reconcile(look: Look): Findings {
+  const { keys, states, places } = look
+  const ids = idsOf(look)
+  const known = knowledgeOf(states)
+  const strays = keys.filter((key) => isStray(key, ids, known))
+  const weighed = strays
+    .filter((key) => !isExpired(key, look))
+    .map((key) => ({ key, standing: weigh(key, earlierOf(key, look), look) }))
+  const suspects = weighed.flatMap(({ standing }) => ('suspect' in standing ? [standing.suspect] : []))
+  const orphans = weighed.flatMap(({ standing }) =>
+    standing.kind === 'absent' && isProvenTwice(standing.suspect, look) ? [standing.suspect] : [],
+  )
+  const missing = missingOf(look)
+  const vanished = missing.filter((one) => isMissedTwice(one, look))
+  const told = missing.map((one) => (vanished.includes(one) ? { ...one, isTold: true } : one))
+  const knownCount = keys.filter((key) => known.keyIds.has(key.keyId) || known.markers.has(key.name)).length
+  const heldCount = weighed.filter(({ standing }) => standing.kind === 'held').length
+  return {
+    orphans: orphans.slice(0, reconcileLimits.orphansMax),
+    vanished,
+    untended: places === undefined ? [] : untendedOf({ ...look, places }, known),
+    memory: {
+      suspects: suspects.slice(0, reconcileLimits.suspectsMax),
+      missing: told.slice(0, reconcileLimits.missingMax),
+      installations: [...ids]
+        .filter((id) => id !== look.installation)
+        .slice(-reconcileLimits.installationsMax),
+    },
+    nextAt: nextAt(suspects, told, look),
+    counts: {
+      listed: keys.length,
+      held: knownCount + heldCount,
+      suspects: suspects.length,
+      unknown: keys.length - knownCount - strays.length,
+    },
+  }
+}
+
+/** Where a key of ours stands that the ledger does not know. Only `absent` is a proof; what was proven before stays so. */
+type Standing =
+  | { readonly kind: 'absent'; readonly suspect: Suspect }
+  | { readonly kind: 'unproven'; readonly suspect: Suspect }
+  | { readonly kind: 'unproven' | 'held' }
+
+function weigh(key: IssuedKey, earlier: Suspect | undefined, look: Look): Standing {
+  const { places, endedAt } = look
+  const unproven: Standing =
+    earlier === undefined ? { kind: 'unproven' } : { kind: 'unproven', suspect: earlier }
+  if (places === undefined) return unproven
+  if (places.some(({ held }) => held.some((one) => isHeldAs(one, key)))) return { kind: 'held' }
+  const madeAt = key.createdAt ?? Number.NEGATIVE_INFINITY
+  if (!isTelling(key.redacted) || places.some(({ wholeSince }) => madeAt < wholeSince)) return unproven
+  const first: Standing = {
+    kind: 'absent',
+    suspect: { keyId: key.keyId, marker: key.name, firstAt: endedAt },
+  }
+  if (earlier === undefined) return first
+  // Whoever has used it since then has it, wherever from.
+  const isUsed = typeof key.lastUsedAt === 'number' && key.lastUsedAt > earlier.firstAt
+  return isUsed ? first : { kind: 'absent', suspect: earlier }
+}
+
+/** A clock that was set back must neither bring the second proof nearer nor leave it out of reach. */
+function earlierOf(key: IssuedKey, { memory, endedAt }: Look): Suspect | undefined {
+  const earlier = memory.suspects.find(({ keyId }) => keyId === key.keyId)
+  return earlier === undefined || earlier.firstAt <= endedAt ? earlier : { ...earlier, firstAt: endedAt }
+}
+
+function isProvenTwice({ firstAt }: Suspect, { startedAt, apartMs, youngUntil }: Look): boolean {
+  return startedAt >= firstAt + apartMs && startedAt >= youngUntil
+}
+
+/** By its value, or by what stands beside a value that is not there. */
+function isHeldAs({ secret, meta }: Held, key: IssuedKey): boolean {
+  const isNamed = meta.keyId === key.keyId || (meta.marker !== undefined && meta.marker === key.name)
+  return isNamed || (secret !== undefined && matchesRedacted(secret, key.redacted))
+}
+
+function isExpired({ expiresAt }: IssuedKey, { endedAt }: Pick<Look, 'endedAt'>): boolean {
+  return expiresAt !== undefined && expiresAt <= endedAt
+}
+
+// ------------------------------------------------------------------- knowing
+
+interface Knowledge {
+  readonly keyIds: ReadonlySet<KeyId>
+  /** Without what is only the word of a store. */
+  readonly ownKeyIds: ReadonlySet<KeyId>
+  readonly markers: ReadonlySet<string>
+  readonly records: readonly VersionRecord[]
+}
+
+function knowledgeOf(states: readonly CredentialState[]): Knowledge {
+  const records = states.flatMap((state) => state.versions)
+  const attempts = states.flatMap(({ rotation }) => (isRunning(rotation) ? rotation.attempts : []))
+  const own = [
+    ...records.filter(({ origin }) => origin !== 'found').map(({ meta }) => meta.keyId),
+    ...attempts.map(({ keyId }) => keyId),
+    ...states.flatMap(({ retirements }) => retirements.map(({ keyId }) => keyId)),
+  ].filter((one) => one !== undefined)
+  const claimed = records.map(({ meta }) => meta.keyId).filter((one) => one !== undefined)
+  const markers = [
+    ...records.map(({ meta }) => meta.marker),
+    ...attempts.map(({ marker }) => marker),
+    ...states.flatMap(({ openAttempts }) => openAttempts.map(({ marker }) => marker)),
+  ]
+  return {
+    keyIds: new Set([...own, ...claimed]),
+    ownKeyIds: new Set(own),
+    markers: new Set(markers.filter((one) => one !== undefined)),
+    records,
+  }
+}
+
+/**
+ * The id of today and those from before: that a version was minted the issuer itself has said, so the marker beside it
+ * is an id of ours also where the ledger that knew the id was lost.
+ */
+function idsOf({
+  installation,
+  memory,
+  states,
+}: Pick<Look, 'installation' | 'memory' | 'states'>): ReadonlySet<string> {
+  const minted = states.flatMap(({ versions }) =>
+    versions.filter(({ origin }) => origin === 'minted').map(({ meta }) => installationIn(meta.marker ?? '')),
+  )
+  return new Set([installation, ...memory.installations, ...minted.filter((id) => id !== undefined)])
+}
+
+function isStray(key: IssuedKey, ids: ReadonlySet<string>, { keyIds, markers }: Knowledge): boolean {
+  const id = installationIn(key.name)
+  return id !== undefined && ids.has(id) && !keyIds.has(key.keyId) && !markers.has(key.name)
+}
+
+// ------------------------------------------------------------------- untended
+
+/** A found one by the ledger, since nobody could list keys when it was taken up. */
+function mayBeUntended(key: IssuedKey, { records, ownKeyIds }: Knowledge): boolean {
+  const isMarked = installationIn(key.name) !== undefined && !ownKeyIds.has(key.keyId)
+  return (
+    isMarked && records.some((one) => one.origin === 'found' && !isOut(one) && one.meta.marker === key.name)
+  )
+}
+
+/**
+ * Keys that a store or a mirror has with our marker beside them, and of which the issuer lists exactly one that fits, under
+ * that very name: the same proof as that of a rebuilt ledger, which nobody who can only write to the store can bring about.
+ */
+function untendedOf(
+  { keys, places, here }: Look & { readonly places: readonly PlaceReading[] },
+  { ownKeyIds }: Knowledge,
+): readonly Untended[] {
+  const found = new Map<KeyId, Untended>()
+  for (const { credential, held } of places.filter((one) => here.has(one.credential)))
+    for (const one of held) {
+      const { secret, meta } = one
+      if (secret === undefined || installationIn(meta.marker ?? '') === undefined) continue
+      const fitting = keys.filter(({ redacted }) => matchesRedacted(secret, redacted))
+      const [own] = fitting
+      if (own === undefined || fitting.length > 1 || own.name !== meta.marker) continue
+      if (ownKeyIds.has(own.keyId) || found.has(own.keyId)) continue
+      found.set(own.keyId, { credential, keyId: own.keyId, held: { ...one, secret } })
+    }
+  return [...found.values()]
+}
+
+// -------------------------------------------------------------------- missing
+
+function missingOf(look: Look): readonly Missing[] {
+  const { keys, states, here, memory, endedAt } = look
+  const listed = new Set(keys.map(({ keyId }) => keyId))
+  return states
+    .filter(({ name }) => here.has(name))
+    .flatMap(({ name, versions }) =>
+      versions.flatMap((record): readonly Missing[] => {
+        const { keyId } = record.meta
+        if (keyId === undefined || listed.has(keyId) || !isExpected(record, endedAt)) return []
+        const earlier = memory.missing.find((one) => one.credential === name && one.keyId === keyId)
+        if (earlier !== undefined) return [{ ...earlier, firstAt: Math.min(earlier.firstAt, endedAt) }]
+        return [{ credential: name, version: record.version, keyId, firstAt: endedAt, isTold: false }]
+      }),
+    )
+}
+
+function isMissedTwice({ firstAt, isTold }: Missing, { startedAt }: Look): boolean {
+  return !isTold && startedAt >= firstAt + reconcileLimits.missingApartMs
+}
+
+/** Whether the issuer has to list it. Of a key that was found, its id is the word of whoever put it there. */
+function isExpected(record: VersionRecord, now: number): boolean {
+  const { origin, meta, addedAt } = record
+  const isOver = isOut(record) || (meta.expiresAt !== undefined && meta.expiresAt <= now)
+  const isNew = now < Math.max(addedAt, meta.createdAt ?? 0) + reconcileLimits.listLagMs
+  return origin === 'minted' && !isOver && !isNew
+}
+
+// ----------------------------------------------------------------------- time
+
+function nextAt(
+  suspects: readonly Suspect[],
+  missing: readonly Missing[],
+  { apartMs, youngUntil, places, endedAt }: Pick<Look, 'apartMs' | 'youngUntil' | 'places' | 'endedAt'>,
+): number | undefined {
+  const times = [
+    ...(places === undefined ? [endedAt + apartMs] : []),
+    ...suspects.map(({ firstAt }) => Math.max(firstAt + apartMs, youngUntil)),
+    ...missing.filter(({ isTold }) => !isTold).map(({ firstAt }) => firstAt + reconcileLimits.missingApartMs),
+  ]
+  return times.length === 0 ? undefined : Math.min(...times)
+}
