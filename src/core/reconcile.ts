@@ -12,6 +12,7 @@ import type {
   VersionMeta,
   VersionRecord,
 } from './types.ts'
+import { isUntended } from './untended.ts'
 
 /**
  * What the issuer lists, held against what the ledger knows and what stores and mirrors have. Pure.
@@ -214,31 +215,33 @@ function isExpired({ expiresAt }: IssuedKey, { endedAt }: Pick<Look, 'endedAt'>)
 
 interface Knowledge {
   readonly keyIds: ReadonlySet<KeyId>
-  /** Without what is only the word of a store. */
-  readonly ownKeyIds: ReadonlySet<KeyId>
+  /** Of which somebody sees to it that they end, unlike those of which only a store says whose they are. */
+  readonly mindedKeyIds: ReadonlySet<KeyId>
+  /** Markers of those that nobody may mind. */
+  readonly untendedMarkers: ReadonlySet<string>
   readonly markers: ReadonlySet<string>
-  readonly records: readonly VersionRecord[]
 }
 
 function knowledgeOf(states: readonly CredentialState[]): Knowledge {
   const records = states.flatMap((state) => state.versions)
   const attempts = states.flatMap(({ rotation }) => (isRunning(rotation) ? rotation.attempts : []))
-  const own = [
-    ...records.filter(({ origin }) => origin !== 'found').map(({ meta }) => meta.keyId),
+  const untended = states.flatMap((state) => state.versions.filter((one) => isUntended(one, state)))
+  const minded = [
+    ...records.filter((one) => !untended.includes(one)).map(({ meta }) => meta.keyId),
     ...attempts.map(({ keyId }) => keyId),
     ...states.flatMap(({ retirements }) => retirements.map(({ keyId }) => keyId)),
   ].filter((one) => one !== undefined)
-  const claimed = records.map(({ meta }) => meta.keyId).filter((one) => one !== undefined)
+  const claimed = untended.map(({ meta }) => meta.keyId).filter((one) => one !== undefined)
   const markers = [
     ...records.map(({ meta }) => meta.marker),
     ...attempts.map(({ marker }) => marker),
     ...states.flatMap(({ openAttempts }) => openAttempts.map(({ marker }) => marker)),
   ]
   return {
-    keyIds: new Set([...own, ...claimed]),
-    ownKeyIds: new Set(own),
+    keyIds: new Set([...minded, ...claimed]),
+    mindedKeyIds: new Set(minded),
     markers: new Set(markers.filter((one) => one !== undefined)),
-    records,
+    untendedMarkers: new Set(untended.map(({ meta }) => meta.marker).filter((one) => one !== undefined)),
   }
 }
 
@@ -264,11 +267,9 @@ function isStray(key: IssuedKey, ids: ReadonlySet<string>, { keyIds, markers }: 
 
 // ------------------------------------------------------------------- untended
 
-/** A found one by the ledger, since nobody could list keys when it was taken up. */
-function mayBeUntended(key: IssuedKey, { records, ownKeyIds }: Knowledge): boolean {
-  const isMarked = installationIn(key.name) !== undefined && !ownKeyIds.has(key.keyId)
+function mayBeUntended(key: IssuedKey, { mindedKeyIds, untendedMarkers }: Knowledge): boolean {
   return (
-    isMarked && records.some((one) => one.origin === 'found' && !isOut(one) && one.meta.marker === key.name)
+    untendedMarkers.has(key.name) && installationIn(key.name) !== undefined && !mindedKeyIds.has(key.keyId)
   )
 }
 
@@ -278,7 +279,7 @@ function mayBeUntended(key: IssuedKey, { records, ownKeyIds }: Knowledge): boole
  */
 function untendedOf(
   { keys, places, here }: Look & { readonly places: readonly PlaceReading[] },
-  { ownKeyIds }: Knowledge,
+  { mindedKeyIds }: Knowledge,
 ): readonly Untended[] {
   const found = new Map<KeyId, Untended>()
   for (const { credential, held } of places.filter((one) => here.has(one.credential)))
@@ -288,7 +289,7 @@ function untendedOf(
       const fitting = keys.filter(({ redacted }) => matchesRedacted(secret, redacted))
       const [own] = fitting
       if (own === undefined || fitting.length > 1 || own.name !== meta.marker) continue
-      if (ownKeyIds.has(own.keyId) || found.has(own.keyId)) continue
+      if (mindedKeyIds.has(own.keyId) || found.has(own.keyId)) continue
       found.set(own.keyId, { credential, keyId: own.keyId, held: { ...one, secret } })
     }
   return [...found.values()]

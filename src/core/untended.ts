@@ -1,6 +1,7 @@
 import { type Change, type ChangeContext, recordOf, withRecord, withVersion } from './credential.ts'
 import { newRetirement } from './retirement.ts'
-import type { CredentialState, Fingerprint, KeyId, VersionId, VersionMeta } from './types.ts'
+import { isRunning } from './rotation.ts'
+import type { CredentialState, Fingerprint, KeyId, VersionId, VersionMeta, VersionRecord } from './types.ts'
 
 /**
  * Takes up an old key of ours that lives in a store and that a rebuilt ledger could not make out, or did not see: it
@@ -18,23 +19,36 @@ export function tend(
   context: ChangeContext,
 ): Change | undefined {
   const { version, fingerprint, keyId } = key
-  const meta = { ...key.meta, keyId }
   const same = state.versions.filter((one) => one.fingerprint === fingerprint)
-  const known = same.find(
-    (one) => one.origin === 'found' && (one.stage === 'current' || one.stage === 'previous'),
+  const known = same.find((one) => isUntended(one, state))
+  if (known === undefined && (same.length > 0 || recordOf(state, version) !== undefined)) return undefined
+  const as = known?.version ?? version
+  // What somebody put there is verified first; what becomes of it is seen at the next look.
+  if (known?.stage !== 'current' && isJudged(state, as)) return undefined
+  const meta = { ...known?.meta, ...key.meta, keyId }
+  const added = withVersion(state, { version: as, fingerprint, meta, origin: 'minted' }, context.now)
+  const made = withRecord(added, as, { origin: 'minted' })
+  if (known?.stage === 'current' || known?.stage === 'standby') return { state: made, events: [] }
+  return { state: drained(withRecord(made, as, { stage: 'previous' }), as, keyId, context), events: [] }
+}
+
+/**
+ * Whether nobody ends it: it counts as found, which is left to its owner, or it was taken up for current and another key
+ * was made current before it was proven.
+ */
+export function isUntended({ version, origin, stage }: VersionRecord, state: CredentialState): boolean {
+  const { rotation, openAttempts } = state
+  const attempts = [...(isRunning(rotation) ? rotation.attempts : []), ...openAttempts]
+  const isAttempt = attempts.some((one) => one.version === version)
+  return (
+    !isAttempt && stage !== 'retired' && (origin === 'found' || (origin === 'minted' && stage === 'pending'))
   )
-  if (known !== undefined) {
-    const made = withRecord(state, known.version, { origin: 'minted', meta: { ...known.meta, ...meta } })
-    return {
-      state: known.stage === 'previous' ? drained(made, known.version, keyId, context) : made,
-      events: [],
-    }
-  }
-  const isMinded = same.length > 0 || recordOf(state, version) !== undefined || version === state.storeCurrent
-  if (isMinded) return undefined
-  const added = withVersion(state, { version, fingerprint, meta, origin: 'minted' }, context.now)
-  const aside = withRecord(added, version, { stage: 'previous' })
-  return { state: drained(aside, version, keyId, context), events: [] }
+}
+
+/** It is current in the store or in a mirror, and it is still to be found out whether it may be. */
+function isJudged(state: CredentialState, version: VersionId): boolean {
+  const foreign = (state.mirrors ?? []).map((one) => one.foreign?.version)
+  return [state.storeCurrent, ...foreign].includes(version)
 }
 
 /** A walk to the end in place of none, or of one that was left to its owner. */

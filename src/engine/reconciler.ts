@@ -57,8 +57,8 @@ export const reconcileTimes: ReconcileTimes = {
 /** The readers of a store that lags see what was put there a moment before the first look by the second one. */
 const lagMarginMs = 60_000
 const claimMs = 300_000
-/** A key is deleted no later than this after it was looked for: a process may have slept in between. */
-const proofMs = 10_000
+/** A key is deleted no later than this after the last look for it began: a process may have slept in between. */
+const proofMs = 60_000
 
 /** What the ledger keeps of one place. */
 interface Job extends Memory {
@@ -226,8 +226,8 @@ export function createReconciler(options: {
   /** Those that are over. Each is looked for once more, in all stores, immediately before it is deleted. */
   async function endOrphans(place: Place, findings: Findings): Promise<readonly Suspect[]> {
     if (findings.orphans.length === 0 || isStopped) return []
-    const again = await look(place, findings.memory)
     const provenAt = system.now()
+    const again = await look(place, findings.memory)
     const ended: Suspect[] = []
     for (const orphan of again?.orphans ?? []) {
       if (isStopped || system.now() - provenAt > proofMs) break

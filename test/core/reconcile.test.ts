@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { markerOf } from '../../src/core/marker.ts'
 import type { IssuedKey } from '../../src/core/ports.ts'

@@ -3,6 +3,7 @@ import type { Beat, Ledger, SecretStore } from '../../src/core/ports.ts'
 import type { CredentialEvent, CredentialState, Policy } from '../../src/core/types.ts'
 import { createService, type ServiceOptions } from '../../src/engine/create-service.ts'
 import { createOccurrences } from '../../src/engine/cron.ts'
+import type { ReconcileTimes } from '../../src/engine/reconciler.ts'
 import type { RunningService } from '../../src/engine/service.ts'
 import type { CredentialSetup, EngineDeps } from '../../src/engine/setup.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
@@ -144,6 +145,7 @@ export class World {
       readonly beat?: 'regular' | 'silent' | 'none'
       readonly patienceMs?: number
       readonly lend?: ServiceOptions['lend']
+      readonly reconcile?: Partial<ReconcileTimes>
     } = {},
   ): Promise<RunningService> {
     const setups = change.setups ?? this.names.map((name) => this.setup(name, change.setup))
@@ -153,6 +155,7 @@ export class World {
       ...(change.beat === 'none' ? {} : { beat: change.beat === 'silent' ? silentBeat : beatOf(this.time) }),
       ...(change.patienceMs === undefined ? {} : { patienceMs: change.patienceMs }),
       ...(change.lend === undefined ? {} : { lend: change.lend }),
+      ...(change.reconcile === undefined ? {} : { reconcile: change.reconcile }),
       version: '0.0.0',
       isSandbox: false,
       close: [],

@@ -1,4 +1,5 @@
 import { handedOut } from '../../src/core/credential.ts'
+import { isWalking } from '../../src/core/retirement.ts'
 import type { CredentialState } from '../../src/core/types.ts'
 import { policyOf } from '../core/fixtures.ts'
 import { People } from './people.ts'
@@ -11,8 +12,8 @@ const minuteMs = 60_000
 /** How long it may take until all is well again, once nothing fails any more. */
 const convergeMs = 4 * 60 * minuteMs
 const lookEveryMs = 20_000
-/** By then every key that nobody has was looked for several times. */
-const sweptMs = 50 * minuteMs
+/** By then every key that nobody has was looked for several times, the two looks an hour apart among them. */
+const sweptMs = 200 * minuteMs
 
 export interface History {
   readonly seed: number
@@ -200,27 +201,21 @@ function describe({ rotation }: CredentialState): string {
   return `${rotation?.phase ?? 'nothing'}${rotation?.halt === undefined ? '' : ` (${rotation.halt.reason})`}`
 }
 
-/** Keys of ours that live though nobody has them: none may be left. */
-function orphansOf({ issuer, ledger, watch, sim }: World): readonly string[] {
+/** Keys of ours that live though nobody has them: none may be left, also of those that a lost ledger knew of. */
+function orphansOf({ issuer, ledger, watch }: World): readonly string[] {
   const wanted = new Set(
     [...ledger.latest.values()].flatMap((state) => {
       // Those that walk to their end are pending on their own account.
-      const kept = state.retirements.filter((one) => one.phase !== 'dead').map((one) => one.version)
+      const walking = state.retirements.filter(isWalking).map((one) => one.version)
       return state.versions
         .filter(
-          (one) => one.version === state.current || one.stage === 'standby' || kept.includes(one.version),
+          (one) => one.version === state.current || one.stage === 'standby' || walking.includes(one.version),
         )
         .map((one) => watch.keyOf(one))
     }),
   )
-  // A ledger that was lost knew of keys that nobody remembers: a known limit until keys are listed against the store.
-  const lateMs = sim.options.issuer.lateMintMs + minuteMs
-  const knownSince = ledger.lostAt === undefined ? 0 : ledger.lostAt + lateMs
   return issuer.keys
-    .filter(
-      (one) =>
-        one.madeBy === 'keyturn' && one.createdAt >= knownSince && issuer.exists(one) && !wanted.has(one),
-    )
+    .filter((one) => one.madeBy === 'keyturn' && issuer.exists(one) && !wanted.has(one))
     .map((one) => `${one.keyId} is an orphan`)
 }
 

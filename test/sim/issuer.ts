@@ -84,6 +84,8 @@ export class SimIssuer {
   readonly adminWeather: Weather
   condition: Condition | undefined
   isAllowed = true
+  /** Called at the next mint, and forgotten then. */
+  onceMinted: (() => void) | undefined
   witness: IssuerWitness = { onMint: () => undefined, onRevoke: () => undefined }
   readonly #bySecret = new Map<string, TrueKey>()
   readonly #sim: Sim
@@ -270,6 +272,8 @@ export class SimIssuer {
     const key = this.make({ madeBy: 'keyturn', name: marker, account, expiresAt })
     this.#sim.story.tell('issuer', `${key.keyId} minted for ${credential.name} on ${account}`)
     this.witness.onMint({ marker, key, credential: credential.name })
+    this.onceMinted?.()
+    this.onceMinted = undefined
     const { keyId, secret } = key
     return {
       kind: 'minted',

@@ -1,6 +1,7 @@
 import type { BlackoutWindow } from '../../src/core/blackout.ts'
 import type { Policy } from '../../src/core/types.ts'
 import { startAt } from '../core/fixtures.ts'
+import type { ReconcileTimes } from '../../src/engine/reconciler.ts'
 import { type Dice, diceOf } from './dice.ts'
 
 const secondMs = 1_000
@@ -26,6 +27,7 @@ export interface SimOptions {
   readonly hasSteps: boolean
   readonly issuer: IssuerOptions
   readonly store: StoreOptions
+  readonly reconcile: ReconcileTimes
 }
 
 export interface CredentialOptions {
@@ -133,7 +135,7 @@ const usual: FateWeights = {
   crash: 5,
   freeze: 2,
   step: 1,
-  ledgerLost: 0.4,
+  ledgerLost: 1,
   permission: 0.7,
   holdOld: 2,
   partition: 1.5,
@@ -194,6 +196,18 @@ export function optionsOf(seed: number): SimOptions {
     hasSteps,
     issuer,
     store,
+    reconcile: reconcileOptions(diceOf(seed, 'reconcile')),
+  }
+}
+
+/** The daily look comes often, and in half of the histories the two proofs are near enough for the time of trouble. */
+function reconcileOptions(dice: Dice): ReconcileTimes {
+  return {
+    everyMs: dice.pick([5, 10, 30]) * minuteMs,
+    apartMs: dice.pick([1, 2, 60, 60]) * minuteMs,
+    startMs: dice.pick([5, 20]) * secondMs,
+    freshMs: 2 * minuteMs,
+    retryMs: dice.pick([30, 60]) * secondMs,
   }
 }
 

@@ -140,10 +140,9 @@ export class People {
         return
       }
       case 'ledgerLost':
-        tell('the ledger is lost')
-        for (const replica of replicas) replica.life?.crash('with its ledger')
-        ledger.lose()
-        this.#world.watch.onLedgerLost()
+        if (this.#dice.chance(0.5)) return this.#loseLedger()
+        // The moment that leaves an orphan: made at the issuer, in a store not yet, and all that knew of it gone.
+        issuer.onceMinted = () => void sim.time.after(this.#dice.between(0, 300), () => this.#loseLedger())
         return
       case 'permission': {
         const isStore = this.#dice.chance(0.5)
@@ -201,6 +200,15 @@ export class People {
     this.ask(`revoke ${name} ${short(record.version)}${isEvenIfLast ? ' even if last' : ''}`, (service) =>
       service.revoke(name, record.version, request, actor),
     )
+  }
+
+  #loseLedger(): void {
+    const { ledger, replicas, sim, watch } = this.#world
+    if (sim.isHealed) return
+    sim.story.tell('people', 'the ledger is lost')
+    for (const replica of replicas) replica.life?.crash('with its ledger')
+    ledger.lose()
+    watch.onLedgerLost()
   }
 
   #weather(fate: 'storm' | 'outage'): void {

@@ -72,6 +72,7 @@ export class Replica {
       },
       beat: this.#beat(life),
       patienceMs: sim.options.patienceMs,
+      reconcile: sim.options.reconcile,
       version: '0.0.0',
       isSandbox: false,
       close: [],

@@ -20,6 +20,8 @@ export class SimStore {
   isAllowed = true
   /** When something last became current in it. */
   changedAt = 0
+  /** When anything in it last changed. */
+  writtenAt = 0
   readonly #truth: SecretStore
   readonly #sim: Sim
   readonly #dice: Dice
@@ -39,6 +41,7 @@ export class SimStore {
 
   #changed(): void {
     const record = this.content.get(ref)
+    this.writtenAt = this.#sim.now()
     const isMoved = record?.shelf.current !== this.#last?.shelf.current
     if (isMoved) this.changedAt = this.#sim.now()
     this.#past.push({ until: this.#sim.now(), record: this.#last })
@@ -62,6 +65,15 @@ export class SimStore {
   isRetired(version: VersionId): boolean {
     const entry = this.content.get(ref)?.shelf.versions.find((one) => one.version === version)
     return entry === undefined || entry.isRetired
+  }
+
+  /** All that a reader can still get by name or by stage. */
+  live(): readonly { readonly version: VersionId; readonly secret: Secret }[] {
+    const { shelf, values } = this.content.get(ref) ?? {}
+    return (shelf?.versions ?? []).flatMap(({ version, isRetired }) => {
+      const secret = values?.get(version)
+      return isRetired || secret === undefined ? [] : [{ version, secret }]
+    })
   }
 
   versions(): readonly VersionId[] {

@@ -13,7 +13,8 @@ import { textOf } from './text.ts'
 import type { World } from './world.ts'
 
 /** Faults of ours that the log tells of; a ledger that is away is none. */
-const ownFault = /a duty failed|failed; it will be taken up|what listens|a listener|is not sound/
+const ownFault =
+  /a duty failed|failed; it will be taken up|what listens|a listener|is not sound|could not be reconciled/
 /** In a race with a person or with fate nobody can know of what happened a moment ago. */
 const raceMs = 40_000
 /** How long apps may be without a key while there is one to be had. */
@@ -56,7 +57,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
   readonly #intents = new Set<string>()
   readonly #byPrint = new Map<string, TrueKey>()
   #printed = 0
-  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0, spares: 0, spared: 0 }
+  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0, spares: 0, spared: 0, orphans: 0 }
 
   constructor(world: World) {
     this.#world = world
@@ -345,6 +346,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
       )
       if (isUsed && !isMeant) this.#object('no key in use is revoked', `${who} is current in ${other.name}`)
     }
+    if (this.#isUnknown(key)) this.#assertOrphan(key, who)
     const belief = this.belief(credential)
     const version = record?.version
     if (version !== undefined && belief.insisted.has(version)) return
@@ -364,11 +366,47 @@ export class Watch implements LedgerWitness, IssuerWitness {
     const store = this.#world.storesOf(credential)[0]
     if (store !== undefined && !store.isRetired(version))
       this.#object('retired before delete', `${who} is not retired in the store`)
-    const overlapMs = this.#policy(credential).overlapMs
+    const overlapMs = this.#policy(credential).overlapMs - 2 * sim.options.skewMs - 2_000
     if (ledger.lostAt !== undefined && sim.now() - ledger.lostAt < overlapMs)
       this.#object(
         'nothing revoked after a loss',
         `${who}, and the ledger was lost ${sim.now() - ledger.lostAt} ms ago`,
+      )
+  }
+
+  /** No credential has it on record, and no attempt to mint is still looked for under its name. */
+  #isUnknown(key: TrueKey): boolean {
+    return [...this.#world.ledger.latest.values()].every(
+      ({ versions, rotation, openAttempts }) =>
+        !versions.some((one) => this.keyOf(one) === key) &&
+        ![...(rotation?.attempts ?? []), ...openAttempts].some(({ marker }) => marker === key.name),
+    )
+  }
+
+  /** What nobody remembers is revoked only where it is of no use to anybody, and not before that was seen twice. */
+  #assertOrphan(key: TrueKey, who: string): void {
+    const { sim, ledger, stores, apps } = this.#world
+    this.seen.orphans += 1
+    if (key.madeBy !== 'keyturn')
+      this.#object('only orphans of ours are ended', `${who}: made by ${key.madeBy}`)
+    for (const store of [...stores.values()].flat())
+      if (
+        store.live().some(({ secret }) => secret.equals(key.secret)) &&
+        sim.now() - store.writtenAt > raceMs
+      )
+        this.#object('only orphans are ended', `${who}: ${store.name} has it`)
+    const user = apps.find((one) => one.uses(key) && sim.time.elapsed - one.lastContactAt < contactMs)
+    if (user !== undefined) this.#object('only orphans are ended', `${who}: ${user.name} uses it`)
+    // Two looks so far apart have seen it, both by the ledger of today, which is older than an overlap.
+    const { reconcile, credentials, skewMs, hasSteps } = sim.options
+    const knownMs = sim.now() - Math.max(key.createdAt, ledger.lostAt ?? 0)
+    const overlapMs = Math.max(...credentials.map((one) => policyOf(one.policy).overlapMs))
+    const isShared = credentials.every(({ account }) => account === credentials[0]?.account)
+    const leastMs = Math.max(reconcile.apartMs, isShared ? overlapMs : 0)
+    if (!hasSteps && knownMs < leastMs - 2 * skewMs - 2_000)
+      this.#object(
+        'an orphan is looked for twice',
+        `${who}, ${knownMs} ms after it was made or the ledger was lost`,
       )
   }
 
