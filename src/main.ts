@@ -66,6 +66,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       env: mode?.env ?? options.env,
       ledger,
       beat: lateBeat(createCronBeat(log), system),
+      installationFile: home.file('installation'),
       version,
       isSandbox,
     })
@@ -139,6 +140,7 @@ export async function tick(
       env: options.env,
       ledger,
       patienceMs: 30_000,
+      installationFile: home.file('installation'),
       version: packageVersion(),
       isSandbox: false,
     })

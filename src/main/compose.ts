@@ -23,6 +23,7 @@ import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
 import { adminKeySetup, createLoan, type Loan, openAdminKeyIssuer } from './admin-keys.ts'
+import { installationId } from './installation.ts'
 import { openFederated } from './open-federated.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -39,6 +40,8 @@ export interface ComposeOptions {
   readonly isSandbox: boolean
   /** In-process resolving: nothing is minted, moved or revoked, whatever the configuration allows. */
   readonly isReadOnly?: boolean
+  /** Keeps the id of the installation beside the ledger. */
+  readonly installationFile?: string
   /** Closed after everything else. */
   readonly close?: readonly (() => Promise<void>)[]
 }
@@ -89,7 +92,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       stop.push(() => issuer.close())
       setups.push(adminKeySetup(adminKey, { store, issuer }))
     }
-    const installation = await ledger.once('installation', system.uuid().slice(0, 8))
+    const installation = await installationId(ledger, options.installationFile, { system, log })
     const deps: EngineDeps = {
       system,
       log,
