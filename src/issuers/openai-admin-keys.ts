@@ -39,6 +39,7 @@ export function createAdminKeyIssuer(options: AdminKeyIssuerOptions, context: Is
   return {
     kind: 'openai-admin-keys',
     canMint: true,
+    place: `${baseUrl} admin keys`,
     baseUrl,
     verify: (secret, expectation) =>
       limited(wire, (deadline) => verify({ wire, secret, deadline }, expectation)),
