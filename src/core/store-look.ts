@@ -157,7 +157,7 @@ function storeRead(
  * Apps still use generations of the ledger that was lost. Above all of them (there was far less than one a second), what
  * they say of their requests in flight goes on telling who has not moved on, and they take the next answer at once.
  */
-function aboveAll(state: CredentialState, now: number): CredentialState {
+export function aboveAll(state: CredentialState, now: number): CredentialState {
   return { ...state, generation: Math.max(state.generation, Math.floor(now / 1_000)) }
 }
 

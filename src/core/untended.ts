@@ -1,6 +1,7 @@
 import { type Change, type ChangeContext, recordOf, withRecord, withVersion } from './credential.ts'
 import { newRetirement } from './retirement.ts'
 import { isRunning } from './rotation.ts'
+import { aboveAll } from './store-look.ts'
 import type { CredentialState, Fingerprint, KeyId, VersionId, VersionMeta, VersionRecord } from './types.ts'
 
 /**
@@ -19,6 +20,8 @@ export function tend(
   context: ChangeContext,
 ): Change | undefined {
   const { version, fingerprint, keyId } = key
+  // The first look at the store rebuilds it, and raises its generation above those that apps have.
+  if (state.versions.length === 0) return undefined
   const same = state.versions.filter((one) => one.fingerprint === fingerprint)
   const known = same.find((one) => isUntended(one, state))
   if (known === undefined && (same.length > 0 || recordOf(state, version) !== undefined)) return undefined
@@ -29,7 +32,8 @@ export function tend(
   const added = withVersion(state, { version: as, fingerprint, meta, origin: 'minted' }, context.now)
   const made = withRecord(added, as, { origin: 'minted' })
   if (known?.stage === 'current' || known?.stage === 'standby') return { state: made, events: [] }
-  return { state: drained(withRecord(made, as, { stage: 'previous' }), as, keyId, context), events: [] }
+  const above = aboveAll(made, context.now)
+  return { state: drained(withRecord(above, as, { stage: 'previous' }), as, keyId, context), events: [] }
 }
 
 /**

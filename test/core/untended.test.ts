@@ -27,6 +27,8 @@ describe('an old key of ours that nobody ends', () => {
       { version: 'v1', keyId: 'key-v1', phase: 'draining', overlapUntil: now + hourMs },
     ])
     expect(after?.current).toBe('v9')
+    // Apps of the ledger that was lost have not moved on until they are heard of again.
+    expect(after?.generation).toBe(Math.floor(now / 1_000))
   })
 
   it('walks in place of being left to its owner', () => {
@@ -57,6 +59,7 @@ describe('a key is left as it is', () => {
   const open = { marker: 'marker-1', version: 'v1', until: now + hourMs, nextAt: now }
   const left: readonly (readonly [string, CredentialState])[] = [
     ['where it is ours and walks already', stateOf([recordWith('v1'), current])],
+    ['where the ledger knows nothing yet, and is to be rebuilt', stateOf([])],
     ['where it is retired', stateOf([found({ stage: 'retired' }), current])],
     ['where it is what is handed out, under another id', stateOf([{ ...current, fingerprint: 'f-v1' }])],
     ['where its id is that of another key', stateOf([found({ fingerprint: 'f-other' }), current])],

@@ -47,7 +47,12 @@ export class SimLedger {
   }
 
   #empty(): void {
-    for (const table of ['events', 'rotations', 'leases', 'answers', 'settings', 'credentials'])
+    const named = this.#tools.sql(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migrations'",
+    )
+    const tables = named.all().map(({ name }) => String(name))
+    // What points to a credential goes before it.
+    for (const table of tables.toSorted((one, other) => rank(one) - rank(other)))
       this.#tools.sql(`DELETE FROM ${table}`).run()
   }
 
@@ -149,6 +154,10 @@ export class SimLedger {
   forget(life: Life): void {
     this.#lives.delete(life)
   }
+}
+
+function rank(table: string): number {
+  return table === 'credentials' ? 1 : 0
 }
 
 function never<Result>(): Promise<Result> {

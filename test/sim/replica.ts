@@ -110,7 +110,7 @@ export class Replica {
   freeze(forMs: number): void {
     const { sim } = this.#world
     if (this.life === undefined) return
-    this.life.frozenUntil = sim.time.elapsed + forMs
+    this.life.frozenUntil = Math.max(this.life.frozenUntil, sim.time.elapsed + forMs)
     sim.story.tell(this.name, `freezes for ${Math.round(forMs / 1000)} s`)
   }
 

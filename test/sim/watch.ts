@@ -23,6 +23,8 @@ const contactMs = 120_000
 const minuteMs = 60_000
 /** Begun within ten minutes, with pauses that double from a minute on. */
 const sparesMax = 6
+/** A request that nobody waits for any more arrives within this time. */
+const inFlightMs = 45_000
 
 const sha = { sha256Hex: (text: string) => createHash('sha256').update(text).digest('hex') }
 
@@ -386,6 +388,8 @@ export class Watch implements LedgerWitness, IssuerWitness {
   /** What nobody remembers is revoked only where it is of no use to anybody, and not before that was seen twice. */
   #assertOrphan(key: TrueKey, who: string): void {
     const { sim, ledger, stores, apps } = this.#world
+    // What a process had sent that died with its ledger may arrive a little later.
+    if (ledger.lostAt !== undefined && sim.now() - ledger.lostAt < inFlightMs) return
     this.seen.orphans += 1
     if (key.madeBy !== 'keyturn')
       this.#object('only orphans of ours are ended', `${who}: made by ${key.madeBy}`)
