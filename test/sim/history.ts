@@ -142,6 +142,7 @@ function mend({ ledger, sim, issuer, watch, storesOf }: World, people: People, l
 export function pendingOf(world: World): readonly string[] {
   return [
     ...world.replicas.filter((one) => !one.isUp).map((one) => `${one.name} is not up`),
+    ...world.replicas.filter((one) => one.isFrozen).map((one) => `${one.name} is frozen`),
     ...world.sim.options.credentials.flatMap(({ name }) => pendingIn(world, name)),
     ...orphansOf(world),
   ]

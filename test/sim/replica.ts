@@ -52,6 +52,10 @@ export class Replica {
     return this.life?.isAlive === true && this.service !== undefined
   }
 
+  get isFrozen(): boolean {
+    return (this.life?.frozenUntil ?? 0) > this.#world.sim.time.elapsed
+  }
+
   start(): void {
     const { sim, ledger } = this.#world
     if (this.life?.isAlive === true) return
