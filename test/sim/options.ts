@@ -1,7 +1,7 @@
 import type { BlackoutWindow } from '../../src/core/blackout.ts'
 import type { Policy } from '../../src/core/types.ts'
-import { startAt } from '../core/fixtures.ts'
 import type { ReconcileTimes } from '../../src/engine/reconciler.ts'
+import { startAt } from '../core/fixtures.ts'
 import { type Dice, diceOf } from './dice.ts'
 
 const secondMs = 1_000
