@@ -67,6 +67,7 @@ describe('the log', () => {
     ['a masked echo of a key', `sk-proj-${'*'.repeat(20)}SJh4`],
     ['a key of another provider', `sk-or-v1-${'0a'.repeat(32)}`],
     ['an authorization header', `Bearer ${body}`],
+    ['a token of a workload identity', ['eyJhbGciOiJSUzI1NiJ9', body, body].join('.')],
     ['an age identity', `AGE-SECRET-KEY-1${'Q2'.repeat(29)}`],
   ])('replaces %s in messages, fields, names, headers, URLs and nested JSON', (_what, key) => {
     const { lines, log } = logged('json')

@@ -10,6 +10,8 @@ const shapes = [
   String.raw`(?:(?<![A-Za-z0-9])|(?<=%[0-9A-Fa-f]{2}|\\[a-z]|\\u[0-9a-f]{4}))sk-[A-Za-z0-9_*-]{12,400}`,
   String.raw`sk-(?:proj|svcacct|service|admin)-[A-Za-z0-9_-]{40,400}`,
   String.raw`AGE-SECRET-KEY-1[0-9A-Za-z]{20,100}`,
+  // A JSON web token: what proves a workload’s identity, and what is exchanged for it as far as is known.
+  String.raw`eyJ[A-Za-z0-9_-]{8,4000}\.[A-Za-z0-9_-]{8,16000}\.[A-Za-z0-9_-]{8,2000}`,
 ].join('|')
 const shape = new RegExp(shapes)
 const everyShape = new RegExp(shapes, 'g')

@@ -19,12 +19,16 @@ export const canary = 'canary-of-a-token'
 export class ScriptedExchange {
   readonly issued: FakeKey[] = []
   calls = 0
+  underWay = 0
+  underWayMax = 0
   lifetimeMs = 3_600_000
   /** What is answered in place of a token. */
   failing: Exclude<ExchangeOutcome, { kind: 'issued' }> | undefined
   /** How a new token differs from one that works. */
   change: Partial<FakeKey> = {}
   latencyMs = 0
+  /** It throws, which it never may. */
+  isBroken = false
   isClosed = false
   readonly #time: VirtualTime
   readonly #issuer: ScriptedIssuer
@@ -45,6 +49,17 @@ export class ScriptedExchange {
 
   async #exchange(): Promise<ExchangeOutcome> {
     this.calls += 1
+    this.underWay += 1
+    this.underWayMax = Math.max(this.underWayMax, this.underWay)
+    try {
+      return await this.#exchangeOnce()
+    } finally {
+      this.underWay -= 1
+    }
+  }
+
+  async #exchangeOnce(): Promise<ExchangeOutcome> {
+    if (this.isBroken) throw new Error('a fault of the driver')
     const { latencyMs, lifetimeMs } = this
     if (latencyMs > 0) await new Promise<void>((resolve) => void this.#time.after(latencyMs, resolve))
     if (this.failing !== undefined) return this.failing
@@ -66,9 +81,9 @@ export const declined: ExchangeOutcome & { kind: 'answer' } = {
 
 /** A federated service in virtual time, over a ledger that outlives it. */
 export class FederatedWorld {
-  readonly time = new VirtualTime()
-  readonly issuer = new ScriptedIssuer(this.time)
-  readonly exchange = new ScriptedExchange(this.time, this.issuer)
+  readonly time: VirtualTime
+  readonly issuer: ScriptedIssuer
+  readonly exchange: ScriptedExchange
   readonly events: CredentialEvent[] = []
   readonly logs: Logged[] = []
   readonly ledger: Ledger = openSqliteLedger({ path: ':memory:' })
@@ -78,7 +93,10 @@ export class FederatedWorld {
   isLedgerDown = false
   #running: RunningService | undefined
 
-  constructor(setup: Partial<FederatedSetup> = {}, policy: Partial<Policy> = {}) {
+  constructor(setup: Partial<FederatedSetup> = {}, policy: Partial<Policy> = {}, seed = 1) {
+    this.time = new VirtualTime(seed)
+    this.issuer = new ScriptedIssuer(this.time)
+    this.exchange = new ScriptedExchange(this.time, this.issuer)
     this.#setup = setup
     this.#policy = policy
     onTestFinished(async () => {
