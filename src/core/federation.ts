@@ -1,5 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import { type Change, endedMax, eventOf, recordOf, withRecord } from './credential.ts'
+import { isRunning } from './rotation.ts'
 import type { Belonging, CredentialState, Policy, Rotation, VersionId, VersionRecord } from './types.ts'
 
 /**
@@ -161,7 +162,8 @@ export function exchangeAlerted(
 
 /** An exchange that a person asked for is shown as a rotation, which is over when it is written down. */
 export function exchangeAsked(state: CredentialState, rotation: Rotation, now: number): Change {
-  const next = { ...state, rotation }
+  // One of the time before, when there was a stored key, is not forgotten for it.
+  const next = isRunning(state.rotation) ? { ...state } : { ...state, rotation }
   const { id, phase, mode, confirmations, outcome, paused } = rotation
   const data = { id, phase, mode, confirmations, outcome: outcome ?? null, paused }
   return { state: next, events: [eventOf(next, 'rotation', now, data)] }

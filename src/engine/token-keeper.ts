@@ -1,39 +1,24 @@
-import {
-  type ExchangeFailure,
-  exchangeFault,
-  exchangeInterrupted,
-  explainExchange,
-  explainUnproven,
-} from '../core/exchange-failure.ts'
+import { type ExchangeFailure, exchangeFault, exchangeInterrupted } from '../core/exchange-failure.ts'
 import {
   exchangeAlerted,
   keepFor,
   nextGeneration,
-  refreshAt,
   retryDelayMs,
   tokenChecked,
   tokenLost,
   tokenTaken,
 } from '../core/federation.ts'
-import { fingerprint } from '../core/fingerprint.ts'
 import type { Cancel } from '../core/ports.ts'
-import { soundMeta } from '../core/sound-meta.ts'
-import { type Belonging, type CredentialState, isAuthentic, type VersionRecord } from '../core/types.ts'
-import {
-  type CheckOutcome,
-  checkedRecord,
-  conclusive,
-  isSettled,
-  newKeySpanMs,
-  suspected,
-} from '../core/verification.ts'
+import type { CredentialState, VersionRecord } from '../core/types.ts'
+import { checkedRecord, conclusive, isSettled, newKeySpanMs, suspected } from '../core/verification.ts'
 import type { Journal } from './federated-journal.ts'
 import { type FederatedSetup, federatedLimits } from './federated-setup.ts'
 import { probe } from './probe.ts'
 import { isSame } from './resolver.ts'
 import type { HandOut, NoHandOut } from './service.ts'
 import { type EngineDeps, engineLimits } from './setup.ts'
-import { type HeldToken, type IssuedToken, tokenHandOut } from './token-hand-out.ts'
+import { type HeldToken, tokenHandOut } from './token-hand-out.ts'
+import { createTokenSource, type ProvenToken } from './token-source.ts'
 
 export interface ExchangeTrouble extends ExchangeFailure {
   readonly since: number
@@ -80,10 +65,8 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
   const { name, policy } = setup
   const listeners = new Set<() => void>()
   const watchers = new Set<() => void>()
+  const source = createTokenSource({ setup, system, recorded })
   let held: HeldToken | undefined
-  /** Issued and not proven yet, though nothing says that it never will be: the next try goes on with it. */
-  let candidate: IssuedToken | undefined
-  let belonging: Belonging | undefined
   let generation = recorded().generation
   let outage: { readonly since: number; readonly summary: string; readonly fix: string } | undefined
   /** How the last token ended, where none is handed out. */
@@ -172,73 +155,18 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
     readonly by: string
     readonly why: string
   }): Promise<ExchangeFailure | undefined> {
-    const usable = candidate !== undefined && candidate.refreshAt > system.now() ? candidate : undefined
-    candidate = undefined
-    const got = usable ?? (await obtain())
-    if ('cause' in got) return got
-    const proven = await prove(got)
+    const got = await source.next()
     if (isStopped) return exchangeInterrupted
-    if (proven.record.verifiedAt !== undefined) {
-      take(got, proven, asked)
-      return undefined
-    }
-    // A rejection of a token that is seconds old may be an edge that does not know it yet; what is unknown may still prove good.
-    const isYoung = system.now() < got.takenAt + policy.activationGraceMs
-    const isHopeless = proven.check.verdict.kind === 'rejected' ? !isYoung : isForeign(proven.check)
-    if (!isHopeless) candidate = got
-    return explainUnproven(proven.check.verdict)
-  }
-
-  async function obtain(): Promise<IssuedToken | ExchangeFailure> {
-    const takenAt = system.now()
-    const outcome = await setup.exchanger.exchange()
-    if (outcome.kind !== 'issued') return explainExchange(outcome)
-    const tenure = { takenAt, expiresAt: takenAt + outcome.lifetimeMs }
-    const dueAt = refreshAt(tenure, setup.refreshBufferMs, system.fraction())
-    return { secret: outcome.token, ...tenure, refreshAt: dueAt }
-  }
-
-  interface Proven {
-    readonly record: VersionRecord
-    readonly check: CheckOutcome
-  }
-
-  async function prove(token: IssuedToken): Promise<Proven> {
-    const { takenAt, expiresAt } = token
-    const record: VersionRecord = {
-      version: system.uuid(),
-      stage: 'current',
-      origin: 'exchanged',
-      fingerprint: fingerprint(token.secret, system),
-      meta: {
-        serviceAccount: setup.serviceAccount,
-        createdAt: takenAt,
-        expiresAt,
-      },
-      addedAt: takenAt,
-    }
-    const check = await probe(setup, known(record), { secret: token.secret, version: record.version }, deps)
-    const now = system.now()
-    const context = { now, policy, fraction: system.fraction() }
-    // Whom it answered for, and what of that is configured.
-    const meta = soundMeta({ ...record.meta, ...check.belonging, ...belongingOf(setup.expected) })
-    return { record: checkedRecord({ ...record, meta, promotedAt: now }, check, conclusive, context), check }
-  }
-
-  /** What a probe compares with: whom the first token answered for, and this one's expiry. */
-  function known(record: VersionRecord): CredentialState {
-    const state = recorded()
-    const told = state.belonging ?? belonging
-    return { ...state, ...(told === undefined ? {} : { belonging: told }), versions: [record] }
+    if (got.kind === 'failed') return got.failure
+    take(got, asked)
+    return undefined
   }
 
   function take(
-    token: IssuedToken,
-    { record, check }: Proven,
+    { token, record, belonging }: ProvenToken,
     asked: { readonly by: string; readonly why: string },
   ): void {
     const now = system.now()
-    belonging ??= recorded().belonging ?? check.belonging
     generation = nextGeneration(Math.max(generation, recorded().generation), now)
     const why = held === undefined ? 'the workload identity was exchanged and the token works' : asked.why
     held = { ...token, record, generation, isDead: false }
@@ -248,7 +176,8 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
     endedBy = ''
     trouble = undefined
     failures = 0
-    exchangeAt = token.refreshAt
+    // A token that lives for less than a pause causes no storm of exchanges either.
+    exchangeAt = Math.max(token.refreshAt, now + policy.retryBaseMs)
     publish()
   }
 
@@ -284,7 +213,6 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
     const fix = trouble?.fix ?? 'Try again in a moment; if it persists: keyturn status'
     endedBy = `The last token of ${name} has expired. `
     lose({ summary: why, fix }, now)
-    if (exchangeAt > now && trouble === undefined) exchangeAt = now
   }
 
   function lose(why: { readonly summary: string; readonly fix: string }, now: number): void {
@@ -321,7 +249,7 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
     const asked = held
     if (asked === undefined) return
     const { version } = asked.record
-    const seen = await probe(setup, known(asked.record), { secret: asked.secret, version }, deps)
+    const seen = await probe(setup, source.known(asked.record), { secret: asked.secret, version }, deps)
     const now = system.now()
     // Only the token that was asked about is judged: another one may have taken its place meanwhile.
     if (held === undefined || held.record.version !== version || isStopped) return
@@ -391,12 +319,7 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
       ring()
     },
     exchange,
-    async rehearse() {
-      const got = await obtain()
-      if ('cause' in got) return got
-      const { record, check: seen } = await prove(got)
-      return record.verifiedAt === undefined ? explainUnproven(seen.verdict) : undefined
-    },
+    rehearse: () => source.rehearse(),
     checkSoon(why) {
       if (held === undefined || held.isDead) return
       const { record } = held
@@ -427,18 +350,7 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
       cancelAlarm()
       await Promise.allSettled([exchanging, checking])
       held = undefined
-      candidate = undefined
+      source.forget()
     },
   }
-}
-
-function belongingOf({ organization, project }: Belonging): Belonging {
-  return {
-    ...(organization === undefined ? {} : { organization }),
-    ...(project === undefined ? {} : { project }),
-  }
-}
-
-function isForeign({ verdict, isOurs }: CheckOutcome): boolean {
-  return isAuthentic(verdict.kind) && !isOurs
 }

@@ -212,6 +212,14 @@ describe('a token that is rejected', () => {
     expect(world.exchange.calls).toBeLessThanOrEqual(15)
   })
 
+  it('tokens that live for a moment only cause no storm either', async () => {
+    const world = new FederatedWorld()
+    world.exchange.lifetimeMs = 1
+    await world.start()
+    await world.time.advance(minuteMs)
+    expect(world.exchange.calls).toBeLessThanOrEqual(70)
+  })
+
   it('where no other can be had, nothing is handed out, and the rejected one does not come back', async () => {
     const world = new FederatedWorld()
     const service = await world.ready()
