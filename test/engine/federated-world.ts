@@ -92,6 +92,7 @@ export class FederatedWorld {
   /** Every commit fails. */
   isLedgerDown = false
   #running: RunningService | undefined
+  #held: { readonly secret: Secret; readonly over: Promise<undefined> } | undefined
 
   constructor(setup: Partial<FederatedSetup> = {}, policy: Partial<Policy> = {}, seed = 1) {
     this.time = new VirtualTime(seed)
@@ -103,6 +104,24 @@ export class FederatedWorld {
       await this.stop()
       await this.ledger.close()
     })
+  }
+
+  /** Proofs of this token wait until the returned function is called. */
+  holdProofsOf({ secret }: FakeKey): () => void {
+    const { promise, resolve } = Promise.withResolvers<undefined>()
+    this.#held = { secret, over: promise }
+    return () => resolve(undefined)
+  }
+
+  #gated(): FederatedSetup['issuer'] {
+    const issuer = this.issuer.asIssuer()
+    return {
+      baseUrl: issuer.baseUrl,
+      verify: async (secret, expectation) => {
+        if (this.#held?.secret.equals(secret) === true) await this.#held.over
+        return issuer.verify(secret, expectation)
+      },
+    }
   }
 
   get service(): RunningService {
@@ -117,7 +136,7 @@ export class FederatedWorld {
         {
           name: 'openai',
           exchanger: this.exchange.asExchanger(),
-          issuer: this.issuer.asIssuer(),
+          issuer: this.#gated(),
           expected: {},
           serviceAccount: 'svc_acct_1',
           refreshBufferMs: 1_200_000,

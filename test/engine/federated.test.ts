@@ -174,6 +174,25 @@ describe('a token that is rejected', () => {
     expect(state?.versions.find((one) => one.version === first?.version)?.rejections?.count).toBe(2)
   })
 
+  it('a late answer about a token that was replaced says nothing of the one in its place', async () => {
+    const world = new FederatedWorld({}, { activationGraceMs: 0 })
+    const service = await world.ready()
+    await world.time.advance(minuteMs)
+    const { given, token } = world
+    const release = world.holdProofsOf(token)
+    token.isRefused = true
+    void service.report('openai', { version: given?.version ?? '', status: 401 }, operator)
+    await world.time.advance(1_000)
+    await service.rotate('openai', {}, operator)
+    release()
+    await world.time.advance(200)
+    const { current } = await service.summary('openai')
+    expect(current?.version).not.toBe(given?.version)
+    expect(current?.check).toMatchObject({ verdict: 'valid' })
+    const versions = (await world.ledger.read('openai'))?.versions ?? []
+    expect(versions.find((one) => one.version === current?.version)?.rejections).toBeUndefined()
+  })
+
   it('a report about a token that works changes nothing, and thousands of them are a look a second', async () => {
     const world = new FederatedWorld()
     const service = await world.ready()
