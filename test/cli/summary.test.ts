@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
+import type { CredentialSummary } from '../../src/api/types.ts'
+import { endingOf } from '../../src/cli/progress.ts'
 import { renderDetail, renderList, type View } from '../../src/cli/summary.ts'
-import { start, summaryOf } from './samples.ts'
+import { instant, rotationAt, start, summaryOf } from './samples.ts'
 
 const view: View = {
   now: start,
@@ -15,4 +17,31 @@ it('an internal credential is told apart from those that apps can ask for', () =
   expect(renderDetail(summaryOf('main-admin', { isInternal: true }), view)[0]).toBe(
     'main-admin (internal: handed out to nobody)',
   )
+})
+
+it('a spare is shown with its age, or with why there is none and when it is tried again', () => {
+  const none = { ready: 0, version: null, addedAt: null, refreshAt: null }
+  const shown = (standby: CredentialSummary['standby']): string | undefined =>
+    renderDetail(summaryOf('openai', { standby }), view).find((line) => line.startsWith('  standby'))
+  expect(shown(null)).toBeUndefined()
+  const ready = { ready: 1, version: 'v-spare', addedAt: instant(-12 * 86_400), refreshAt: instant(86_400) }
+  expect(shown({ ...ready, reason: null, nextTryAt: null })).toBe('  standby  ready, 12d old')
+  const reason = 'Not allowed: read on service account batch.'
+  expect(shown({ ...none, reason, nextTryAt: instant(120) })).toBe(`  standby  none: ${reason}; begun in 2m`)
+  expect(shown({ ...none, reason: 'it is being made (proving)', nextTryAt: null })).toBe(
+    '  standby  none: it is being made (proving)',
+  )
+})
+
+it('the making of a spare is told apart from a rotation', () => {
+  const ended = rotationAt('done', { mode: 'standby', outcome: 'standby' })
+  const lines = renderDetail(summaryOf('openai', { rotation: ended }), view)
+  expect(lines.some((line) => line.startsWith('  last spare r: ready'))).toBe(true)
+  const running = renderDetail(
+    summaryOf('openai', { rotation: rotationAt('proving', { mode: 'standby' }) }),
+    view,
+  )
+  expect(running.some((line) => line.includes('spare key r, asked for by ops'))).toBe(true)
+  expect(running.some((line) => line.includes('promoting'))).toBe(false)
+  expect(endingOf(ended)).toMatchObject({ kind: 'done', summary: 'a spare key is ready' })
 })

@@ -128,6 +128,25 @@ const stagingCases: readonly StoreCase[] = [
     },
   },
   {
+    title: 'keeps a version in reserve through whole rotations of others, and promotes it then',
+    async run({ store, ref, another }) {
+      let old = await establish(store, ref)
+      const reserve = await stageNew(store, ref)
+      for (let round = 0; round < 2; round += 1) {
+        const next = await establish(store, ref)
+        await store.retire(ref, { version: old.version, fence: 1 })
+        await store.destroy(ref, old.version)
+        old = next
+      }
+      const reader = await another()
+      expect((await reader.read(ref))?.version).toBe(old.version)
+      const request = { to: reserve.version, expectCurrent: old.version, fence: 1 }
+      expect(await store.promote(ref, request)).toEqual({ kind: 'promoted' })
+      expect((await store.read(ref))?.secret.equals(reserve.secret)).toBe(true)
+      expect((await store.read(ref, { version: old.version }))?.secret.equals(old.secret)).toBe(true)
+    },
+  },
+  {
     title: 'keeps unicode and 64 KiB whole, and a newline at the end does no harm',
     async run({ store, ref }) {
       const exact = [`${canary}-ünï-✓-𝄞`, canary.padEnd(bytesMax, 'x'), `"${canary}"\\`]

@@ -15,6 +15,15 @@ const at = Date.UTC(2026, 0, 2, 3, 4, 5)
 const iso = new Date(at).toISOString()
 
 /** What every key of these tests contains, so that it can be searched for. Joined here: no scanner shall find a key. */
+const readySpare = {
+  ready: 1,
+  version: 'v-spare',
+  addedAt: '2026-11-21T01:02:03.000Z',
+  refreshAt: null,
+  reason: null,
+  nextTryAt: null,
+}
+
 export const canary = ['canary', 'in', 'the', 'mine'].join('_')
 
 export function keyNumber(number: number): string {
@@ -241,7 +250,7 @@ export function createFakeService(
       if (index < 0) throw new KeyturnError('not_found', 'There is no such lease.')
       leases.splice(index, 1)
     },
-    standby: () => null,
+    standby: (name) => (name === 'openai' ? readySpare : null),
     readiness: () => ({
       ready: names.every((name) => entry(name).handOut.kind === 'available'),
       version: '0.0.0',

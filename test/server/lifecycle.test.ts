@@ -219,6 +219,8 @@ describe('probes', () => {
     expect(text).toContain('keyturn_http_requests_total{route="getCredential",status="200"} 1')
     expect(text).toContain('keyturn_http_requests_total{route="getCredential",status="404"} 3')
     expect(text).toContain('keyturn_event_streams 0')
+    expect(text).toContain('keyturn_standby_ready{credential="openai"} 1')
+    expect(text).not.toContain('keyturn_standby_ready{credential="openai-prod"}')
     for (const line of text.trimEnd().split('\n'))
       expect(line).toMatch(
         /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.]+)$/,
