@@ -140,6 +140,7 @@ export class Crowd {
       record,
       death: known === undefined ? truth.latestDeath(failure.endedAt) : truth.deathOf(known),
       otherSince: truth.otherSince(known, failure.endedAt),
+      troubledUntil: truth.troubledUntil(failure.endedAt),
       upMs: (from, to) => presence.longestWithin(from, to),
     }
   }

@@ -16,6 +16,7 @@ const facts: Facts = {
   record: { keyId: 'key_1', faults: [] },
   death: { at: 1_500, by: 'somebody' },
   otherSince: 0,
+  troubledUntil: 0,
   upMs: (from, to) => to - from,
 }
 const noKey = (code: string): Failure => ({ ...refused, status: undefined, code: undefined, noKey: code })
@@ -51,6 +52,7 @@ describe('a failed request is not held against Keyturn', () => {
     ['the only key was ended by somebody', refused, { ...facts, otherSince: undefined }],
     ['the service was away when a key was ended', refused, { ...facts, upMs: () => 2_000 }],
     ['a bare caller with a key that somebody ended', { ...refused, caller: 'bare' }, facts],
+    ['OpenAI did not say that the key is dead', refused, { ...facts, troubledUntil: 8_000 }],
     ['another key came a moment ago', refused, { ...facts, otherSince: 8_000 }],
     ['too many requests', { ...refused, status: 429, code: 'rate_limit_exceeded' }, facts],
     ['OpenAI is broken', { ...refused, status: 500, code: undefined }, facts],

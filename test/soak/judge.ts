@@ -35,6 +35,8 @@ export interface Facts {
   readonly death: Death | undefined
   /** Since when there was another key: alive at the end, handed out before, and named by nobody as not to be used. */
   readonly otherSince: number | undefined
+  /** Until when OpenAI gave no clear answer to Keyturn, which must not conclude anything from that. */
+  readonly troubledUntil: number
   /** The longest time in a row, in milliseconds, that the service was there between the two instants. */
   readonly upMs: (from: number, to: number) => number
 }
@@ -62,17 +64,17 @@ export function judge(failure: Failure, facts: Facts): Judgement {
 }
 
 /** A key was refused, or taken out because it is dead. */
-function judgeDeath(failure: Failure, { death, otherSince, upMs }: Facts): Judgement {
+function judgeDeath(failure: Failure, { death, otherSince, troubledUntil, upMs }: Facts): Judgement {
   if (death === undefined || death.at > failure.endedAt)
     return ours('refused, and nobody but Keyturn could have ended the key')
   // docs/client.md: without the refreshing fetch a key that dies without warning is not replaced within the request.
   if (failure.caller === 'bare')
     return excused(`the key was ended by ${death.by}, and this caller sends nothing twice`)
   if (otherSince === undefined) return excused('no other key was alive')
-  const up = upMs(Math.max(death.at, otherSince), failure.endedAt)
+  const up = upMs(Math.max(death.at, otherSince, troubledUntil), failure.endedAt)
   return up < takeoverMs
     ? excused(
-        `the key was ended by ${death.by}, and since there was another the service was not there for ${takeoverMs} ms`,
+        `the key was ended by ${death.by}, and since there was another the service, with OpenAI to ask, was not there for ${takeoverMs} ms`,
       )
     : ours(`another key was alive, and the service there for ${Math.round(up)} ms`)
 }

@@ -152,13 +152,16 @@ export class Moods {
 
   /** Somebody deletes the key that everybody uses; mostly while another one is alive, so that nobody need notice. */
   async #deleteCurrent(signal: AbortSignal): Promise<boolean> {
-    const { truth, dice, story, killer } = this.#options
+    const { rig, truth, dice, story, killer } = this.#options
     const isOnly = dice.chance(0.25)
     const isCalm = dice.chance(0.6)
     const found = this.#deletions < deletionsMax ? await this.#findCurrent(isOnly, signal) : undefined
     if (found === undefined) return false
     this.#deletions += 1
-    if (isCalm) killer.rest(calmMs)
+    if (isCalm) {
+      killer.rest(calmMs)
+      rig.sandbox.set({ faults: [] })
+    }
     const which = found.isOnly ? ', the only one' : ''
     story.tell('dashboard', `deletes the current key ${found.keyId}${which}${isCalm ? ', undisturbed' : ''}`)
     truth.deleteKey(found.keyId)

@@ -1,7 +1,7 @@
 // npm run soak [-- --minutes 10 --kill-every 4 --seed 1]: real processes, killed at random moments. docs/reliability.md.
 import { buildIfNeeded } from '../../bench/lib/build.ts'
 import { type SoakOptions, soakOptions, usage } from './options.ts'
-import { type Outcome, playSoak, soakFolder } from './soak.ts'
+import { type Outcome, playSoak, soakFolder, type Watcher } from './soak.ts'
 import { type CheckName, checks } from './story.ts'
 
 const progressMs = 10_000
@@ -35,17 +35,21 @@ async function main(args: readonly string[]): Promise<number> {
     `soak: ${minutes} minutes, seed ${seed}, ${apps} apps, a blow every ${killEvery} s; then healing and looking through`,
   )
   const folder = soakFolder()
-  const watcher = { onProgress: say, everyMs: progressMs }
+  const watcher: Watcher = {
+    onProgress: say,
+    onViolation: ({ check, what }) => say(`broken: ${checks[check]}: ${what}`),
+    everyMs: progressMs,
+  }
   const outcome = await playSoak(options, { folder, watcher, signal: interrupt.signal })
   if (mistake !== undefined) {
     say(`the soak failed: ${mistake.stack ?? mistake.message}`)
     return 1
   }
+  tell(outcome, options, folder)
   if (interrupt.signal.aborted) {
     say(`interrupted; what was written is in ${folder}`)
     return 130
   }
-  tell(outcome, options, folder)
   return outcome.story.isWell ? 0 : 1
 }
 
@@ -55,8 +59,7 @@ function tell(
   folder: string,
 ): void {
   if (!story.isWell) {
-    for (const line of story.lines) say(line)
-    for (const { check, what } of story.violations) say(`broken: ${checks[check]}: ${what}`)
+    for (const line of story.toTell()) say(line)
     for (const line of pending) say(`pending: ${line}`)
     say(`logs and ledger: ${folder}`)
     say(`again: npm run soak -- --minutes ${minutes} --seed ${seed}\n`)

@@ -7,7 +7,7 @@ import { summary } from '../system/harness.ts'
 import { converge, lookBack, messageOf, turnInPeace, weigh } from './ending.ts'
 import type { SoakOptions } from './options.ts'
 import { type Stage, setStage } from './stage.ts'
-import { Story } from './story.ts'
+import { Story, type Violation } from './story.ts'
 
 /** OpenAI's log holds the latest 2,000 requests. */
 const collectMs = 250
@@ -26,6 +26,7 @@ export interface Outcome {
 export interface Watcher {
   /** Called every few seconds with what was counted so far. */
   readonly onProgress: (line: string) => void
+  readonly onViolation: (violation: Violation) => void
   readonly everyMs: number
 }
 
@@ -43,7 +44,7 @@ export async function playSoak(
     signal,
   }: { readonly folder: string; readonly watcher: Watcher; readonly signal: AbortSignal },
 ): Promise<Outcome> {
-  const story = new Story(() => Date.now())
+  const story = new Story(() => Date.now(), watcher.onViolation)
   let stage: Stage | undefined
   let pending: readonly string[] = []
   let isWhole = false

@@ -1,7 +1,7 @@
 /** Lines that are kept to be told where something goes wrong. */
-const linesMax = 400
+const linesMax = 200
 /** Violations that are kept word by word; of more there is only the number. */
-const violationsMax = 50
+const violationsMax = 20
 
 export interface Violation {
   readonly check: CheckName
@@ -31,13 +31,18 @@ export type CheckName = keyof typeof checks
 /** What happened, and what must not have. */
 export class Story {
   readonly lines: string[] = []
+  readonly #kept: string[] = []
   readonly violations: Violation[] = []
   readonly counts = new Map<CheckName, number>()
   readonly #startedAt: number
   readonly #now: () => number
 
-  constructor(now: () => number) {
+  /** Told at once, so that whoever waits need not wait for the end. */
+  readonly #onViolation: (violation: Violation) => void
+
+  constructor(now: () => number, onViolation: (violation: Violation) => void) {
     this.#now = now
+    this.#onViolation = onViolation
     this.#startedAt = now()
   }
 
@@ -47,9 +52,18 @@ export class Story {
   }
 
   object(check: CheckName, what: string): void {
+    // What led to the first of them is what is wanted, and many more may follow.
+    if (this.isWell) this.#kept.push(...this.lines.splice(0))
     this.tell('BROKEN', `${checks[check]}: ${what}`)
     this.counts.set(check, (this.counts.get(check) ?? 0) + 1)
-    if (this.violations.length < violationsMax) this.violations.push({ check, what })
+    if (this.violations.length === violationsMax) return
+    this.violations.push({ check, what })
+    this.#onViolation({ check, what })
+  }
+
+  /** What led to the first violation, and what came last. */
+  toTell(): readonly string[] {
+    return this.#kept.length === 0 ? this.lines : [...this.#kept, '          …', ...this.lines]
   }
 
   get isWell(): boolean {

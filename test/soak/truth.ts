@@ -3,6 +3,8 @@ import type { Death } from './judge.ts'
 
 /** An answer that is still missing after this long is never coming. */
 const unansweredMs = 20_000
+/** The timeout of the issuer in the configuration. */
+const probeTimeoutMs = 2_000
 /** Refused requests that are kept whole. */
 const refusalsMax = 50_000
 
@@ -29,6 +31,8 @@ export class Truth {
   readonly #deaths = new Map<string, Death>()
   /** Keys that were alive when an operator said that the current one is in the wrong hands. */
   readonly #suspects = new Map<string, number>()
+  /** When OpenAI last failed to say what it thinks of a key, in the order in which it was asked. */
+  readonly #troubled: number[] = []
   /** How many records of the log were gone before they were read. */
   missed = 0
   #read = new Set<string>()
@@ -73,6 +77,12 @@ export class Truth {
   compromise(keyId: string): void {
     const at = this.#suspects.get(keyId)
     if (at !== undefined && !this.#deaths.has(keyId)) this.#deaths.set(keyId, { by: 'compromised', at })
+  }
+
+  /** Until when OpenAI left Keyturn without a clear answer, as far as is seen until that instant. */
+  troubledUntil(at: number): number {
+    const last = this.#troubled.findLast((one) => one <= at)
+    return last === undefined ? Number.NEGATIVE_INFINITY : last + probeTimeoutMs
   }
 
   /** An operator may have meant this key: until the service was asked once more nobody knows. */
@@ -126,6 +136,9 @@ export class Truth {
   #take(record: RequestRecord): void {
     const isApp = record.path === '/v1/chat/completions'
     if (record.status !== 200 && this.#notFine.size < refusalsMax) this.#notFine.set(record.requestId, record)
+    const isProbe = record.path === '/v1/models'
+    const isTroubled = record.faults.length > 0 || (record.status !== 200 && record.status !== 401)
+    if (isProbe && isTroubled) this.#troubled.push(record.at)
     if (!isApp) return
     if (record.status === 200) {
       this.answered += 1
