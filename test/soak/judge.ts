@@ -81,7 +81,13 @@ function judgeDeath(failure: Failure, { death, otherSince, troubledUntil, upMs }
 
 function judgeNoKey(failure: Failure, code: string, facts: Facts): Judgement {
   if (code === 'no_verified_key') return judgeDeath({ ...failure, caller: 'options' }, facts)
-  if (failure.isWarm) return ours(`${code}: an app that has a key goes on with it`)
+  if (failure.isWarm) {
+    // Its key was proven dead a moment ago, and it waits for the next as at its start.
+    const isLeft = facts.otherSince !== undefined && facts.otherSince < failure.startedAt
+    return isLeft
+      ? ours(`${code}: an app that has a key goes on with it`)
+      : excused(`${code}, and no key was left when it began`)
+  }
   const up = facts.upMs(failure.startedAt, failure.endedAt)
   return up < coldStartMs
     ? excused(`a first key, and the service was not there for ${coldStartMs} ms`)
