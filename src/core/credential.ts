@@ -6,6 +6,7 @@ import type {
   CredentialState,
   Fingerprint,
   NewCredentialEvent,
+  Outcast,
   Policy,
   VersionId,
   VersionMeta,
@@ -44,6 +45,8 @@ export const openAttemptMs = 24 * 3_600_000
 /** Versions and retirements that nothing waits for any more, kept for people to look at. */
 export const endedMax = 20
 export const openAttemptsMax = 100
+/** Some sixty characters each. A key that is so many others ago was ended long since. */
+const outcastsMax = 200
 
 export function initialState(name: CredentialName, now: number): CredentialState {
   return {
@@ -143,8 +146,27 @@ export function withRecord(
 export function withVersion(state: CredentialState, added: NewVersion, now: number): CredentialState {
   const meta = soundMeta(added.meta)
   if (recordOf(state, added.version) !== undefined) return withRecord(state, added.version, { meta })
-  const record: VersionRecord = { ...added, meta, stage: 'pending', addedAt: now }
+  const record: VersionRecord = { ...added, ...spoiltAs(state, added), meta, stage: 'pending', addedAt: now }
   return bounded({ ...state, versions: [...state.versions, record] }, added.version)
+}
+
+/** A key outlives its version: under whatever id it comes back, it is as spoilt as it was. */
+function spoiltAs(state: CredentialState, { fingerprint, origin }: NewVersion): Partial<VersionRecord> {
+  const known = (state.outcasts ?? []).find((one) => one.fingerprint === fingerprint)
+  if (known === undefined) return {}
+  // A person may bring back what was withdrawn, but never what is in the wrong hands.
+  const { withdrawnAt, compromised } = known
+  return {
+    ...(withdrawnAt === undefined || origin === 'brought' ? {} : { withdrawnAt }),
+    ...(compromised === undefined ? {} : { compromised }),
+  }
+}
+
+/** Whether this key was once said to be in the wrong hands. */
+export function isCompromised(state: CredentialState, fingerprint: Fingerprint): boolean {
+  return [...state.versions, ...(state.outcasts ?? [])].some(
+    (one) => one.fingerprint === fingerprint && one.compromised === true,
+  )
 }
 
 /** Forgets the oldest versions that are neither handed out, in reserve, in the store, being turned nor on their way out. */
@@ -160,7 +182,28 @@ function bounded(state: CredentialState, added: VersionId): CredentialState {
     (one) => one.stage !== 'current' && one.stage !== 'standby' && !needed.has(one.version),
   )
   const dropped = new Set(idle.slice(0, Math.max(0, idle.length - endedMax)))
-  return { ...state, versions: state.versions.filter((one) => !dropped.has(one)) }
+  if (dropped.size === 0) return state
+  const versions = state.versions.filter((one) => !dropped.has(one))
+  return { ...state, versions, ...withOutcasts(state, [...dropped]) }
+}
+
+function withOutcasts(
+  state: CredentialState,
+  dropped: readonly VersionRecord[],
+): Pick<CredentialState, 'outcasts'> {
+  const outcasts = dropped
+    .filter((one) => one.withdrawnAt !== undefined || one.compromised === true)
+    .map(
+      ({ fingerprint, withdrawnAt, compromised }): Outcast => ({
+        fingerprint,
+        ...(withdrawnAt === undefined ? {} : { withdrawnAt }),
+        ...(compromised === undefined ? {} : { compromised }),
+      }),
+    )
+  if (outcasts.length === 0) return {}
+  const news = new Set(outcasts.map((one) => one.fingerprint))
+  const others = (state.outcasts ?? []).filter((one) => !news.has(one.fingerprint))
+  return { outcasts: [...others, ...outcasts].slice(-outcastsMax) }
 }
 
 export function eventOf(

@@ -4,6 +4,7 @@ import {
   type ChangeContext,
   eventOf,
   handedOut,
+  isOut,
   type NewVersion,
   recordOf,
   withRecord,
@@ -174,10 +175,12 @@ function observeForeign(
 ): Change {
   const { now, policy } = context
   const isNew = seen.foreign?.version !== found.version
-  // Where the primary cannot be written nothing could be adopted, and the copy follows it.
-  const isRefused = !policy.storeWritable
   const isKnown = recordOf(state, found.version) !== undefined
   const added = isKnown ? state : withVersion(state, { ...found, origin: 'found' }, now)
+  const record = recordOf(added, found.version)
+  const isSpoilt = record !== undefined && isOut(record)
+  // Where the primary cannot be written nothing could be adopted, and the copy follows it.
+  const isRefused = !policy.storeWritable || isSpoilt
   const checked = isNew
     ? withRecord(added, found.version, isRefused ? { withdrawnAt: now } : { nextCheckAt: now })
     : added

@@ -143,7 +143,8 @@ function storeRead(
   // Seen there before, it is what we left behind ourselves: in a store that cannot be written, or having nothing better.
   const isLeft = state.storeCurrent === reading.version && state.storeTrouble?.code !== 'store_changed'
   const isOurs = isLeft && (!context.policy.storeWritable || handedOut(state) === undefined)
-  if (known === undefined || !isOut(known) || isOurs || seen.isAlignmentDue)
+  const record = recordOf(seen, reading.version)
+  if (record === undefined || !isOut(record) || isOurs || seen.isAlignmentDue)
     return { state: seen, events: [] }
   return alarm(
     seen,

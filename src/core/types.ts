@@ -383,6 +383,8 @@ export interface CredentialState {
     readonly until: number
     readonly nextAt: number
   }[]
+  /** Keys that are never handed out again by themselves, of versions that are on record no more. Bounded. */
+  readonly outcasts?: readonly Outcast[]
   /** The next scheduled rotation and the occurrence of the schedule it stands for. */
   readonly nextRotationAt?: number
   readonly lastScheduledAt?: number
@@ -418,6 +420,8 @@ export interface Blackout {
   readonly from: number
   readonly until: number
 }
+
+export type Outcast = Pick<VersionRecord, 'fingerprint' | 'withdrawnAt' | 'compromised'>
 
 /** How one credential is to be treated. All of it comes from configuration; defaults are in config.ts. */
 export interface Policy {

@@ -1,5 +1,5 @@
 import type { BringRequest } from '../api/types.ts'
-import { recordOf } from '../core/credential.ts'
+import { isCompromised, recordOf } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import { inspectKeyShape, type KeyKind } from '../core/key-inspection.ts'
@@ -22,6 +22,11 @@ export async function bring(
   const name = setup.name
   const reason = reasonOf(request.reason, 'an operator brings a key')
   const print = fingerprint(secret, deps.system)
+  if (isCompromised(book.state(name), print)) {
+    throw new KeyturnError('version_not_live', `This key of ${name} was said to be in the wrong hands.`, {
+      fix: 'Make another key at OpenAI and bring that one.',
+    })
+  }
   const twin = book.state(name).versions.find((one) => one.fingerprint === print && one.stage !== 'retired')
   if (twin !== undefined) {
     throw new KeyturnError(

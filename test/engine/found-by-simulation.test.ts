@@ -366,3 +366,25 @@ it('gives up a rotation without ending its key, where that was handed out before
   expect(kept?.stage).toBe('previous')
   expect(world.issuer.keys.find((one) => one.keyId === kept?.meta.keyId)?.isDeleted).toBe(false)
 })
+
+it('knows a key that was in the wrong hands also when its version is long forgotten', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy: { ...policy, provingCount: 1, provingSettleMs: 0 } })
+  await world.ready()
+  const leaked = world.issuer.keys[0]?.secret.reveal() ?? ''
+  const compromised = { mode: 'emergency', isCompromised: true, confirm: 'openai' } as const
+  await world.service.rotate('openai', compromised, operator)
+  await world.walkRotation()
+  for (let turn = 0; turn < 24; turn++) await turned(world)
+  await world.time.advance(30 * minuteMs)
+  await turned(world)
+  expect((await world.state()).versions.map((one) => one.version)).not.toContain('first-openai')
+  const before = world.handedOut()
+  await moveTo(world, 'first-openai')
+  await world.time.advance(5 * minuteMs)
+  expect(world.handedOut()).toBe(before)
+  expect((await world.state()).storeTrouble?.code).toBe('store_changed')
+  await expect(world.service.bring('openai', { apiKey: leaked }, operator)).rejects.toMatchObject({
+    code: 'version_not_live',
+  })
+})

@@ -51,7 +51,7 @@ export class App {
     this.credential = credential
     this.name = `${credential} app-${index}`
     this.#dice = world.sim.dice.stream(this.name)
-    this.#everyMs = this.#dice.pick([15_000, 30_000, 60_000])
+    this.#everyMs = this.#dice.pick(world.sim.options.appEveryMs)
     this.#platform = this.#makePlatform()
     const source = this.#source()
     const { signal } = new AbortController()

@@ -2,6 +2,7 @@ import { handedOut } from '../../src/core/credential.ts'
 import { isWalking } from '../../src/core/retirement.ts'
 import type { CredentialState } from '../../src/core/types.ts'
 import { policyOf } from '../core/fixtures.ts'
+import { optionsOf, type SimOptions } from './options.ts'
 import { People } from './people.ts'
 import type { Violation } from './sim.ts'
 import { outsideOfPromises } from './time.ts'
@@ -9,8 +10,6 @@ import { short } from './watch.ts'
 import { World } from './world.ts'
 
 const minuteMs = 60_000
-/** How long it may take until all is well again, once nothing fails any more. */
-const convergeMs = 4 * 60 * minuteMs
 const lookEveryMs = 20_000
 /** By then every key that nobody has was looked for several times, the two looks an hour apart among them. */
 const sweptMs = 200 * minuteMs
@@ -28,8 +27,9 @@ export interface History {
 }
 
 /** Plays one history to its end: anything goes, then everything heals, then one calm rotation. */
-export function playHistory(seed: number, isLoud = false): Promise<History> {
-  return outsideOfPromises(() => play(new World(seed, isLoud)))
+export function playHistory(options: number | SimOptions, isLoud = false): Promise<History> {
+  const drawn = typeof options === 'number' ? optionsOf(options) : options
+  return outsideOfPromises(() => play(new World(drawn, isLoud)))
 }
 
 function play(world: World): History {
@@ -90,7 +90,7 @@ function heal(world: World): void {
 
 function converge(world: World, people: People, what: string): void {
   const { sim } = world
-  const end = sim.time.elapsed + convergeMs
+  const end = sim.time.elapsed + sim.options.convergeMs
   let looks = 0
   while (sim.time.elapsed < end && !sim.isOver()) {
     sim.time.run(lookEveryMs, sim.isOver)

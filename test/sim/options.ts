@@ -13,6 +13,12 @@ export interface SimOptions {
   readonly replicas: number
   readonly credentials: readonly CredentialOptions[]
   readonly chaosMs: number
+  /** How long it may take until all is well again, once nothing fails any more. */
+  readonly convergeMs: number
+  /** A history with more of them goes round. */
+  readonly eventsMax: number
+  /** Between two requests of an app; each app has one of these. */
+  readonly appEveryMs: readonly number[]
   /** Faults that come by themselves, per call; storms raise it for a while. */
   readonly faultRate: number
   readonly crashRate: number
@@ -184,6 +190,9 @@ export function optionsOf(seed: number): SimOptions {
     replicas,
     credentials: drawn,
     chaosMs: (dice.chance(0.06) ? dice.between(6, 20) : dice.between(0.5, 4)) * minuteMs,
+    convergeMs: 4 * 60 * minuteMs,
+    eventsMax: 600_000,
+    appEveryMs: [15 * secondMs, 30 * secondMs, 60 * secondMs],
     faultRate: isQuiet ? 0 : dice.pick([0, 0.01, 0.05, 0.15, 0.3]),
     crashRate: isQuiet ? 0 : dice.pick([0, 0, 0.002, 0.01, 0.04]),
     latencyMs: dice.pick([1, 20, 100, 1_000]),

@@ -12,6 +12,7 @@ import { mutations } from './mutations.ts'
  *     npm run sim -- --seeds 1000 [--from 1] [--workers 2]
  *     SEED=123 npm run sim            plays one again, with its whole story
  *     npm run sim -- --mutation NAME  the same with a defect planted, up to the first seed that catches it
+ *     npm run sim -- --quarters 4     as many whole quarters at full cadence; some two million events each
  *     npm run sim -- --mutations      each defect with its own seed; --search looks for the first seed anew
  */
 
@@ -20,6 +21,7 @@ interface Share {
   readonly seeds: number
   readonly step: number
   readonly mutation?: string | undefined
+  readonly isQuarter?: boolean
 }
 
 /** Failures that are told in full; of all others only the seed. */
@@ -40,12 +42,14 @@ async function main(): Promise<void> {
       mutation: { type: 'string' },
       mutations: { type: 'boolean' },
       search: { type: 'boolean' },
+      quarters: { type: 'string' },
     },
   })
   const searchMax = Number(values.seeds ?? 2_000)
   if (values.mutation !== undefined) return catchOne(values.mutation, 1, searchMax)
   if (values.mutations === true) return catchAll(values.search === true, searchMax)
-  const seeds = Number(values.seeds ?? 200)
+  const isQuarter = values.quarters !== undefined
+  const seeds = Number(values.quarters ?? values.seeds ?? 200)
   const from = Number(values.from ?? 1)
   const workers = Math.min(seeds, Number(values.workers ?? cpus().length))
   const startedAt = performance.now()
@@ -62,7 +66,10 @@ async function main(): Promise<void> {
   }
   await Promise.all(
     Array.from({ length: workers }, (_, index) =>
-      inWorker({ from: from + index, seeds: Math.ceil((seeds - index) / workers), step: workers }, end),
+      inWorker(
+        { from: from + index, seeds: Math.ceil((seeds - index) / workers), step: workers, isQuarter },
+        end,
+      ),
     ),
   )
   const seconds = (performance.now() - startedAt) / 1000
@@ -127,13 +134,15 @@ function inWorker(own: Share, onEnd: (history: History) => void): Promise<void> 
   })
 }
 
-async function work({ from, seeds, step, mutation }: Share): Promise<void> {
+async function work({ from, seeds, step, mutation, isQuarter }: Share): Promise<void> {
   // Errors are part of every history, and where each was made is asked of those only that are played again.
   Error.stackTraceLimit = 0
   if (mutation !== undefined) plant(mutation)
   const { playHistory } = await import('./history.ts')
+  const { quarterOptionsOf } = isQuarter === true ? await import('./quarter.ts') : {}
   for (let played = 0; played < seeds; played++) {
-    const history = await playHistory(from + played * step)
+    const seed = from + played * step
+    const history = await playHistory(quarterOptionsOf?.(seed) ?? seed)
     await told(history)
     if (mutation !== undefined && history.violations.length > 0) break
   }

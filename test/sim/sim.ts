@@ -1,6 +1,6 @@
 import { startAt } from '../core/fixtures.ts'
 import { type Dice, diceOf } from './dice.ts'
-import { optionsOf, type SimOptions } from './options.ts'
+import type { SimOptions } from './options.ts'
 import { Story } from './story.ts'
 import { SimTime } from './time.ts'
 
@@ -12,16 +12,17 @@ export interface Violation {
 /** What all parts of one simulated world share. */
 export class Sim {
   readonly options: SimOptions
-  readonly time = new SimTime()
+  readonly time: SimTime
   readonly story: Story
   readonly dice: Dice
   readonly violations: Violation[] = []
   /** Nothing fails any more from here on. */
   isHealed = false
 
-  constructor(seed: number, isLoud = false) {
-    this.options = optionsOf(seed)
-    this.dice = diceOf(seed, 'world')
+  constructor(options: SimOptions, isLoud = false) {
+    this.options = options
+    this.time = new SimTime(options.eventsMax)
+    this.dice = diceOf(options.seed, 'world')
     this.story = new Story(() => this.time.elapsed, isLoud)
   }
 

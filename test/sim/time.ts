@@ -8,7 +8,6 @@ interface Timer {
 
 /** Beyond it something goes round without time passing. */
 const sameInstantMax = 5_000
-const eventsMax = 600_000
 
 /**
  * Runs all promises that wait for nothing but each other, at once and without a turn of the event loop. It is what Node
@@ -25,6 +24,11 @@ export class SimTime {
   #order = 0
   #sameInstant = 0
   readonly #heap: Timer[] = []
+  readonly #eventsMax: number
+
+  constructor(eventsMax = 600_000) {
+    this.#eventsMax = eventsMax
+  }
 
   after(delayMs: number, callback: () => void): Cancel {
     if (!(delayMs >= 0)) delayMs = 0
@@ -57,7 +61,7 @@ export class SimTime {
     this.events += 1
     this.#sameInstant = at > this.elapsed ? 0 : this.#sameInstant + 1
     if (this.#sameInstant > sameInstantMax) throw new Error('it goes round without time passing')
-    if (this.events > eventsMax) throw new Error('a history has an end')
+    if (this.events > this.#eventsMax) throw new Error('a history has an end')
     this.elapsed = Math.max(this.elapsed, at)
   }
 

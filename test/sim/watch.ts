@@ -44,7 +44,8 @@ interface Belief {
   rollbackUntil: number
   /** How often people said that a key is in the wrong hands. */
   compromisedAsked: number
-  automatic: number
+  /** When rotations began that nobody asked for, in true time. */
+  automaticAt: readonly number[]
   /** Since when there has been a key that every app could have had. */
   servableSince: number | undefined
 }
@@ -80,7 +81,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
       sparesAt: [],
       rollbackUntil: 0,
       compromisedAsked: 0,
-      automatic: 0,
+      automaticAt: [],
       servableSince: undefined,
     }
     this.#beliefs.set(name, made)
@@ -92,7 +93,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
     for (const belief of this.#beliefs.values()) {
       belief.withdrawn.clear()
       belief.compromised.clear()
-      belief.automatic = 0
+      belief.automaticAt = []
     }
   }
 
@@ -160,13 +161,11 @@ export class Watch implements LedgerWitness, IssuerWitness {
           'one rotation at a time',
           `${name}: ${before.id} was in ${before.phase} when ${after.id} began`,
         )
-      if (after.requestedBy === 'failover' || after.requestedBy === 'start') belief.automatic += 1
       if (after.mode === 'standby') this.#onSpareBegun(name, belief)
-      const max = policyOf(this.#optionsOf(name).policy).automaticPerDayMax
-      if (belief.automatic > max) this.#object('automatic rotations', `${name}: more than ${max} in a day`)
     }
-    if (before?.id === after.id && before.mode === 'standby' && after.requestedBy === 'failover')
-      belief.automatic += 1
+    const isTurnedByItself = after.requestedBy === 'failover' || after.requestedBy === 'start'
+    const wasSpare = before?.id === after.id && before.mode === 'standby'
+    if (isTurnedByItself && (before?.id !== after.id || wasSpare)) this.#onTurnedByItself(name, belief)
     if (after.requestedBy === 'failover' && !state.versions.some((one) => this.#isRejectedTwice(one)))
       this.#object('never mint for what minting cannot help', `${name}: no key of it was rejected twice`)
     if (after.phase === 'done' && after.outcome === undefined) this.#object('an end has an outcome', name)
@@ -223,6 +222,16 @@ export class Watch implements LedgerWitness, IssuerWitness {
     )
     if (alive !== undefined)
       this.#object('a rehearsal leaves no key', `${name}: ${alive.keyId} is alive after it`)
+  }
+
+  #onTurnedByItself(name: string, belief: Belief): void {
+    const { options, time } = this.#world.sim
+    // A clock that is set by hours makes a day of the replica’s shorter.
+    const dayMs = options.hasSteps ? 70_000_000 : 86_000_000
+    belief.automaticAt = [...belief.automaticAt.filter((at) => at > time.elapsed - dayMs), time.elapsed]
+    const max = policyOf(this.#optionsOf(name).policy).automaticPerDayMax
+    if (belief.automaticAt.length > max)
+      this.#object('automatic rotations', `${name}: more than ${max} in a day`)
   }
 
   #onCurrent(before: CredentialState | undefined, after: CredentialState, belief: Belief): void {

@@ -1,6 +1,7 @@
 import { App } from './app.ts'
 import { SimIssuer } from './issuer.ts'
 import { SimLedger } from './ledger.ts'
+import type { SimOptions } from './options.ts'
 import { Replica } from './replica.ts'
 import { Sim } from './sim.ts'
 import { SimStore } from './store.ts'
@@ -16,8 +17,8 @@ export class World {
   readonly apps: readonly App[]
   readonly watch: Watch
 
-  constructor(seed: number, isLoud = false) {
-    const sim = new Sim(seed, isLoud)
+  constructor(options: SimOptions, isLoud = false) {
+    const sim = new Sim(options, isLoud)
     this.sim = sim
     this.issuer = new SimIssuer(sim)
     this.ledger = new SimLedger(sim)
