@@ -24,6 +24,10 @@ const queryTexts: Readonly<Record<string, JsonObject>> = {
     description: 'Waits up to so many seconds for an answer that differs from If-None-Match.',
     schema: { type: 'integer', minimum: 0, maximum: bodies.waitSecondsMax },
   },
+  names: {
+    description: 'Only these: names with commas between. Those that the caller may not read are left out.',
+    schema: { type: 'string' },
+  },
   version: {
     description: 'A version id, a unique beginning of one, or a fingerprint. Default: what is current.',
     schema: { type: 'string', maxLength: 128 },

@@ -33,6 +33,7 @@ export const operations = {
     path: '/v1/credentials',
     access: 'app',
     summary: 'What the caller may read, without secrets',
+    query: ['names'],
     status: 200,
     answer: answers.credentialList,
   },

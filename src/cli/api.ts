@@ -3,6 +3,7 @@ import {
   type BringRequest,
   type CredentialAnswer,
   type CredentialSummary,
+  type LeaseSummary,
   type List,
   type RevocationRequest,
   type RollbackRequest,
@@ -27,6 +28,8 @@ export interface Api {
   readonly where: string
   credential(name: string): Promise<CredentialAnswer>
   summaries(): Promise<readonly CredentialSummary[]>
+  /** Only these, in as few requests as fit; names that are not there are left out. */
+  summariesOf(names: readonly string[]): Promise<readonly CredentialSummary[]>
   summary(name: string): Promise<CredentialSummary>
   versions(name: string): Promise<readonly VersionSummary[]>
   verify(name: string): Promise<CredentialSummary>
@@ -38,6 +41,8 @@ export interface Api {
   rollback(name: string, request: RollbackRequest): Promise<CredentialSummary>
   bring(name: string, request: BringRequest): Promise<VersionSummary>
   revoke(name: string, version: string, request: RevocationRequest): Promise<VersionSummary>
+  leases(name: string): Promise<readonly LeaseSummary[]>
+  dropLease(name: string, instance: string): Promise<void>
   tokens(): Promise<readonly TokenSummary[]>
   createToken(request: TokenRequest): Promise<TokenAnswer>
   revokeToken(id: string): Promise<void>
@@ -94,6 +99,12 @@ export function createApi(options: ApiOptions): Api {
     where: nameOf(address),
     credential: (name) => of(name, get(routes.credential(name))),
     summaries,
+    async summariesOf(names) {
+      const found: CredentialSummary[] = []
+      for (const part of inParts(names))
+        found.push(...(await items<CredentialSummary>(`${routes.credentials}?names=${part.join(',')}`)))
+      return found
+    },
     async summary(name) {
       const all = await summaries()
       const found = all.find((summary) => summary.name === name)
@@ -116,6 +127,10 @@ export function createApi(options: ApiOptions): Api {
     rollback: (name, request) => of(name, post(routes.rollbacks(name), request)),
     bring: (name, request) => of(name, post(routes.versions(name), request)),
     revoke: (name, version, request) => of(name, post(routes.revocations(name, version), request)),
+    leases: (name) => of(name, items(routes.leases(name))),
+    async dropLease(name, instance) {
+      await of(name, call({ method: 'DELETE', path: routes.lease(name, instance) }))
+    },
     tokens: () => items(routes.tokens),
     createToken: (request) => post(routes.tokens, request),
     async revokeToken(id) {
@@ -137,6 +152,23 @@ export function createApi(options: ApiOptions): Api {
       for await (const event of readEvents(message)) if (event !== undefined) onEvent()
     },
   }
+}
+
+/** The service takes URLs of 2,048 characters. */
+const namesCharsMax = 1_800
+
+function inParts(names: readonly string[]): readonly (readonly string[])[] {
+  const parts: string[][] = []
+  let room = 0
+  for (const name of names) {
+    if (room < name.length + 1) {
+      parts.push([])
+      room = namesCharsMax
+    }
+    parts.at(-1)?.push(encodeURIComponent(name))
+    room -= name.length + 1
+  }
+  return parts
 }
 
 function parse(text: string): unknown {

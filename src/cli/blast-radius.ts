@@ -44,7 +44,7 @@ export async function confirmed(
   const { io, options } = context
   const refused = new KeyturnError(
     'confirmation_needed',
-    `${what} needs the name '${name}' typed as confirmation`,
+    `${what}: that needs the name '${name}' typed as confirmation`,
     {
       fix: `Add --confirm ${name}, or run it at a terminal and type the name.`,
     },
@@ -94,7 +94,8 @@ export function renderBlastRadius(
 }
 
 function lastUseOf({ lastUse, lastUsedAt }: BlastRadius, now: number): string {
-  if (lastUse === 'told') return `${when(lastUsedAt, now)}, as far as OpenAI has noticed`
+  if (lastUse === 'told')
+    return `${when(lastUsedAt, now)}, as far as OpenAI has noticed; Keyturn’s own checks count`
   return lastUse === 'never' ? 'never, as OpenAI says' : 'OpenAI does not tell'
 }
 

@@ -22,7 +22,8 @@ export interface Reply {
 
 /** No word on the connection for this long, and the answer is given up. Verification may take a while. */
 const silenceMs = 60_000
-const replyBytesMax = 16 * 1_048_576
+/** Ten thousand credentials with their versions. */
+const replyBytesMax = 128 * 1_048_576
 
 /** The whole answer. Errors: `service_unreachable`, `service_malformed`, `timeout`. */
 export async function send(address: Address, call: Call): Promise<Reply> {

@@ -87,7 +87,7 @@ export const specs: readonly CommandSpec[] = [
   },
   {
     name: 'rotate',
-    args: [name],
+    args: [{ ...name, isOptional: true }],
     summary: 'turn the key: mint, prove, promote, and retire the old one',
     details:
       'Starts a rotation. With --wait it is shown until the old key is proven dead, which takes at least the overlap; Ctrl-C leaves it running.',
@@ -106,6 +106,22 @@ export const specs: readonly CommandSpec[] = [
         flags: '--rehearse',
         description:
           'All but the promotion, shown to its end: what is allowed, whether a rotation would work, and what remains.',
+      },
+      {
+        flags: '--all',
+        description:
+          'Every credential in place of one, in waves: the next begins when all of the one before got through, and the first failure ends it.',
+      },
+      {
+        flags: '--match <names>',
+        description: "With --all: only these; * stands for any characters, e.g. 'team-*'.",
+      },
+      { flags: '--wave <count>', description: 'With --all: how many at a time, 1 to 100. Default: 5.' },
+      { flags: '--pause <duration>', description: 'With --all: between two waves, e.g. 10m. Default: none.' },
+      {
+        flags: '--since <instant>',
+        description:
+          'With --all: leaves out those that are done since then, to go on with what was stopped; the run before names it.',
       },
       {
         flags: '--in-blackout',
@@ -172,6 +188,23 @@ export const specs: readonly CommandSpec[] = [
     example: 'keyturn revoke openai 5c1e9a02 --reason "found in a log"',
     exits: `${usual}, 3 confirmation needed, or it is the last working key`,
     load: () => import('./commands/revoke.ts'),
+  },
+  {
+    name: 'leases',
+    args: [name],
+    summary: 'show who holds which generation of the key, or drop one that will not come back',
+    details:
+      'An old key is not revoked while an instance holds it. Those that have not moved on to the current one come first.',
+    options: [
+      {
+        flags: '--drop <instance>',
+        description:
+          'Forget this instance: it has ended, or may lose its key. Apps that live come back by themselves.',
+      },
+    ],
+    example: 'keyturn leases openai',
+    exits: usual,
+    load: () => import('./commands/leases.ts'),
   },
   act('pause', 'hold the running rotation where it is', 'Nothing more is done for it until it is resumed.'),
   act(

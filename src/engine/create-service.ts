@@ -244,7 +244,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       const isDropped = await leases.drop(contextOf(name).setup.name, instance)
       if (!isDropped)
         throw new KeyturnError('not_found', `${name} has no lease of that instance.`, {
-          fix: 'GET its leases to see who holds one.',
+          fix: `keyturn leases ${name} shows who holds one.`,
         })
       worker.wake(name)
     },

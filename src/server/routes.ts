@@ -4,7 +4,7 @@ import type { OperationId } from '../api/operations.ts'
 import { routes } from '../api/types.ts'
 import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import { versionIdPattern } from '../core/types.ts'
+import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
@@ -41,9 +41,12 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
 
 function credentialHandlers({ service }: ServerContext) {
   return {
-    listCredentials: async ({ caller }) => {
+    listCredentials: async ({ request, caller }) => {
+      const asked = namesAsked(request)
       const isShown = (name: string): boolean => caller.role === 'operator' || !service.isInternal(name)
-      const names = service.names.filter((name) => caller.sees(name) && isShown(name))
+      const names = service.names.filter(
+        (name) => asked?.has(name) !== false && caller.sees(name) && isShown(name),
+      )
       if (names.length === service.names.length) return { items: await service.summaries() }
       return { items: await Promise.all(names.map((name) => service.summary(name))) }
     },
@@ -67,6 +70,17 @@ function credentialHandlers({ service }: ServerContext) {
       return reply.code(202).send(await service.revoke(name, version, body, actor))
     },
   } satisfies Partial<Record<OperationId, Handler>>
+}
+
+/** Undefined: all of them. */
+function namesAsked(request: FastifyRequest): ReadonlySet<string> | undefined {
+  const { names } = request.query as { readonly names?: unknown }
+  if (names === undefined) return undefined
+  if (typeof names === 'string' && names.split(',').every((name) => credentialNamePattern.test(name)))
+    return new Set(names.split(','))
+  throw new KeyturnError('bad_request', 'The parameter `names` is not usable.', {
+    fix: 'Send names of credentials with commas between, e.g. names=openai,openai-eval.',
+  })
 }
 
 function rotationHandlers(context: ServerContext) {

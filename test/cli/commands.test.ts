@@ -69,6 +69,18 @@ describe('every command that asks the service', () => {
       json: { id: 'r' },
     },
     {
+      line: 'leases openai',
+      asks: 'GET /v1/credentials/openai/leases',
+      says: /web-2 +3 \(current is 4\) +1h ago\nbilling +web-1 +4 +5s ago/,
+      json: { generation: 4, items: [{ instance: 'web-1' }, { instance: 'web-2' }] },
+    },
+    {
+      line: 'leases openai --drop web-2',
+      asks: 'DELETE /v1/credentials/openai/leases/web-2',
+      says: /the lease of web-2 is dropped/,
+      json: { dropped: 'web-2' },
+    },
+    {
       line: 'rollback openai --to v-old',
       asks: 'POST /v1/credentials/openai/rollbacks',
       sends: { to: 'v-old' },
@@ -153,9 +165,16 @@ describe('every command that asks the service', () => {
   it('starts a rotation with an idempotency key of its own', async () => {
     await keyturn('rotate openai')
     await keyturn('rotate openai')
-    const keys = service.asked.map((asked) => asked.idempotencyKey)
+    const starts = service.asked.filter(({ method }) => method === 'POST')
+    const keys = starts.map((asked) => asked.idempotencyKey)
     expect(new Set(keys).size).toBe(2)
     expect(keys).not.toContain(undefined)
+  })
+
+  it('says what to type where the key comes from a person', async () => {
+    expect((await keyturn('rotate openai')).out).toContain(
+      'it waits for the key that you make: keyturn bring openai',
+    )
   })
 })
 
@@ -216,6 +235,14 @@ describe('exit codes tell a script what to do', () => {
       'rotate a b',
       'rotate openai --wiat',
       'rotate openai --compromised',
+      'rotate',
+      'rotate openai --all',
+      'rotate openai --wave 3',
+      'rotate --all --wave 0',
+      'rotate --all --pause soon',
+      'rotate --all --since yesterday',
+      'rotate --all --match (',
+      'rotate --all --emergency --compromised',
       'revoke openai',
       'token create x --role king',
       'token create x --expires soon',

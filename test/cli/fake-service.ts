@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { BlastHolder, RotationSummary } from '../../src/api/types.ts'
+import type { BlastHolder, LeaseSummary, RotationSummary } from '../../src/api/types.ts'
 import {
   blastRadiusOf,
   canary,
@@ -42,6 +42,11 @@ const holder: BlastHolder = {
   isListening: true,
 }
 
+const leases: readonly LeaseSummary[] = [
+  { app: 'billing', instance: 'web-1', generation: 4, seenAt: instant(-5) },
+  { app: 'billing', instance: 'web-2', generation: 3, seenAt: instant(-3_600) },
+]
+
 /** A small service of the contract: enough to see what the command line asks and what it makes of the answers. */
 export async function fakeService(listen: number | string = 0): Promise<FakeService> {
   const asked: Asked[] = []
@@ -52,6 +57,7 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
 
   const answers: Readonly<Record<string, (body: unknown) => unknown>> = {
     'GET /v1/credentials': () => ({ items: [summaryOf('openai')] }),
+    'GET /v1/credentials?names=openai': () => ({ items: [summaryOf('openai', { issuer: 'manual' })] }),
     'GET /v1/credentials/openai': () => credentialAnswer,
     'GET /v1/credentials/openai/versions': () => ({ items: [versionSummary] }),
     'POST /v1/credentials/openai/versions': () => ({
@@ -76,6 +82,8 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
         sharedWith: ['openai-eval'],
       }),
     'POST /v1/credentials/openai/versions/v-old/revocations': () => ({ ...versionSummary, stage: 'retired' }),
+    'GET /v1/credentials/openai/leases': () => ({ items: leases }),
+    'DELETE /v1/credentials/openai/leases/web-2': () => undefined,
     'GET /v1/tokens': () => ({ items: [tokenSummary] }),
     'POST /v1/tokens': () => ({ ...tokenSummary, token: `kt_app_${canary}` }),
     'DELETE /v1/tokens/tok_1': () => undefined,

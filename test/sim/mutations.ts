@@ -172,7 +172,7 @@ export const mutations: readonly Mutation[] = [
     file: 'core/blackout.ts',
     find: 'return isPressing(state, policy, blackout) ? undefined : blackout.until',
     replace: 'return blackout.until < 0 ? blackout.until : undefined',
-    seed: 2,
+    seed: 10,
   },
   {
     name: 'an old key is retired in a blackout',

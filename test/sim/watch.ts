@@ -60,7 +60,16 @@ export class Watch implements LedgerWitness, IssuerWitness {
   readonly #intents = new Set<string>()
   readonly #byPrint = new Map<string, TrueKey>()
   #printed = 0
-  readonly seen = { promoted: 0, dead: 0, minted: 0, takeovers: 0, halted: 0, spares: 0, spared: 0, orphans: 0 }
+  readonly seen = {
+    promoted: 0,
+    dead: 0,
+    minted: 0,
+    takeovers: 0,
+    halted: 0,
+    spares: 0,
+    spared: 0,
+    orphans: 0,
+  }
 
   constructor(world: World) {
     this.#world = world
