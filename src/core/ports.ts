@@ -90,6 +90,8 @@ export interface StoreDescription {
   readonly current?: VersionId
   readonly pending?: VersionId
   readonly previous?: VersionId
+  /** The highest fence that changed anything here, where the store keeps it. */
+  readonly fence?: number
   /** Every version the store can still name, newest first, bounded at 100. */
   readonly versions: readonly {
     readonly version: VersionId

@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import { aboveFence } from '../core/fences.ts'
 import { isDocument } from '../core/key-inspection.ts'
 import type { IssuedKey, PermissionFinding } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
@@ -10,7 +11,7 @@ import { engineLimits } from './setup.ts'
 
 /** Proves before anything is minted that store, mirrors and issuer allow what a rotation needs. */
 export async function performCheck(context: PerformContext): Promise<Performed> {
-  const { setup, deps } = context
+  const { setup } = context
   if (!setup.store.capabilities.writable) {
     throw new KeyturnError(
       'store_read_only',
@@ -30,8 +31,7 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
     const read = await setup.store.read(setup.ref)
     if (read !== undefined && isDocument(read.secret))
       assertFit(read.secret, `The store of ${setup.name}`, setup)
-    // Changes nothing, since there is no such version, and says whether the store takes anything under our fence.
-    await setup.store.retire(setup.ref, { version: deps.system.uuid(), fence: context.state().fence })
+    if (!(await isFenceTaken(context))) return { event: { kind: 'check_unknown' } }
     const event = await massRejection(context)
     return { event: event.kind === 'checked' ? { ...event, permissions: findings } : event }
   }
@@ -40,6 +40,22 @@ export async function performCheck(context: PerformContext): Promise<Performed> 
   const fix = [...new Set(missing.map((one) => one.fix ?? `Grant ${one.permission}.`))].join(' ')
   return {
     event: { kind: 'check_failed', reason: 'permission_missing', summary, fix, permissions: findings },
+  }
+}
+
+/**
+ * Changes nothing, since there is no such version, and says whether the store takes anything under our fence. False: it
+ * has seen a higher one that can be believed, and ours is raised above it before this is tried again.
+ */
+async function isFenceTaken({ setup, deps, state }: PerformContext): Promise<boolean> {
+  try {
+    await setup.store.retire(setup.ref, { version: deps.system.uuid(), fence: state().fence })
+    return true
+  } catch (thrown) {
+    if (!(thrown instanceof KeyturnError && thrown.code === 'store_conflict')) throw thrown
+    const seen = (await setup.store.describe(setup.ref))?.fence ?? 0
+    if (aboveFence(state(), seen, deps.system.now()) === state()) throw thrown
+    return false
   }
 }
 

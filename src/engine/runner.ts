@@ -1,5 +1,6 @@
 import { type Duty, plan } from '../core/duties.ts'
 import { toKeyturnError } from '../core/errors.ts'
+import { aboveFence } from '../core/fences.ts'
 import type { Claim } from '../core/ports.ts'
 import { applyRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
@@ -7,6 +8,7 @@ import { type Book, type Changer, ClaimLost } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { performDuty } from './perform-duty.ts'
 import type { PerformContext } from './performing.ts'
+import { listenToFences } from './seen-fences.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
 export interface Runner {
@@ -49,9 +51,12 @@ export function startRunner(options: RunnerOptions): Runner {
   let stopNow: () => void = () => undefined
   const stopped = new Promise<void>((resolve) => (stopNow = resolve))
   let fence: number | undefined = claim.fence
+  const fences = listenToFences(setup, deps.log)
+  /** The state's fence was raised above that of our claim: it is claimed anew. */
+  let isRaised = false
 
   const context: PerformContext = {
-    setup,
+    setup: fences.setup,
     keyring: options.keyring,
     deps,
     state: () => book.state(setup.name),
@@ -62,12 +67,18 @@ export function startRunner(options: RunnerOptions): Runner {
     const stopRenewing = renewing()
     try {
       await settleMint()
-      while (fence !== undefined && !isStopping) {
+      while (fence !== undefined && !isStopping && !isRaised) {
         // Another replica has claimed it since: what the state wants now is for that one to do.
         if (context.state().fence !== fence) throw new ClaimLost(setup.name)
+        const isBehind = fences.isAbove(fence)
+        if (isBehind && busy.size === 0) {
+          await raiseFence()
+          continue
+        }
         const free = new Set(busy.keys())
         const { duties, wakeAt, stepAt } = plan(context.state(), setup.policy, system.now(), free)
-        for (const duty of duties) begin(duty)
+        // What is under way ends first: its result could not be committed once the fence is another.
+        if (!isBehind) for (const duty of duties) begin(duty)
         const patienceMs = options.isCrowded() ? 0 : options.patienceMs
         if (busy.size === 0 && stepAt - system.now() > patienceMs) break
         await sleepUntil(wakeAt)
@@ -89,6 +100,21 @@ export function startRunner(options: RunnerOptions): Runner {
   async function settleMint(): Promise<void> {
     await commitStubbornly((state, changeContext) => applyRotation(state, { kind: 'resumed' }, changeContext))
     isMintDoubtful = false
+  }
+
+  /** Nobody has claimed it since, or this does not commit: it is the ledger that fell behind what its stores have seen. */
+  async function raiseFence(): Promise<void> {
+    const seen = await fences.ask()
+    await commitStubbornly((state, { now }) => {
+      const raised = aboveFence(state, seen, now)
+      isRaised = raised !== state
+      return { state: raised, events: [] }
+    })
+    if (isRaised)
+      deps.log('warn', 'a store has seen a higher fence than the ledger gave out; going on above it', {
+        credential: setup.name,
+        fence: seen,
+      })
   }
 
   function begin(duty: Duty): void {

@@ -14,7 +14,7 @@ import {
   previousLabel,
   untagged,
 } from './aws-labels.ts'
-import { readVersionTags, type TaggedVersion } from './aws-tags.ts'
+import { readFence, readVersionTags, type TaggedVersion } from './aws-tags.ts'
 
 /**
  * A secret of AWS as Keyturn's versions. Most have the same id in both. They part where the value is a document with the
@@ -91,7 +91,14 @@ export function carrierOf(view: AwsView, version: VersionId): AwsVersionId | und
   return carriers.find((each) => ownVersionIn(view.labels.get(each) ?? []) === version) ?? carriers[0]
 }
 
-export function describeAws({ current, pending, previous, carried, tagged }: AwsView): StoreDescription {
+export function describeAws({
+  current,
+  pending,
+  previous,
+  carried,
+  tagged,
+  tags,
+}: AwsView): StoreDescription {
   const retired = [...tagged].filter(([, entry]) => entry.isRetired).map(([version]) => version)
   const versions = [...new Set([...carried.values(), ...retired])]
     .map((version) => ({ version, ...(tagged.get(version) ?? untagged) }))
@@ -102,6 +109,7 @@ export function describeAws({ current, pending, previous, carried, tagged }: Aws
     ...(current === undefined ? {} : { current }),
     ...(pending === undefined ? {} : { pending }),
     ...(previous === undefined ? {} : { previous }),
+    fence: readFence(tags),
     versions,
   }
 }

@@ -127,7 +127,7 @@ function assertRef(ref: string): void {
 }
 
 async function describeAzure(store: AzureStore, ref: string): Promise<StoreDescription | undefined> {
-  const { slots, top, current, previous, pending } = await look(store, ref)
+  const { slots, top, fence, current, previous, pending } = await look(store, ref)
   if (top === undefined && slots.length === 0) return undefined
   const isListed = (slot: Slot): boolean =>
     slot.version === current || slot.places.some(({ isEnabled }) => isEnabled)
@@ -140,6 +140,7 @@ async function describeAzure(store: AzureStore, ref: string): Promise<StoreDescr
     ...(current === undefined ? {} : { current }),
     ...(pending === undefined ? {} : { pending }),
     ...(previous === undefined ? {} : { previous }),
+    fence,
     versions: [...found, ...versions].slice(0, versionsMax),
   }
 }

@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import { fenceAheadMax } from '../core/fences.ts'
 import type { PromoteOutcome, PromoteRequest, StoreDescription } from '../core/ports.ts'
 import type { VersionId, VersionMeta } from '../core/types.ts'
 
@@ -124,6 +125,7 @@ export function describeShelf(shelf: Shelf): StoreDescription {
     ...(shelf.current === undefined ? {} : { current: shelf.current }),
     ...(shelf.pending === undefined ? {} : { pending: shelf.pending }),
     ...(shelf.previous === undefined ? {} : { previous: shelf.previous }),
+    fence: shelf.fence,
     versions: shelf.versions.map(({ version, isRetired, meta }) => ({ version, isRetired, meta })),
   }
 }
@@ -134,13 +136,10 @@ export function find(shelf: Shelf, version: VersionId): ShelfVersion | undefined
 
 // ------------------------------------------------------------------ refusals, in the same words for every driver
 
-/** A day in milliseconds, of which a fence has fewer than one for each claim. */
-const aheadMax = 86_400_000
-
 export function assertFence(ref: string, highest: number, fence: number): void {
   if (fence >= highest) return
   // Fences begin at the clock: one that is days ahead was given out by nobody.
-  if (highest - fence > aheadMax)
+  if (highest - fence > fenceAheadMax)
     throw new KeyturnError(
       'store_conflict',
       `The fence that is kept for ${ref} (${highest}) is far above those that Keyturn gives out (${fence}).`,

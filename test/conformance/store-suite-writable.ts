@@ -357,6 +357,17 @@ const endingCases: readonly StoreCase[] = [
 
 const guardCases: readonly StoreCase[] = [
   {
+    title: 'tells the highest fence under which it was changed',
+    async run({ store, ref, another }) {
+      const first = await establish(store, ref, 5)
+      await stageNew(store, ref, 7)
+      expect((await (await another()).describe(ref))?.fence).toBe(7)
+      const second = await establish(store, ref, 9)
+      await store.retire(ref, { version: first.version, fence: 12 })
+      expect(await (await another()).describe(ref)).toMatchObject({ current: second.version, fence: 12 })
+    },
+  },
+  {
     title: 'refuses a change under a lower fence than it has seen, and changes nothing',
     async run({ store, ref, another }) {
       const first = await establish(store, ref, 5)

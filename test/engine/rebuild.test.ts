@@ -87,3 +87,51 @@ describe('a ledger that was lost', () => {
     expect(world.content.get('openai')?.values.values().next().value).toBeInstanceOf(Secret)
   })
 })
+
+describe('fences below those that a store has seen', () => {
+  it('are raised above them where the ledger was lost after the clock was set back', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    await lost(world, () => world.time.jump(-2 * hourMs))
+    const before = world.handedOut()
+    await world.service.rotate('openai', {}, operator)
+    await world.time.advance(minuteMs)
+    expect(world.handedOut()).not.toBe(before)
+    expect(world.content.get('openai')?.shelf.current).toBe(world.handedOut())
+  })
+
+  it('are raised where the store refuses a change though nobody else took over', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    await world.ready()
+    seen(world, world.time.now() + hourMs)
+    await world.service.rotate('openai', {}, operator)
+    await world.walkRotation()
+    expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'promoted' })
+    expect((await world.state()).fence).toBeGreaterThan(world.time.now())
+    expect(world.logs.map(({ message }) => message)).toContain(
+      'a store has seen a higher fence than the ledger gave out; going on above it',
+    )
+    expect(world.faults()).toEqual([])
+  })
+
+  it('are left as they are where it is more than a day ahead of the clock: nobody gave that out', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    await world.ready()
+    seen(world, world.time.now() + 30 * hourMs)
+    await world.service.rotate('openai', {}, operator)
+    await world.walkRotation('openai', 5 * hourMs)
+    const { rotation, fence } = await world.state()
+    expect(rotation).toMatchObject({ phase: 'halted', halt: { reason: 'store_conflict' } })
+    expect(rotation?.halt?.summary).toContain('far above')
+    expect(fence).toBeLessThan(world.time.now())
+  })
+
+  /** As after somebody else's change, or a clock that was ahead. */
+  function seen(world: World, fence: number): void {
+    const record = world.content.get('openai')
+    if (record === undefined) throw new Error('it is there')
+    world.content.set('openai', { ...record, shelf: { ...record.shelf, fence } })
+  }
+})

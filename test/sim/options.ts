@@ -227,7 +227,7 @@ function fateWeights(dice: Dice, hasSteps: boolean): FateWeights {
     .map((name) => [name, dice.chance(0.35) ? 0 : usual[name]] as const)
   const weights = Object.fromEntries(drawn) as Record<Fate, number>
   // Where a clock was set back by an hour and the ledger is lost then, fences begin below those that the store has seen.
-  return { ...weights, rotate: usual.rotate, ...(hasSteps ? { ledgerLost: 0 } : { step: 0 }) }
+  return { ...weights, rotate: usual.rotate, ...(hasSteps ? { step: 2, ledgerLost: 1 } : { step: 0 }) }
 }
 
 function issuerOptions(dice: Dice): IssuerOptions {

@@ -387,6 +387,8 @@ export class Watch implements LedgerWitness, IssuerWitness {
     if (store !== undefined && !store.isRetired(version))
       this.#object('retired before delete', `${who} is not retired in the store`)
     const overlapMs = this.#policy(credential).overlapMs - 2 * sim.options.skewMs - 2_000
+    // A clock that is set ahead ends any overlap; nobody can tell that from time that has passed.
+    if (sim.options.hasSteps) return
     if (ledger.lostAt !== undefined && sim.now() - ledger.lostAt < overlapMs)
       this.#object(
         'nothing revoked after a loss',
