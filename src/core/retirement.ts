@@ -40,6 +40,8 @@ export type RetirementEvent =
       readonly kind: 'death_probed'
       readonly listed: 'present' | 'absent' | 'unknown'
       readonly verdict: Verdict | undefined
+      /** When it was answered. What the ledger takes twice, because its answer was lost, is one probe all the same. */
+      readonly at?: number
     }
   | { readonly kind: 'destroyed' }
   | { readonly kind: 'destroy_failed' }
@@ -374,11 +376,13 @@ function stepDying(
     event.verdict === undefined ? event.listed === 'absent' : event.verdict.kind === 'rejected'
   const gapMs = Math.ceil(context.policy.deadSpanMs / Math.max(1, context.policy.deadProbes - 1))
   if (isGone && isRejected) {
-    const rejectedSince = retirement.rejectedSince ?? context.now
-    const probed = { ...retirement, rejections: retirement.rejections + 1, rejectedSince, retries: 0 }
+    const at = event.at ?? context.now
+    if (retirement.rejectedAt === at) return retirement
+    const rejectedSince = retirement.rejectedSince ?? at
+    const rejections = retirement.rejections + 1
+    const probed = { ...retirement, rejections, rejectedSince, rejectedAt: at, retries: 0 }
     const isProven =
-      probed.rejections >= context.policy.deadProbes &&
-      context.now - rejectedSince >= context.policy.deadSpanMs
+      probed.rejections >= context.policy.deadProbes && at - rejectedSince >= context.policy.deadSpanMs
     if (!isProven) return overdue({ ...probed, wakeAt: context.now + gapMs }, context)
     return enter(
       probed,

@@ -28,6 +28,8 @@ export type RotationEvent =
       readonly verdict: Verdict
       readonly isOurs: boolean
       readonly lacksDeclared: boolean
+      /** When it was answered. What the ledger takes twice, because its answer was lost, is one proof all the same. */
+      readonly at?: number
     }
   | { readonly kind: 'pending_lost' }
   | { readonly kind: 'discarded'; readonly residue?: readonly string[] }

@@ -134,7 +134,8 @@ export function stepProving(rotation: Rotation, event: RotationEvent, context: R
       fix: verdict.fix,
     })
   }
-  if (isAuthentic(verdict.kind)) return confirmOnce(rotation, context, verdict)
+  if (isAuthentic(verdict.kind))
+    return confirmOnce(rotation, context, { verdict, at: event.at ?? context.now })
   switch (verdict.kind) {
     case 'rejected':
       return refusedWhileProving(rotation, context, verdict)
@@ -150,13 +151,19 @@ export function stepProving(rotation: Rotation, event: RotationEvent, context: R
   }
 }
 
-function confirmOnce(rotation: Rotation, context: RotationContext, verdict: Verdict): Rotation {
+function confirmOnce(
+  rotation: Rotation,
+  context: RotationContext,
+  { verdict, at }: { readonly verdict: Verdict; readonly at: number },
+): Rotation {
+  if (rotation.confirmedAt === at) return rotation
   const isUrgent = rotation.mode === 'emergency' || rotation.from === undefined
   const needed = isUrgent ? 1 : context.policy.provingCount
   const settleMs = isUrgent ? 0 : context.policy.provingSettleMs
-  const provingSince = rotation.provingSince ?? context.now
-  const proven = { ...rotation, confirmations: rotation.confirmations + 1, provingSince, retries: 0 }
-  const isSettled = context.now - provingSince >= settleMs
+  const provingSince = rotation.provingSince ?? at
+  const confirmations = rotation.confirmations + 1
+  const proven = { ...rotation, confirmations, provingSince, confirmedAt: at, retries: 0 }
+  const isSettled = at - provingSince >= settleMs
   if (proven.confirmations < needed || !isSettled) {
     const gapMs = Math.max(context.policy.retryBaseMs / 10, settleMs / Math.max(1, needed - 1))
     return { ...proven, wakeAt: context.now + Math.ceil(gapMs) }

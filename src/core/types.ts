@@ -232,6 +232,8 @@ export interface Rotation {
   readonly attempts: readonly Attempt[]
   readonly confirmations: number
   readonly provingSince?: number
+  /** When the last confirmation was answered. */
+  readonly confirmedAt?: number
   /** Why the pending key is being discarded, and what follows. */
   readonly discard?: Discard
   readonly retries: number
@@ -309,6 +311,8 @@ export interface Retirement {
   readonly isHeldAlerted?: boolean
   readonly rejections: number
   readonly rejectedSince?: number
+  /** When the last of them was answered. */
+  readonly rejectedAt?: number
   readonly retries: number
   /** Who or what keeps the gate shut, for people. */
   readonly heldBy?: string

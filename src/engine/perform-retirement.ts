@@ -196,14 +196,15 @@ async function probeDeath(
   const isThere = keys?.some((one) => one.keyId === effect.keyId && !isPast(one.expiresAt, context))
   const listing = isThere === undefined ? 'unknown' : isThere ? 'present' : 'absent'
   const secret = await context.keyring.get(context.setup.name, effect.version)
-  if (secret === undefined) return { kind: 'death_probed', listed: listing, verdict: undefined }
+  if (secret === undefined)
+    return { kind: 'death_probed', listed: listing, verdict: undefined, at: context.deps.system.now() }
   const { verdict } = await probe(
     context.setup,
     context.state(),
     { secret, version: effect.version },
     context.deps,
   )
-  return { kind: 'death_probed', listed: listing, verdict }
+  return { kind: 'death_probed', listed: listing, verdict, at: context.deps.system.now() }
 }
 
 function isPast(expiresAt: number | undefined, { deps }: PerformContext): boolean {

@@ -204,7 +204,8 @@ async function prove(version: string, context: PerformContext): Promise<Performe
     { secret, version },
     context.deps,
   )
-  return { event: { kind: 'proved', verdict, isOurs, lacksDeclared } }
+  const at = context.deps.system.now()
+  return { event: { kind: 'proved', verdict, isOurs, lacksDeclared, at } }
 }
 
 async function discard(

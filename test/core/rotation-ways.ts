@@ -18,7 +18,7 @@ export const leak = { by, reason: 'leaked', isCompromised: true }
 export const emergency: RotationEvent = { kind: 'emergency_asked', ...leak }
 export const proved = (
   kind: Parameters<typeof verdictOf>[0],
-  change: { readonly isOurs?: boolean; readonly lacksDeclared?: boolean } = {},
+  change: { readonly isOurs?: boolean; readonly lacksDeclared?: boolean; readonly at?: number } = {},
 ): RotationEvent => ({
   kind: 'proved',
   verdict: verdictOf(kind),

@@ -216,4 +216,11 @@ export const mutations: readonly Mutation[] = [
     replace: '  return last + doublings',
     seed: 349,
   },
+  {
+    name: 'a fence that fell behind its store stays there',
+    file: 'core/fences.ts',
+    find: 'const isTrusted = Number.isSafeInteger(seen) && seen <= now + fenceAheadMax',
+    replace: 'const isTrusted = Number.isSafeInteger(seen) && seen > now + fenceAheadMax',
+    seed: 1,
+  },
 ]
