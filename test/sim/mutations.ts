@@ -221,6 +221,6 @@ export const mutations: readonly Mutation[] = [
     file: 'core/fences.ts',
     find: 'const isTrusted = Number.isSafeInteger(seen) && seen <= now + fenceAheadMax',
     replace: 'const isTrusted = Number.isSafeInteger(seen) && seen > now + fenceAheadMax',
-    seed: 1,
+    seed: 80,
   },
 ]
