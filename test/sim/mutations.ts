@@ -156,8 +156,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a key that nobody proved is promoted',
     file: 'core/rotation-phases.ts',
-    find: '  if (isAuthentic(verdict.kind)) return confirmOnce(rotation, context, verdict)',
-    replace: "  if (verdict.kind !== 'rejected') return confirmOnce(rotation, context, verdict)",
+    find: '  if (isAuthentic(verdict.kind))\n    return confirmOnce(',
+    replace: "  if (verdict.kind !== 'rejected')\n    return confirmOnce(",
     seed: 5,
   },
   {
