@@ -85,7 +85,7 @@ function heal(world: World): void {
   }
   for (const app of apps) app.cutOffUntil = 0
   // One that is frozen thaws by itself: what waits in it was put off until then.
-  for (const replica of replicas) replica.clock.offsetMs = 0
+  for (const replica of replicas) replica.clock.set(0)
 }
 
 function converge(world: World, people: People, what: string): void {

@@ -39,12 +39,21 @@ export class Life {
 export class ReplicaClock {
   offsetMs: number
   driftShare: number
+  /** When somebody set it last. */
+  setAt = Number.NEGATIVE_INFINITY
   readonly #sim: Sim
 
   constructor(sim: Sim, offsetMs: number, driftShare: number) {
     this.#sim = sim
     this.offsetMs = offsetMs
     this.driftShare = driftShare
+  }
+
+  /** By so much against true time. */
+  set(offsetMs: number): void {
+    if (offsetMs === this.offsetMs) return
+    this.offsetMs = offsetMs
+    this.setAt = this.#sim.time.elapsed
   }
 
   readonly now = (): number =>

@@ -136,7 +136,7 @@ export class People {
         const { clock, name: who } = this.#dice.pick(replicas)
         const byMs = this.#dice.pick([-3_600_000, -90_000, 90_000, 3_600_000])
         tell(`sets the clock of ${who} by ${byMs / 1000} s`)
-        clock.offsetMs += byMs
+        clock.set(clock.offsetMs + byMs)
         return
       }
       case 'ledgerLost':

@@ -4,7 +4,7 @@ import { fingerprint } from '../../src/core/fingerprint.ts'
 import type { Lease } from '../../src/core/ports.ts'
 import type { CredentialState, Rotation, VersionId, VersionRecord } from '../../src/core/types.ts'
 import type { HandOut, NoHandOut } from '../../src/engine/service.ts'
-import { policyOf } from '../core/fixtures.ts'
+import { policyOf, startAt } from '../core/fixtures.ts'
 import type { App } from './app.ts'
 import { canary, type IssuerWitness, type TrueKey } from './issuer.ts'
 import type { LedgerWitness } from './ledger.ts'
@@ -478,13 +478,21 @@ export class Watch implements LedgerWitness, IssuerWitness {
       [...this.belief(state.name).leftAt].some(
         ([version, leftAt]) => this.#isOf(version, key, state) && sim.now() - leftAt >= limitMs - 30_000,
       )
-    if (isPastLimit) return
+    if (isPastLimit || this.#isClockJustSet()) return
     const user = apps.find(
       (one) =>
         one.credential === state.name && one.uses(key) && sim.time.elapsed - one.lastContactAt < contactMs,
     )
     if (user !== undefined && user.lastContactAt > 0)
       this.#object('no key revoked that an app still uses', `${who}: ${user.name}`)
+  }
+
+  /** Set ahead, it makes every overlap over and every lease silent, until apps have given a sign of life again. */
+  #isClockJustSet(at = this.#world.sim.time.elapsed): boolean {
+    const { sim, replicas } = this.#world
+    return (
+      sim.options.hasSteps && replicas.some(({ clock }) => at >= clock.setAt && at - clock.setAt < contactMs)
+    )
   }
 
   #isOf(version: VersionId, key: TrueKey, state: CredentialState): boolean {
@@ -526,6 +534,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
     if (record === undefined || belief.insisted.has(record.version)) return
     const policy = this.#policy(name)
     if (policy.afterLimit === 'revoke' || this.#world.ledger.lostAt !== undefined) return
+    if (key.deletedAt !== undefined && this.#isClockJustSet(key.deletedAt - startAt)) return
     if (sim.time.elapsed - app.lastContactAt < contactMs)
       this.#object('no request fails because of a rotation', `${app.name} with ${key.keyId}`)
   }
