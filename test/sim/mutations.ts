@@ -25,7 +25,7 @@ export const mutations: readonly Mutation[] = [
     file: 'core/retirement.ts',
     find: 'const overlapUntil = request.isForced ? now : now + overlapMs',
     replace: 'const overlapUntil = now',
-    seed: 2,
+    seed: 4,
   },
   {
     name: 'withdrawn after one rejection',
@@ -200,21 +200,21 @@ export const mutations: readonly Mutation[] = [
     file: 'core/standby.ts',
     find: '  return Math.min(record.addedAt + policy.standbyMaxAgeMs, expiresAt)',
     replace: '  return expiresAt',
-    seed: 69,
+    seed: 256,
   },
   {
     name: 'a spare that was rejected stays one',
     file: 'core/verification.ts',
     find: '    const withdrawn = withRecord(checked, version, { withdrawnAt: context.now })',
     replace: '    const withdrawn = withRecord(checked, version, {})',
-    seed: 21,
+    seed: 194,
   },
   {
     name: 'spares are made without a pause',
     file: 'core/standby.ts',
     find: '  return last + Math.min(pauseMs.longest, pauseMs.first * 2 ** doublings)',
     replace: '  return last + doublings',
-    seed: 349,
+    seed: 198,
   },
   {
     name: 'a fence that fell behind its store stays there',
