@@ -6,6 +6,8 @@ import type {
   CredentialSummary,
   EventMessage,
   HaltSummary,
+  InventoryAnswer,
+  InventoryKeySummary,
   LeaseSummary,
   MirrorSummary,
   PermissionSummary,
@@ -170,6 +172,33 @@ export const credentialSummary = z
     issuer: text,
   })
   .meta({ id: 'CredentialSummary' }) satisfies z.ZodType<CredentialSummary>
+
+const inventoryKey = z
+  .object({
+    keyId: text,
+    kind: z.enum(['project', 'admin']),
+    name: text,
+    redacted: textOrNull.describe('As the issuer shows it: a few characters of both ends.'),
+    project: textOrNull,
+    projectName: textOrNull,
+    owner: textOrNull,
+    ownerKind: z.enum(['service_account', 'user', 'unknown']),
+    createdAt: instantOrNull,
+    lastUsedAt: instantOrNull,
+    isNeverUsed: z.boolean().nullable(),
+    expiresAt: instantOrNull,
+    standing: z.enum(['suspect', 'unlisted', 'held', 'ending', 'unknown']),
+    holders: z.array(z.object({ credential: text, version: text, stage: text })),
+  })
+  .meta({ id: 'InventoryKeySummary' }) satisfies z.ZodType<InventoryKeySummary>
+
+export const inventoryAnswer = z
+  .object({
+    at: instant,
+    items: z.array(inventoryKey),
+    gaps: z.array(z.object({ what: text, summary: text, fix: text })),
+  })
+  .meta({ id: 'InventoryAnswer' }) satisfies z.ZodType<InventoryAnswer>
 
 export const leaseSummary = z
   .object({ instance: text, app: text, generation, seenAt: instant })

@@ -166,6 +166,14 @@ export const operations = {
     summary: 'Forgets an instance that will not come back',
     status: 204,
   },
+  getInventory: {
+    method: 'GET',
+    path: '/v1/inventory',
+    access: 'operator',
+    summary: 'Every key of the organisation, and who holds it',
+    status: 200,
+    answer: answers.inventoryAnswer,
+  },
   listTokens: {
     method: 'GET',
     path: '/v1/tokens',

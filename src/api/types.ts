@@ -24,6 +24,7 @@ export const routes = {
   leases: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/leases`,
   lease: (name: string, instance: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/leases/${encodeURIComponent(instance)}`,
+  inventory: '/v1/inventory',
   tokens: '/v1/tokens',
   token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
   health: '/healthz',
@@ -205,6 +206,40 @@ export interface RetirementSummary {
   readonly endedAt: string | null
   readonly halt: HaltSummary | null
   readonly steps: readonly StepSummary[]
+}
+
+/** GET /v1/inventory: every key of the organisation, and who holds it. */
+export interface InventoryAnswer {
+  readonly at: string
+  /** What needs attention first. */
+  readonly items: readonly InventoryKeySummary[]
+  /** What could not be listed: its keys may be missing here. */
+  readonly gaps: readonly { readonly what: string; readonly summary: string; readonly fix: string }[]
+}
+
+export interface InventoryKeySummary {
+  /** The issuer's id of the key. */
+  readonly keyId: string
+  readonly kind: 'project' | 'admin'
+  readonly name: string
+  /** As the issuer shows it: a few characters of both ends. */
+  readonly redacted: string | null
+  readonly project: string | null
+  readonly projectName: string | null
+  readonly owner: string | null
+  readonly ownerKind: 'service_account' | 'user' | 'unknown'
+  readonly createdAt: string | null
+  readonly lastUsedAt: string | null
+  /** null: the issuer does not tell. */
+  readonly isNeverUsed: boolean | null
+  readonly expiresAt: string | null
+  /** suspect: ours, and nobody seems to have it. unlisted: held and not listed. unknown: of people and of others. */
+  readonly standing: 'suspect' | 'unlisted' | 'held' | 'ending' | 'unknown'
+  readonly holders: readonly {
+    readonly credential: string
+    readonly version: string
+    readonly stage: string
+  }[]
 }
 
 export interface LeaseSummary {

@@ -4,6 +4,7 @@ import {
   type CredentialAnswer,
   type CredentialSummary,
   type LeaseSummary,
+  type InventoryAnswer,
   type List,
   type RevocationRequest,
   type RollbackRequest,
@@ -43,6 +44,7 @@ export interface Api {
   revoke(name: string, version: string, request: RevocationRequest): Promise<VersionSummary>
   leases(name: string): Promise<readonly LeaseSummary[]>
   dropLease(name: string, instance: string): Promise<void>
+  inventory(): Promise<InventoryAnswer>
   tokens(): Promise<readonly TokenSummary[]>
   createToken(request: TokenRequest): Promise<TokenAnswer>
   revokeToken(id: string): Promise<void>
@@ -131,6 +133,7 @@ export function createApi(options: ApiOptions): Api {
     async dropLease(name, instance) {
       await of(name, call({ method: 'DELETE', path: routes.lease(name, instance) }))
     },
+    inventory: () => get(routes.inventory),
     tokens: () => items(routes.tokens),
     createToken: (request) => post(routes.tokens, request),
     async revokeToken(id) {

@@ -206,6 +206,17 @@ export const specs: readonly CommandSpec[] = [
     exits: usual,
     load: () => import('./commands/leases.ts'),
   },
+  {
+    name: 'inventory',
+    args: [],
+    summary: 'list every key of the organisation, and who holds it',
+    details:
+      'Of every project that the admin key can see, and the admin keys: what needs attention first. What could not be listed is said.',
+    options: [],
+    example: 'keyturn inventory',
+    exits: '0 all was listed, 1 failed, or something could not be listed, 2 wrong usage',
+    load: () => import('./commands/inventory.ts'),
+  },
   act('pause', 'hold the running rotation where it is', 'Nothing more is done for it until it is resumed.'),
   act(
     'resume',

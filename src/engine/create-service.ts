@@ -9,6 +9,7 @@ import { blastRadius } from './blast-radius.ts'
 import { type Book, createBook } from './book.ts'
 import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
+import { takeInventory } from './inventory.ts'
 import { createKeyring } from './keyring.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { createLending, resumeWaiting, type SecretOf } from './lending.ts'
@@ -249,6 +250,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       worker.wake(name)
     },
     standby: (name) => standbySummary(book.state(name), contextOf(name).setup.policy, deps.system.now()),
+    inventory: () =>
+      takeInventory({ setups: [...setups.values()], keyring, deps, suspects: () => reconciler.suspects() }),
     readiness: () => readiness(book, setups, (name) => resolver.handOut(name), options),
     async tick() {
       await Promise.all([worker.drain(), reconciler.runDue()])

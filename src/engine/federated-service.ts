@@ -150,6 +150,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
       throw new KeyturnError('not_found', `${name} has no lease of that instance.`, { fix })
     },
     standby: () => null,
+    inventory: async () => ({ at: new Date(system.now()).toISOString(), items: [], gaps: [] }),
     readiness() {
       const credentials = [...all.values()].map((one) => {
         const given = one.keeper.handOut()

@@ -37,6 +37,8 @@ export function joinServices(stored: RunningService, federated: RunningService):
     touchLease: (lease) => of(lease.name).touchLease(lease),
     dropLease: (name, instance, actor) => of(name).dropLease(name, instance, actor),
     standby: (name) => of(name).standby(name),
+    // Tokens that are exchanged are no keys, and stand in no list.
+    inventory: () => stored.inventory(),
     readiness() {
       const one = stored.readiness()
       const other = federated.readiness()

@@ -30,6 +30,8 @@ export interface Reconciler {
   start(): void
   /** Looks where a look is due: `keyturn tick`. Never rejects, and waits no longer than `drainMs`. */
   runDue(): Promise<void>
+  /** Keys of ours that nobody seems to have, as the last looks have left it. */
+  suspects(): Promise<readonly Suspect[]>
   /** A look under way gets `stopMs` to end. */
   stop(): Promise<void>
 }
@@ -297,6 +299,10 @@ export function createReconciler(options: {
       cancel = system.after(delayMs, () => void runDue(true), { background: true })
     },
     runDue: () => within(runDue(), engineLimits.drainMs),
+    async suspects() {
+      const jobs = await Promise.all(places.map(async (place) => jobOf(await ledger.document(keyOf(place)))))
+      return jobs.flatMap(({ suspects }) => suspects)
+    },
     async stop() {
       isStopped = true
       cancel()

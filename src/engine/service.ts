@@ -2,6 +2,7 @@ import type {
   BlastRadius,
   BringRequest,
   CredentialSummary,
+  InventoryAnswer,
   LeaseSummary,
   Readiness,
   RejectionReport,
@@ -112,6 +113,8 @@ export interface Service {
     readonly generation: number
   }): void
   dropLease(name: CredentialName, instance: string, actor: Actor): Promise<void>
+  /** Every key of the organisation, and who holds it. */
+  inventory(): Promise<InventoryAnswer>
   readiness(): Readiness
   /** What there is in reserve; null: nothing is kept. */
   standby(name: CredentialName): StandbySummary | null

@@ -4,6 +4,7 @@ import { Secret } from '../core/secret.ts'
 import type { KeyId, Observation } from '../core/types.ts'
 import { accountFor } from './openai-account.ts'
 import { checkPermissions } from './openai-check.ts'
+import { takeInventory } from './openai-inventory.ts'
 import { isId as isKeyId, listKeys, milliseconds, notPromised, text } from './openai-listing.ts'
 import { isObject } from './openai-observe.ts'
 import type { Minting } from './openai-options.ts'
@@ -26,7 +27,9 @@ export interface AdminCall {
   readonly deadline: Deadline
 }
 
-type AdminMethods = Required<Pick<Issuer, 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check' | 'traces'>>
+type AdminMethods = Required<
+  Pick<Issuer, 'mint' | 'list' | 'inventory' | 'revoke' | 'setExpiry' | 'check' | 'traces'>
+>
 
 /** The methods of the port that need the admin key. Each makes every request once and ends within its timeout. */
 export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext): AdminMethods {
@@ -50,6 +53,7 @@ export function createAdmin(minting: Minting, wire: Wire, context: IssuerContext
       )
     },
     list: () => within(list),
+    inventory: async () => takeInventory(wire, await minting.adminKey(), minting.projectId),
     async revoke(keyId) {
       assertKeyId(keyId)
       return await within((call) =>

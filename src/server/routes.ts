@@ -171,6 +171,7 @@ function processHandlers(context: ServerContext) {
   const { service, metrics, system, version, isSandbox } = context
   let openApi: string | undefined
   return {
+    getInventory: () => service.inventory(),
     getHealth: () => ({ status: 'ok' }),
     getReadiness: ({ reply }) => {
       if (context.isStopping())

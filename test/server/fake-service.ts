@@ -251,6 +251,7 @@ export function createFakeService(
       leases.splice(index, 1)
     },
     standby: (name) => (name === 'openai' ? readySpare : null),
+    inventory: async () => ({ at: new Date(0).toISOString(), items: [], gaps: [] }),
     readiness: () => ({
       ready: names.every((name) => entry(name).handOut.kind === 'available'),
       version: '0.0.0',

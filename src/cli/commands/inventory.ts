@@ -1,0 +1,63 @@
+import type { InventoryKeySummary } from '../../api/types.ts'
+import type { Context } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { cut, type Paint, short, span, visibleLength, when } from '../text.ts'
+
+/** Names are as long as people make them; all of them stands in the JSON. */
+const nameColumns = 24
+
+export async function run({ api, out, io }: Context): Promise<ExitCode> {
+  const inventory = await (await api()).inventory()
+  const now = io.now()
+  const columns = io.stdout.isTerminal ? io.stdout.columns : Number.POSITIVE_INFINITY
+  out.result(inventory, () => render(inventory.items, { now, paint: out.paint, table: out.table, columns }))
+  for (const { what, summary, fix } of inventory.gaps)
+    out.warn(`${what} could not be listed: ${summary}${fix === '' ? '' : ` ${fix}`}`)
+  return inventory.gaps.length === 0 ? exitCodes.done : exitCodes.failed
+}
+
+interface View {
+  readonly now: number
+  readonly paint: Paint
+  readonly columns: number
+  table(rows: readonly (readonly string[])[]): string[]
+}
+
+/** Left out one after another where the terminal is too narrow. */
+const droppable = ['OWNER', 'EXPIRES', 'PROJECT', 'NAME', 'LAST USED']
+
+function render(items: readonly InventoryKeySummary[], view: View): string[] {
+  if (items.length === 0) return ['There is no key.']
+  const cells = items.map((item) => cellsOf(item, view))
+  const dropped = new Set<string>()
+  for (let left = [...droppable]; ; left = left.slice(1)) {
+    const shown = Object.keys(cells[0] ?? {}).filter((name) => !dropped.has(name))
+    const lines = view.table([shown, ...cells.map((row) => shown.map((name) => row[name] ?? ''))])
+    const [next] = left
+    if (next === undefined || lines.every((line) => visibleLength(line) <= view.columns)) return lines
+    dropped.add(next)
+  }
+}
+
+function cellsOf(item: InventoryKeySummary, { now, paint }: View): Readonly<Record<string, string>> {
+  const holders = item.holders.map(
+    ({ credential, version, stage }) => `${credential} ${short(version)} ${stage}`,
+  )
+  return {
+    STATE: painted(item.standing, paint),
+    'HELD BY': holders.join(', ') || '-',
+    PROJECT: item.kind === 'admin' ? '(admin)' : cut(item.projectName ?? item.project ?? '-', nameColumns),
+    KEY: item.redacted ?? item.keyId,
+    NAME: cut(item.name, nameColumns),
+    OWNER: cut(item.owner ?? '-', nameColumns),
+    AGE: item.createdAt === null ? '-' : span(now - Date.parse(item.createdAt)),
+    'LAST USED': item.isNeverUsed === true ? 'never' : when(item.lastUsedAt, now),
+    EXPIRES: when(item.expiresAt, now),
+  }
+}
+
+function painted(standing: InventoryKeySummary['standing'], paint: Paint): string {
+  if (standing === 'suspect' || standing === 'unlisted') return paint('red', standing)
+  if (standing === 'held') return paint('green', standing)
+  return standing === 'ending' ? paint('yellow', standing) : standing
+}
