@@ -56,6 +56,12 @@ describe('every command that asks the service', () => {
       json: { name: 'openai' },
     },
     {
+      line: 'inventory',
+      asks: 'GET /v1/inventory',
+      says: /suspect +- +[\s\S]*sk-ab\.\.\.wxyz[\s\S]*held +openai v-curren current/,
+      json: { items: [{ keyId: 'key_orphan' }, { keyId: 'key_a' }] },
+    },
+    {
       line: 'versions openai',
       asks: 'GET /v1/credentials/openai/versions',
       says: /VERSION +STAGE/,

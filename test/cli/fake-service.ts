@@ -6,6 +6,7 @@ import {
   canary,
   credentialAnswer,
   instant,
+  inventory,
   rotationAt,
   summaryOf,
   tokenSummary,
@@ -58,6 +59,7 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
   const answers: Readonly<Record<string, (body: unknown) => unknown>> = {
     'GET /v1/credentials': () => ({ items: [summaryOf('openai')] }),
     'GET /v1/credentials?names=openai': () => ({ items: [summaryOf('openai', { issuer: 'manual' })] }),
+    'GET /v1/inventory': () => inventory,
     'GET /v1/credentials/openai': () => credentialAnswer,
     'GET /v1/credentials/openai/versions': () => ({ items: [versionSummary] }),
     'POST /v1/credentials/openai/versions': () => ({

@@ -2,6 +2,7 @@ import type {
   BlastRadius,
   CredentialAnswer,
   CredentialSummary,
+  InventoryAnswer,
   RetirementSummary,
   RotationSummary,
   TokenSummary,
@@ -55,6 +56,45 @@ export const versionSummary: VersionSummary = {
     fix: '',
     checkedAt: instant(-5),
   },
+}
+
+export const inventory: InventoryAnswer = {
+  at: instant(0),
+  items: [
+    {
+      keyId: 'key_orphan',
+      kind: 'project',
+      name: 'keyturn-5c1e9a02-0123456789abcdef0123',
+      redacted: 'sk-ab...wxyz',
+      project: 'proj_a',
+      projectName: 'Payments',
+      owner: 'keyturn',
+      ownerKind: 'service_account',
+      createdAt: instant(-3_600),
+      lastUsedAt: null,
+      isNeverUsed: true,
+      expiresAt: null,
+      standing: 'suspect',
+      holders: [],
+    },
+    {
+      keyId: 'key_a',
+      kind: 'project',
+      name: 'keyturn-5c1e9a02-abcdef0123456789abcd',
+      redacted: 'sk-cd...1234',
+      project: 'proj_a',
+      projectName: 'Payments',
+      owner: 'keyturn',
+      ownerKind: 'service_account',
+      createdAt: instant(-86_400),
+      lastUsedAt: instant(-5),
+      isNeverUsed: false,
+      expiresAt: instant(86_400),
+      standing: 'held',
+      holders: [{ credential: 'openai', version: 'v-current-0001', stage: 'current' }],
+    },
+  ],
+  gaps: [],
 }
 
 export function summaryOf(name: string, change: Partial<CredentialSummary> = {}): CredentialSummary {

@@ -1,16 +1,19 @@
 import type { InventoryKeySummary } from '../../api/types.ts'
 import type { Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import type { Output } from '../output.ts'
 import { cut, type Paint, short, span, visibleLength, when } from '../text.ts'
 
 /** Names are as long as people make them; all of them stands in the JSON. */
 const nameColumns = 24
 
-export async function run({ api, out, io }: Context): Promise<ExitCode> {
-  const inventory = await (await api()).inventory()
+export async function run(context: Context): Promise<ExitCode> {
+  const { out, io } = context
+  const api = await context.api()
+  const inventory = await api.inventory()
   const now = io.now()
   const columns = io.stdout.isTerminal ? io.stdout.columns : Number.POSITIVE_INFINITY
-  out.result(inventory, () => render(inventory.items, { now, paint: out.paint, table: out.table, columns }))
+  out.result(inventory, () => render(inventory.items, { now, out, columns }))
   for (const { what, summary, fix } of inventory.gaps)
     out.warn(`${what} could not be listed: ${summary}${fix === '' ? '' : ` ${fix}`}`)
   return inventory.gaps.length === 0 ? exitCodes.done : exitCodes.failed
@@ -18,9 +21,8 @@ export async function run({ api, out, io }: Context): Promise<ExitCode> {
 
 interface View {
   readonly now: number
-  readonly paint: Paint
+  readonly out: Pick<Output, 'paint' | 'table'>
   readonly columns: number
-  table(rows: readonly (readonly string[])[]): string[]
 }
 
 /** Left out one after another where the terminal is too narrow. */
@@ -32,19 +34,19 @@ function render(items: readonly InventoryKeySummary[], view: View): string[] {
   const dropped = new Set<string>()
   for (let left = [...droppable]; ; left = left.slice(1)) {
     const shown = Object.keys(cells[0] ?? {}).filter((name) => !dropped.has(name))
-    const lines = view.table([shown, ...cells.map((row) => shown.map((name) => row[name] ?? ''))])
+    const lines = view.out.table([shown, ...cells.map((row) => shown.map((name) => row[name] ?? ''))])
     const [next] = left
     if (next === undefined || lines.every((line) => visibleLength(line) <= view.columns)) return lines
     dropped.add(next)
   }
 }
 
-function cellsOf(item: InventoryKeySummary, { now, paint }: View): Readonly<Record<string, string>> {
+function cellsOf(item: InventoryKeySummary, { now, out }: View): Readonly<Record<string, string>> {
   const holders = item.holders.map(
     ({ credential, version, stage }) => `${credential} ${short(version)} ${stage}`,
   )
   return {
-    STATE: painted(item.standing, paint),
+    STATE: painted(item.standing, out.paint),
     'HELD BY': holders.join(', ') || '-',
     PROJECT: item.kind === 'admin' ? '(admin)' : cut(item.projectName ?? item.project ?? '-', nameColumns),
     KEY: item.redacted ?? item.keyId,
