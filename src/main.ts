@@ -44,10 +44,11 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
     // What takes long to load is loaded while the first key is being fetched and proven.
-    const [{ openSqliteLedger }, { createServer }, { createCronBeat }] = await Promise.all([
+    const [{ openSqliteLedger }, { createServer }, { createCronBeat }, { createSigner }] = await Promise.all([
       import('./ledger/sqlite.ts'),
       import('./server/server.ts'),
       import('./engine/cron.ts'),
+      import('./audit/signing-key.ts'),
     ])
     const mode = options.sandbox === true ? await openSandboxMode(home, base) : undefined
     if (mode !== undefined) undo.push(() => mode.sandbox.close())
@@ -75,6 +76,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const server = await createServer({
       service,
       tokens,
+      signer: createSigner({
+        privateFile: home.file('signing-key.pem'),
+        publicFile: home.file('signing-key.pub'),
+      }),
       listen,
       log,
       system,

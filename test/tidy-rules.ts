@@ -33,6 +33,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   },
   issuers: { core: fully, node: fully },
   ledger: { core: fully, node: fully },
+  audit: { core: fully, node: fully },
   // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
   engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
   api: { ...coreWords, zod: fully },
@@ -42,6 +43,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },
   cli: {
     api: fully,
+    audit: lazily,
     client: fully,
     config: fully,
     core: fully,

@@ -16,6 +16,8 @@ import type {
   ReportAnswer,
   RetirementSummary,
   RotationSummary,
+  SignedReport,
+  SigningKeyAnswer,
   StandbySummary,
   StepSummary,
   TokenAnswer,
@@ -255,6 +257,24 @@ export const tokenSummary = z
 export const tokenAnswer = z
   .object({ ...tokenFields, token: text.describe('The token itself; it is shown this once.') })
   .meta({ id: 'TokenAnswer' }) satisfies z.ZodType<TokenAnswer>
+
+const base64url = text.describe('Text in base64url (RFC 4648, section 5), without padding.')
+
+export const signedReport = z
+  .object({
+    payload: base64url.describe('The report as JSON in UTF-8, in base64url.'),
+    protected: base64url.describe('The header: alg EdDSA, typ keyturn-report+json, kid, jwk.'),
+    signature: base64url,
+  })
+  .meta({ id: 'SignedReport' }) satisfies z.ZodType<SignedReport>
+
+export const signingKeyAnswer = z
+  .object({
+    keyId: text.describe('The thumbprint of the key (RFC 7638).'),
+    jwk: z.object({ kty: text, crv: text, x: text }),
+    pem: text,
+  })
+  .meta({ id: 'SigningKeyAnswer' }) satisfies z.ZodType<SigningKeyAnswer>
 
 export const eventMessage = z
   .object({

@@ -51,6 +51,8 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   ledger_behind: 503,
   ledger_unreachable: 503,
   ledger_corrupt: 503,
+  report_invalid: 400,
+  signing_key_unknown: 400,
   service_unreachable: 503,
   service_malformed: 503,
   stopping: 503,

@@ -15,6 +15,10 @@ export const routes = {
   rotations: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/rotations`,
   rotation: (name: string, id: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/rotations/${encodeURIComponent(id)}`,
+  rotationReport: (name: string, id: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/rotations/${encodeURIComponent(id)}/report`,
+  versionReport: (name: string, version: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/report`,
   rotationAct: (name: string, id: string, act: 'pause' | 'resume' | 'abort') =>
     `/v1/credentials/${encodeURIComponent(name)}/rotations/${encodeURIComponent(id)}/${act}`,
   rollbacks: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/rollbacks`,
@@ -27,6 +31,7 @@ export const routes = {
   inventory: '/v1/inventory',
   tokens: '/v1/tokens',
   token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
+  signingKey: '/v1/signing-key',
   health: '/healthz',
   ready: '/readyz',
   metrics: '/metrics',
@@ -359,6 +364,21 @@ export interface EventMessage {
   readonly generation: number
   readonly at: string
   readonly data: Readonly<Record<string, unknown>>
+}
+
+/** GET …/report: a flattened JWS (RFC 7515) over the exact bytes of the report, which docs/reports.md describes. */
+export interface SignedReport {
+  readonly payload: string
+  readonly protected: string
+  readonly signature: string
+}
+
+/** GET /v1/signing-key: what reports are verified with. */
+export interface SigningKeyAnswer {
+  /** The thumbprint of the key (RFC 7638), by which it can be told in one line. */
+  readonly keyId: string
+  readonly jwk: { readonly kty: string; readonly crv: string; readonly x: string }
+  readonly pem: string
 }
 
 export interface List<Item> {

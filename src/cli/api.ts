@@ -11,6 +11,8 @@ import {
   type RotationRequest,
   type RotationSummary,
   routes,
+  type SignedReport,
+  type SigningKeyAnswer,
   type TokenAnswer,
   type TokenRequest,
   type TokenSummary,
@@ -35,7 +37,11 @@ export interface Api {
   versions(name: string): Promise<readonly VersionSummary[]>
   verify(name: string): Promise<CredentialSummary>
   rotate(name: string, request: RotationRequest): Promise<RotationSummary>
+  rotations(name: string): Promise<readonly RotationSummary[]>
   rotation(name: string, id: string): Promise<RotationSummary>
+  rotationReport(name: string, id: string): Promise<SignedReport>
+  versionReport(name: string, version: string): Promise<SignedReport>
+  signingKey(): Promise<SigningKeyAnswer>
   act(name: string, id: string, act: 'pause' | 'resume' | 'abort'): Promise<RotationSummary>
   /** `version`: as for `revoke`. Default: what is current. */
   blastRadius(name: string, version?: string): Promise<BlastRadius>
@@ -117,7 +123,11 @@ export function createApi(options: ApiOptions): Api {
     verify: (name) => of(name, post(routes.verifications(name), {})),
     rotate: (name, request) =>
       of(name, post(routes.rotations(name), request, { 'idempotency-key': options.idempotencyKey() })),
+    rotations: (name) => of(name, items(routes.rotations(name))),
     rotation: (name, id) => get(routes.rotation(name, id)),
+    rotationReport: (name, id) => get(routes.rotationReport(name, id)),
+    versionReport: (name, version) => of(name, get(routes.versionReport(name, version))),
+    signingKey: () => get(routes.signingKey),
     act: (name, id, act) => post(routes.rotationAct(name, id, act), {}),
     blastRadius: (name, version) =>
       of(

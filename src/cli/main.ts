@@ -84,6 +84,7 @@ type Perform = (spec: CommandSpec, args: readonly string[], values: Record<strin
 
 export function buildProgram(io: Pick<Io, 'stdout' | 'stderr' | 'version'>, perform: Perform): Command {
   const program = prepared(new Command('keyturn'), io)
+    .enablePositionalOptions()
     .description('Makes sure that an application always holds an OpenAI API key that works.')
     .version(io.version(), '-v, --version', 'print the version')
     .helpCommand('help [command]', 'show the help of a command')
@@ -95,7 +96,8 @@ export function buildProgram(io: Pick<Io, 'stdout' | 'stderr' | 'version'>, perf
   for (const spec of specs) {
     const [first = '', second] = spec.name.split(' ')
     if (second === undefined) {
-      addCommand(program, first, { spec, io, perform })
+      // Its own options count before the name of a command inside of it, which has some of the same names.
+      parents.set(first, addCommand(program, first, { spec, io, perform }).enablePositionalOptions())
       continue
     }
     let parent = parents.get(first)
@@ -116,7 +118,7 @@ function addCommand(
     io,
     perform,
   }: { readonly spec: CommandSpec; readonly io: Pick<Io, 'stdout' | 'stderr'>; readonly perform: Perform },
-): void {
+): Command {
   const command = prepared(parent.command(name), io).summary(spec.summary)
   command.description(`${sentence(spec.summary)} ${spec.details}`)
   for (const argument of spec.args) {
@@ -132,6 +134,7 @@ function addCommand(
   command.option('--json', 'Print the result as JSON, and errors as one line of JSON.')
   command.addHelpText('after', `\nExample:\n  ${spec.example}\n\nExit codes: ${spec.exits}`)
   command.action(async () => await perform(spec, command.args, command.opts()))
+  return command
 }
 
 function prepared(command: Command, { stdout, stderr }: Pick<Io, 'stdout' | 'stderr'>): Command {

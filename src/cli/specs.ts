@@ -225,6 +225,59 @@ export const specs: readonly CommandSpec[] = [
   ),
   act('abort', 'give the running rotation up', 'A key that it minted is revoked; what is handed out stays.'),
   {
+    name: 'report',
+    args: [
+      name,
+      {
+        name: 'rotation',
+        description: 'A rotation id or its beginning. Default: the latest rotation.',
+        isOptional: true,
+      },
+    ],
+    summary: 'show who turned a key, why, and what each step rests on',
+    details:
+      'What an auditor asks for: verifications, last use, proof of death. As text for people; with --json or --output as the document that the installation signed.',
+    options: [
+      {
+        flags: '--retirement <version>',
+        description:
+          'Instead: how this old key was retired, where no rotation replaced it. A version id, its beginning, or a fingerprint.',
+      },
+      {
+        flags: '--output <file>',
+        description: 'Write the signed document into this file, which must be new.',
+      },
+    ],
+    example: 'keyturn report openai --output report.json',
+    exits: usual,
+    load: () => import('./commands/report.ts'),
+  },
+  {
+    name: 'report verify',
+    args: [{ name: 'file', description: 'What keyturn report --output wrote.' }],
+    summary: 'check that a report is as the installation signed it',
+    details:
+      'Needs no service. Whose key it is you must know from elsewhere than from the document: from --key, --key-id, or signing-key.pub in KEYTURN_HOME.',
+    options: [
+      { flags: '--key <file>', description: 'The public key, as PEM or JWK (keyturn report key).' },
+      { flags: '--key-id <id>', description: 'The id of the key, where you have compared it.' },
+      { flags: '--show', description: 'Also print the report.' },
+    ],
+    example: 'keyturn report verify report.json --key signing-key.pub',
+    exits: '0 signed and unchanged, 1 changed, signed by another key, or no report, 2 wrong usage',
+    load: () => import('./commands/report-verify.ts'),
+  },
+  {
+    name: 'report key',
+    args: [],
+    summary: 'print the public key that reports are verified with',
+    details: 'As PEM on standard output, its id on standard error; give both to whoever verifies reports.',
+    options: [],
+    example: 'keyturn report key > signing-key.pub',
+    exits: usual,
+    load: () => import('./commands/report-key.ts'),
+  },
+  {
     name: 'sandbox',
     args: [],
     summary: 'run only the local OpenAI',

@@ -5,6 +5,7 @@ import type { Context } from './command.ts'
 import { type ExitCode, exitCodes } from './exit.ts'
 import { type Ending, endingOf, progressLines, renderProgress } from './progress.ts'
 import { renderRehearsal } from './rehearsal.ts'
+import { short } from './text.ts'
 
 /** How often is asked while events are told, so that one that was lost is caught, and while they are not. */
 const askWithStreamMs = 5_000
@@ -105,7 +106,10 @@ function ended({ out }: Context, rotation: RotationSummary, ending: Ending): Exi
     return rehearsed(out, rotation, ending)
   if (ending.kind === 'done' || ending.kind === 'running') {
     const summary = ending.kind === 'done' ? ending.summary : rotation.phase
-    out.result(rotation, () => [`${rotation.credential}: ${summary}`])
+    out.result(rotation, () => [
+      `${rotation.credential}: ${summary}`,
+      `  who, why and the evidence, signed: 'keyturn report ${rotation.credential} ${short(rotation.id)}'`,
+    ])
     return exitCodes.done
   }
   if (out.isJson) out.result(rotation, () => [])

@@ -60,6 +60,9 @@ export const errorCodes = [
   'ledger_behind',
   'ledger_unreachable',
   'ledger_corrupt',
+  // A signed report.
+  'report_invalid',
+  'signing_key_unknown',
   // The service as a client sees it.
   'service_unreachable',
   'service_malformed',

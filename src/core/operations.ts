@@ -10,6 +10,7 @@ import {
   withRecord,
 } from './credential.ts'
 import { assert, KeyturnError } from './errors.ts'
+import { keyFacts } from './evidence.ts'
 import { newRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
 import { isRunning, isSparing } from './rotation.ts'
@@ -268,11 +269,20 @@ export function revokeVersion(
   })
   const walking = known.retirements.find((one) => one.version === version && one.phase !== 'kept')
   if (walking !== undefined) {
-    const forced = applyRetirement(known, walking.id, { kind: 'forced', by }, context)
+    const forced = applyRetirement(known, walking.id, { kind: 'forced', by, reason: request.reason }, context)
     return { state: forced.state, events: [...replaced.events, ...forced.events] }
   }
   const retirement = newRetirement(
-    { id: context.uuid(), version, keyId, isForced: true, why: `${request.reason} (asked for by ${by})` },
+    {
+      id: context.uuid(),
+      version,
+      keyId,
+      isForced: true,
+      why: `${request.reason} (asked for by ${by})`,
+      key: keyFacts({ ...record, meta: { ...record.meta, keyId } }),
+      requestedBy: by,
+      reason: request.reason,
+    },
     context,
   )
   const others = known.retirements.filter((one) => one.version !== version)

@@ -1,5 +1,6 @@
 import type { Secret } from './secret.ts'
 import type {
+  Aftermath,
   CredentialEvent,
   CredentialName,
   CredentialState,
@@ -199,6 +200,8 @@ export type MintOutcome =
       readonly serviceAccount?: string
       readonly createdAt: number
       readonly expiresAt?: number
+      /** The issuer's own name of the call, for an auditor; here and below where it gave one. */
+      readonly requestId?: string
     }
   /** The issuer said no, conclusively: nothing was made. */
   | { readonly kind: 'refused'; readonly observation: Observation }
@@ -225,13 +228,13 @@ export interface Inventory {
 
 export type RevokeOutcome =
   /** The issuer confirmed, or says that there is no such key. */
-  | { readonly kind: 'gone' }
+  | { readonly kind: 'gone'; readonly requestId?: string }
   /** It will not delete this key. */
   | { readonly kind: 'refused'; readonly observation: Observation }
   | { readonly kind: 'unknown'; readonly observation: Observation }
 
 export type ExpiryOutcome =
-  | { readonly kind: 'set'; readonly expiresAt: number }
+  | { readonly kind: 'set'; readonly expiresAt: number; readonly requestId?: string }
   | { readonly kind: 'refused'; readonly observation: Observation }
   | { readonly kind: 'unknown'; readonly observation: Observation }
 
@@ -305,6 +308,29 @@ export interface Exchanger {
   exchange(): Promise<ExchangeOutcome>
   /** Breaks off what is under way. Safe to repeat. */
   close(): Promise<void>
+}
+
+// ------------------------------------------------------------------- audit
+
+/** A flattened JWS (RFC 7515): three texts in base64url, the payload being the exact bytes of what was signed. */
+export interface SignedDocument {
+  readonly payload: string
+  readonly protected: string
+  readonly signature: string
+}
+
+export interface PublicSigningKey {
+  /** The thumbprint of the key (RFC 7638). */
+  readonly keyId: string
+  readonly jwk: { readonly kty: 'OKP'; readonly crv: 'Ed25519'; readonly x: string }
+  readonly pem: string
+}
+
+/** Signs for the installation. The private half stays inside; the first call may make it. */
+export interface Signer {
+  publicKey(): Promise<PublicSigningKey>
+  /** `typ` says what kind of document it is, so that none passes for another. */
+  sign(payload: string, typ: string): Promise<SignedDocument>
 }
 
 // ------------------------------------------------------------------ ledger
@@ -395,6 +421,15 @@ export interface Ledger {
   /** Ended and running rotations, newest first. Written by `commit` from the state. */
   rotations(name: CredentialName, limit?: number): Promise<readonly Rotation[]>
   rotation(name: CredentialName, id: string): Promise<Rotation | undefined>
+  /**
+   * What ended after it was set off by a rotation, or concerned a version: retirements of old keys, looks for keys whose
+   * minting was never answered. In the order of their ends. Written by `commit` from the state, once each, and kept as
+   * long as the rotation; what no rotation set off is kept in a bounded number.
+   */
+  aftermath(
+    name: CredentialName,
+    of: { readonly rotation: string } | { readonly version: VersionId },
+  ): Promise<readonly Aftermath[]>
   /** All of them in one durable step, or none. One app's instance is another than one of the same name of another app. */
   touchLease(...leases: readonly Lease[]): Promise<void>
   leases(name: CredentialName): Promise<readonly Lease[]>

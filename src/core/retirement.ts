@@ -1,15 +1,34 @@
 import { backoffMs } from './backoff.ts'
+import { askedEvidence, type KeyFacts, type Note, withStep } from './evidence.ts'
+import type { Evidence, RetirementContext, RetirementEffect, RetirementEvent } from './retirement-events.ts'
+import {
+  currentEvidence,
+  deathEvidence,
+  deletedEvidence,
+  expiringEvidence,
+  gateEvidence,
+  gateNote,
+  retiredEvidence,
+  rulesOf,
+  withProbe,
+} from './retirement-evidence.ts'
 import {
   type Halt,
   isAuthentic,
   type KeyId,
-  type Policy,
   type Retirement,
   type RetirementPhase,
   type Step,
-  type Verdict,
   type VersionId,
 } from './types.ts'
+
+export type {
+  Evidence,
+  RetirementContext,
+  RetirementEffect,
+  RetirementEvent,
+  RetirementEventKind,
+} from './retirement-events.ts'
 
 /**
  * One old version's walk from draining to proven dead, as a table in code. Like a rotation, its effects are derived
@@ -19,65 +38,6 @@ import {
  * every rollback and failover (the caller sets its stage to `retired` in the same commit), the store is told, and the
  * version that stays is proven once again, before anything is deleted.
  */
-export type RetirementEvent =
-  | { readonly kind: 'evidence'; readonly evidence: Evidence }
-  | { readonly kind: 'evidence_unknown' }
-  | { readonly kind: 'retired' }
-  | { readonly kind: 'retire_failed' }
-  /** The store says that it is current: somebody put it back. */
-  | { readonly kind: 'retire_refused' }
-  | { readonly kind: 'current_proved'; readonly verdict: Verdict; readonly isOurs: boolean }
-  | { readonly kind: 'current_unknown' }
-  /** Nothing is handed out: only possible where a person had the last working key revoked. */
-  | { readonly kind: 'current_absent' }
-  | { readonly kind: 'revoked' }
-  | { readonly kind: 'expiring' }
-  | { readonly kind: 'revoke_refused' }
-  | { readonly kind: 'revoke_unknown' }
-  /** Looked at immediately before the delete: a store has another key for current than is handed out, or a mirror has this one. */
-  | { readonly kind: 'still_held'; readonly heldBy: string }
-  | {
-      readonly kind: 'death_probed'
-      readonly listed: 'present' | 'absent' | 'unknown'
-      readonly verdict: Verdict | undefined
-      /** When it was answered. What the ledger takes twice, because its answer was lost, is one probe all the same. */
-      readonly at?: number
-    }
-  | { readonly kind: 'destroyed' }
-  | { readonly kind: 'destroy_failed' }
-  | { readonly kind: 'forced'; readonly by: string }
-  | { readonly kind: 'taken_back'; readonly by: string }
-
-export type RetirementEventKind = RetirementEvent['kind']
-
-export type RetirementEffect =
-  | { readonly kind: 'gather'; readonly version: VersionId; readonly keyId: KeyId }
-  | { readonly kind: 'retire'; readonly version: VersionId }
-  | { readonly kind: 'prove_current' }
-  | { readonly kind: 'revoke'; readonly version: VersionId; readonly keyId: KeyId }
-  | { readonly kind: 'probe_death'; readonly version: VersionId; readonly keyId: KeyId }
-  | { readonly kind: 'destroy'; readonly version: VersionId }
-
-/** What is known about who still uses the old key. */
-export interface Evidence {
-  /** Instances that have not moved on. */
-  readonly holders: readonly string[]
-  /** As the issuer lists it; null: never, undefined: it does not tell. */
-  readonly lastUsedAt: number | null | undefined
-  /** When one of our own probes last used it: use that is not theirs. */
-  readonly ownProbeAt: number | undefined
-  readonly isListed: boolean
-  /** Another credential that holds the very same key. */
-  readonly sharedWith: string | undefined
-  /** The store and the mirrors that still have it for current, and those that cannot be asked. */
-  readonly stores: readonly string[]
-}
-
-export interface RetirementContext {
-  readonly now: number
-  readonly policy: Policy
-}
-
 const stepsMax = 40
 /** The issuer stamps last use in whole seconds and late; a use this close to a probe of ours was the probe. */
 const ownProbeToleranceMs = 2_000
@@ -93,6 +53,11 @@ export function newRetirement(
     /** Default: the policy's. */
     readonly overlapMs?: number
     readonly why: string
+    readonly key?: KeyFacts
+    readonly requestedBy?: string
+    readonly reason?: string
+    /** The rotation that sets it off. */
+    readonly rotation?: string | undefined
   },
   context: RetirementContext,
 ): Retirement {
@@ -108,6 +73,11 @@ export function newRetirement(
     id: request.id,
     version: request.version,
     ...(request.keyId === undefined ? {} : { keyId: request.keyId }),
+    ...(request.key === undefined ? {} : { key: request.key }),
+    ...(request.rotation === undefined ? {} : { rotation: request.rotation }),
+    ...(request.requestedBy === undefined ? {} : { requestedBy: request.requestedBy }),
+    ...(request.reason === undefined ? {} : { reason: request.reason }),
+    rules: rulesOf(policy),
     startedAt: now,
     phase: 'draining',
     phaseAt: now,
@@ -169,7 +139,7 @@ export function stepRetirement(
   event: RetirementEvent,
   context: RetirementContext,
 ): Retirement {
-  if (event.kind === 'forced') return force(retirement, event.by, context)
+  if (event.kind === 'forced') return force(retirement, event, context)
   if (event.kind === 'taken_back') {
     return retirement.phase === 'draining'
       ? end(retirement, 'kept', context, `taken back into use by ${event.by}`)
@@ -188,7 +158,7 @@ export function stepRetirement(
     case 'unproven':
       return event.kind === 'death_probed' ? stepDying(retirement, event, context) : retirement
     case 'destroying':
-      if (event.kind === 'destroyed') return end(retirement, 'dead', context, 'its value left the store')
+      if (event.kind === 'destroyed') return stepDestroyed(retirement, event, context)
       return event.kind === 'destroy_failed' ? retry(retirement, context) : retirement
     case 'halted':
     case 'dead':
@@ -197,13 +167,35 @@ export function stepRetirement(
   }
 }
 
-function force(retirement: Retirement, by: string, context: RetirementContext): Retirement {
+function stepDestroyed(
+  retirement: Retirement,
+  { how }: Extract<RetirementEvent, { kind: 'destroyed' }>,
+  context: RetirementContext,
+): Retirement {
+  const { version } = retirement
+  return end(retirement, 'dead', context, {
+    text: 'its value left the store',
+    evidence: { kind: 'destroyed', version, ...(how === undefined ? {} : { how }) },
+  })
+}
+
+function force(
+  retirement: Retirement,
+  event: Extract<RetirementEvent, { kind: 'forced' }>,
+  context: RetirementContext,
+): Retirement {
+  const { by } = event
+  const evidence = askedEvidence(event)
   if (retirement.phase === 'halted' && retirement.halt !== undefined) {
     const { halt, ...rest } = retirement
-    return enter({ ...rest, isForced: true }, halt.from as RetirementPhase, context, `tried again by ${by}`)
+    return enter({ ...rest, isForced: true }, halt.from as RetirementPhase, context, {
+      text: `tried again by ${by}`,
+      evidence,
+    })
   }
   if (retirement.phase !== 'draining' || retirement.isForced) return retirement
-  return enter({ ...retirement, isForced: true }, 'retiring', context, `revoked at once by ${by}`)
+  const note = { text: `revoked at once by ${by}`, evidence }
+  return enter({ ...retirement, isForced: true }, 'retiring', context, note)
 }
 
 function stepDraining(
@@ -229,15 +221,15 @@ function stepDraining(
     return noted(alerted, context, `the limit has passed: ${heldBy}`)
   }
   const heldBy = holderOf(event.evidence, context)
-  if (heldBy === undefined) return enter(without(retirement), 'retiring', context, gateNote(event.evidence))
+  const gate = gateEvidence(retirement, event.evidence, context)
+  if (heldBy === undefined)
+    return enter(without(retirement), 'retiring', context, { text: gateNote(event.evidence), evidence: gate })
   if (context.now < retirement.limitAt) return waitFor(retirement, heldBy, context)
   if (context.policy.afterLimit === 'revoke') {
-    return enter(
-      { ...retirement, isPastLimit: true },
-      'retiring',
-      context,
-      `still held (${heldBy}), but the limit has passed and the policy says revoke`,
-    )
+    return enter({ ...retirement, isPastLimit: true }, 'retiring', context, {
+      text: `still held (${heldBy}), but the limit has passed and the policy says revoke`,
+      evidence: { ...gate, heldBy },
+    })
   }
   const alerted = retirement.isLimitAlerted
     ? retirement
@@ -259,14 +251,6 @@ function holderOf(evidence: Evidence, context: RetirementContext): string | unde
   return `OpenAI saw it used ${Math.max(0, Math.round((context.now - lastUsedAt) / 1000))} seconds ago`
 }
 
-function gateNote(evidence: Evidence): string {
-  const use =
-    typeof evidence.lastUsedAt === 'number'
-      ? `last used ${new Date(evidence.lastUsedAt).toISOString()}`
-      : 'no use on record'
-  return `the overlap is over, every known app has moved on, ${use}`
-}
-
 function stepRetiring(
   retirement: Retirement,
   event: RetirementEvent,
@@ -274,12 +258,10 @@ function stepRetiring(
 ): Retirement {
   switch (event.kind) {
     case 'retired':
-      return enter(
-        retirement,
-        'proving_current',
-        context,
-        'retired in the store: it can never become current again',
-      )
+      return enter(retirement, 'proving_current', context, {
+        text: 'retired in the store: it can never become current again',
+        evidence: retiredEvidence(event),
+      })
     case 'retire_failed':
       return retry(retirement, context)
     case 'retire_refused':
@@ -312,12 +294,10 @@ function stepProvingCurrent(
   }
   if (event.kind !== 'current_proved') return retirement
   if (isAuthentic(event.verdict.kind) && event.isOurs) {
-    return enter(
-      without(retirement),
-      'revoking',
-      context,
-      `the current key was proven once again (${event.verdict.kind})`,
-    )
+    return enter(without(retirement), 'revoking', context, {
+      text: `the current key was proven once again (${event.verdict.kind})`,
+      evidence: currentEvidence(event, context),
+    })
   }
   return heldByProof(retirement, event.verdict.summary, context)
 }
@@ -342,14 +322,15 @@ function stepRevoking(
 ): Retirement {
   switch (event.kind) {
     case 'revoked':
-      return enter(retirement, 'dying', context, 'deleted at OpenAI')
+      return enter(retirement, 'dying', context, {
+        text: 'deleted at OpenAI',
+        evidence: deletedEvidence(retirement, event),
+      })
     case 'expiring':
-      return enter(
-        { ...retirement, isExpiring: true },
-        'dying',
-        context,
-        'OpenAI would not delete it: an expiry of one second was set instead',
-      )
+      return enter({ ...retirement, isExpiring: true }, 'dying', context, {
+        text: 'OpenAI would not delete it: an expiry of one second was set instead',
+        evidence: expiringEvidence(retirement, event),
+      })
     case 'revoke_refused':
       return halt(retirement, context, {
         reason: 'revoke_refused',
@@ -366,10 +347,11 @@ function stepRevoking(
 }
 
 function stepDying(
-  retirement: Retirement,
+  before: Retirement,
   event: Extract<RetirementEvent, { kind: 'death_probed' }>,
   context: RetirementContext,
 ): Retirement {
+  const retirement = withProbe(before, event, context)
   const isGone = event.listed === 'absent' || (retirement.isExpiring && event.listed === 'present')
   // Where the value is lost nobody can ask the key itself, and only its absence speaks.
   const isRejected =
@@ -377,19 +359,18 @@ function stepDying(
   const gapMs = Math.ceil(context.policy.deadSpanMs / Math.max(1, context.policy.deadProbes - 1))
   if (isGone && isRejected) {
     const at = event.at ?? context.now
-    if (retirement.rejectedAt === at) return retirement
+    if (retirement.rejectedAt === at) return before
     const rejectedSince = retirement.rejectedSince ?? at
     const rejections = retirement.rejections + 1
     const probed = { ...retirement, rejections, rejectedSince, rejectedAt: at, retries: 0 }
     const isProven =
       probed.rejections >= context.policy.deadProbes && at - rejectedSince >= context.policy.deadSpanMs
     if (!isProven) return overdue({ ...probed, wakeAt: context.now + gapMs }, context)
-    return enter(
-      probed,
-      'destroying',
-      context,
-      `proven dead: gone from the list and refused ${probed.rejections} times`,
-    )
+    const { probes: _told, ...rest } = probed
+    return enter(rest, 'destroying', context, {
+      text: `proven dead: gone from the list and refused ${probed.rejections} times`,
+      evidence: deathEvidence(probed),
+    })
   }
   const isAlive = event.verdict !== undefined && isAuthentic(event.verdict.kind)
   if (!isAlive) return overdue(retry(retirement, context), context)
@@ -400,7 +381,7 @@ function stepDying(
 function overdue(retirement: Retirement, context: RetirementContext): Retirement {
   if (retirement.phase === 'unproven' || context.now < retirement.phaseAt + context.policy.deadLimitMs)
     return retirement
-  const note = 'not proven dead in time: probing goes on'
+  const note = { text: 'not proven dead in time: probing goes on', evidence: deathEvidence(retirement) }
   const { wakeAt } = retirement
   return { ...enter(retirement, 'unproven', context, note), wakeAt, rejections: retirement.rejections }
 }
@@ -423,7 +404,7 @@ function enter(
   retirement: Retirement,
   phase: RetirementPhase,
   context: RetirementContext,
-  note: string,
+  note: Note,
 ): Retirement {
   return noted({ ...retirement, phase, phaseAt: context.now, wakeAt: context.now, retries: 0 }, context, note)
 }
@@ -432,7 +413,7 @@ function end(
   retirement: Retirement,
   phase: 'dead' | 'kept',
   context: RetirementContext,
-  note: string,
+  note: Note,
 ): Retirement {
   return { ...enter(retirement, phase, context, note), endedAt: context.now }
 }
@@ -451,7 +432,13 @@ function retry(retirement: Retirement, context: RetirementContext): Retirement {
   return { ...retirement, retries: retirement.retries + 1, wakeAt: context.now + delayMs }
 }
 
-function noted(retirement: Retirement, context: RetirementContext, note: string): Retirement {
-  const line: Step = { at: context.now, phase: retirement.phase, note }
-  return { ...retirement, steps: [...retirement.steps, line].slice(-stepsMax) }
+function noted(retirement: Retirement, context: RetirementContext, note: Note): Retirement {
+  const { text, evidence } = typeof note === 'string' ? { text: note, evidence: undefined } : note
+  const line: Step = {
+    at: context.now,
+    phase: retirement.phase,
+    note: text,
+    ...(evidence === undefined ? {} : { evidence }),
+  }
+  return { ...retirement, ...withStep(retirement, line, stepsMax) }
 }

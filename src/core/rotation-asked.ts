@@ -1,5 +1,6 @@
+import { askedEvidence, type Note } from './evidence.ts'
 import type { RotationContext, RotationEvent } from './rotation-events.ts'
-import { deadlineOf, end, enter, noted, pendingOf, startProving } from './rotation-moves.ts'
+import { deadlineOf, end, enter, noted, pendingOf, startProving, withoutAttempts } from './rotation-moves.ts'
 import type { Discard, Rotation } from './types.ts'
 
 /** What people ask of a rotation, in whatever phase it is; undefined for events that nobody asked for. */
@@ -11,7 +12,7 @@ export function stepAsked(
   switch (event.kind) {
     case 'pause_asked':
       if (rotation.phase === 'done' || rotation.paused) return rotation
-      return noted({ ...rotation, paused: true }, context, `paused by ${event.by}`)
+      return noted({ ...rotation, paused: true }, context, asked('paused', event.by))
     case 'resume_asked':
       return resume(rotation, event.by, context)
     case 'abort_asked':
@@ -26,8 +27,12 @@ export function stepAsked(
   }
 }
 
+function asked(what: string, by: string): Note {
+  return { text: `${what} by ${by}`, evidence: askedEvidence({ by }) }
+}
+
 function resume(rotation: Rotation, by: string, context: RotationContext): Rotation {
-  if (rotation.phase === 'halted') return reenter(rotation, context, `resumed by ${by}`)
+  if (rotation.phase === 'halted') return reenter(rotation, context, asked('resumed', by))
   if (!rotation.paused || rotation.phase === 'done') return rotation
   const rested = {
     ...rotation,
@@ -35,14 +40,14 @@ function resume(rotation: Rotation, by: string, context: RotationContext): Rotat
     wakeAt: context.now,
     deadlineAt: deadlineOf(rotation.phase, context),
   }
-  return noted(rested, context, `resumed by ${by}`)
+  return noted(rested, context, asked('resumed', by))
 }
 
 /**
  * Takes up a halted rotation where its facts say: a staged key is proven again, or discarded to the end where that was
  * begun; only where there is none are open attempts reconciled, since going on from there means to mint another.
  */
-function reenter(rotation: Rotation, context: RotationContext, note: string): Rotation {
+function reenter(rotation: Rotation, context: RotationContext, note: Note): Rotation {
   const { halt: _halt, ...rest } = { ...rotation, paused: false }
   const from = rotation.halt?.from
   if (pendingOf(rotation) === undefined) {
@@ -51,7 +56,12 @@ function reenter(rotation: Rotation, context: RotationContext, note: string): Ro
     const { discard: _discard, ...fresh } = rest
     // What a person brought and what did not work is followed by what that person brings next.
     const wasBrought = rotation.attempts.some((one) => one.outcome === 'gone' && one.keyId === undefined)
-    return enter({ ...fresh, attempts: [] }, wasBrought ? 'awaiting' : 'checking', context, note)
+    return enter(
+      withoutAttempts(fresh, () => true),
+      wasBrought ? 'awaiting' : 'checking',
+      context,
+      note,
+    )
   }
   if (from === 'discarding' && rotation.discard !== undefined) return enter(rest, 'discarding', context, note)
   if (from === 'confirming' || from === 'inspecting' || from === 'promoting')
@@ -74,10 +84,10 @@ function abort(rotation: Rotation, by: string, context: RotationContext): Rotati
     fix: '',
   }
   const { halt: _halt, failure: _failure, ...rest } = { ...rotation, paused: false, discard }
-  if (pendingOf(rotation) !== undefined) return enter(rest, 'discarding', context, `aborted by ${by}`)
+  if (pendingOf(rotation) !== undefined) return enter(rest, 'discarding', context, asked('aborted', by))
   if (rotation.attempts.some((one) => one.outcome === 'open'))
-    return enter(rest, 'reconciling', context, `aborted by ${by}`)
-  return end(rest, 'aborted', context, `aborted by ${by}`)
+    return enter(rest, 'reconciling', context, asked('aborted', by))
+  return end(rest, 'aborted', context, asked('aborted', by))
 }
 
 /**
@@ -110,7 +120,10 @@ function hasten(
     wakeAt: context.now,
   }
   const what = event.mode === 'emergency' ? 'emergency' : 'rotation'
-  const note = `${what} asked for by ${event.by}: ${event.reason}`
+  const note: Note = {
+    text: `${what} asked for by ${event.by}: ${event.reason}`,
+    evidence: askedEvidence(event),
+  }
   if (rotation.phase === 'halted') return reenter(urgent, context, note)
   // Nobody is waited for where a key can be minted.
   if (rotation.phase === 'awaiting' && context.policy.canMint) return enter(urgent, 'checking', context, note)
@@ -119,10 +132,8 @@ function hasten(
 
 /** Keys of which nothing is left: how often a spare was tried does not count against the rotation that it becomes. */
 function withoutPast(rotation: Rotation): Rotation {
-  const attempts = rotation.attempts
-    .filter((one) => one.outcome === 'open' || one.outcome === 'staged')
-    .map((one, index) => ({ ...one, number: index + 1 }))
-  return { ...rotation, attempts }
+  const left = withoutAttempts(rotation, (one) => one.outcome !== 'open' && one.outcome !== 'staged')
+  return { ...left, attempts: left.attempts.map((one, index) => ({ ...one, number: index + 1 })) }
 }
 
 function followedByMint(discard: Discard): Discard {

@@ -1,3 +1,4 @@
+import type { Ending, KeyFacts } from './evidence.ts'
 import type { Attempt, KeyId, PermissionFinding, Policy, Rotation, Verdict, VersionId } from './types.ts'
 
 export type RotationEvent =
@@ -12,7 +13,7 @@ export type RotationEvent =
       readonly permissions?: readonly PermissionFinding[]
     }
   | { readonly kind: 'check_unknown' }
-  | { readonly kind: 'minted'; readonly keyId: KeyId }
+  | { readonly kind: 'minted'; readonly keyId: KeyId; readonly requestId?: string }
   | { readonly kind: 'mint_refused'; readonly verdict: Verdict }
   /** `refusal`: it was made, and the store will not have it, whatever is tried: the key is ended and a person is told. */
   | { readonly kind: 'mint_unknown'; readonly keyId?: KeyId; readonly refusal?: Rotation['refusal'] }
@@ -20,6 +21,8 @@ export type RotationEvent =
       readonly kind: 'reconciled'
       readonly found: { readonly version: VersionId; readonly keyId: KeyId } | undefined
       readonly residue?: readonly string[]
+      /** Keys of ours that were stored nowhere and are ended. */
+      readonly strays?: readonly KeyId[]
     }
   | { readonly kind: 'reconcile_failed' }
   | { readonly kind: 'brought'; readonly version: VersionId }
@@ -32,9 +35,9 @@ export type RotationEvent =
       readonly at?: number
     }
   | { readonly kind: 'pending_lost' }
-  | { readonly kind: 'discarded'; readonly residue?: readonly string[] }
+  | ({ readonly kind: 'discarded'; readonly residue?: readonly string[] } & Ending)
   | { readonly kind: 'discard_failed' }
-  | { readonly kind: 'extended' }
+  | { readonly kind: 'extended'; readonly requestId?: string }
   | { readonly kind: 'extend_refused' }
   | { readonly kind: 'extend_unknown' }
   | { readonly kind: 'promoted' }
@@ -80,4 +83,8 @@ export interface RotationContext {
   readonly now: number
   readonly policy: Policy
   readonly fresh: { readonly marker: string; readonly version: VersionId }
+  /** The version that came with the event, for its evidence. */
+  readonly added?: KeyFacts
+  /** The fence under which the store was changed. */
+  readonly fence?: number
 }

@@ -1,5 +1,6 @@
 import { backoffMs } from './backoff.ts'
 import { assert } from './errors.ts'
+import { checkOf, type Note, type StepEvidence, tallied, withStep } from './evidence.ts'
 import type { RotationContext } from './rotation-events.ts'
 import type {
   Attempt,
@@ -10,6 +11,7 @@ import type {
   Rotation,
   RotationPhase,
   Step,
+  Verdict,
   VersionId,
 } from './types.ts'
 
@@ -17,6 +19,7 @@ import type {
 const stepsMax = 60
 const permissionsMax = 60
 const residueMax = 20
+const formerAttemptsMax = 20
 /** A rotation that waits for a person has no deadline worth the name. */
 const neverMs = 3_650 * 86_400_000
 
@@ -29,7 +32,7 @@ export function pendingOf(rotation: Rotation): Attempt | undefined {
 export function startMinting(
   rotation: Rotation,
   context: RotationContext,
-  note: string,
+  note: Note,
   after?: Discard,
 ): Rotation {
   const number = rotation.attempts.length + 1
@@ -42,14 +45,19 @@ export function startMinting(
     })
   }
   if (context.policy.isManual && rotation.mode === 'rehearsal')
-    return end(rotation, 'rehearsed', context, `${note}; the key itself is proven when a person brings it`)
+    return end(
+      rotation,
+      'rehearsed',
+      context,
+      withMore(note, '; the key itself is proven when a person brings it'),
+    )
   if (context.policy.isManual)
-    return enter(rotation, 'awaiting', context, `${note}: waits for the operator to bring a key`)
+    return enter(rotation, 'awaiting', context, withMore(note, ': waits for the operator to bring a key'))
   const attempt: Attempt = { ...context.fresh, number, startedAt: context.now, outcome: 'open' }
   return enter({ ...rotation, attempts: [...rotation.attempts, attempt] }, 'minting', context, note)
 }
 
-export function startProving(rotation: Rotation, context: RotationContext, note: string): Rotation {
+export function startProving(rotation: Rotation, context: RotationContext, note: Note): Rotation {
   const { provingSince: _since, ...rest } = rotation
   return enter({ ...rest, confirmations: 0 }, 'proving', context, note)
 }
@@ -63,11 +71,48 @@ export function withAttempt(rotation: Rotation, change: Partial<Attempt>): Rotat
 export function withFound(
   rotation: Rotation,
   found: { readonly version: VersionId; readonly keyId: KeyId },
+  context: Pick<RotationContext, 'added'>,
 ): Rotation {
   const known = rotation.attempts.find((one) => one.version === found.version)
   assert(known !== undefined, 'what was found belongs to an attempt')
   const others = rotation.attempts.filter((one) => one !== known)
-  return { ...rotation, attempts: [...others, { ...known, outcome: 'staged', keyId: found.keyId }] }
+  const staged: Attempt = { ...known, outcome: 'staged', keyId: found.keyId, ...keyAdded(context) }
+  return { ...rotation, attempts: [...others, staged] }
+}
+
+/** What the version that came with the event is told by, for the attempt it belongs to. */
+export function keyAdded({ added }: Pick<RotationContext, 'added'>): Pick<Attempt, 'key'> {
+  return added === undefined ? {} : { key: added }
+}
+
+/** Attempts that leave the walk stay on record: what became of their keys is asked for later. */
+export function withoutAttempts(rotation: Rotation, left: (attempt: Attempt) => boolean): Rotation {
+  const former = [...(rotation.formerAttempts ?? []), ...rotation.attempts.filter(left)]
+  return {
+    ...rotation,
+    attempts: rotation.attempts.filter((one) => !left(one)),
+    ...(former.length === 0 ? {} : { formerAttempts: former.slice(-formerAttemptsMax) }),
+  }
+}
+
+/** One more verification of the pending key. */
+export function withCheck(
+  rotation: Rotation,
+  proof: { readonly verdict: Verdict; readonly isOurs: boolean; readonly at?: number },
+  context: RotationContext,
+): Rotation {
+  const check = checkOf(proof.verdict, proof.at ?? context.now, proof.isOurs)
+  // What the ledger takes twice, because its answer was lost, is one verification all the same.
+  if (rotation.checks?.latest.at(-1)?.at === check.at) return rotation
+  return { ...rotation, checks: tallied(rotation.checks, check) }
+}
+
+function verifications(rotation: Rotation): StepEvidence | undefined {
+  const version = pendingOf(rotation)?.version
+  const { checks } = rotation
+  return checks === undefined || version === undefined
+    ? undefined
+    : { kind: 'verifications', version, checks: checks.latest, total: checks.total }
 }
 
 export function withBrought(rotation: Rotation, version: VersionId, context: RotationContext): Rotation {
@@ -77,6 +122,7 @@ export function withBrought(rotation: Rotation, version: VersionId, context: Rot
     version,
     startedAt: context.now,
     outcome: 'staged',
+    ...keyAdded(context),
   }
   return { ...rotation, attempts: [...rotation.attempts, attempt] }
 }
@@ -85,7 +131,7 @@ export function discard(
   rotation: Rotation,
   context: RotationContext,
   why: Discard,
-  note = why.summary,
+  note: Note = why.summary,
 ): Rotation {
   if (rotation.mode === 'rehearsal' && why.next === 'halt')
     return enter(failed(rotation, haltOf(rotation, context, why)), 'discarding', context, note)
@@ -96,18 +142,36 @@ export function enter(
   rotation: Rotation,
   phase: RotationPhase,
   context: RotationContext,
-  note: string,
+  note: Note,
   delayMs = 0,
 ): Rotation {
+  const { checks: _over, ...rest } = rotation
   const entered = {
-    ...rotation,
+    ...rest,
     phase,
     phaseAt: context.now,
     deadlineAt: deadlineOf(phase, context),
     wakeAt: context.now + delayMs,
     retries: 0,
   }
-  return noted(entered, context, note)
+  // Whatever proving ends in, it ends so because of what its verifications brought.
+  return noted(entered, context, {
+    text: textOf(note),
+    evidence: evidenceOf(note) ?? verifications(rotation),
+  })
+}
+
+/** The same with a few words more. */
+export function withMore(note: Note, words: string): Note {
+  return { text: textOf(note) + words, evidence: evidenceOf(note) }
+}
+
+function textOf(note: Note): string {
+  return typeof note === 'string' ? note : note.text
+}
+
+function evidenceOf(note: Note): StepEvidence | undefined {
+  return typeof note === 'string' ? undefined : note.evidence
 }
 
 export function deadlineOf(phase: RotationPhase, context: RotationContext): number {
@@ -122,7 +186,7 @@ export function goOn(
   rotation: Rotation,
   phase: 'promoting' | 'confirming' | 'inspecting',
   context: RotationContext,
-  note: string,
+  note: Note,
   delayMs = 0,
 ): Rotation {
   return { ...enter(rotation, phase, context, note, delayMs), deadlineAt: rotation.deadlineAt }
@@ -175,10 +239,11 @@ export function halt(
   rotation: Rotation,
   context: RotationContext,
   why: Pick<Halt, 'reason' | 'summary' | 'fix'>,
+  evidence?: StepEvidence,
 ): Rotation {
   if (rotation.mode === 'standby') return giveUp(rotation, context, why)
   const halted = haltOf(rotation, context, why)
-  const note = `${why.reason}: ${why.summary}`
+  const note = { text: `${why.reason}: ${why.summary}`, evidence }
   // That a key could not be ended is for a person to see to, also in a rehearsal.
   if (rotation.mode === 'rehearsal' && rotation.phase !== 'discarding')
     return endInFailure(failed(rotation, halted), context, note)
@@ -202,7 +267,7 @@ function failed(rotation: Rotation, failure: Halt): Rotation {
   return { ...rotation, failure, discard }
 }
 
-function endInFailure(rotation: Rotation, context: RotationContext, note: string): Rotation {
+function endInFailure(rotation: Rotation, context: RotationContext, note: Note): Rotation {
   if (pendingOf(rotation) !== undefined) return enter(rotation, 'discarding', context, note)
   const isOpen = rotation.attempts.some((one) => one.outcome === 'open')
   if (isOpen && rotation.phase !== 'reconciling') return enter(rotation, 'reconciling', context, note)
@@ -245,7 +310,7 @@ export function end(
   rotation: Rotation,
   outcome: NonNullable<Rotation['outcome']>,
   context: RotationContext,
-  note: string,
+  note: Note,
 ): Rotation {
   return { ...enter(withUnanswered(rotation), 'done', context, note), outcome, endedAt: context.now }
 }
@@ -263,7 +328,13 @@ function withUnanswered(rotation: Rotation): Rotation {
   )
 }
 
-export function noted(rotation: Rotation, context: RotationContext, note: string): Rotation {
-  const line: Step = { at: context.now, phase: rotation.phase, note }
-  return { ...rotation, steps: [...rotation.steps, line].slice(-stepsMax) }
+export function noted(rotation: Rotation, context: RotationContext, note: Note): Rotation {
+  const evidence = evidenceOf(note)
+  const line: Step = {
+    at: context.now,
+    phase: rotation.phase,
+    note: textOf(note),
+    ...(evidence === undefined ? {} : { evidence }),
+  }
+  return { ...rotation, ...withStep(rotation, line, stepsMax) }
 }

@@ -1,5 +1,16 @@
 import { assert } from './errors.ts'
+import { checkOf, type Note } from './evidence.ts'
 import type { RotationContext, RotationEvent } from './rotation-events.ts'
+import {
+  discardedEvidence,
+  expiryEvidence,
+  foundEvidence,
+  mintedEvidence,
+  permissionsOf,
+  promotedEvidence,
+  readBackEvidence,
+  straysEvidence,
+} from './rotation-evidence.ts'
 import {
   discard,
   end,
@@ -7,12 +18,15 @@ import {
   goOn,
   halt,
   hold,
+  keyAdded,
   pendingOf,
   retry,
   startMinting,
   startProving,
   withAttempt,
+  withCheck,
   withFound,
+  withMore,
   withPermissions,
   withResidue,
 } from './rotation-moves.ts'
@@ -23,7 +37,10 @@ import { isAuthentic, type Rotation, type Verdict } from './types.ts'
 export function stepChecking(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'checked':
-      return startMinting(withPermissions(rotation, event.permissions), context, 'store and issuer allow it')
+      return startMinting(withPermissions(rotation, event.permissions), context, {
+        text: 'store and issuer allow it',
+        evidence: permissionsOf(event),
+      })
     case 'check_failed':
       return halt(withPermissions(rotation, event.permissions), context, {
         ...event,
@@ -48,19 +65,24 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
   switch (event.kind) {
     case 'minted':
       return startProving(
-        withAttempt(rotation, { outcome: 'staged', keyId: event.keyId }),
+        withAttempt(rotation, { outcome: 'staged', keyId: event.keyId, ...keyAdded(context) }),
         context,
-        'a key was minted and staged',
+        { text: 'a key was minted and staged', evidence: mintedEvidence(rotation, event, context) },
       )
     case 'mint_refused':
       if (event.verdict.kind === 'throttled') {
         return retry(rotation, context, event.verdict.retryAfterMs)
       }
-      return halt(withAttempt(rotation, { outcome: 'refused' }), context, {
-        reason: 'minting_refused',
-        summary: `OpenAI refused to make a key. ${event.verdict.summary}`,
-        fix: thenResume(event.verdict.fix, rotation),
-      })
+      return halt(
+        withAttempt(rotation, { outcome: 'refused' }),
+        context,
+        {
+          reason: 'minting_refused',
+          summary: `OpenAI refused to make a key. ${event.verdict.summary}`,
+          fix: thenResume(event.verdict.fix, rotation),
+        },
+        { kind: 'answer', check: checkOf(event.verdict, context.now) },
+      )
     case 'mint_unknown': {
       const known = event.keyId === undefined ? rotation : withAttempt(rotation, { keyId: event.keyId })
       return enter(
@@ -92,18 +114,20 @@ export function stepReconciling(
     case 'reconciled': {
       const left = withResidue(rotation, event.residue)
       if (event.found !== undefined) {
-        const found = withFound(left, event.found)
-        if (rotation.discard !== undefined)
-          return enter(found, 'discarding', context, 'the key was found in the store')
-        return startProving(found, context, 'the key was found in the store')
+        const found = withFound(left, event.found, context)
+        const note = { text: 'the key was found in the store', evidence: foundEvidence(found) }
+        if (rotation.discard !== undefined) return enter(found, 'discarding', context, note)
+        return startProving(found, context, note)
       }
+      const none = { text: 'no key was left behind', evidence: straysEvidence(event) }
       if (rotation.discard?.next === 'end')
-        return end(left, rotation.discard.outcome ?? 'aborted', context, 'no key was left behind')
+        return end(left, rotation.discard.outcome ?? 'aborted', context, none)
       if (left.refusal !== undefined) {
         const { refusal, ...rest } = left
-        return halt(rest, context, { ...refusal, fix: thenResume(refusal.fix, rotation) })
+        const why = { ...refusal, fix: thenResume(refusal.fix, rotation) }
+        return halt(rest, context, why, straysEvidence(event))
       }
-      return startMinting(left, context, 'no key was left behind')
+      return startMinting(left, context, none)
     }
     case 'reconcile_failed':
       return retry(rotation, context)
@@ -112,12 +136,13 @@ export function stepReconciling(
   }
 }
 
-export function stepProving(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
+export function stepProving(before: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   if (event.kind === 'pending_lost') {
-    return discardLost(rotation, context)
+    return discardLost(before, context)
   }
-  if (event.kind !== 'proved') return rotation
+  if (event.kind !== 'proved') return before
   const { verdict } = event
+  const rotation = withCheck(before, event, context)
   if (isAuthentic(verdict.kind) && !event.isOurs) {
     return discard(rotation, context, {
       next: 'halt',
@@ -175,19 +200,19 @@ function confirmOnce(
 }
 
 /** The key is as good as promoted, and whether it is depends on what it was made for. */
-function whenGood(rotation: Rotation, context: RotationContext, note: string): Rotation {
+function whenGood(rotation: Rotation, context: RotationContext, note: Note): Rotation {
   switch (rotation.mode) {
     case 'rehearsal':
       return takeBack(rotation, context, note)
     case 'standby':
-      return end(rotation, 'standby', context, `${note}: the spare is ready`)
+      return end(rotation, 'standby', context, withMore(note, ': the spare is ready'))
     default:
       return enter(rotation, 'promoting', context, note)
   }
 }
 
 /** All but the promotion went well. That the life of a key may be lengthened is part of it: organisations limit it. */
-function takeBack(rotation: Rotation, context: RotationContext, note: string): Rotation {
+function takeBack(rotation: Rotation, context: RotationContext, note: Note): Rotation {
   const summary = 'The rehearsal went through.'
   const why = { next: 'end', outcome: 'rehearsed', reason: 'rehearsed', summary, fix: '' } as const
   return discard(rotation, context, why, note)
@@ -233,20 +258,25 @@ export function stepDiscarding(rotation: Rotation, event: RotationEvent, context
     withAttempt(rotation, { outcome: 'gone' }),
     event.residue,
   )
+  const evidence = discardedEvidence(rotation, event)
+  const note = { text: 'the pending key is gone', evidence }
   switch (why.next) {
     case 'end':
-      return end(rest, why.outcome ?? 'aborted', context, 'the pending key is gone')
+      return end(rest, why.outcome ?? 'aborted', context, note)
     case 'halt':
-      return halt(rest, context, why)
+      return halt(rest, context, why, evidence)
     case 'mint':
-      return startMinting(rest, context, 'the pending key is gone', why)
+      return startMinting(rest, context, note, why)
   }
 }
 
 export function stepExtending(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'extended':
-      return whenGood(rotation, context, 'its life was extended and confirmed')
+      return whenGood(withAttempt(rotation, keyAdded(context)), context, {
+        text: 'its life was extended and confirmed',
+        evidence: expiryEvidence(rotation, event, context),
+      })
     case 'extend_refused':
       return halt(rotation, context, {
         reason: 'expiry_not_extended',
@@ -267,7 +297,10 @@ export function stepExtending(rotation: Rotation, event: RotationEvent, context:
 export function stepPromoting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'promoted':
-      return goOn(rotation, 'confirming', context, 'moved to current in the store')
+      return goOn(rotation, 'confirming', context, {
+        text: 'moved to current in the store',
+        evidence: promotedEvidence(rotation, context),
+      })
     case 'promote_lost':
       return goOn(rotation, 'inspecting', context, 'somebody else changed what is current: looking at it')
     case 'promote_gone':
@@ -284,7 +317,10 @@ export function stepPromoting(rotation: Rotation, event: RotationEvent, context:
 export function stepConfirming(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
   switch (event.kind) {
     case 'confirmed':
-      return end(rotation, 'promoted', context, 'read back from the store')
+      return end(rotation, 'promoted', context, {
+        text: 'read back from the store',
+        evidence: readBackEvidence(rotation),
+      })
     case 'confirm_lost':
       return goOn(rotation, 'inspecting', context, 'the store reads back something else: looking at it')
     case 'confirm_unknown':

@@ -1,4 +1,5 @@
 import { assert } from './errors.ts'
+import { askedEvidence } from './evidence.ts'
 import { stepAsked } from './rotation-asked.ts'
 import type { RotationContext, RotationEffect, RotationEvent } from './rotation-events.ts'
 import { pastDeadline, pendingOf, startProving, withBrought } from './rotation-moves.ts'
@@ -13,7 +14,7 @@ import {
   stepProving,
   stepReconciling,
 } from './rotation-phases.ts'
-import type { Rotation, RotationMode, VersionId } from './types.ts'
+import type { Policy, Rotation, RotationMode, VersionId } from './types.ts'
 
 export type { RotationContext, RotationEffect, RotationEvent, RotationEventKind } from './rotation-events.ts'
 export { pendingOf } from './rotation-moves.ts'
@@ -50,10 +51,25 @@ export function newRotation(
     attempts: [],
     confirmations: 0,
     retries: 0,
+    rules: rulesOf(context.policy),
     steps: [
-      { at: context.now, phase: 'checking', note: `asked for by ${request.requestedBy}: ${request.reason}` },
+      {
+        at: context.now,
+        phase: 'checking',
+        note: `asked for by ${request.requestedBy}: ${request.reason}`,
+        evidence: askedEvidence({ ...request, by: request.requestedBy }),
+      },
     ],
   }
+}
+
+function rulesOf({
+  overlapMs,
+  provingCount,
+  provingSettleMs,
+  attemptsMax,
+}: Policy): NonNullable<Rotation['rules']> {
+  return { overlapMs, provingCount, provingSettleMs, attemptsMax }
 }
 
 export function isRunning(rotation: Rotation | undefined): rotation is Rotation {

@@ -1,4 +1,5 @@
 import { type Change, type ChangeContext, isOut } from './credential.ts'
+import { keyFacts } from './evidence.ts'
 import { newRetirement } from './retirement.ts'
 import { isRunning, isSparing } from './rotation.ts'
 import { end } from './rotation-moves.ts'
@@ -60,6 +61,9 @@ function retireSpares(
         wasSpare: true,
         overlapMs: isOut(spare) ? context.policy.overlapMs : 0,
         why: 'a spare that is not needed any more',
+        key: keyFacts(spare),
+        requestedBy: 'standby',
+        reason: 'a spare that is not needed any more',
       },
       context,
     ),

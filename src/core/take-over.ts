@@ -1,5 +1,6 @@
 import { type Change, type ChangeContext, endedMax, eventOf, recordOf } from './credential.ts'
 import { assert } from './errors.ts'
+import { keyFacts } from './evidence.ts'
 import { isWalking, newRetirement, stepRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
 import { isRunning, pendingOf } from './rotation.ts'
@@ -17,6 +18,8 @@ export function takeOver(
     readonly why: string
     /** The version that is in the wrong hands: it never comes back and is revoked at once. */
     readonly compromised?: VersionId | undefined
+    /** The rotation whose promotion this is. */
+    readonly rotation?: string
     readonly isInStore: boolean
   },
   context: ChangeContext,
@@ -62,13 +65,20 @@ export function takeOver(
 /** A compromised key does not drain, and where Keyturn cannot revoke it, somebody has to be told. */
 function revokeCompromised(
   state: CredentialState,
-  by: { readonly who: string; readonly compromised?: VersionId | undefined },
+  by: {
+    readonly who: string
+    readonly why: string
+    readonly compromised?: VersionId | undefined
+    readonly rotation?: string
+  },
   context: ChangeContext,
 ): Change {
   const retirement = state.retirements.find((one) => one.version === by.compromised)
   if (retirement === undefined) return { state, events: [] }
-  if (retirement.phase !== 'kept')
-    return applyRetirement(state, retirement.id, { kind: 'forced', by: by.who }, context)
+  if (retirement.phase !== 'kept') {
+    const forced = { kind: 'forced', by: by.who, reason: by.why } as const
+    return applyRetirement(linked(state, retirement, by.rotation), retirement.id, forced, context)
+  }
   const alert = eventOf(state, 'alert', context.now, {
     code: 'revoke_by_hand',
     version: retirement.version,
@@ -76,6 +86,19 @@ function revokeCompromised(
     fix: `Delete it in OpenAI’s dashboard now, or run: keyturn revoke ${state.name} ${retirement.version}`,
   })
   return { state, events: [alert] }
+}
+
+/** One that walks already, since a failover, is from now on this rotation's to tell of. */
+function linked(
+  state: CredentialState,
+  retirement: Retirement,
+  rotation: string | undefined,
+): CredentialState {
+  if (rotation === undefined || retirement.rotation !== undefined || !isWalking(retirement)) return state
+  return {
+    ...state,
+    retirements: state.retirements.map((one) => (one === retirement ? { ...one, rotation } : one)),
+  }
 }
 
 /** What was wrong with the store's content is mended by a takeover; that it cannot be reached is not. */
@@ -94,7 +117,9 @@ function rebased(rotation: Rotation, before: VersionId | undefined, to: VersionI
 function startRetirements(
   state: CredentialState,
   by: {
+    readonly who: string
     readonly why: string
+    readonly rotation?: string
     /** What was current until now: it drains anew, also when it was taken back from draining once. */
     readonly left: VersionId | undefined
   },
@@ -116,6 +141,10 @@ function startRetirements(
           keyId: one.origin === 'minted' ? one.meta.keyId : undefined,
           isForced: false,
           why: by.why,
+          key: keyFacts(one),
+          requestedBy: by.who,
+          reason: by.why,
+          rotation: by.rotation,
         },
         context,
       ),

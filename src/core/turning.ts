@@ -7,12 +7,15 @@ import {
   type NewVersion,
   openAttemptMs,
   openAttemptsMax,
+  recordOf,
   withRecord,
   withVersion,
 } from './credential.ts'
 import { assert } from './errors.ts'
+import { keyFacts } from './evidence.ts'
 import { isRunning, isSparing, newRotation, pendingOf, type RotationEvent, step } from './rotation.ts'
-import { end } from './rotation-moves.ts'
+import { end, withoutAttempts } from './rotation-moves.ts'
+import { soundMeta } from './sound-meta.ts'
 import { withoutSpare, withSpare } from './standby.ts'
 import { takeOver } from './take-over.ts'
 import {
@@ -46,8 +49,8 @@ export function startRotation(
   )
   const counted = countedAt(state, context.now)
   const automaticAt = isAutomatic ? counted : counted.slice(0, -1)
-  const started = { ...state, rotation, automaticAt }
-  return { state: started, events: [rotationEvent(started, rotation, context.now)] }
+  const started = { ...state, rotation: withOld(rotation, state), automaticAt }
+  return { state: started, events: [rotationEvent(started, started.rotation, context.now)] }
 }
 
 /** Starts a rotation; where a spare is being made, that walk becomes it, and the spare its new key. */
@@ -75,6 +78,13 @@ export function beginRotation(
 function withCompromised(rotation: Rotation, state: CredentialState): Rotation {
   const isNews = rotation.isCompromised && rotation.compromised === undefined && state.current !== undefined
   return isNews ? { ...rotation, compromised: state.current } : rotation
+}
+
+/** Which key `from` is, written down while it is known. */
+function withOld(rotation: Rotation, state: CredentialState): Rotation {
+  if (rotation.from === rotation.old?.version) return rotation
+  const record = recordOf(state, rotation.from)
+  return record === undefined ? rotation : { ...rotation, old: keyFacts(record) }
 }
 
 /** What the promotion will compare with. Whoever asks for a rotation after an alarm wants what was planted to be replaced. */
@@ -185,9 +195,14 @@ export function applyRotation(
     now: context.now,
     policy: context.policy,
     fresh: { marker: context.marker(), version: context.uuid() },
+    fence: state.fence,
+    ...(added === undefined ? {} : { added: keyFacts({ ...added, meta: soundMeta(added.meta) }) }),
   })
   if (stepped === before) return { state, events: [] }
-  const rotation = event.kind === 'emergency_asked' ? withCompromised(stepped, state) : stepped
+  const rotation = withOld(
+    event.kind === 'emergency_asked' ? withCompromised(stepped, state) : stepped,
+    state,
+  )
   let next: CredentialState = { ...state, rotation }
   if (added !== undefined) next = withVersion(next, added, context.now)
   const proven = event.kind === 'proved' ? pendingOf(before)?.version : undefined
@@ -240,13 +255,14 @@ function settleAttempts(state: CredentialState, rotation: Rotation, now: number)
   const handedOn = open.map(({ marker, version, startedAt }) => ({
     marker,
     version,
+    rotation: rotation.id,
     until: startedAt + openAttemptMs,
     nextAt: now,
   }))
   return {
     ...state,
     versions,
-    rotation: { ...rotation, attempts: rotation.attempts.filter((one) => one.outcome !== 'open') },
+    rotation: open.length === 0 ? rotation : withoutAttempts(rotation, (one) => one.outcome === 'open'),
     openAttempts: [...state.openAttempts, ...handedOn].slice(-openAttemptsMax),
   }
 }
@@ -270,6 +286,7 @@ function endRotation(
     who: rotation.requestedBy,
     why: rotation.reason,
     compromised: rotation.compromised,
+    rotation: rotation.id,
     isInStore: true,
   }
   return takeOver(state, to, by, context)

@@ -1,3 +1,16 @@
+import type { Check, DeathProbe, KeyFacts, StepEvidence, Tally } from './evidence.ts'
+import type { Verdict } from './observation.ts'
+
+export {
+  authenticVerdicts,
+  type Cause,
+  isAuthentic,
+  type Observation,
+  type TransportFailure,
+  type Verdict,
+  type VerdictKind,
+} from './observation.ts'
+
 /**
  * The words of Keyturn, as types.
  *
@@ -19,8 +32,6 @@
  * JSON, so that the ledger can hold it and a simulator can replay it.
  */
 
-export type { Observation, TransportFailure } from './observation.ts'
-
 export type CredentialName = string
 /** Opaque, `[A-Za-z0-9._-]{1,128}`: a UUID for versions that Keyturn made, the store's own id for those it found. */
 export type VersionId = string
@@ -32,52 +43,6 @@ export const credentialNamePattern = /^[a-z0-9-]{1,63}$/
 export const versionIdPattern = /^[A-Za-z0-9._-]{1,128}$/
 
 export type Stage = 'pending' | 'current' | 'previous' | 'standby' | 'retired'
-
-/**
- * valid         answered as expected
- * restricted    genuine, but lacks a scope
- * throttled     genuine, rate limited for now
- * exhausted     genuine, no quota, credit or billing behind it
- * blocked       the account or the key's owner is shut out: rotating cannot help
- * misconfigured organisation, project or egress address are wrong: rotating cannot help
- * rejected      the issuer itself says that this key is no key: dead
- * unknown       nothing can be concluded (timeout, 5xx, a page of somebody else's)
- */
-export type VerdictKind =
-  | 'valid'
-  | 'restricted'
-  | 'throttled'
-  | 'exhausted'
-  | 'blocked'
-  | 'misconfigured'
-  | 'rejected'
-  | 'unknown'
-
-/** A key of these verdicts is genuine: the issuer knows it and answered for it. */
-export const authenticVerdicts: readonly VerdictKind[] = ['valid', 'restricted', 'throttled', 'exhausted']
-
-export function isAuthentic(kind: VerdictKind): boolean {
-  return authenticVerdicts.includes(kind)
-}
-
-/** A stable, finer name than the kind: one per row of the taxonomy (`key_rejected`, `scope_missing`, `dns_failed` …). */
-export type Cause = string
-
-export interface Verdict {
-  readonly kind: VerdictKind
-  readonly cause: Cause
-  /** One sentence for a person at three in the morning: what is wrong. Never quotes the issuer, who echoes keys. */
-  readonly summary: string
-  /** One sentence: what to do. Empty where nothing is to be done. */
-  readonly fix: string
-  /** Whether minting another key can make it better. Invariant 5 rests on this. */
-  readonly rotationCanHelp: boolean
-  readonly status?: number
-  readonly code?: string
-  readonly requestId?: string
-  readonly missingScopes?: readonly string[]
-  readonly retryAfterMs?: number
-}
 
 /** Whom a key answered for. Absent where the issuer does not tell. */
 export interface Belonging {
@@ -173,6 +138,7 @@ export interface Attempt {
   /** open: its answer was never seen, a key may still turn up under the marker. */
   readonly outcome: 'open' | 'staged' | 'refused' | 'gone'
   readonly keyId?: KeyId
+  readonly key?: KeyFacts
 }
 
 export interface Halt {
@@ -207,6 +173,7 @@ export interface Step {
   readonly at: number
   readonly phase: string
   readonly note: string
+  readonly evidence?: StepEvidence
 }
 
 export interface Rotation {
@@ -229,11 +196,19 @@ export interface Rotation {
   readonly compromised?: VersionId
   /** What was current when it began: the compare of the compare-and-swap. Absent for a credential's first key. */
   readonly from?: VersionId
+  /** The key that `from` names. */
+  readonly old?: KeyFacts
+  /** What the policy asked for when it began, by which its evidence is to be judged. */
+  readonly rules?: Pick<Policy, 'overlapMs' | 'provingCount' | 'provingSettleMs' | 'attemptsMax'>
   readonly attempts: readonly Attempt[]
+  /** Attempts that nothing of this walk goes on with: given to the sweep, or left behind by a resume. Bounded. */
+  readonly formerAttempts?: readonly Attempt[]
   readonly confirmations: number
   readonly provingSince?: number
   /** When the last confirmation was answered. */
   readonly confirmedAt?: number
+  /** Verifications of the pending key since proving began; they become the evidence of the step that they lead to. */
+  readonly checks?: Tally<Check>
   /** Why the pending key is being discarded, and what follows. */
   readonly discard?: Discard
   readonly retries: number
@@ -257,6 +232,8 @@ export interface Rotation {
     | 'given_up'
   readonly endedAt?: number
   readonly steps: readonly Step[]
+  /** Steps between the first and the latest that are no longer kept. */
+  readonly stepsDropped?: number
 }
 
 // -------------------------------------------------------------- retirement
@@ -290,6 +267,13 @@ export interface Retirement {
   readonly id: string
   readonly version: VersionId
   readonly keyId?: KeyId
+  readonly key?: KeyFacts
+  /** The rotation that set it off; absent where a failover, a rollback or a person did. */
+  readonly rotation?: string
+  readonly requestedBy?: string
+  readonly reason?: string
+  /** What the policy asked for when it began, by which its evidence is to be judged. */
+  readonly rules?: Pick<Policy, 'drainLimitMs' | 'afterLimit' | 'quietMs' | 'deadProbes' | 'deadSpanMs'>
   readonly startedAt: number
   readonly phase: RetirementPhase
   readonly phaseAt: number
@@ -313,13 +297,32 @@ export interface Retirement {
   readonly rejectedSince?: number
   /** When the last of them was answered. */
   readonly rejectedAt?: number
+  /** Looks whether it is dead. */
+  readonly probes?: Tally<DeathProbe>
   readonly retries: number
   /** Who or what keeps the gate shut, for people. */
   readonly heldBy?: string
   readonly halt?: Halt
   readonly endedAt?: number
   readonly steps: readonly Step[]
+  readonly stepsDropped?: number
 }
+
+/** What came of looking for the key of an attempt whose answer was never seen, after its rotation had ended or halted. */
+export interface Sweep {
+  readonly marker: string
+  readonly version: VersionId
+  readonly rotation?: string
+  /** absent: none turned up in time. in_use: somebody put it to use. revoked: it landed late and was ended. */
+  readonly outcome: 'absent' | 'in_use' | 'revoked'
+  readonly keyId?: KeyId
+  readonly endedAt: number
+}
+
+/** What a rotation set off and what ended after it. */
+export type Aftermath =
+  | { readonly kind: 'retirement'; readonly retirement: Retirement }
+  | { readonly kind: 'sweep'; readonly sweep: Sweep }
 
 // ------------------------------------------------------------------ mirror
 
@@ -384,11 +387,14 @@ export interface CredentialState {
   readonly openAttempts: readonly {
     readonly marker: string
     readonly version: VersionId
+    readonly rotation?: string
     readonly until: number
     readonly nextAt: number
   }[]
   /** Keys that are never handed out again by themselves, of versions that are on record no more. Bounded. */
   readonly outcasts?: readonly Outcast[]
+  /** The latest of those that are over. */
+  readonly sweeps?: readonly Sweep[]
   /** The next scheduled rotation and the occurrence of the schedule it stands for. */
   readonly nextRotationAt?: number
   readonly lastScheduledAt?: number

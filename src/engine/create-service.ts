@@ -24,6 +24,7 @@ import {
   verifyNow,
 } from './operations.ts'
 import { createReconciler, type ReconcileTimes } from './reconciler.ts'
+import { reportOfRotation, reportOfVersion } from './reports.ts'
 import { createResolver } from './resolver.ts'
 import { planned } from './scheduling.ts'
 import type { Actor, RunningService } from './service.ts'
@@ -187,6 +188,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
       [...setups.keys()].filter((other) => other !== name).map((other) => book.state(other))
     return { setup, book, keyring, deps, others, wake: () => worker.wake(name) }
   }
+  const stateOf = (name: CredentialName): CredentialState => book.state(contextOf(name).setup.name)
   const summaryOf = (name: CredentialName): CredentialSummary =>
     credentialSummary(book.state(name), contextOf(name).setup, deps.system.now())
 
@@ -226,6 +228,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         })
       return rotationSummary(found, state)
     },
+    rotationReport: async (name, id) => reportOfRotation(id, stateOf(name), options),
+    versionReport: async (name, version) => reportOfVersion(version, stateOf(name), options),
     actOnRotation: async (name, id, act, actor) =>
       runningRotation(await actOnRotation(id, act, actor.name, contextOf(name))),
     async rollback(name, request, actor) {

@@ -8,6 +8,7 @@ import { exchangeNow, reportToken, tokenRadius, verifyToken } from './federated-
 import { createJournal } from './federated-journal.ts'
 import { type FederatedSetup, federatedLimits } from './federated-setup.ts'
 import { createLeaseKeeper } from './leases.ts'
+import { reportOfRotation, reportOfVersion } from './reports.ts'
 import type { RunningService } from './service.ts'
 import { type EngineDeps, engineLimits } from './setup.ts'
 import {
@@ -134,6 +135,8 @@ export async function createFederatedService(options: FederatedOptions): Promise
       const fix = `keyturn status ${name} shows the latest.`
       throw new KeyturnError('not_found', `${name} has no such rotation.`, { fix })
     },
+    rotationReport: async (name, id) => reportOfRotation(id, of(name).state(), options),
+    versionReport: async (name, version) => reportOfVersion(version, of(name).state(), options),
     async actOnRotation(name) {
       const fix = 'An exchange is over in a moment; there is nothing to pause, resume or abort.'
       throw new KeyturnError('rotation_not_running', `${of(name).setup.name} is not being turned.`, { fix })

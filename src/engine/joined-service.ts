@@ -28,6 +28,8 @@ export function joinServices(stored: RunningService, federated: RunningService):
     rotate: (name, request, actor) => of(name).rotate(name, request, actor),
     rotations: (name) => of(name).rotations(name),
     rotation: (name, id) => of(name).rotation(name, id),
+    rotationReport: (name, id) => of(name).rotationReport(name, id),
+    versionReport: (name, version) => of(name).versionReport(name, version),
     actOnRotation: (name, id, act, actor) => of(name).actOnRotation(name, id, act, actor),
     rollback: (name, request, actor) => of(name).rollback(name, request, actor),
     bring: (name, request, actor) => of(name).bring(name, request, actor),

@@ -1,5 +1,5 @@
 import { promotionHeldUntil } from '../core/blackout.ts'
-import { type Change, eventOf, isLive, recordOf } from '../core/credential.ts'
+import { type Change, isLive, recordOf } from '../core/credential.ts'
 import type { Duty } from '../core/duties.ts'
 import { toKeyturnError } from '../core/errors.ts'
 import { expiryTurnAt, nextTurnAt } from '../core/expiry.ts'
@@ -10,6 +10,7 @@ import { applyRetirement } from '../core/retiring.ts'
 import { isRunning, isSparing } from '../core/rotation.ts'
 import { tendSpare } from '../core/sparing.ts'
 import { observeStore, type StoreReading } from '../core/store-look.ts'
+import { type SweepFinding, settleSweep } from '../core/sweep.ts'
 import { applyRotation, beginRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
@@ -188,43 +189,35 @@ function startScheduled(
 async function sweep(marker: string, context: PerformContext): Promise<Changer> {
   const { setup, deps } = context
   const open = context.state().openAttempts.find((one) => one.marker === marker)
-  let found: 'absent' | 'in_use' | 'revoked' | 'unknown' = 'unknown'
+  let found: SweepFinding = { kind: 'unknown' }
   try {
-    found = open === undefined ? 'absent' : await sweepOne(open, context)
+    found = open === undefined ? { kind: 'absent' } : await sweepOne(open, context)
   } catch (thrown) {
     deps.log('warn', 'a key that may have landed late could not be looked for; trying again', {
       credential: setup.name,
       error: thrown,
     })
   }
-  return (state, { now, policy }) => {
-    const rest = state.openAttempts.filter((one) => one.marker !== marker)
-    // Only a look after its time says that nothing landed; that nobody could look says nothing.
-    const isOver =
-      found === 'in_use' || found === 'revoked' || (found === 'absent' && now >= (open?.until ?? 0))
-    const again = open === undefined || isOver ? [] : [{ ...open, nextAt: now + policy.retryMaxMs * 5 }]
-    const events =
-      found === 'revoked' ? [eventOf(state, 'alert', now, { code: 'stray_key_revoked', marker })] : []
-    return { state: { ...state, openAttempts: [...rest, ...again] }, events }
-  }
+  return (state, changeContext) => settleSweep(state, marker, found, changeContext)
 }
 
 async function sweepOne(
   open: CredentialState['openAttempts'][number],
   context: PerformContext,
-): Promise<'absent' | 'in_use' | 'revoked' | 'unknown'> {
+): Promise<SweepFinding> {
   const { setup, deps } = context
   const keys = await listed(context)
-  if (keys === undefined) return 'unknown'
+  if (keys === undefined) return { kind: 'unknown' }
   const key = keys.find((one) => one.name === open.marker)
-  if (key === undefined) return 'absent'
+  if (key === undefined) return { kind: 'absent' }
+  const { keyId } = key
   const state = context.state()
   const record = recordOf(state, open.version)
   // Somebody made it current by hand: what it is gets verified before anything is done about it.
   const read = await setup.store.read(setup.ref)
-  if (read?.version === open.version && record?.stage !== 'retired') return 'unknown'
-  if (record !== undefined && isLive(record, deps.system.now())) return 'in_use'
-  if (!(await kill(key.keyId, context))) return 'unknown'
+  if (read?.version === open.version && record?.stage !== 'retired') return { kind: 'unknown' }
+  if (record !== undefined && isLive(record, deps.system.now())) return { kind: 'in_use', keyId }
+  if ((await kill(keyId, context)) === undefined) return { kind: 'unknown' }
   if (record === undefined) await setup.store.destroy(setup.ref, open.version)
-  return 'revoked'
+  return { kind: 'revoked', keyId }
 }

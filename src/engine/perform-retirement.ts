@@ -1,5 +1,6 @@
 import { currentOf, recordOf } from '../core/credential.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Lease } from '../core/ports.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
 import { type CredentialState, isAuthentic, type VersionId } from '../core/types.ts'
 import {
@@ -9,7 +10,7 @@ import {
   retireInMirrors,
   storeHolding,
 } from './held-in-stores.ts'
-import { assertNotInUse, hasExpired, listed, type PerformContext } from './performing.ts'
+import { assertNotInUse, hasExpired, listed, type PerformContext, requestIdOf } from './performing.ts'
 import { probe } from './probe.ts'
 import { engineLimits } from './setup.ts'
 
@@ -77,8 +78,9 @@ async function gather(
   const walk = state.retirements.find((one) => one.version === effect.version)
   const key = keys?.find((one) => one.keyId === effect.keyId)
   const evidence: Evidence = {
+    ...(await instances(state, key?.lastUsedAt, context)),
     // What was never handed out is held by nobody.
-    holders: walk?.wasSpare === true ? [] : await holders(state, key?.lastUsedAt, context),
+    ...(walk?.wasSpare === true ? { holders: [] } : {}),
     lastUsedAt: key?.lastUsedAt,
     ownProbeAt: record?.checkedAt,
     isListed: key !== undefined,
@@ -89,6 +91,7 @@ async function gather(
       ...(await storeHolding(record?.fingerprint, context)),
       ...(await mirrorsHolding(record?.fingerprint, context)),
     ],
+    asked: placesOf(context),
   }
   deps.log('debug', 'looked who still uses an old key', {
     credential: setup.name,
@@ -108,26 +111,36 @@ function withoutVersion(state: CredentialState, version: VersionId): CredentialS
  * issuer tells the last use, since then a silent user would show there; elsewhere only when no app would go on with a key
  * for so long without having heard of Keyturn.
  */
-async function holders(
+async function instances(
   state: CredentialState,
   lastUsedAt: number | null | undefined,
   context: PerformContext,
-): Promise<readonly string[]> {
+): Promise<Required<Pick<Evidence, 'holders' | 'movedOn' | 'silent'>>> {
   const { deps, setup } = context
   const leases = await deps.ledger.leases(state.name)
   const isTold = lastUsedAt !== undefined
   const silentMs = isTold ? engineLimits.leaseSilentMs : setup.policy.staleAfterMs
   const goneSince = deps.system.now() - silentMs
-  return leases
-    .filter((lease) => lease.generation < state.generation)
-    .filter((lease) => lease.seenAt > goneSince)
-    .map((lease) => `${lease.app} (${lease.instance})`)
+  const named = (some: readonly Lease[]): readonly string[] =>
+    some.map((lease) => `${lease.app} (${lease.instance})`)
+  const behind = leases.filter((lease) => lease.generation < state.generation)
+  return {
+    holders: named(behind.filter((lease) => lease.seenAt > goneSince)),
+    movedOn: named(leases.filter((lease) => lease.generation >= state.generation)),
+    silent: named(behind.filter((lease) => lease.seenAt <= goneSince)),
+  }
+}
+
+/** The store and the mirrors, by what people call them. */
+function placesOf({ setup }: PerformContext): readonly string[] {
+  const store = `${setup.store.capabilities.kind}: ${setup.ref}`
+  return [store, ...setup.mirrors.map(({ id }) => `mirror ${id}`)]
 }
 
 async function retire(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
   if (!(await retireInStore(version, context))) return { kind: 'retire_refused' }
   await retireInMirrors(version, context)
-  return { kind: 'retired' }
+  return { kind: 'retired', places: placesOf(context) }
 }
 
 /** False: the store has it for current. */
@@ -155,7 +168,7 @@ async function proveCurrent(context: PerformContext): Promise<RetirementEvent> {
     { secret, version: current.version },
     context.deps,
   )
-  return { kind: 'current_proved', verdict, isOurs }
+  return { kind: 'current_proved', verdict, isOurs, version: current.version }
 }
 
 async function revoke(
@@ -167,11 +180,11 @@ async function revoke(
   assertNotInUse(keyId, context)
   const { issuer } = context.setup
   const outcome = await issuer.revoke?.(keyId)
-  if (outcome?.kind === 'gone') return { kind: 'revoked' }
+  if (outcome?.kind === 'gone') return { kind: 'revoked', ...requestIdOf(outcome) }
   if (outcome?.kind === 'unknown') return { kind: 'revoke_unknown' }
   assertNotInUse(keyId, context)
   const expiry = await issuer.setExpiry?.(keyId, 1)
-  if (expiry?.kind === 'set') return { kind: 'expiring' }
+  if (expiry?.kind === 'set') return { kind: 'expiring', expiresAt: expiry.expiresAt, ...requestIdOf(expiry) }
   if (expiry?.kind === 'refused' && (await hasExpired(keyId, context))) return { kind: 'expiring' }
   return expiry?.kind === 'unknown' ? { kind: 'revoke_unknown' } : { kind: 'revoke_refused' }
 }
@@ -214,7 +227,7 @@ function isPast(expiresAt: number | undefined, { deps }: PerformContext): boolea
 async function destroy(version: VersionId, context: PerformContext): Promise<RetirementEvent> {
   // Already done but for a last key, which the store gives up only when another one is current.
   await context.setup.store.retire(context.setup.ref, { version, fence: context.state().fence })
-  await context.setup.store.destroy(context.setup.ref, version)
+  const how = await context.setup.store.destroy(context.setup.ref, version)
   context.keyring.drop(context.setup.name, version)
-  return { kind: 'destroyed' }
+  return { kind: 'destroyed', how }
 }

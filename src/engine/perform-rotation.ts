@@ -1,5 +1,6 @@
 import { currentOf, handedOut, isOut, type NewVersion, recordOf } from '../core/credential.ts'
 import { assert, KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Ending } from '../core/evidence.ts'
 import { fingerprint } from '../core/fingerprint.ts'
 import type { MintOutcome, StoredVersion } from '../core/ports.ts'
 import type { RotationEffect, RotationEvent } from '../core/rotation.ts'
@@ -7,7 +8,7 @@ import { type Attempt, isAuthentic, type KeyId, type VersionMeta, type VersionRe
 import { classify } from '../core/verdict.ts'
 import { assertFit } from './fit.ts'
 import { performCheck } from './perform-check.ts'
-import { kill, listed, type PerformContext, type Performed } from './performing.ts'
+import { kill, listed, type PerformContext, type Performed, requestIdOf } from './performing.ts'
 import { probe } from './probe.ts'
 import { issuerResidue, residueOf } from './residue.ts'
 import { type EngineDeps, engineLimits } from './setup.ts'
@@ -101,7 +102,7 @@ async function mint(attempt: Attempt, context: PerformContext): Promise<Performe
   if (outcome.kind === 'unknown') return { event: { kind: 'mint_unknown' } }
   try {
     const added = await stage(attempt, outcome, context)
-    return { event: { kind: 'minted', keyId: outcome.keyId }, added }
+    return { event: { kind: 'minted', keyId: outcome.keyId, ...requestIdOf(outcome) }, added }
   } catch (thrown) {
     context.deps.log('error', 'a minted key could not be put into the store; it will be revoked', {
       credential: setup.name,
@@ -168,6 +169,7 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
   if (keys === undefined) return { event: { kind: 'reconcile_failed' } }
   let found: { readonly attempt: Attempt; readonly keyId: KeyId } | undefined
   const residue: string[] = []
+  const strays: KeyId[] = []
   for (const attempt of attempts.toReversed()) {
     const key = keys.find((one) => one.name === attempt.marker)
     const stored = await setup.store.read(setup.ref, { version: attempt.version })
@@ -176,12 +178,13 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
     if (keyId === undefined) continue
     if (stored !== undefined && found === undefined) found = { attempt, keyId }
     else if (key !== undefined) {
-      if (!(await kill(key.keyId, context))) return { event: { kind: 'reconcile_failed' } }
+      if ((await kill(key.keyId, context)) === undefined) return { event: { kind: 'reconcile_failed' } }
+      strays.push(key.keyId)
       if (isRehearsed(context))
         residue.push(...(await issuerResidue({ version: attempt.version, keyId: key.keyId }, context)))
     }
   }
-  if (found === undefined) return { event: { kind: 'reconciled', found: undefined, residue } }
+  if (found === undefined) return { event: { kind: 'reconciled', found: undefined, residue, strays } }
   const stored = await setup.store.read(setup.ref, { version: found.attempt.version })
   if (stored === undefined) return { event: { kind: 'reconcile_failed' } }
   const { version } = found.attempt
@@ -192,7 +195,7 @@ async function reconcile(attempts: readonly Attempt[], context: PerformContext):
     meta: { ...stored.meta, keyId: found.keyId },
     origin: 'minted',
   }
-  return { event: { kind: 'reconciled', found: { version, keyId: found.keyId }, residue }, added }
+  return { event: { kind: 'reconciled', found: { version, keyId: found.keyId }, residue, strays }, added }
 }
 
 async function prove(version: string, context: PerformContext): Promise<Performed> {
@@ -218,13 +221,14 @@ async function discard(
   if (stage === 'current' || stage === 'previous' || stage === 'standby')
     return { event: { kind: 'discarded' } }
   await takeOutOfStores(effect.version, context)
-  if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))
-    return { event: { kind: 'discard_failed' } }
-  const fate = await setup.store.destroy(setup.ref, effect.version)
-  keyring.drop(setup.name, effect.version)
-  if (!isRehearsed(context)) return { event: { kind: 'discarded' } }
   const { version, keyId } = effect
-  return { event: { kind: 'discarded', residue: await residueOf({ version, keyId, fate }, context) } }
+  const ending: Ending | undefined = keyId === undefined ? { how: 'left' } : await kill(keyId, context)
+  if (ending === undefined) return { event: { kind: 'discard_failed' } }
+  const fate = await setup.store.destroy(setup.ref, version)
+  keyring.drop(setup.name, version)
+  const event = { kind: 'discarded', ...ending, value: fate } as const
+  if (!isRehearsed(context)) return { event }
+  return { event: { ...event, residue: await residueOf({ version, keyId, fate }, context) } }
 }
 
 /** Whoever rehearses wants to know what is left of it. */
@@ -245,7 +249,7 @@ async function extend(
   const meta = { ...record.meta, expiresAt: outcome.expiresAt }
   await setup.store.annotate(setup.ref, effect.version, meta)
   return {
-    event: { kind: 'extended' },
+    event: { kind: 'extended', ...requestIdOf(outcome) },
     added: { version: effect.version, fingerprint: record.fingerprint, meta, origin: record.origin },
   }
 }

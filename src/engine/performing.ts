@@ -1,5 +1,6 @@
 import { currentOf, type NewVersion } from '../core/credential.ts'
 import { assert } from '../core/errors.ts'
+import type { Ending } from '../core/evidence.ts'
 import type { IssuedKey } from '../core/ports.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, KeyId } from '../core/types.ts'
@@ -30,18 +31,24 @@ export async function listed(context: PerformContext): Promise<readonly IssuedKe
   return outcome?.kind === 'listed' ? outcome.keys : undefined
 }
 
-/** Ends a key that nobody uses: deletes it, or where that is refused, lets it expire at once. False: not known to be over. */
-export async function kill(keyId: KeyId, context: PerformContext): Promise<boolean> {
+/** Ends a key that nobody uses: deletes it, or where that is refused, lets it expire at once. Undefined: not known to be over. */
+export async function kill(keyId: KeyId, context: PerformContext): Promise<Ending | undefined> {
   assertNotInUse(keyId, context)
   const { issuer, policy } = context.setup
   // An issuer that cannot revoke leaves the pending key to its own short expiry, and to the person who brought it.
-  if (issuer.revoke === undefined || !policy.canMint) return true
+  if (issuer.revoke === undefined || !policy.canMint) return { how: 'left' }
   const outcome = await issuer.revoke(keyId)
-  if (outcome.kind === 'gone') return true
-  if (outcome.kind === 'unknown') return false
+  if (outcome.kind === 'gone') return { how: 'deleted', ...requestIdOf(outcome) }
+  if (outcome.kind === 'unknown') return undefined
   assertNotInUse(keyId, context)
   const expiry = await issuer.setExpiry?.(keyId, 1)
-  return expiry?.kind === 'set' || (expiry?.kind === 'refused' && (await hasExpired(keyId, context)))
+  if (expiry?.kind === 'set') return { how: 'expiring', ...requestIdOf(expiry) }
+  return expiry?.kind === 'refused' && (await hasExpired(keyId, context)) ? { how: 'expiring' } : undefined
+}
+
+/** The issuer's own name of a call, where it gave one. */
+export function requestIdOf({ requestId }: { readonly requestId?: string }): { readonly requestId?: string } {
+  return requestId === undefined ? {} : { requestId }
 }
 
 /** An answer that was lost may have let it expire already, and what has expired takes no other expiry. */

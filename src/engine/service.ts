@@ -15,6 +15,7 @@ import type {
   VersionSummary,
 } from '../api/types.ts'
 import type { Cancel } from '../core/ports.ts'
+import type { Report } from '../core/report.ts'
 import type { Secret } from '../core/secret.ts'
 import type {
   CredentialEvent,
@@ -85,6 +86,10 @@ export interface Service {
   rotate(name: CredentialName, request: RotationRequest, actor: Actor): Promise<RotationSummary>
   rotations(name: CredentialName): Promise<readonly RotationSummary[]>
   rotation(name: CredentialName, id: string): Promise<RotationSummary>
+  /** What an auditor asks for: any rotation that is kept, with all it set off. */
+  rotationReport(name: CredentialName, id: string): Promise<Report>
+  /** The same for one old key, whatever retired it. */
+  versionReport(name: CredentialName, version: string): Promise<Report>
   actOnRotation(
     name: CredentialName,
     id: string,

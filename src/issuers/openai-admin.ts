@@ -171,7 +171,14 @@ export function mintOutcome(
     ...owner,
     createdAt,
     ...(expiresAt === undefined ? {} : { expiresAt }),
+    ...requestIdOf(observation),
   }
+}
+
+/** By it OpenAI finds the call in its own logs. */
+function requestIdOf(observation: Observation): { readonly requestId?: string } {
+  const requestId = observation.kind === 'answer' ? observation.requestId : undefined
+  return requestId === undefined ? {} : { requestId }
 }
 
 /** What can be sent as a bearer. No shape is asked for: shapes are undocumented and have changed. */
@@ -209,11 +216,12 @@ async function revokeWithAccount(call: AdminCall, keyId: KeyId): Promise<RevokeO
 
 export function deletionOutcome(answer: WireAnswer, id: string): RevokeOutcome {
   const { observation, body, sentence } = answer
-  if (body?.['deleted'] === true && body['id'] === id) return { kind: 'gone' }
+  if (body?.['deleted'] === true && body['id'] === id) return { kind: 'gone', ...requestIdOf(observation) }
   if (observation.kind === 'no_answer' || !observation.isIssuers)
     return { kind: 'unknown', observation: notPromised(observation) }
   // A 404 for the address is not a 404 for the key: whoever answers does not know this endpoint at all.
-  if (observation.status === 404 && sentence !== 'invalid_url') return { kind: 'gone' }
+  if (observation.status === 404 && sentence !== 'invalid_url')
+    return { kind: 'gone', ...requestIdOf(observation) }
   const isRefused =
     [400, 403, 404, 405].includes(observation.status) ||
     (observation.status === 401 && observation.hint === 'missing_scopes')
@@ -236,7 +244,7 @@ async function setExpiry(call: AdminCall, keyId: KeyId, expiresInSeconds: number
   const wantedAt = (serverAt ?? call.context.system.now()) + expiresInSeconds * 1_000
   // An answer that still shows the old expiry confirms nothing.
   return expiresAt !== undefined && Math.abs(expiresAt - wantedAt) <= expiryToleranceMs
-    ? { kind: 'set', expiresAt }
+    ? { kind: 'set', expiresAt, ...requestIdOf(observation) }
     : { kind: 'unknown', observation: notPromised(observation) }
 }
 

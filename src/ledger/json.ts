@@ -1,6 +1,6 @@
 import { assert } from '../core/errors.ts'
 import { looksLikeKey } from '../core/key-shape.ts'
-import type { CredentialEvent, CredentialState, Rotation } from '../core/types.ts'
+import type { Aftermath, CredentialEvent, CredentialState, Rotation } from '../core/types.ts'
 import { corruptRow } from './sqlite-errors.ts'
 
 /** A state is a few kilobytes; one of this size is a loop that forgot to trim. */
@@ -55,6 +55,19 @@ export function parseDocument(text: string, key: string): unknown {
   } catch (error) {
     throw corruptRow(key, 'is no JSON', error)
   }
+}
+
+export function parseAftermath(text: string, name: string): Aftermath {
+  const value = parseObject(text, name)
+  const isKnown =
+    (value['kind'] === 'retirement' && isObject(value['retirement'])) ||
+    (value['kind'] === 'sweep' && isObject(value['sweep']))
+  if (!isKnown) throw corruptRow(name, 'has an aftermath that is none')
+  return value as unknown as Aftermath
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parseObject(text: string, name: string): Record<string, unknown> {

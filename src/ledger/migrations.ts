@@ -91,6 +91,32 @@ CREATE TABLE documents (
 ) STRICT, WITHOUT ROWID;
 `,
   },
+  {
+    number: 4,
+    name: 'what ended after it was set off by a rotation',
+    sql: `
+CREATE TABLE aftermath (
+  sequence INTEGER PRIMARY KEY,
+  credential TEXT NOT NULL REFERENCES credentials (name),
+  id TEXT NOT NULL,
+  version TEXT NOT NULL,
+  rotation TEXT,
+  body TEXT NOT NULL,
+  UNIQUE (credential, id)
+) STRICT;
+CREATE INDEX aftermath_rotation ON aftermath (credential, rotation);
+CREATE INDEX aftermath_version ON aftermath (credential, version);
+INSERT INTO aftermath (credential, id, version, rotation, body)
+  SELECT credentials.name, json_extract(one.value, '$.id'), json_extract(one.value, '$.version'),
+    json_extract(one.value, '$.rotation'),
+    json_object('kind', 'retirement', 'retirement', json(one.value))
+  FROM credentials,
+    json_each(CASE WHEN json_valid(state) THEN state ELSE '{}' END, '$.retirements') AS one
+  WHERE json_extract(one.value, '$.endedAt') IS NOT NULL
+  ORDER BY json_extract(one.value, '$.endedAt')
+  ON CONFLICT DO NOTHING;
+`,
+  },
 ]
 
 export const newestMigration: number = migrations.at(-1)?.number ?? 0

@@ -3,6 +3,7 @@ import type { CommitOutcome, Ledger, LedgerCommit } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import { parseEvent, parseRotation, parseState, toJson } from './json.ts'
 import type { KnownStates } from './known-states.ts'
+import { writeAftermath } from './sqlite-aftermath.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
 /** What the entry holds; text that is known already is neither read nor parsed again. */
@@ -41,7 +42,9 @@ export function states(
         const made = sql(
           'INSERT INTO credentials (name, revision, fence, state, due_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING',
         ).run(name, initial.revision, initial.fence, text)
-        if (Number(made.changes) > 0) writeRotation(sql, initial, limits.rotations)
+        if (Number(made.changes) === 0) return
+        writeRotation(sql, initial, limits.rotations)
+        writeAftermath(sql, { before: undefined, state: initial }, limits.rotations)
       })
       const state = read(name)
       assert(state !== undefined, `"${name}" has an entry after it was opened`)
@@ -74,8 +77,9 @@ export function states(
         sql(
           'UPDATE credentials SET revision = ?, fence = ?, state = ?, due_at = ?, last_event_id = ? WHERE name = ?',
         ).run(state.revision, state.fence, text, instant(commit.dueAt), lastEventId + events.length, name)
-        const isWritten = known.get(name, commit.state.revision)?.rotation === state.rotation
-        if (!isWritten) writeRotation(sql, state, limits.rotations)
+        const before = known.get(name, commit.state.revision)
+        if (before?.rotation !== state.rotation) writeRotation(sql, state, limits.rotations)
+        writeAftermath(sql, { before, state }, limits.rotations)
         return { kind: 'committed', state, events }
       })
       if (outcome.kind === 'committed') known.put(state)

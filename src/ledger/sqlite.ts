@@ -1,5 +1,6 @@
 import type { Ledger } from '../core/ports.ts'
 import { knownStates } from './known-states.ts'
+import { aftermath } from './sqlite-aftermath.ts'
 import { claims } from './sqlite-claims.ts'
 import { openDatabase } from './sqlite-file.ts'
 import { documents, leases, memory } from './sqlite-memory.ts'
@@ -46,6 +47,7 @@ export function ledgerOver(
       rotations: options.maxRotationsPerCredential ?? 200,
     }),
     ...history(tools),
+    ...aftermath(tools),
     ...leases(tools),
     ...memory(tools),
     ...documents(tools),

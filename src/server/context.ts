@@ -1,4 +1,4 @@
-import type { Log, System } from '../core/ports.ts'
+import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
 import type { Checks } from './checks.ts'
 import type { HandOuts } from './hand-out.ts'
@@ -14,6 +14,7 @@ import type { Waiters } from './waiters.ts'
 export interface ServerContext {
   readonly service: Service
   readonly tokens: TokenStore
+  readonly signer: Signer
   readonly handOuts: HandOuts
   readonly leases: Leases
   readonly waiters: Waiters

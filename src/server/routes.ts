@@ -12,6 +12,7 @@ import type { Answer } from './idempotency.ts'
 import { parseBody } from './json-body.ts'
 import { metricsType } from './metrics.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
+import { reportHandlers } from './reports.ts'
 import type { Caller } from './tokens.ts'
 
 /** One request that has passed all checks. */
@@ -33,6 +34,7 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
     streamEvents: eventsRoute(context),
     ...credentialHandlers(context),
     ...rotationHandlers(context),
+    ...reportHandlers(context),
     ...leaseHandlers(context),
     ...tokenHandlers(context),
     ...processHandlers(context),

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
-import type { Ledger, Log, System } from '../core/ports.ts'
+import type { Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
@@ -25,6 +25,8 @@ import { createWaiters } from './waiters.ts'
 export interface ServerOptions {
   readonly service: Service
   readonly tokens: TokenStore
+  /** Signs reports. */
+  readonly signer: Signer
   /** Port 0 lets the system choose. */
   readonly listen: Listen
   readonly log: Log
@@ -108,7 +110,7 @@ function assemble(
   clock: ReturnType<typeof createCoarseClock>,
   isStopping: () => boolean,
 ) {
-  const { service, tokens, system, log, version, isSandbox, listen } = options
+  const { service, tokens, signer, system, log, version, isSandbox, listen } = options
   const hosts = createHosts({
     listenHost: listen.kind === 'tcp' ? listen.host : undefined,
     allowedHosts: options.allowedHosts ?? [],
@@ -126,6 +128,7 @@ function assemble(
   const context: ServerContext = {
     service,
     tokens,
+    signer,
     handOuts,
     leases,
     waiters,

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { BlastHolder, LeaseSummary, RotationSummary } from '../../src/api/types.ts'
+import { signedReport, signingKey } from './report-samples.ts'
 import {
   blastRadiusOf,
   canary,
@@ -28,6 +29,8 @@ export interface FakeService {
   refuse(route: string, status: number, code: string, detail: string, fix?: string): void
   /** What the service says of rotation `r`, one after another; the last one stays. */
   readonly walk: RotationSummary[]
+  /** What it lists of `openai`, newest first. */
+  rotations: readonly RotationSummary[]
   /** Sends an event to everybody who listens; resolves when somebody does. */
   announce(): Promise<void>
   dropStreams(): void
@@ -53,6 +56,7 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
   const asked: Asked[] = []
   const refusals = new Map<string, { status: number; body: string }>()
   const walk: RotationSummary[] = []
+  const kept: Pick<FakeService, 'rotations'> = { rotations: [rotationAt('done')] }
   const streams = new Set<ServerResponse>()
   const listeners: (() => void)[] = []
 
@@ -68,6 +72,10 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
       origin: 'brought',
     }),
     'POST /v1/credentials/openai/verifications': () => summaryOf('openai'),
+    'GET /v1/credentials/openai/rotations': () => ({ items: kept.rotations }),
+    'GET /v1/credentials/openai/rotations/r/report': () => signedReport(),
+    'GET /v1/credentials/openai/versions/v-old/report': () => signedReport({ subject: 'retirement' }),
+    'GET /v1/signing-key': () => signingKey,
     'POST /v1/credentials/openai/rotations': () => walk[0] ?? rotationAt('minting'),
     'GET /v1/credentials/openai/rotations/r': () => (walk.length > 1 ? walk.shift() : walk[0]),
     'POST /v1/credentials/openai/rotations/r/pause': () => ({ ...rotationAt('minting'), isPaused: true }),
@@ -134,6 +142,12 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     url: typeof listen === 'string' ? `unix:${listen}` : `http://127.0.0.1:${port}`,
     asked,
     walk,
+    get rotations() {
+      return kept.rotations
+    },
+    set rotations(rotations) {
+      kept.rotations = rotations
+    },
     refuse(route, status, code, detail, fix) {
       const problem = {
         type: `urn:keyturn:error:${code}`,

@@ -29,7 +29,11 @@ describe('rotate --wait', () => {
   it('tells each step once and ends with 0 when the old key is proven dead', async () => {
     const { io, ended } = rotate([rotationAt('minting'), rotationAt('promoting'), draining, draining, dead])
     expect(await ended).toBe(0)
-    expect(io.out()).toBe('openai: the old key is dead\n')
+    expect(io.out().split('\n')).toEqual([
+      'openai: the old key is dead',
+      expect.stringContaining("signed: 'keyturn report openai r'"),
+      '',
+    ])
     const lines = io.err().trim().split('\n')
     expect(lines.filter((line) => line.includes('minting began'))).toHaveLength(1)
     expect(lines.at(-1)).toContain('dead began')

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Ledger } from '../../src/core/ports.ts'
 import type { CredentialState, NewCredentialEvent } from '../../src/core/types.ts'
-import { eventOf, rotationOf, stateOf } from '../ledger/states.ts'
+import { eventOf, retirementOf, rotationOf, stateOf, sweepOf } from '../ledger/states.ts'
 
 export interface LedgerUnderTest {
   /** Another connection to the same data, as a second process would have. */
@@ -50,6 +50,7 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(await ledger.events('openai', 0)).toEqual([])
         expect(await ledger.rotations('openai')).toEqual([])
         expect(await ledger.rotation('openai', 'r1')).toBeUndefined()
+        expect(await ledger.aftermath('openai', { rotation: 'r1' })).toEqual([])
         expect(await ledger.leases('openai')).toEqual([])
       })
 
@@ -346,6 +347,73 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
           ({ state } = await put({ ...state, rotation: rotationOf('openai', id) }))
         expect((await ledger.rotations('openai')).map((rotation) => rotation.id)).toEqual(['r3', 'r2'])
         expect(await ledger.rotation('openai', 'r1')).toBeUndefined()
+      })
+    })
+
+    describe('what a rotation set off', () => {
+      it('is kept once it has ended, also when the state has forgotten it', async () => {
+        const { endedAt: _walks, ...walking } = retirementOf('w', { rotation: 'r1', phase: 'draining' })
+        const dead = retirementOf('dead', { rotation: 'r1' })
+        const swept = sweepOf('m1', { rotation: 'r1', outcome: 'revoked', keyId: 'key-1' })
+        const first = { ...(await fresh()), rotation: rotationOf('openai', 'r1') }
+        let { state } = await put({ ...first, retirements: [walking, dead], sweeps: [swept] })
+        ;({ state } = await put({ ...state, retirements: [walking], sweeps: [] }))
+        const kept = [
+          { kind: 'retirement', retirement: dead },
+          { kind: 'sweep', sweep: swept },
+        ]
+        expect(await ledger.aftermath('openai', { rotation: 'r1' })).toEqual(kept)
+        const ended = { ...walking, phase: 'dead', endedAt: 5_000 } as const
+        await put({ ...state, retirements: [ended] })
+        await ledger.close()
+        ledger = await place.open()
+        expect(await ledger.aftermath('openai', { rotation: 'r1' })).toEqual([
+          ...kept,
+          { kind: 'retirement', retirement: ended },
+        ])
+      })
+
+      it('is found by its rotation or its version, and is nothing of another credential', async () => {
+        const without = retirementOf('by-hand')
+        await put({ ...(await fresh()), retirements: [without] })
+        await fresh('other')
+        expect(await ledger.aftermath('openai', { version: without.version })).toEqual([
+          { kind: 'retirement', retirement: without },
+        ])
+        expect(await ledger.aftermath('openai', { rotation: 'r1' })).toEqual([])
+        expect(await ledger.aftermath('other', { version: without.version })).toEqual([])
+      })
+
+      it('is written once, through whichever connection, and not where the commit is refused', async () => {
+        const state = { ...(await fresh()), retirements: [retirementOf('dead')] }
+        const late = { ...state, retirements: [retirementOf('late')] }
+        const { state: after } = await put(state)
+        expect((await ledger.commit({ state: late, dueAt: 0, events: [] })).kind).toBe('conflict')
+        const second = await place.open()
+        await second.commit({ state: after, dueAt: 0, events: [] })
+        await second.close()
+        const version = retirementOf('dead').version
+        expect(await ledger.aftermath('openai', { version })).toHaveLength(1)
+        expect(await ledger.aftermath('openai', { version: late.retirements[0]?.version ?? '' })).toEqual([])
+      })
+
+      it('goes with its rotation; of what no rotation set off a bounded number is kept', async () => {
+        await ledger.close()
+        ledger = await place.open({ maxRotationsPerCredential: 2 })
+        let state = await fresh()
+        for (const id of ['r1', 'r2', 'r3']) {
+          const retirements = [
+            retirementOf(`of-${id}`, { rotation: id }),
+            retirementOf(`after-${id}`, { version: 'v' }),
+          ]
+          ;({ state } = await put({ ...state, rotation: rotationOf('openai', id), retirements }))
+        }
+        expect(await ledger.aftermath('openai', { rotation: 'r1' })).toEqual([])
+        expect(await ledger.aftermath('openai', { rotation: 'r2' })).toHaveLength(1)
+        expect(await ledger.aftermath('openai', { version: 'v' })).toMatchObject([
+          { retirement: { id: 'after-r2' } },
+          { retirement: { id: 'after-r3' } },
+        ])
       })
     })
 

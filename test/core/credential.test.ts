@@ -198,6 +198,7 @@ describe('attempts whose answer was never seen', () => {
     expect(story.state.openAttempts).toEqual([
       {
         marker: attempt?.marker,
+        rotation: story.state.rotation?.id,
         version: attempt?.version,
         until: (attempt?.startedAt ?? 0) + openAttemptMs,
         nextAt: story.now,

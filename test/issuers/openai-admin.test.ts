@@ -97,7 +97,7 @@ describe('minting', () => {
         const listed = await issuer.list()
         const found = listed.kind === 'listed' ? listed.keys.filter((key) => key.name === marker) : []
         expect(found).toHaveLength(1)
-        expect(await issuer.revoke(found[0]?.keyId ?? '')).toEqual({ kind: 'gone' })
+        expect(await issuer.revoke(found[0]?.keyId ?? '')).toMatchObject({ kind: 'gone' })
         expect(place.isAlive(found[0]?.keyId ?? '')).toBe(false)
       }
     },
@@ -269,7 +269,8 @@ describe('revoking', () => {
     const key = place.createServiceAccountKey()
     expect((await issuer.revoke(key.id)).kind).toBe('unknown')
     expect(place.isAlive(key.id)).toBe(false)
-    expect(await issuer.revoke(key.id)).toEqual({ kind: 'gone' })
+    // OpenAI finds the call in its own logs by this.
+    expect(await issuer.revoke(key.id)).toEqual({ kind: 'gone', requestId: expect.stringMatching(/^req_/) })
   })
 
   it('falls back to an expiry where keys of service accounts cannot be deleted', async () => {
@@ -295,7 +296,7 @@ describe('revoking with an account per key', () => {
     const issuer = mintingIssuer(place, { mode: 'new_service_account' })
     const outcome = await issuer.mint({ marker: 'keyturn-1' })
     if (outcome.kind !== 'minted') throw new Error('expected a key')
-    expect(await issuer.revoke(outcome.keyId)).toEqual({ kind: 'gone' })
+    expect(await issuer.revoke(outcome.keyId)).toMatchObject({ kind: 'gone' })
     expect(place.isAlive(outcome.keyId)).toBe(false)
   })
 
@@ -306,7 +307,7 @@ describe('revoking with an account per key', () => {
     if (outcome.kind !== 'minted') throw new Error('expected a key')
     const { serviceAccount = '' } = outcome
     const other = place.createServiceAccountKey({ serviceAccount })
-    expect(await issuer.revoke(outcome.keyId)).toEqual({ kind: 'gone' })
+    expect(await issuer.revoke(outcome.keyId)).toMatchObject({ kind: 'gone' })
     expect(place.isAlive(other.id)).toBe(true)
   })
 
@@ -315,7 +316,7 @@ describe('revoking with an account per key', () => {
     const serviceAccount = place.createServiceAccount('the team')
     const key = place.createServiceAccountKey({ serviceAccount })
     const issuer = mintingIssuer(place, { mode: 'new_service_account' })
-    expect(await issuer.revoke(key.id)).toEqual({ kind: 'gone' })
+    expect(await issuer.revoke(key.id)).toMatchObject({ kind: 'gone' })
     expect(() => place.createServiceAccountKey({ serviceAccount })).not.toThrow()
   })
 
@@ -329,7 +330,7 @@ describe('revoking with an account per key', () => {
       const { baseUrl, project: projectId } = place
       const options = { baseUrl, projectId, adminKey, mode: 'new_service_account' } as const
       const issuer = createOpenAIIssuer(options, issuerContext())
-      expect(await issuer.revoke?.(key.id)).toEqual({ kind: 'gone' })
+      expect(await issuer.revoke?.(key.id)).toMatchObject({ kind: 'gone' })
       expect(place.isAlive(key.id)).toBe(false)
       expect(() => place.createServiceAccountKey({ serviceAccount })).not.toThrow()
     },

@@ -20,7 +20,7 @@ import type { Ledger } from '../../src/core/ports.ts'
 import { checksum, migrations, newestMigration } from '../../src/ledger/migrations.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { ledgerSuite } from '../conformance/ledger-suite.ts'
-import { eventOf, rotationOf, stateOf } from './states.ts'
+import { eventOf, retirementOf, rotationOf, stateOf } from './states.ts'
 
 ledgerSuite('sqlite', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-ledger-'))
@@ -185,12 +185,15 @@ describe('the SQLite file', () => {
     it('names the credential whose event or rotation is damaged', async () => {
       const ledger = open()
       const state = await ledger.open('openai', stateOf('openai', { rotation: rotationOf('openai', 'r') }))
-      await ledger.commit({ state, dueAt: 0, events: [eventOf('openai', 'x')] })
-      change(`UPDATE events SET body = '{}'; UPDATE rotations SET body = 'null'`)
+      const retirements = [retirementOf('t', { version: 'v' })]
+      await ledger.commit({ state: { ...state, retirements }, dueAt: 0, events: [eventOf('openai', 'x')] })
+      change(`UPDATE events SET body = '{}'; UPDATE rotations SET body = 'null';
+        UPDATE aftermath SET body = '{"kind":"retirement"}'`)
       for (const reading of [
         ledger.events('openai', 0),
         ledger.rotations('openai'),
         ledger.rotation('openai', 'r'),
+        ledger.aftermath('openai', { version: 'v' }),
       ])
         await expect(reading).rejects.toMatchObject({
           code: 'ledger_corrupt',
@@ -216,12 +219,35 @@ describe('the SQLite file', () => {
     database.close()
   })
 
+  it('takes over what an earlier version kept in the state alone, and steps over an entry that is damaged', async () => {
+    const ledger = open()
+    const walking = retirementOf('walking')
+    const { endedAt: _walks, ...still } = walking
+    const ended = retirementOf('ended', {
+      version: 'v',
+      steps: [{ at: 1, phase: 'dead', note: 'its „value“' }],
+    })
+    const state = await ledger.open('openai', stateOf('openai', { retirements: [still, ended] }))
+    await ledger.open('damaged', stateOf('damaged'))
+    await ledger.close()
+    change(`DROP TABLE aftermath; DELETE FROM migrations WHERE number = 4;
+      UPDATE credentials SET state = 'rubbish' WHERE name = 'damaged'`)
+    const later = open()
+    const kept = [{ kind: 'retirement', retirement: ended }]
+    expect(await later.aftermath('openai', { version: 'v' })).toEqual(kept)
+    expect(await later.aftermath('openai', { version: walking.version })).toEqual([])
+    expect(await later.read('openai')).toEqual(state)
+    await later.commit({ state: { ...state, retirements: [ended] }, dueAt: 0, events: [] })
+    expect(await later.aftermath('openai', { version: 'v' })).toEqual(kept)
+  })
+
   it('never changes a migration that was released', () => {
     expect(migrations.map(checksum)).toMatchInlineSnapshot(`
       [
         "1b8ab82f0b90e827efb0f14acce83f51be53afe1838142f8ba951166ffcfd536",
         "270c9b9f7573b30d586a480621e290af561ca6ff0e73319e85b94f415d4544af",
         "388e16c1216df0c4666fc466d99ed74a3f14f720e04f06025cfe493d6a0f3c4f",
+        "ed6d2e32a1d67fc2d08af339192124e1adaecbb1330d33215387ff3ee24044bf",
       ]
     `)
   })

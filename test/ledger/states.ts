@@ -1,4 +1,10 @@
-import type { CredentialState, NewCredentialEvent, Rotation } from '../../src/core/types.ts'
+import type {
+  CredentialState,
+  NewCredentialEvent,
+  Retirement,
+  Rotation,
+  Sweep,
+} from '../../src/core/types.ts'
 
 export function stateOf(name: string, change: Partial<CredentialState> = {}): CredentialState {
   return {
@@ -39,4 +45,29 @@ export function rotationOf(name: string, id: string, change: Partial<Rotation> =
     steps: [],
     ...change,
   }
+}
+
+export function retirementOf(id: string, change: Partial<Retirement> = {}): Retirement {
+  return {
+    id,
+    version: `version-of-${id}`,
+    startedAt: 1_000,
+    phase: 'dead',
+    phaseAt: 2_000,
+    wakeAt: 2_000,
+    overlapUntil: 1_500,
+    limitAt: 9_000,
+    isForced: false,
+    isExpiring: false,
+    isLimitAlerted: false,
+    rejections: 3,
+    retries: 0,
+    endedAt: 2_000,
+    steps: [],
+    ...change,
+  }
+}
+
+export function sweepOf(marker: string, change: Partial<Sweep> = {}): Sweep {
+  return { marker, version: `version-of-${marker}`, outcome: 'absent', endedAt: 3_000, ...change }
 }

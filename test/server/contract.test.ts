@@ -24,7 +24,8 @@ const paths: readonly string[] = Object.entries(routes)
   )
 
 function secondOf(name: string): string {
-  return name === 'rotation' ? 'I' : name === 'revocations' ? 'V' : 'L'
+  if (name.startsWith('rotation')) return 'I'
+  return name === 'lease' ? 'L' : 'V'
 }
 
 interface Described {
@@ -92,6 +93,8 @@ describe('the contract', () => {
       RotationSummary: await harness.send('POST', '/v1/credentials/openai/rotations'),
       CredentialSummary: await harness.send('POST', '/v1/credentials/openai/verifications'),
       TokenAnswer: await harness.send('POST', '/v1/tokens', { name: 'x', role: 'operator' }),
+      SignedReport: await harness.send('GET', '/v1/credentials/openai/rotations/rotation-1/report'),
+      SigningKeyAnswer: await harness.get('/v1/signing-key'),
       Readiness: await harness.get('/readyz'),
       Problem: await harness.get('/nope'),
     }

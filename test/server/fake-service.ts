@@ -7,6 +7,7 @@ import type {
   VersionSummary,
 } from '../../src/api/types.ts'
 import { KeyturnError } from '../../src/core/errors.ts'
+import type { Report } from '../../src/core/report.ts'
 import { Secret } from '../../src/core/secret.ts'
 import type { CredentialEvent, NewCredentialEvent, VerdictKind } from '../../src/core/types.ts'
 import type { HandOut, NoHandOut, Service } from '../../src/engine/service.ts'
@@ -225,6 +226,10 @@ export function createFakeService(
     },
     rotations: async (name) => rotations.filter(({ credential }) => credential === name),
     rotation: async (name, id) => rotation(name, id),
+    rotationReport: async (name, id) => reportOn(rotation(name, id)),
+    async versionReport() {
+      throw new KeyturnError('not_found', 'There is no such version that was retired.')
+    },
     async actOnRotation(name, id, act) {
       const found = rotation(name, id)
       service.acts.push(act)
@@ -323,5 +328,22 @@ function versionSummary(handOut: HandOut): VersionSummary {
     withdrawnAt: null,
     isCompromised: false,
     check: null,
+  }
+}
+
+function reportOn({ id, credential, reason, requestedBy }: RotationSummary): Report {
+  return {
+    format: 'keyturn-report/1',
+    subject: 'rotation',
+    installation: 'inst1',
+    keyturn: '0.0.0',
+    credential,
+    issuedAt: iso,
+    summary: `${credential}: ${reason} by ${requestedBy}.`,
+    isFinal: false,
+    open: [`the rotation ${id} is minting`],
+    remarks: [],
+    rotation: null,
+    retirements: [],
   }
 }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Problem } from '../../src/api/types.ts'
-import type { Ledger, Log, System } from '../../src/core/ports.ts'
+import { createSigner } from '../../src/audit/signing-key.ts'
+import type { Ledger, Log, Signer, System } from '../../src/core/ports.ts'
 import type { ServerLimits } from '../../src/server/limits.ts'
 import type { Listen } from '../../src/server/listen.ts'
 import { createServer, type RunningServer } from '../../src/server/server.ts'
@@ -57,6 +58,14 @@ export async function temporaryFolder(): Promise<string> {
   return folder
 }
 
+/** Its key is made when a test asks for it. */
+export function signerIn(folder: string): Signer {
+  return createSigner({
+    privateFile: join(folder, 'signing-key.pem'),
+    publicFile: join(folder, 'signing-key.pub'),
+  })
+}
+
 /** A server on a free port with three tokens; stopped when the test ends. */
 export async function startServer(options: HarnessOptions = {}): Promise<Harness> {
   const folder = await temporaryFolder()
@@ -70,10 +79,12 @@ export async function startServer(options: HarnessOptions = {}): Promise<Harness
   const app = await tokens.create({ name: 'web', role: 'app', credentials: ['openai'] })
   const other = await tokens.create({ name: 'batch', role: 'app', credentials: ['openai-prod'] })
   const operator = await tokens.create({ name: 'ops', role: 'operator' })
+  const signer = signerIn(folder)
   const { listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }, internal: _names, ...rest } = options
   const server = await createServer({
     service,
     tokens,
+    signer,
     listen,
     log,
     system,

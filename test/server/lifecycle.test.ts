@@ -11,6 +11,7 @@ import {
   openStream,
   problemOf,
   rawRequest,
+  signerIn,
   startServer,
   temporaryFolder,
   until,
@@ -33,6 +34,7 @@ async function another(harness: Harness, listen: Parameters<typeof createServer>
   return createServer({
     service: harness.service,
     tokens: harness.tokens,
+    signer: signerIn(harness.folder),
     listen,
     log: () => undefined,
     system: harness.system,

@@ -4,7 +4,7 @@ import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger } from '../../src/core/ports.ts'
 import { createServer } from '../../src/server/server.ts'
 import { canary, keyNumber } from './fake-service.ts'
-import { bearer, type Harness, problemOf, startServer, until } from './harness.ts'
+import { bearer, type Harness, problemOf, signerIn, startServer, until } from './harness.ts'
 
 const path = '/v1/credentials/openai'
 
@@ -343,6 +343,7 @@ describe('an answer that was lost with the process that worked on it', () => {
     const second = await createServer({
       service: first.service,
       tokens: first.tokens,
+      signer: signerIn(first.folder),
       listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
       log: () => undefined,
       system: first.system,

@@ -5,6 +5,7 @@ import { createServer } from '../../src/server/server.ts'
 import { openTokenStore } from '../../src/server/tokens.ts'
 import { createSystem } from '../../src/system.ts'
 import { createFakeService } from './fake-service.ts'
+import { signerIn } from './harness.ts'
 
 /** A server in a process of its own, so that its memory can be told from that of its clients. */
 const system = createSystem()
@@ -16,6 +17,7 @@ const service = createFakeService()
 const server = await createServer({
   service,
   tokens,
+  signer: signerIn(folder),
   listen: { kind: 'tcp', host: '127.0.0.1', port: 0 },
   log,
   system,

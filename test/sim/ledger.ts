@@ -130,6 +130,7 @@ export class SimLedger {
       lastEventId: (name) => raw.lastEventId(name),
       rotations: (name, limit) => raw.rotations(name, limit),
       rotation: (name, id) => raw.rotation(name, id),
+      aftermath: (name, of) => raw.aftermath(name, of),
       touchLease: (...leases) => through('touchLease', () => raw.touchLease(...leases)),
       leases: (name) => through('leases', () => raw.leases(name)),
       dropLease: (name, instance) => through('dropLease', () => raw.dropLease(name, instance)),

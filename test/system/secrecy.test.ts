@@ -101,7 +101,7 @@ class Watched {
   }
 }
 
-const secretFiles = /^(?:operator\.token|app\.token)$/
+const secretFiles = /^(?:operator\.token|app\.token|signing-key\.pem)$/
 const hasty = Object.entries({ ...fastPolicy, overlap: '2s' })
   .map(([name, value]) => `${name}: ${value}`)
   .join(', ')
@@ -399,7 +399,25 @@ async function answers(watched: Watched): Promise<void> {
     '/v1/credentials/openai/rotations',
     '/v1/credentials/openai/leases',
     '/v1/tokens',
+    '/v1/signing-key',
   ])
     await watched.http('GET', path)
+  await reports(watched)
   await watched.http('POST', '/v1/credentials/openai/verifications')
+}
+
+/** The report of every rotation there was, as it is signed and as it is read. */
+async function reports(watched: Watched): Promise<void> {
+  const list = await watched.http('GET', '/v1/credentials/openai/rotations')
+  const { items } = JSON.parse(list) as { readonly items: readonly { readonly id: string }[] }
+  expect(items.length).toBeGreaterThan(5)
+  for (const { id } of items) {
+    const path = `/v1/credentials/openai/rotations/${id}/report`
+    const { payload } = JSON.parse(await watched.http('GET', path)) as { readonly payload: string }
+    watched.note('signed payloads', Buffer.from(payload, 'base64url').toString())
+    await watched.http('GET', path, { headers: { accept: 'text/plain' } })
+  }
+  // The private half of what they are signed with.
+  const pem = readFileSync(join(watched.rig.home, 'signing-key.pem'), 'latin1')
+  watched.canaries.add(pem.split('\n')[1] ?? '')
 }
