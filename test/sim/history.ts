@@ -115,6 +115,12 @@ function mend({ ledger, sim, issuer, watch, storesOf }: World, people: People, l
     // What the outage says when somebody else's key is in the store.
     const isOut = handedOut(state) === undefined
     if (isOut && looks % 8 === 0) storesOf(name)[0]?.byHand(issuer.make({ madeBy: 'person' }).secret)
+    // The only way out where keys make each other, whatever else stands there.
+    if (isOut && policy.isSelfMinting === true && looks % 2 === 0) {
+      const { text } = issuer.make({ madeBy: 'person' })
+      people.ask(`bring ${name}`, (service) => service.bring(name, { apiKey: text }, { name: 'operator' }))
+      continue
+    }
     const isStuck = rotation !== undefined && (rotation.phase === 'halted' || rotation.paused)
     if (isStuck) act(looks % 9 === 0 ? 'abort' : 'resume')
     else if (rotation?.phase === 'awaiting') {

@@ -65,8 +65,8 @@ export type Condition = (typeof conditions)[number]
 
 const failures: readonly TransportFailure[] = ['dns', 'connect', 'tls', 'timeout', 'reset', 'redirect']
 
-/** Where the keys of a credential are made. */
-type Place = Pick<CredentialOptions, 'name' | 'account' | 'spareAccount'>
+/** Where the keys of a credential are made, and by whose word. */
+type Place = Pick<CredentialOptions, 'name' | 'account' | 'spareAccount' | 'policy'>
 
 function accountFor({ account, spareAccount }: Place, spareFor: MintRequest['spareFor']): string {
   return spareFor === undefined || spareFor.serviceAccount === spareAccount ? account : spareAccount
@@ -183,19 +183,23 @@ export class SimIssuer {
   portFor(life: Life, credential: Place): Issuer {
     const sim = this.#sim
     const dice = this.#dice
+    const { isSelfMinting = false } = credential.policy
     const admin = <Result>(
       what: string,
       apply: () => Result,
       failure: (observation: Observation) => Result,
       how: { readonly isRepeatable: boolean; readonly lateMs: number },
-    ): Promise<Result> =>
-      call(sim, life, dice, {
-        what: `${what} ${credential.name}`,
-        weather: this.adminWeather,
-        apply,
-        failure: (why) => failure(adminFailure(why)),
-        ...how,
-      })
+    ): Promise<Result> => {
+      const ask = (speaker: Secret | undefined): Promise<Result> =>
+        call(sim, life, dice, {
+          what: `${what} ${credential.name}`,
+          weather: this.adminWeather,
+          apply: () => (this.#hears(speaker) ? apply() : failure(unheard)),
+          failure: (why) => failure(adminFailure(why)),
+          ...how,
+        })
+      return isSelfMinting ? speakerFor(life, credential.name).then(ask) : ask(undefined)
+    }
     const safe = { isRepeatable: true, lateMs: 30_000 }
     return {
       kind: 'openai',
@@ -230,32 +234,37 @@ export class SimIssuer {
       revoke: (keyId) =>
         admin<RevokeOutcome>(
           `revoke ${keyId}`,
-          () => this.#revoke(keyId, credential.name, life.name),
+          () => this.#revoke(keyId, { credential: credential.name, by: life.name, isSelfMinting }),
           (observation) => ({ kind: 'unknown', observation }),
           safe,
         ),
-      setExpiry: (keyId, seconds) =>
-        admin<ExpiryOutcome>(
-          `expire ${keyId} in ${seconds}`,
-          () => this.#setExpiry(keyId, seconds, credential.name, life.name),
-          (observation) => ({ kind: 'unknown', observation }),
-          { isRepeatable: false, lateMs: 0 },
-        ),
-      check: () =>
-        call<readonly PermissionFinding[]>(sim, life, dice, {
-          what: `check issuer ${credential.name}`,
-          weather: this.adminWeather,
-          apply: () => [
-            {
-              permission: 'api.management.write',
-              resource: credential.account,
-              state: this.isAllowed ? 'granted' : 'missing',
-            },
-          ],
-          failure: () => [{ permission: 'api.management.write', resource: 'svc', state: 'untested' }],
-          isRepeatable: false,
-          lateMs: 0,
-        }),
+      // The expiry of an admin key is set once, when it is made.
+      ...(isSelfMinting
+        ? {}
+        : {
+            setExpiry: (keyId: string, seconds: number) =>
+              admin<ExpiryOutcome>(
+                `expire ${keyId} in ${seconds}`,
+                () => this.#setExpiry(keyId, seconds, credential.name, life.name),
+                (observation) => ({ kind: 'unknown', observation }),
+                { isRepeatable: false, lateMs: 0 },
+              ),
+          }),
+      check: () => {
+        const place = { permission: 'api.management.write', resource: credential.account } as const
+        const ask = (speaker: Secret | undefined): Promise<readonly PermissionFinding[]> =>
+          call<readonly PermissionFinding[]>(sim, life, dice, {
+            what: `check issuer ${credential.name}`,
+            weather: this.adminWeather,
+            apply: () => [
+              { ...place, state: this.isAllowed && this.#hears(speaker) ? 'granted' : 'missing' },
+            ],
+            failure: () => [{ ...place, state: 'untested' }],
+            isRepeatable: false,
+            lateMs: 0,
+          })
+        return isSelfMinting ? speakerFor(life, credential.name).then(ask) : ask(undefined)
+      },
       close: async () => undefined,
     }
   }
@@ -312,9 +321,23 @@ export class SimIssuer {
     })
   }
 
-  #revoke(keyId: string, credential: string, by: string): RevokeOutcome {
+  /** Whether the admin key that speaks is one: of a credential whose keys make each other the one that it has. */
+  #hears(speaker: Secret | undefined): boolean {
+    if (speaker === undefined) return true
+    const key = this.find(speaker)
+    return key !== undefined && this.works(key, this.#dice.below(this.#sim.options.issuer.edges))
+  }
+
+  #revoke(
+    keyId: string,
+    {
+      credential,
+      by,
+      isSelfMinting,
+    }: { readonly credential: string; readonly by: string; readonly isSelfMinting: boolean },
+  ): RevokeOutcome {
     const key = this.byId(keyId)
-    const { deletes } = this.#sim.options.issuer
+    const deletes = isSelfMinting ? 'always' : this.#sim.options.issuer.deletes
     const isRefused = deletes === 'refused' || (deletes === 'sometimes' && this.#dice.chance(0.5))
     if (key === undefined || key.deletedAt !== undefined) return { kind: 'gone' }
     if (isRefused) {
@@ -401,6 +424,20 @@ export class SimIssuer {
   }
 }
 
+/** What the issuer's driver does before anything is sent. Throws where there is no key that works. */
+async function speakerFor(life: Life, name: string): Promise<Secret> {
+  if (life.secretOf === undefined) throw new Error('a service lends before it runs')
+  return life.secretOf(name, 'itself')
+}
+
+const unheard: Observation = {
+  kind: 'answer',
+  status: 401,
+  isIssuers: true,
+  code: 'invalid_api_key',
+  requestId: 'req_1',
+}
+
 function adminFailure(how: 'timeout' | 'reset' | 'throttled' | 'error'): Observation {
   const base = { kind: 'answer', isIssuers: true, requestId: 'req_1' } as const
   if (how === 'throttled') return { ...base, status: 429, code: 'rate_limit_exceeded', retryAfterMs: 2_000 }
@@ -408,9 +445,9 @@ function adminFailure(how: 'timeout' | 'reset' | 'throttled' | 'error'): Observa
   return { kind: 'no_answer', failure: how }
 }
 
-/** A 429 says that nothing was made; a 503 says nothing. */
+/** A 429 and a 401 say that nothing was made; a 503 says nothing. */
 function isConclusive(observation: Observation): boolean {
-  return observation.kind === 'answer' && observation.status === 429
+  return observation.kind === 'answer' && [401, 429].includes(observation.status)
 }
 
 function conditionAnswer(condition: Condition): Observation {

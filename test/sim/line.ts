@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Cancel, System } from '../../src/core/ports.ts'
+import type { SecretOf } from '../../src/engine/lending.ts'
 import { startAt } from '../core/fixtures.ts'
 import type { Dice } from './dice.ts'
 import type { Sim } from './sim.ts'
@@ -8,6 +9,8 @@ import type { Sim } from './sim.ts'
 export class Life {
   isAlive = true
   frozenUntil = 0
+  /** Given by the service at its start: how issuers get the key that works now. */
+  secretOf: SecretOf | undefined
   readonly #sim: Sim
   readonly clock: ReplicaClock
   readonly name: string

@@ -223,4 +223,11 @@ export const mutations: readonly Mutation[] = [
     replace: 'const isTrusted = Number.isSafeInteger(seen) && seen > now + fenceAheadMax',
     seed: 80,
   },
+  {
+    name: 'an admin key is made by none',
+    file: 'core/credential.ts',
+    find: 'return policy.canMint && (policy.isSelfMinting !== true || handedOut(state) !== undefined)',
+    replace: 'return policy.canMint',
+    seed: 3,
+  },
 ]

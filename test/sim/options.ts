@@ -175,13 +175,16 @@ export function optionsOf(seed: number): SimOptions {
     watches: dice.chance(0.5),
   }
   const drawn = Array.from({ length: credentials }, (_, index) =>
-    withSpare(
-      credentialOptions(index, isShared, dice, {
-        issuer,
-        store,
-        blackout: blackoutOf(diceOf(seed, `blackout ${index}`)),
-      }),
-      spares,
+    selfMinting(
+      withSpare(
+        credentialOptions(index, isShared, dice, {
+          issuer,
+          store,
+          blackout: blackoutOf(diceOf(seed, `blackout ${index}`)),
+        }),
+        spares,
+      ),
+      seed,
     ),
   )
   const hasSpares = drawn.some(({ policy }) => policy.standby === true)
@@ -218,6 +221,13 @@ function reconcileOptions(dice: Dice): ReconcileTimes {
     freshMs: 2 * minuteMs,
     retryMs: dice.pick([30, 60]) * secondMs,
   }
+}
+
+/** Some keep admin keys, which make each other; drawn apart, so that all other histories stay as they were. */
+function selfMinting(credential: CredentialOptions, seed: number): CredentialOptions {
+  const isSpared = credential.policy.standby === true
+  if (isSpared || !diceOf(seed, `admin keys of ${credential.name}`).chance(0.12)) return credential
+  return { ...credential, policy: { ...credential.policy, isSelfMinting: true, expiryManaged: false } }
 }
 
 /** A few kinds of trouble are left out in each history, so that the others are seen in depth. */

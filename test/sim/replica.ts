@@ -77,6 +77,7 @@ export class Replica {
       beat: this.#beat(life),
       patienceMs: sim.options.patienceMs,
       reconcile: sim.options.reconcile,
+      lend: (secretOf) => void (life.secretOf = secretOf),
       version: '0.0.0',
       isSandbox: false,
       close: [],

@@ -151,6 +151,13 @@ export class Watch implements LedgerWitness, IssuerWitness {
     this.#weighService(after, belief)
   }
 
+  /** Keys that make each other: with none that works nothing is begun but by a person, who brings one. */
+  #onBegun({ requestedBy }: Rotation, state: CredentialState): void {
+    const { isSelfMinting } = this.#optionsOf(state.name).policy
+    if (isSelfMinting === true && requestedBy !== 'operator' && handedOut(state) === undefined)
+      this.#object('nothing is begun that can come to nothing', `${state.name}, by ${requestedBy}`)
+  }
+
   #onRotation(
     before: Rotation | undefined,
     after: Rotation | undefined,
@@ -171,6 +178,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
           `${name}: ${before.id} was in ${before.phase} when ${after.id} began`,
         )
       if (after.mode === 'standby') this.#onSpareBegun(name, belief)
+      this.#onBegun(after, state)
     }
     const isTurnedByItself = after.requestedBy === 'failover' || after.requestedBy === 'start'
     const wasSpare = before?.id === after.id && before.mode === 'standby'
