@@ -31,7 +31,11 @@ describe('an admin key that is kept in a store', () => {
   it('is one for all credentials of the issuer, and none of them', () => {
     const config = configOf(
       fileOf(
-        { main: issuer('{ store: { kind: local }, organization: org-a }') },
+        {
+          main: issuer(
+            '{ store: { kind: local }, organization: org-a, blackout: [{ from: 2027-01-01T00:00:00Z, until: 2027-01-02T00:00:00Z }] }',
+          ),
+        },
         {
           web: '{ store: { kind: local }, issuer: main }',
           batch: '{ store: { kind: local }, issuer: main }',
@@ -46,6 +50,7 @@ describe('an admin key that is kept in a store', () => {
         baseUrl: 'https://api.openai.com/v1',
         organization: 'org-a',
         schedule: { expression: '0 3 1 1,4,7,10 *' },
+        blackout: [{ fromAt: Date.UTC(2027, 0, 1), untilAt: Date.UTC(2027, 0, 2) }],
         // Made with the expiry that it keeps.
         policy: { keyExpirySeconds: 120 * 86_400, expiryManaged: false },
       },

@@ -496,7 +496,7 @@ function leavesOf(node: SchemaNode, path: string): { readonly path: string; read
   const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
   const alternatives = node.anyOf ?? node.oneOf
   // The same keys as those of a credential, told there.
-  if (/\.adminKey\.(?:schedule|policy)$/.test(path)) return [{ path, node }]
+  if (/\.adminKey\.(?:schedule|blackout|policy)$/.test(path)) return [{ path, node }]
   if (path.endsWith('.adminKey') && alternatives !== undefined) {
     const kept = alternatives.find((alternative) => alternative.properties?.['store'] !== undefined)
     return [{ path, node }, ...leavesOf({ ...kept }, path)]

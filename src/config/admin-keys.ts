@@ -1,4 +1,5 @@
 import { credentialNamePattern } from '../core/types.ts'
+import { buildBlackout, checkBlackout } from './blackout.ts'
 import type { BuildContext } from './build.ts'
 import { absoluteStore, adminKeyName, isWritable } from './drivers.ts'
 import { durationMs } from './duration.ts'
@@ -65,8 +66,17 @@ function buildAdminKey(
   const { assertValidCron } = context.sources
   const isStated = kept.schedule !== undefined
   checkSchedule({ schedule, isStated, store, at: path, assertValidCron, report })
-  // Made with the expiry that it keeps: there is no shorter one while it is pending.
-  const policy = { ...kept.policy, pendingExpiry: kept.policy.keyExpiry, manageExpiry: false }
+  const blackout = buildBlackout(kept)
+  checkBlackout({ blackout, at: path, sources: context.sources, report })
+  // Made with the expiry that it keeps: there is no shorter one while it is pending. A spare would be one more key of an owner.
+  const { keyExpiry } = kept.policy
+  const policy = {
+    ...kept.policy,
+    pendingExpiry: keyExpiry,
+    manageExpiry: false,
+    standby: false,
+    standbyMaxAge: keyExpiry,
+  }
   checkPolicy({ policy }, path, report, orderedForAdminKeys)
   return {
     name,
@@ -76,6 +86,7 @@ function buildAdminKey(
     timeoutMs: durationMs(issuer.timeout),
     ...present({ organization: kept.organization }),
     schedule,
+    blackout,
     policy: buildPolicy(policy, { kind: 'openai' }),
   }
 }

@@ -12,7 +12,7 @@ const lengthDaysMax = 92
 const looksFromAt = Date.UTC(2026, 0, 1)
 const looksDays = 400
 
-export function buildBlackout(credential: CredentialFile): readonly BlackoutConfig[] {
+export function buildBlackout(credential: Pick<CredentialFile, 'blackout'>): readonly BlackoutConfig[] {
   return credential.blackout.map((one) =>
     'until' in one
       ? { fromAt: Date.parse(one.from), untilAt: Date.parse(one.until) }

@@ -194,7 +194,7 @@ const storeReference = z.union([name, storeSchema], {
 /** What of a policy means something for a key that gets its expiry when it is made, and whose keys make each other. */
 const adminKeyPolicy = policySchema
   .unwrap()
-  .omit({ pendingExpiry: true, manageExpiry: true })
+  .omit({ pendingExpiry: true, manageExpiry: true, standby: true, standbyMaxAge: true })
   .extend({
     keyExpiry: duration(
       { default: '120d', min: '1h', max: '365d' },
@@ -220,6 +220,7 @@ const keptAdminKey = z.strictObject({
     'The organisation the admin key must answer for. Default: the one it first answered for.',
   ).optional(),
   schedule: schedule.optional(),
+  blackout,
   policy: adminKeyPolicy,
 })
 

@@ -198,6 +198,7 @@ export interface AdminKeyConfig {
   readonly timeoutMs: number
   readonly organization?: string
   readonly schedule: ScheduleConfig | null
+  readonly blackout: readonly BlackoutConfig[]
   readonly policy: PolicyConfig
 }
 

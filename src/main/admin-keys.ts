@@ -1,7 +1,8 @@
 import type { AdminKeyConfig } from '../config.ts'
+import { blackoutsOf } from '../core/blackout.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { overlapOf } from '../core/overlap.ts'
-import type { Issuer, SecretStore } from '../core/ports.ts'
+import type { Issuer, Occurrences, SecretStore } from '../core/ports.ts'
 import type { SecretOf } from '../engine/lending.ts'
 import type { CredentialSetup } from '../engine/setup.ts'
 import { adminScopes, type IssuerContext, openIssuer } from '../issuers/index.ts'
@@ -42,7 +43,11 @@ export function openAdminKeyIssuer(
 /** The same walks as for any credential; what is different is who gets the key, and that these keys make each other. */
 export function adminKeySetup(
   config: AdminKeyConfig,
-  { store, issuer }: { readonly store: SecretStore; readonly issuer: Issuer },
+  {
+    store,
+    issuer,
+    occurrences,
+  }: { readonly store: SecretStore; readonly issuer: Issuer; readonly occurrences: Occurrences },
 ): CredentialSetup {
   const { writable } = store.capabilities
   const { overlapMs, because } = overlapOf({
@@ -72,6 +77,7 @@ export function adminKeySetup(
       standby: false,
       overlapMs,
       ...(because === undefined ? {} : { overlapBecause: because }),
+      ...(config.blackout.length === 0 ? {} : { blackoutAt: blackoutsOf(config.blackout, occurrences) }),
     },
     schedule: writable ? (config.schedule ?? undefined) : undefined,
   }

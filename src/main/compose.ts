@@ -90,7 +90,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const store = await storeOf(adminKey.store)
       const issuer = openAdminKeyIssuer(adminKey, loan, issuerContext)
       stop.push(() => issuer.close())
-      setups.push(adminKeySetup(adminKey, { store, issuer }))
+      setups.push(adminKeySetup(adminKey, { store, issuer, occurrences }))
     }
     const installation = await installationId(ledger, options.installationFile, { system, log })
     const deps: EngineDeps = {
