@@ -228,6 +228,6 @@ export const mutations: readonly Mutation[] = [
     file: 'core/credential.ts',
     find: 'return policy.canMint && (policy.isSelfMinting !== true || handedOut(state) !== undefined)',
     replace: 'return policy.canMint',
-    seed: 3,
+    seed: 10,
   },
 ]

@@ -227,7 +227,8 @@ function reconcileOptions(dice: Dice): ReconcileTimes {
 function selfMinting(credential: CredentialOptions, seed: number): CredentialOptions {
   const isSpared = credential.policy.standby === true
   if (isSpared || !diceOf(seed, `admin keys of ${credential.name}`).chance(0.12)) return credential
-  return { ...credential, policy: { ...credential.policy, isSelfMinting: true, expiryManaged: false } }
+  const policy = { ...credential.policy, isSelfMinting: true, expiryManaged: false }
+  return { ...credential, account: `admin_${credential.name}`, policy }
 }
 
 /** A few kinds of trouble are left out in each history, so that the others are seen in depth. */
