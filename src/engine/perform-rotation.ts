@@ -298,7 +298,7 @@ async function inspect(
   if (read?.version === effect.from) return { event: { kind: 'inspected', finding: 'unchanged' } }
   if (read === undefined) return { event: { kind: 'inspected', finding: 'foreign' } }
   const known = knownAs(read, context)
-  if (known.some((one) => one.version === effect.from))
+  if (known.some((one) => one.version === effect.from || isReplaced(one, context)))
     return { event: { kind: 'inspected', finding: 'renamed', current: read.version } }
   if (handedOut(context.state()) === undefined && known.some((one) => isOut(one) || isDead(one, context)))
     return { event: { kind: 'inspected', finding: 'dead', current: read.version } }
@@ -322,6 +322,13 @@ async function inspect(
   return verdict.kind === 'rejected'
     ? { event: { kind: 'inspected', finding: 'foreign' } }
     : { event: { kind: 'inspect_unknown' } }
+}
+
+/** It was handed out when the rotation began, which compares with another one: a reader of old values had it in the store. */
+function isReplaced({ version, promotedAt }: VersionRecord, { state }: PerformContext): boolean {
+  const { current, rotation } = state()
+  const isFromBefore = promotedAt !== undefined && rotation !== undefined && promotedAt < rotation.startedAt
+  return version === current && isFromBefore
 }
 
 /** Those that it may be by its id or by its value. */

@@ -388,3 +388,25 @@ it('knows a key that was in the wrong hands also when its version is long forgot
     code: 'version_not_live',
   })
 })
+
+it('replaces what it hands out, though a reader of old values had it begin against another key', async () => {
+  expectNoUnhandled()
+  const world = new World({ policy })
+  const store = world.store()
+  let stale: string | undefined
+  const read: typeof store.read = (ref, options) =>
+    store.read(ref, stale === undefined || options !== undefined ? options : { version: stale })
+  await world.ready({ setup: { store: { ...store, read } } })
+  const leaked = world.handedOut() ?? ''
+  const leak = { mode: 'emergency', isCompromised: true, reason: 'leaked', confirm: 'openai' } as const
+  await world.service.rotate('openai', leak, operator)
+  await world.walkRotation()
+  const current = world.handedOut()
+  stale = leaked
+  await world.time.advance(70_000)
+  expect((await world.state()).storeTrouble?.code).toBe('store_changed')
+  stale = undefined
+  await turned(world)
+  expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'promoted' })
+  expect(world.handedOut()).not.toBe(current)
+})
