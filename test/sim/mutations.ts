@@ -51,8 +51,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'leases are not looked at',
     file: 'engine/perform-retirement.ts',
-    find: '    .filter((lease) => lease.generation < state.generation)',
-    replace: '    .filter(() => false)',
+    find: 'const behind = leases.filter((lease) => lease.generation < state.generation)',
+    replace: 'const behind = leases.filter(() => false)',
     seed: 17,
   },
   {
@@ -128,8 +128,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a pending key is given up and left alive',
     file: 'engine/perform-rotation.ts',
-    find: 'if (effect.keyId !== undefined && !(await kill(effect.keyId, context)))',
-    replace: 'if (effect.keyId !== undefined && effect.version === setup.name)',
+    find: "keyId === undefined ? { how: 'left' } : await kill(keyId, context)",
+    replace: "keyId === setup.name ? undefined : { how: 'left' }",
     seed: 2,
   },
   {
@@ -149,8 +149,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'a promotion that is not read back',
     file: 'core/rotation-phases.ts',
-    find: "      return goOn(rotation, 'confirming', context, 'moved to current in the store')",
-    replace: "      return end(rotation, 'promoted', context, 'moved to current in the store')",
+    find: "      return goOn(rotation, 'confirming', context, {\n        text: 'moved to current",
+    replace: "      return end(rotation, 'promoted', context, {\n        text: 'moved to current",
     seed: 1269,
   },
   {
