@@ -28,7 +28,7 @@ export async function converge(
   const isEnded = (seen: CredentialSummary): boolean =>
     seen.current !== null &&
     (seen.rotation === null || seen.rotation.phase === 'done') &&
-    seen.retirements.every((one) => one.phase === 'dead') &&
+    seen.retirements.every(isOver) &&
     truth.alive().every((keyId) => kept(seen).has(keyId))
   let resumedAt = performance.now()
   const look = async (): Promise<CredentialSummary> => {
@@ -58,7 +58,7 @@ export async function turnInPeace({ rig, operators, crowd, truth }: Stage, story
     (seen) =>
       seen.current?.version !== current?.version &&
       seen.rotation?.phase === 'done' &&
-      seen.retirements.every((one) => one.phase === 'dead'),
+      seen.retirements.every(isOver),
     turnedWithinMs,
   ).catch((thrown: unknown) => story.object('peace', withoutSeen(thrown)))
   await pause(breathMs)
@@ -66,6 +66,11 @@ export async function turnInPeace({ rig, operators, crowd, truth }: Stage, story
   const refused = truth.refused.length - before.refused
   const failed = crowd.counts.failed - before.failed
   if (refused + failed > 0) story.object('peace', `${refused} requests were refused, ${failed} failed`)
+}
+
+/** Proven dead, or taken back by a rollback or failover. Which keys live is asked of OpenAI. */
+function isOver(retirement: CredentialSummary['retirements'][number]): boolean {
+  return retirement.endedAt !== null
 }
 
 /** What is alive at OpenAI and may be. */
