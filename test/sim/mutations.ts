@@ -230,4 +230,18 @@ export const mutations: readonly Mutation[] = [
     replace: 'return policy.canMint',
     seed: 10,
   },
+  {
+    name: 'an orphan after one look',
+    file: 'core/reconcile.ts',
+    find: 'return startedAt >= firstAt + apartMs && startedAt >= youngUntil',
+    replace: 'return firstAt >= 0 && startedAt >= youngUntil',
+    seed: 42,
+  },
+  {
+    name: 'an orphan needs no marker',
+    file: 'core/reconcile.ts',
+    find: 'return id !== undefined && ids.has(id) && !keyIds.has(key.keyId) && !markers.has(key.name)',
+    replace: 'return id !== "" && !keyIds.has(key.keyId) && !markers.has(key.name)',
+    seed: 3,
+  },
 ]
