@@ -80,6 +80,8 @@ export interface Look {
   readonly endedAt: number
   /** How far apart the two proofs are at least. */
   readonly apartMs: number
+  /** When the ledger was begun. */
+  readonly bornAt: number
   /** Until then the ledger is younger than an overlap: nothing is revoked. */
   readonly youngUntil: number
 }
@@ -245,19 +247,42 @@ function knowledgeOf(states: readonly CredentialState[]): Knowledge {
   }
 }
 
+type Whose = Pick<Look, 'installation' | 'memory' | 'states' | 'keys' | 'bornAt'>
+
 /**
  * The id of today and those from before: that a version was minted the issuer itself has said, so the marker beside it
- * is an id of ours also where the ledger that knew the id was lost.
+ * is an id of ours also where the ledger that knew the id was lost. But for those under which others work.
  */
-function idsOf({
-  installation,
-  memory,
-  states,
-}: Pick<Look, 'installation' | 'memory' | 'states'>): ReadonlySet<string> {
+function idsOf(look: Whose): ReadonlySet<string> {
+  const { installation, memory, states } = look
+  const elsewhere = elsewhereOf(look)
   const minted = states.flatMap(({ versions }) =>
     versions.filter(({ origin }) => origin === 'minted').map(({ meta }) => installationIn(meta.marker ?? '')),
   )
-  return new Set([installation, ...memory.installations, ...minted.filter((id) => id !== undefined)])
+  const before = [...memory.installations, ...minted]
+  return new Set([
+    installation,
+    ...before.filter((id) => id !== undefined).filter((id) => !elsewhere.has(id)),
+  ])
+}
+
+/**
+ * Ids under which another Keyturn works: whoever puts one of its keys into a store of ours, or what looks like one in a
+ * list, must not make all of its keys ours. Before our ledger was begun is when an id of ours from before was last worked
+ * under, so a key that we do not have and that was made or used since, or may have been, is somebody else's. What a store
+ * says is no evidence here, nor a value that only looks like one in a list.
+ */
+function elsewhereOf({ installation, keys, states, bornAt }: Omit<Whose, 'memory'>): ReadonlySet<string> {
+  const made = states.flatMap(({ versions, rotation }) => [
+    ...versions.filter(({ origin }) => origin !== 'found').map(({ meta }) => meta.keyId),
+    ...(rotation?.attempts ?? []).map(({ keyId }) => keyId),
+  ])
+  const own = new Set(made)
+  const isLeft = ({ createdAt, lastUsedAt }: IssuedKey): boolean =>
+    createdAt !== undefined && createdAt < bornAt && lastUsedAt !== undefined && (lastUsedAt ?? 0) < bornAt
+  const others = keys.filter((key) => !own.has(key.keyId) && !isLeft(key))
+  const ids = others.map(({ name }) => installationIn(name)).filter((id) => id !== undefined)
+  return new Set(ids.filter((id) => id !== installation))
 }
 
 function isStray(key: IssuedKey, ids: ReadonlySet<string>, { keyIds, markers }: Knowledge): boolean {
@@ -276,16 +301,20 @@ function mayBeUntended(key: IssuedKey, { mindedKeyIds, untendedMarkers }: Knowle
 /**
  * Keys that a store or a mirror has with our marker beside them, and of which the issuer lists exactly one that fits, under
  * that very name: the same proof as that of a rebuilt ledger, which nobody who can only write to the store can bring about.
+ * Those of another installation that works are left to it.
  */
 function untendedOf(
-  { keys, places, here }: Look & { readonly places: readonly PlaceReading[] },
+  look: Look & { readonly places: readonly PlaceReading[] },
   { mindedKeyIds }: Knowledge,
 ): readonly Untended[] {
+  const { keys, places, here } = look
+  const elsewhere = elsewhereOf(look)
   const found = new Map<KeyId, Untended>()
   for (const { credential, held } of places.filter((one) => here.has(one.credential)))
     for (const one of held) {
       const { secret, meta } = one
-      if (secret === undefined || installationIn(meta.marker ?? '') === undefined) continue
+      const id = installationIn(meta.marker ?? '')
+      if (secret === undefined || id === undefined || elsewhere.has(id)) continue
       const fitting = keys.filter(({ redacted }) => matchesRedacted(secret, redacted))
       const [own] = fitting
       if (own === undefined || fitting.length > 1 || own.name !== meta.marker) continue

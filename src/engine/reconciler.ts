@@ -197,6 +197,7 @@ export function createReconciler(options: {
     const states = new Map((await ledger.readAll()).map((state) => [state.name, state]))
     // What this process knows counts too, should the ledger have been lost a moment ago.
     const remembered = all.map(({ name }) => book.state(name))
+    const bornAt = await begunAt()
     const base = {
       keys: listing.keys,
       states: [...states.values(), ...remembered.filter((one) => isNews(one, states.get(one.name)))],
@@ -205,14 +206,15 @@ export function createReconciler(options: {
       installation: deps.installation,
       startedAt,
       apartMs: apartMs(),
-      youngUntil: (await bornAt()) + Math.max(...place.setups.map(({ policy }) => policy.overlapMs)),
+      bornAt,
+      youngUntil: bornAt + Math.max(...place.setups.map(({ policy }) => policy.overlapMs)),
     }
     const read = needsPlaces(base) ? await readPlaces(all, deps) : []
     return reconcile({ ...base, places: read, endedAt: system.now() })
   }
 
   /** Where the ledger was just begun, that is now: an overlap goes by before anything is revoked on its word. */
-  async function bornAt(): Promise<number> {
+  async function begunAt(): Promise<number> {
     return Number(await ledger.once('born', String(system.now())))
   }
 

@@ -55,6 +55,7 @@ function lookOf(change: Partial<Look> = {}): Look {
     startedAt: startAt,
     endedAt: startAt + 1_000,
     apartMs: hourMs,
+    bornAt: startAt - 30 * minuteMs,
     youngUntil: startAt - hourMs,
     ...change,
   }
@@ -147,7 +148,7 @@ describe('an orphan', () => {
   it('is found under an id from before the ledger was lost, which a minted version still bears', () => {
     const old = markerOf('before', 'b'.repeat(32))
     const minted = recordWith('v1', { stage: 'current', meta: { keyId: 'key-v1', marker: old } })
-    const keys = [keyOf('orphan', { name: markerOf('before', 'c'.repeat(32)) })]
+    const keys = [keyOf('orphan', { name: markerOf('before', 'c'.repeat(32)), lastUsedAt: null })]
     const known = lookOf({ keys, states: [stateOf([minted])] })
     expect(orphansOf(known)).toEqual(['key-orphan'])
     expect(reconcile(known).memory.installations).toEqual(['before'])
@@ -155,6 +156,25 @@ describe('an orphan', () => {
     expect(orphansOf({ ...known, states: [claimed] })).toEqual([])
     const remembered = { ...known.memory, installations: ['before'] }
     expect(orphansOf({ ...known, states: [claimed], memory: remembered })).toEqual(['key-orphan'])
+  })
+
+  const living: readonly (readonly [string, Partial<IssuedKey>])[] = [
+    ['was used since our ledger was begun', { lastUsedAt: startAt - minuteMs }],
+    ['was made since our ledger was begun', { createdAt: startAt - minuteMs, lastUsedAt: null }],
+    ['may have been used', {}],
+  ]
+  it.each(living)('is none under the id of an installation of which another key %s', (_why, change) => {
+    const nameOf = (digit: string): string => markerOf('before', digit.repeat(32))
+    const minted = recordWith('v1', { stage: 'current', meta: { keyId: 'key-v1', marker: nameOf('b') } })
+    const unused = keyOf('orphan', { name: nameOf('c'), lastUsedAt: null })
+    const keys = [unused, keyOf('other', { name: nameOf('d'), ...change })]
+    const memory = { ...lookOf().memory, installations: ['before'] }
+    const look = lookOf({ keys, states: [stateOf([minted])], memory })
+    expect(orphansOf(look)).toEqual([])
+    expect(reconcile(look).memory).toMatchObject({ suspects: [], installations: [] })
+    // Nor where a store says that it is ours.
+    const planted = heldOf('p', { meta: { keyId: 'key-other', marker: nameOf('d') } })
+    expect(orphansOf({ ...look, places: inStore(planted) })).toEqual([])
   })
 })
 

@@ -136,6 +136,45 @@ describe('an orphan', () => {
   })
 })
 
+describe('who can write to a store', () => {
+  /** In our store beside what is current, under a name that the issuer gives it too. */
+  async function stagedBeside(world: World, key: FakeKey, meta: Readonly<Record<string, string>> = {}) {
+    const { fence } = await world.state()
+    const request = { version: 'planted', secret: key.secret, meta: { marker: key.name, ...meta }, fence }
+    await world.store().stage('openai', request)
+  }
+
+  it('cannot make keys of another installation ours by putting one of them there', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    const nameOf = (digit: string): string => markerOf('inst2', digit.repeat(32))
+    const [planted, spare, used] = ['a', 'b', 'c'].map((digit) => world.issuer.plant({ name: nameOf(digit) }))
+    if (planted === undefined || spare === undefined || used === undefined) throw new Error('three keys')
+    // Anybody who may make a key in the project can have the stores searched.
+    const bait = orphanOf(world)
+    await world.ready(often)
+    await world.time.advance(minuteMs)
+    used.lastUsedAt = world.time.now()
+    await stagedBeside(world, planted)
+    await world.time.advance(5 * hourMs)
+    expect([planted, spare, used].map(({ isDeleted }) => isDeleted)).toEqual([false, false, false])
+    expect(bait.isDeleted).toBe(true)
+    expect(world.isHandedOut()).toBe(true)
+  })
+
+  it('cannot keep orphans alive by metadata that looks like a key', async () => {
+    expectNoUnhandled()
+    const world = new World({ policy })
+    const orphan = orphanOf(world)
+    await world.ready(often)
+    const planted = world.issuer.plant({ name: markerOfOurs('e') })
+    await stagedBeside(world, planted, { serviceAccount: planted.secret.reveal() })
+    await world.time.advance(3 * hourMs)
+    expect(orphan.isDeleted).toBe(true)
+    expect(world.faults()).toEqual([])
+  })
+})
+
 describe('a key that vanished', () => {
   it('is told once and checked at once', async () => {
     const world = new World({ policy })
