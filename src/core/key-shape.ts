@@ -24,7 +24,7 @@ const aroundInfix = new RegExp(`[A-Za-z0-9_-]{0,200}${infix}[A-Za-z0-9_-]{8,200}
 const authorization = /(Bearer|Basic)(\s+|%20)[A-Za-z0-9._~+/=-]{8,}/gi
 
 /** Every shape holds one of them: long text without any is searched quickly. */
-const beginnings = ['sk-', 'AGE-SECRET-KEY-1']
+const beginnings = ['sk-', 'AGE-SECRET-KEY-1', 'eyJ']
 
 export function looksLikeKey(text: string): boolean {
   return (beginnings.some((one) => text.includes(one)) && shape.test(text)) || text.includes(infix)

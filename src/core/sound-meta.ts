@@ -1,3 +1,4 @@
+import { looksLikeKey } from './key-shape.ts'
 import type { VersionMeta } from './types.ts'
 
 /** Ids and names of issuers are a few dozen characters; a store that somebody else writes may hold anything. */
@@ -7,7 +8,8 @@ const instantMax = 8.64e15
 
 /**
  * Metadata as it may be kept: what is no short printable text and no instant is left out. It comes from stores, where
- * others can write, and goes into the ledger, into answers and before people's eyes.
+ * others can write, and goes into the ledger, into answers and before people's eyes. The ledger takes nothing that looks
+ * like a key: one there would keep everything else about the credential from being written down.
  */
 export function soundMeta(meta: VersionMeta): VersionMeta {
   const sound = Object.entries(meta).filter(([field, value]: readonly [string, unknown]) =>
@@ -30,5 +32,6 @@ function isInstant(value: unknown): boolean {
 }
 
 function isText(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= textMax && /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(value)
+  if (typeof value !== 'string' || value.length > textMax || looksLikeKey(value)) return false
+  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+$/u.test(value)
 }
