@@ -63,6 +63,15 @@ export function initialState(name: CredentialName, now: number): CredentialState
   }
 }
 
+/**
+ * The first one begins at the clock, in seconds: apps may still use generations of a ledger that was lost, of which there
+ * was far less than one a second. Above all of them, what apps say of their requests in flight goes on telling who has not
+ * moved on, and they take the next answer at once.
+ */
+export function nextGeneration({ generation }: CredentialState, now: number): number {
+  return Math.max(generation + 1, generation === 0 ? Math.floor(now / 1_000) : 0)
+}
+
 // ------------------------------------------------------------------- looking
 
 export function recordOf(state: CredentialState, version: VersionId | undefined): VersionRecord | undefined {

@@ -4,6 +4,7 @@ import {
   currentOf,
   eventOf,
   handedOut,
+  nextGeneration,
   nextLive,
   withRecord,
 } from './credential.ts'
@@ -84,7 +85,7 @@ function outage(state: CredentialState, verdict: Verdict, context: ChangeContext
   const out: CredentialState = {
     ...state,
     // What is handed out has changed, to nothing: only a higher generation makes apps drop the key they hold.
-    generation: state.generation + 1,
+    generation: nextGeneration(state, context.now),
     outage: { since: context.now, summary: verdict.summary, fix },
   }
   return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }

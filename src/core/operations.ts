@@ -5,6 +5,7 @@ import {
   canMintNow,
   eventOf,
   type NewVersion,
+  nextGeneration,
   nextLive,
   recordOf,
   withRecord,
@@ -335,7 +336,7 @@ function replaceCurrent(
   const out: CredentialState = {
     ...rest,
     versions,
-    generation: state.generation + 1,
+    generation: nextGeneration(state, context.now),
     isAlignmentDue: false,
     outage: { since: context.now, summary, fix },
   }

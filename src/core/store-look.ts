@@ -129,7 +129,7 @@ function storeRead(
     )
   const { version, fingerprint, meta, origin = 'found' } = reading
   const isRebuilt = state.versions.length === 0 && (origin === 'minted' || (reading.others ?? []).length > 0)
-  const base = isRebuilt ? withOthers(aboveAll(state, now), reading.others ?? [], now) : state
+  const base = isRebuilt ? withOthers(state, reading.others ?? [], now) : state
   const added = known === undefined ? withVersion(base, { version, fingerprint, meta, origin }, now) : base
   const seen: CredentialState = { ...added, storeCurrent: reading.version }
   if (reading.version === state.current) return { state: clearChanged(seen), events: [] }
@@ -152,14 +152,6 @@ function storeRead(
     'Somebody made a retired or withdrawn key current in the store.',
     context,
   )
-}
-
-/**
- * Apps still use generations of the ledger that was lost. Above all of them (there was far less than one a second), what
- * they say of their requests in flight goes on telling who has not moved on, and they take the next answer at once.
- */
-export function aboveAll(state: CredentialState, now: number): CredentialState {
-  return { ...state, generation: Math.max(state.generation, Math.floor(now / 1_000)) }
 }
 
 /**

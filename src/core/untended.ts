@@ -1,7 +1,6 @@
 import { type Change, type ChangeContext, recordOf, withRecord, withVersion } from './credential.ts'
 import { newRetirement } from './retirement.ts'
 import { isRunning } from './rotation.ts'
-import { aboveAll } from './store-look.ts'
 import type { CredentialState, Fingerprint, KeyId, VersionId, VersionMeta, VersionRecord } from './types.ts'
 
 /**
@@ -20,7 +19,7 @@ export function tend(
   context: ChangeContext,
 ): Change | undefined {
   const { version, fingerprint, keyId } = key
-  // The first look at the store rebuilds it, and raises its generation above those that apps have.
+  // The first look at the store rebuilds it.
   if (state.versions.length === 0) return undefined
   const same = state.versions.filter((one) => one.fingerprint === fingerprint)
   const known = same.find((one) => isUntended(one, state))
@@ -32,8 +31,7 @@ export function tend(
   const added = withVersion(state, { version: as, fingerprint, meta, origin: 'minted' }, context.now)
   const made = withRecord(added, as, { origin: 'minted' })
   if (known?.stage === 'current' || known?.stage === 'standby') return { state: made, events: [] }
-  const above = aboveAll(made, context.now)
-  return { state: drained(withRecord(above, as, { stage: 'previous' }), as, keyId, context), events: [] }
+  return { state: drained(withRecord(made, as, { stage: 'previous' }), as, keyId, context), events: [] }
 }
 
 /**

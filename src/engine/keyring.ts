@@ -2,9 +2,9 @@ import { backoffMs } from '../core/backoff.ts'
 import { recordOf } from '../core/credential.ts'
 import { secretsToHandOut, secretsWanted } from '../core/duties.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import type { Cancel } from '../core/ports.ts'
+import type { Cancel, StoredVersion } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
-import type { CredentialName, CredentialState, VersionId } from '../core/types.ts'
+import type { CredentialName, CredentialState, VersionId, VersionRecord } from '../core/types.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
 
 /** Between attempts to read a secret from a store that fails. */
@@ -17,7 +17,7 @@ const retryMaxMs = 30_000
  */
 export interface Keyring {
   peek(name: CredentialName, version: VersionId): Secret | undefined
-  /** From memory, else from the store; undefined where the store says that it is not there (or not the one that was verified). */
+  /** From memory, else from the store, else what a mirror has for current; undefined where the store says that it is not there (or not the one that was verified). */
   get(name: CredentialName, version: VersionId): Promise<Secret | undefined>
   put(name: CredentialName, version: VersionId, secret: Secret): void
   drop(name: CredentialName, version: VersionId): void
@@ -49,9 +49,10 @@ export function createKeyring(
     const known = of(name).get(version)
     if (known !== undefined) return known
     const setup = setups.get(name)
-    const stored = await setup?.store.read(setup.ref, { version })
-    if (stored === undefined) return undefined
+    if (setup === undefined) return undefined
     const record = recordOf(states.state(name), version)
+    const stored = (await setup.store.read(setup.ref, { version })) ?? (await inMirror(setup, record))
+    if (stored === undefined) return undefined
     if (record !== undefined && record.fingerprint !== fingerprint(stored.secret, deps.system)) {
       deps.log('error', 'the value of a known version changed in the store; it is not used', {
         credential: name,
@@ -61,6 +62,27 @@ export function createKeyring(
     }
     if (!isStopped) of(name).set(version, stored.secret)
     return stored.secret
+  }
+
+  /** What was adopted from a mirror is there alone until it is written to the store, which a crash may come before. */
+  async function inMirror(
+    { name, mirrors }: CredentialSetup,
+    record: VersionRecord | undefined,
+  ): Promise<StoredVersion | undefined> {
+    if (record === undefined) return undefined
+    for (const { id, store, ref } of mirrors) {
+      try {
+        const read = await store.read(ref)
+        if (read !== undefined && fingerprint(read.secret, deps.system) === record.fingerprint) return read
+      } catch (thrown) {
+        deps.log('warn', 'a mirror could not be asked for a key that the store does not have', {
+          credential: name,
+          mirror: id,
+          error: thrown,
+        })
+      }
+    }
+    return undefined
   }
 
   function follow(state: CredentialState): void {

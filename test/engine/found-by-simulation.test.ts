@@ -1,5 +1,7 @@
 import { expect, it } from 'vitest'
+import { KeyturnError } from '../../src/core/errors.ts'
 import type { ListOutcome, RevokeOutcome } from '../../src/core/ports.ts'
+import type { Secret } from '../../src/core/secret.ts'
 import type { Observation, Retirement } from '../../src/core/types.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { openMemoryStore } from '../../src/stores/memory.ts'
@@ -181,8 +183,9 @@ it('hands out on every replica what one of them has promoted', async () => {
   await one.rotate('openai', {}, operator)
   await world.time.advance(minuteMs)
   const given = one.handOut('openai')
-  expect(given).toMatchObject({ kind: 'available', generation: 2 })
-  expect(other.handOut('openai')).toMatchObject({ kind: 'available', generation: 2 })
+  const { generation } = given ?? {}
+  expect(given?.kind).toBe('available')
+  expect(other.handOut('openai')).toMatchObject({ kind: 'available', generation })
   await other.stop()
   expect(listeners.size).toBe(1)
   await world.stop()
@@ -410,3 +413,28 @@ it('replaces what it hands out, though a reader of old values had it begin again
   expect((await world.state()).rotation).toMatchObject({ phase: 'done', outcome: 'promoted' })
   expect(world.handedOut()).not.toBe(current)
 })
+
+it('hands out after a restart what was adopted from a mirror and is not in the store yet', async () => {
+  const world = new World({ policy: { ...policy, mirrors: ['aws/openai'] } })
+  const mirror = new Mirror(world, 'aws/openai')
+  const store = world.store()
+  const away = async (): Promise<never> => {
+    throw new KeyturnError('store_unreachable', 'It cannot be written.', { retryable: true })
+  }
+  const mirrors = [mirror.setup]
+  await world.ready({ setup: { mirrors, store: { ...store, promote: away, stage: away } } })
+  await world.time.until(() => mirror.current() !== undefined, minuteMs)
+  const planted = world.issuer.plant({ name: 'by a person' })
+  await mirror.byHand(planted.secret)
+  await world.time.until(() => isHandedOut(world, planted.secret), 5 * minuteMs)
+  await world.stop()
+  await world.start({ setup: { mirrors } })
+  await world.time.until(() => isHandedOut(world, planted.secret), minuteMs)
+  await world.time.advance(minuteMs)
+  expect((await store.read('openai'))?.secret.equals(planted.secret)).toBe(true)
+})
+
+function isHandedOut(world: World, secret: Secret): boolean {
+  const given = world.service.handOut('openai')
+  return given?.kind === 'available' && given.secret.equals(secret)
+}

@@ -19,8 +19,11 @@ const quarterMs = 91 * 86_400_000
 export function occurrencesOf({ options }: Sim): Occurrences {
   const busyUntil = startAt + options.chaosMs
   return {
-    next: (expression, timeZone, afterAt) =>
-      afterAt < busyUntil ? cron.next(expression, timeZone, afterAt) : afterAt + quarterMs,
+    next(expression, timeZone, afterAt) {
+      const at = afterAt < busyUntil ? cron.next(expression, timeZone, afterAt) : undefined
+      if (at !== undefined && at < busyUntil) return at
+      return busyUntil + quarterMs * (1 + Math.max(0, Math.floor((afterAt - busyUntil) / quarterMs)))
+    },
   }
 }
 

@@ -57,7 +57,8 @@ interface Belief {
 export class Watch implements LedgerWitness, IssuerWitness {
   readonly #world: World
   readonly #beliefs = new Map<string, Belief>()
-  readonly #intents = new Set<string>()
+  /** The version of each marker that was written down. */
+  readonly #intents = new Map<string, VersionId>()
   readonly #byPrint = new Map<string, TrueKey>()
   #printed = 0
   readonly seen = {
@@ -123,7 +124,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
 
   onState(before: CredentialState | undefined, after: CredentialState): void {
     const belief = this.belief(after.name)
-    for (const one of after.rotation?.attempts ?? []) this.#intents.add(one.marker)
+    for (const one of after.rotation?.attempts ?? []) this.#intents.set(one.marker, one.version)
     if (before !== undefined) {
       if (after.generation < before.generation) this.#object('generation', `${after.name}: it fell`)
       if (after.fence < before.fence) this.#object('fence', `${after.name}: it fell`)
@@ -428,7 +429,11 @@ export class Watch implements LedgerWitness, IssuerWitness {
       )
         this.#object('only orphans are ended', `${who}: ${store.name} has it`)
     const user = apps.find((one) => one.uses(key) && sim.time.elapsed - one.lastContactAt < contactMs)
-    if (user !== undefined) this.#object('only orphans are ended', `${who}: ${user.name} uses it`)
+    // Somebody wanted it dead whoever uses it, and it was retired in the store, before the ledger was lost.
+    const version = this.#intents.get(key.name)
+    const isMeant =
+      version !== undefined && [...this.#beliefs.values()].some((one) => one.insisted.has(version))
+    if (user !== undefined && !isMeant) this.#object('only orphans are ended', `${who}: ${user.name} uses it`)
     // Two looks so far apart have seen it, both by the ledger of today, which is older than an overlap.
     const { reconcile, credentials, skewMs, hasSteps } = sim.options
     const knownMs = sim.now() - Math.max(key.createdAt, ledger.lostAt ?? 0)
@@ -444,10 +449,15 @@ export class Watch implements LedgerWitness, IssuerWitness {
 
   #assertNotInStores(key: TrueKey, credential: string, who: string): void {
     const { sim } = this.#world
-    for (const store of this.#world.storesOf(credential)) {
+    const wasPending = ![...this.belief(credential).wasCurrent].some(
+      (version) => version === this.#intents.get(key.name),
+    )
+    for (const [index, store] of this.#world.storesOf(credential).entries()) {
       const isThere = store.current()?.secret.equals(key.secret) === true
       const isRace = sim.now() - store.changedAt < raceMs + sim.options.store.lagMs
-      if (isThere && !isRace)
+      // A key that is given up waits for no mirror that cannot be reached: it was never current there but by hand.
+      const isOutOfReach = index > 0 && wasPending && (store.weather.isAway || store.weather.rate > 0.5)
+      if (isThere && !isRace && !isOutOfReach)
         this.#object('no key revoked that a store has for current', `${who}: ${store.name}`)
     }
   }
@@ -477,7 +487,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
   }
 
   #assertNobodyUses(key: TrueKey, state: CredentialState, who: string): void {
-    const { sim, apps } = this.#world
+    const { sim, apps, ledger } = this.#world
     const policy = this.#policy(state.name)
     const limitMs = policy.overlapMs + policy.drainLimitMs
     // The same key may have been here under several ids.
@@ -487,9 +497,12 @@ export class Watch implements LedgerWitness, IssuerWitness {
         ([version, leftAt]) => this.#isOf(version, key, state) && sim.now() - leftAt >= limitMs - 30_000,
       )
     if (isPastLimit || this.#isClockJustSet()) return
+    // Leases are lost with the ledger: who was cut off before it could say anything to the new one is not known of.
+    const lostFor = ledger.lostAt === undefined ? Number.POSITIVE_INFINITY : sim.now() - ledger.lostAt
+    const knownMs = Math.min(contactMs, lostFor)
     const user = apps.find(
       (one) =>
-        one.credential === state.name && one.uses(key) && sim.time.elapsed - one.lastContactAt < contactMs,
+        one.credential === state.name && one.uses(key) && sim.time.elapsed - one.lastContactAt < knownMs,
     )
     if (user !== undefined && user.lastContactAt > 0)
       this.#object('no key revoked that an app still uses', `${who}: ${user.name}`)

@@ -57,7 +57,8 @@ async function expectNothingStarted(rig: Rig, alive: readonly string[]): Promise
   expect(rotation?.requestedBy).toBe('start')
   expect(rotation?.phase).toBe('done')
   expect(retirements).toEqual([])
-  expect(generation).toBe(1)
+  // That of the first key, which begins at the clock.
+  expect(generation).toBe(Math.floor(Date.parse(rotation?.endedAt ?? '') / 1_000))
   expect(aliveKeys(rig.sandbox)).toEqual(alive)
 }
 

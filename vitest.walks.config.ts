@@ -1,0 +1,11 @@
+import { defineConfig } from 'vitest/config'
+
+/** Whole walks of the real service over each store and each kind of key: minutes of overlaps and proofs of death. */
+export default defineConfig({
+  test: {
+    include: ['test/system/*.walk.ts'],
+    maxWorkers: 3,
+    testTimeout: 60_000,
+    hookTimeout: 30_000,
+  },
+})
