@@ -4,6 +4,7 @@ import type { IssuedKey } from './ports.ts'
 import { isTelling, matchesRedacted } from './redacted.ts'
 import { isRunning } from './rotation.ts'
 import type { Secret } from './secret.ts'
+import { toldMeta } from './told-meta.ts'
 import type {
   CredentialName,
   CredentialState,
@@ -319,7 +320,11 @@ function untendedOf(
       const [own] = fitting
       if (own === undefined || fitting.length > 1 || own.name !== meta.marker) continue
       if (mindedKeyIds.has(own.keyId) || found.has(own.keyId)) continue
-      found.set(own.keyId, { credential, keyId: own.keyId, held: { ...one, secret } })
+      found.set(own.keyId, {
+        credential,
+        keyId: own.keyId,
+        held: { ...one, secret, meta: toldMeta(meta, own) },
+      })
     }
   return [...found.values()]
 }

@@ -4,6 +4,7 @@ import { fingerprint } from '../core/fingerprint.ts'
 import { installationIn } from '../core/marker.ts'
 import type { IssuedKey, StoreDescription, StoredVersion } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
+import { toldMeta } from '../core/told-meta.ts'
 import { listed, type PerformContext } from './performing.ts'
 
 /** So many versions besides the current one are taken up again; a store holds two or three that live. */
@@ -64,5 +65,5 @@ function versionOf(
     installationIn(own.name) === undefined
   )
     return { ...base, meta, origin: 'found' }
-  return { ...base, meta: { ...meta, keyId: own.keyId }, origin: 'minted' }
+  return { ...base, meta: toldMeta(meta, own), origin: 'minted' }
 }

@@ -71,6 +71,28 @@ describe('a ledger that was lost', () => {
     expect(origins).toEqual(['found', 'found', 'found'])
   })
 
+  it('takes no word of the store for when a key expires, or whose account it is on', async () => {
+    const world = new World({ policy })
+    const [, current] = await lost(world, () => {
+      const record = world.content.get('openai')
+      if (record === undefined) throw new Error('it is there')
+      // Somebody who may write there would have the key turned at will.
+      const versions = record.shelf.versions.map((entry) => ({
+        ...entry,
+        meta: { ...entry.meta, expiresAt: world.time.now() + minuteMs, serviceAccount: 'another' },
+      }))
+      world.content.set('openai', { ...record, shelf: { ...record.shelf, versions } })
+    })
+    await world.time.advance(hourMs)
+    const { versions } = await world.state()
+    expect(versions.find(({ stage }) => stage === 'current')?.meta).toMatchObject({
+      keyId: current?.keyId,
+      serviceAccount: current?.serviceAccount,
+      expiresAt: current?.expiresAt,
+    })
+    expect(world.issuer.keys.at(-1)).toBe(current)
+  })
+
   it('hands out all the same where OpenAI lists nothing, and leaves the rest to a person', async () => {
     const world = new World({ policy })
     const [old] = await lost(world, () => world.issuer.breakCall('list'))
