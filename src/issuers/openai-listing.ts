@@ -135,7 +135,10 @@ export function isId(value: unknown): value is string {
   return typeof value === 'string' && /^[A-Za-z0-9_-]{1,128}$/.test(value)
 }
 
+/** The last instant that a Date can be, in seconds (ECMA-262, 21.4.1.1): what is later, nobody could show. */
+const instantMaxSeconds = 8.64e12
+
 /** OpenAI counts in whole seconds. */
 export function milliseconds(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value >= 0 ? value * 1_000 : undefined
+  return typeof value === 'number' && value >= 0 && value <= instantMaxSeconds ? value * 1_000 : undefined
 }

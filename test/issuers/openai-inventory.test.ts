@@ -45,4 +45,14 @@ describe('an inventory', () => {
     expect(inventory?.keys.length).toBeGreaterThan(0)
     expect(JSON.stringify(inventory)).not.toContain(value.slice(0, 20))
   })
+
+  it('leaves out instants that are none', async () => {
+    const late = { created_at: 1.8e15, last_used_at: 1e300, expires_at: -1 }
+    const entry = { id: 'key_1', name: 'odd', redacted_value: 'sk-abc...def', owner: {}, ...late }
+    const place = await stub(replying(200, { object: 'list', data: [entry], has_more: false }))
+    const inventory = await stubbedIssuer(place).inventory?.()
+    expect(inventory?.keys.length).toBeGreaterThan(0)
+    for (const key of inventory?.keys ?? [])
+      for (const field of ['createdAt', 'lastUsedAt', 'expiresAt']) expect(key).not.toHaveProperty(field)
+  })
 })
