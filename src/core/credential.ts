@@ -161,13 +161,11 @@ export function withVersion(state: CredentialState, added: NewVersion, now: numb
 
 /** A key outlives its version: under whatever id it comes back, it is as spoilt as it was. */
 function spoiltAs(state: CredentialState, { fingerprint, origin }: NewVersion): Partial<VersionRecord> {
-  const known = (state.outcasts ?? []).find((one) => one.fingerprint === fingerprint)
-  if (known === undefined) return {}
-  // A person may bring back what was withdrawn, but never what is in the wrong hands.
-  const { withdrawnAt, compromised } = known
+  const withdrawnAt = (state.outcasts ?? []).find((one) => one.fingerprint === fingerprint)?.withdrawnAt
   return {
+    // A person may bring back what was withdrawn, but never what is in the wrong hands.
     ...(withdrawnAt === undefined || origin === 'brought' ? {} : { withdrawnAt }),
-    ...(compromised === undefined ? {} : { compromised }),
+    ...(isCompromised(state, fingerprint) ? { compromised: true } : {}),
   }
 }
 
@@ -212,7 +210,11 @@ function withOutcasts(
   if (outcasts.length === 0) return {}
   const news = new Set(outcasts.map((one) => one.fingerprint))
   const others = (state.outcasts ?? []).filter((one) => !news.has(one.fingerprint))
-  return { outcasts: [...others, ...outcasts].slice(-outcastsMax) }
+  // What is in the wrong hands is forgotten last: whoever holds it could have it forgotten by dead keys put into a store.
+  const all = [...others, ...outcasts].toSorted(
+    (one, other) => Number(one.compromised === true) - Number(other.compromised === true),
+  )
+  return { outcasts: all.slice(-outcastsMax) }
 }
 
 export function eventOf(

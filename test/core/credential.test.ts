@@ -7,6 +7,7 @@ import {
   nextLive,
   openAttemptMs,
   recordOf,
+  withRecord,
   withVersion,
 } from '../../src/core/credential.ts'
 import { newRetirement } from '../../src/core/retirement.ts'
@@ -497,5 +498,26 @@ describe('versions', () => {
     expect(again.versions).toMatchObject([
       { version: 'a', stage: 'current', origin: 'minted', fingerprint: 'f-a', meta: { expiresAt: 5 } },
     ])
+  })
+
+  const planted = { version: 'again', fingerprint: 'f-stolen', meta: {}, origin: 'found' } as const
+  const stolen = recordWith('stolen', { compromised: true })
+
+  it('of a key in the wrong hands are as spoilt as it is, also where it never was more than pending', () => {
+    const state = stateOf([recordWith('current', { stage: 'current' }), { ...stolen, stage: 'pending' }])
+    const after = { ...withVersion(state, planted, startAt), storeCurrent: 'again' }
+    expect(recordOf(after, 'again')?.compromised).toBe(true)
+    expect(candidateOf(after)).toBeUndefined()
+  })
+
+  it('of a key in the wrong hands stay known for it, however many dead ones somebody puts into a store', () => {
+    let state = stateOf([stolen, recordWith('current', { stage: 'current' })])
+    for (let index = 0; index < 400; index++) {
+      const dead = { version: `dead-${index}`, fingerprint: `f-${index}`, meta: {}, origin: 'found' } as const
+      state = withRecord(withVersion(state, dead, startAt), dead.version, { withdrawnAt: startAt })
+    }
+    expect(recordOf(state, 'stolen')).toBeUndefined()
+    expect(state.outcasts?.length).toBeLessThanOrEqual(200)
+    expect(recordOf(withVersion(state, planted, startAt), 'again')?.compromised).toBe(true)
   })
 })
