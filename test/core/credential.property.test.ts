@@ -80,7 +80,8 @@ function expectSettled(world: World, policy: Policy): void {
   const { state } = world
   const phase = state.rotation?.phase ?? 'done'
   expect(['done', 'halted']).toContain(phase)
-  for (const one of state.retirements)
+  // A spare that grew too old a moment ago is still on its way.
+  for (const one of state.retirements.filter(({ startedAt }) => startedAt < world.now - hourMs))
     expect(['dead', 'kept', 'halted', 'unproven', 'proving_current']).toContain(one.phase)
   expect(state.versions.filter((one) => one.stage === 'current').length).toBeLessThanOrEqual(1)
   if (world.handedOutEver.size > 0) expect(state.current).toBeDefined()
