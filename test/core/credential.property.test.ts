@@ -72,7 +72,9 @@ function calmDown(world: World): void {
   world.ask({ kind: 'resume_asked', by: 'ada' })
   const until = world.now + 26 * hourMs
   const performed = world.run(20_000, until)
-  expect(performed, 'nothing is done over and over').toBeLessThan(5_000)
+  // A retirement that waits for a current key that works looks for it once a minute.
+  const waiting = world.state.retirements.filter(({ endedAt }) => endedAt === undefined).length
+  expect(performed, 'nothing is done over and over').toBeLessThan(5_000 + waiting * 26 * 60)
   expect(world.now, 'time goes on').toBeGreaterThanOrEqual(until)
 }
 
