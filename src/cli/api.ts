@@ -197,11 +197,14 @@ function absent(name: string, all: readonly CredentialSummary[]): KeyturnError {
   const names = all.map((summary) => summary.name)
   const near = nearest(name, names)
   const guess = near === undefined ? '' : `Did you mean ${near}? `
-  const shown = names.slice(0, namesShownMax).join(', ') + (names.length > namesShownMax ? ', …' : '')
   return new KeyturnError('not_found', `there is no credential named '${redactKeys(name)}'`, {
-    fix:
-      shown === ''
-        ? 'None is configured, or the token may read none; see docs/configuration.md.'
-        : `${guess}There are: ${shown}.`,
+    fix: `${guess}${thereAre(names)}`,
   })
+}
+
+/** What a name that fits nothing may have been meant for. */
+export function thereAre(names: readonly string[]): string {
+  if (names.length === 0) return 'None is configured, or the token may read none; see docs/configuration.md.'
+  const more = names.length > namesShownMax ? ', …' : ''
+  return `There are: ${names.slice(0, namesShownMax).join(', ')}${more}.`
 }

@@ -32,7 +32,7 @@ export function renderRetirement(
   { now, paint = plainPaint }: { readonly now: number; readonly paint?: Paint },
 ): string[] {
   return [
-    `${paint('bold', 'old key')}  ${retirement.fingerprint ?? short(retirement.version)} is retired`,
+    `${paint('bold', 'old key')}  ${retirement.fingerprint ?? short(retirement.version)} ${retirement.endedAt === null ? 'is being retired' : 'is retired'}`,
     ...renderWalk(walkOfRetirement(retirement), { now, paint }),
   ]
 }

@@ -18,7 +18,10 @@ export function renderRehearsal(
     ...permissions.flatMap(({ state, fix }) => (state === 'untested' && fix !== '' ? [`    ${fix}`] : [])),
     ...(residue.length === 0
       ? ['  nothing was made, so nothing is left behind']
-      : ['  no key and no label is left behind; what remains:', ...residue.map((line) => `    ${line}`)]),
+      : [
+          '  no live key and no label is left behind; what remains:',
+          ...residue.map((line) => `    ${line}`),
+        ]),
   ]
 }
 

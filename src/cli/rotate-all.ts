@@ -1,8 +1,9 @@
 import type { CredentialSummary, RotationRequest } from '../api/types.ts'
 import { parseDuration } from '../config/duration.ts'
-import type { Api } from './api.ts'
+import { KeyturnError } from '../core/errors.ts'
+import { type Api, thereAre } from './api.ts'
 import { type Context, usage } from './command.ts'
-import { type ExitCode, exitCodes } from './exit.ts'
+import type { ExitCode } from './exit.ts'
 import { type Skipped, turnInWaves } from './waves.ts'
 
 const sizeDefault = 5
@@ -10,17 +11,19 @@ const sizeMax = 100
 
 /** `keyturn rotate --all`: which credentials, and how many at a time. */
 export async function rotateAll(context: Context, request: RotationRequest): Promise<ExitCode> {
-  const { io, out, options } = context
+  const { io, options } = context
   const size = sizeOf(options.text('wave'))
   const pauseMs = pauseOf(options.text('pause'))
-  const since = sinceOf(options.text('since'))
+  const since = sinceOf(options.text('since'), io.now())
   const matches = matcherOf(options.text('match') ?? '*')
   const api: Api = await context.api()
-  const chosen = (await api.summaries()).filter(({ name }) => matches(name))
-  if (chosen.length === 0) {
-    out.note('no credential matches: nothing is turned')
-    return exitCodes.done
-  }
+  const known = await api.summaries()
+  const chosen = known.filter(({ name }) => matches(name))
+  // Most likely a slip of the pen: a script that goes on would take keys for turned that are not.
+  if (chosen.length === 0)
+    throw new KeyturnError('not_found', 'no credential matches: nothing is turned', {
+      fix: thereAre(known.map(({ name }) => name)),
+    })
   const skipped: Skipped[] = []
   const names: string[] = []
   for (const summary of chosen.toSorted((one, other) => one.name.localeCompare(other.name))) {
@@ -82,13 +85,18 @@ function pauseOf(text: string | undefined): number {
   return ms
 }
 
-function sinceOf(text: string | undefined): number | undefined {
+function sinceOf(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
   const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
   if (Number.isNaN(at))
     throw usage(
       '--since takes an instant',
       'Give the one that the run before named, e.g. 2026-11-21T12:00:00Z.',
+    )
+  if (at > now)
+    throw usage(
+      'the instant of --since is yet to come',
+      'Give the one that the run before named; without --since all are turned.',
     )
   return at
 }

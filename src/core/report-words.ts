@@ -17,7 +17,7 @@ export function summaryOf({ rotation, retirements, source }: WalkFacts): string 
     return retirement === undefined ? '' : `${name}: ${endOf(retirement)}.`
   }
   const { mode, requestedBy, reason } = rotation
-  const asked = `${name}: a ${mode} rotation asked for by ${requestedBy} (${reason})`
+  const asked = `${name}: ${mode === 'emergency' ? 'an' : 'a'} ${mode} rotation asked for by ${requestedBy} (${reason})`
   const ends = retirements.map((one) => `; ${endOf(one)}`).join('')
   return `${asked} ${outcomeOf(rotation)}${ends}.`
 }

@@ -247,6 +247,8 @@ describe('exit codes tell a script what to do', () => {
       'rotate --all --wave 0',
       'rotate --all --pause soon',
       'rotate --all --since yesterday',
+      'rotate --all --since 9999-01-01T00:00:00Z',
+      'rotate openai --confirm openai',
       'rotate --all --match (',
       'rotate --all --emergency --compromised',
       'revoke openai',
@@ -262,6 +264,29 @@ describe('exit codes tell a script what to do', () => {
     expect((await keyturn('rotat openai')).err).toBe(
       "error: unknown command 'rotat'\nfix:   Did you mean rotate? See 'keyturn --help' or 'keyturn COMMAND --help'.\n",
     )
+  })
+
+  it('1 where --match fits no name, which is told with those that there are', async () => {
+    const { code, err } = await keyturn('rotate --all --match taem-*')
+    expect(code).toBe(1)
+    expect(err).toMatch(/^error: no credential matches: nothing is turned\nfix: {3}There are: openai/)
+    expect(service.asked.filter(({ method }) => method !== 'GET')).toEqual([])
+  })
+
+  it('1 where not all keys could be listed, and none is not said to be there', async () => {
+    service.gaps = [{ what: 'the projects', summary: 'No answer.', fix: 'Wait.' }]
+    const { code, out, err } = await keyturn('inventory')
+    expect([code, out, err]).toEqual([
+      1,
+      'No key could be listed.\n',
+      'warning: the projects could not be listed: No answer. Wait.\n',
+    ])
+  })
+
+  it('0 where an abort is under way, which is told', async () => {
+    service.walk.push(rotationAt('reconciling'))
+    const { code, out } = await keyturn('abort openai')
+    expect([code, out]).toEqual([0, 'openai: rotation r is being aborted (reconciling)\n'])
   })
 
   it('3 where the service wants a confirmation', async () => {

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { BlastHolder, LeaseSummary, RotationSummary } from '../../src/api/types.ts'
+import type { BlastHolder, InventoryAnswer, LeaseSummary, RotationSummary } from '../../src/api/types.ts'
 import { signedReport, signingKey } from './report-samples.ts'
 import {
   blastRadiusOf,
@@ -31,6 +31,8 @@ export interface FakeService {
   readonly walk: RotationSummary[]
   /** What it lists of `openai`, newest first. */
   rotations: readonly RotationSummary[]
+  /** With these, the inventory has no key, and what could not be listed. */
+  gaps: InventoryAnswer['gaps'] | undefined
   /** Sends an event to everybody who listens; resolves when somebody does. */
   announce(): Promise<void>
   dropStreams(): void
@@ -56,14 +58,14 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
   const asked: Asked[] = []
   const refusals = new Map<string, { status: number; body: string }>()
   const walk: RotationSummary[] = []
-  const kept: Pick<FakeService, 'rotations'> = { rotations: [rotationAt('done')] }
+  const kept: Pick<FakeService, 'rotations' | 'gaps'> = { rotations: [rotationAt('done')], gaps: undefined }
   const streams = new Set<ServerResponse>()
   const listeners: (() => void)[] = []
 
   const answers: Readonly<Record<string, (body: unknown) => unknown>> = {
     'GET /v1/credentials': () => ({ items: [summaryOf('openai')] }),
     'GET /v1/credentials?names=openai': () => ({ items: [summaryOf('openai', { issuer: 'manual' })] }),
-    'GET /v1/inventory': () => inventory,
+    'GET /v1/inventory': () => (kept.gaps === undefined ? inventory : { items: [], gaps: kept.gaps }),
     'GET /v1/credentials/openai': () => credentialAnswer,
     'GET /v1/credentials/openai/versions': () => ({ items: [versionSummary] }),
     'POST /v1/credentials/openai/versions': () => ({
@@ -80,7 +82,8 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     'GET /v1/credentials/openai/rotations/r': () => (walk.length > 1 ? walk.shift() : walk[0]),
     'POST /v1/credentials/openai/rotations/r/pause': () => ({ ...rotationAt('minting'), isPaused: true }),
     'POST /v1/credentials/openai/rotations/r/resume': () => rotationAt('minting'),
-    'POST /v1/credentials/openai/rotations/r/abort': () => rotationAt('done', { outcome: 'aborted' }),
+    'POST /v1/credentials/openai/rotations/r/abort': () =>
+      walk[0] ?? rotationAt('done', { outcome: 'aborted' }),
     'POST /v1/credentials/openai/rollbacks': () => summaryOf('openai'),
     'GET /v1/credentials/openai/blast-radius?version=v-old': () => blastRadiusOf(),
     'GET /v1/credentials/openai/blast-radius': () =>
@@ -147,6 +150,12 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     },
     set rotations(rotations) {
       kept.rotations = rotations
+    },
+    get gaps() {
+      return kept.gaps
+    },
+    set gaps(gaps) {
+      kept.gaps = gaps
     },
     refuse(route, status, code, detail, fix) {
       const problem = {

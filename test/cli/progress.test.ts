@@ -52,7 +52,7 @@ describe('the progress of a rotation', () => {
       at(90),
     )
     expect(lines.slice(7)).toEqual([
-      'old key  ba9876543210 is retired',
+      'old key  ba9876543210 is being retired',
       '  > draining         30s, 30s left, held by app billing, both keys live until nobody uses the old one',
       '  . retiring',
       '  . proving current',

@@ -73,7 +73,7 @@ describe('keyturn report', () => {
     service.rotations = []
     const { code, err } = await keyturn('report openai')
     expect(code).toBe(1)
-    expect(err).toContain('openai was never turned')
+    expect(err).toContain('no rotation of openai is on record')
     expect(err).toContain('keyturn rotate openai')
   })
 

@@ -315,6 +315,7 @@ describe('the report of a rotation', () => {
     const report = reportOf(story)
     expect(report.rotation).toMatchObject({ isCompromised: true, mode: 'emergency', from: { version: 'b' } })
     expect(report.retirements.map(({ key }) => key.version).toSorted()).toEqual(['a', 'b'])
+    expect(report.summary).toMatch(/an emergency rotation asked for by ada/)
     expect(report.remarks).toContain('the old key was said to be in the wrong hands')
     expect(report.remarks).toContain('the old key f-a was revoked without waiting for its users to move on')
     const ofA = report.retirements.find(({ key }) => key.version === 'a')

@@ -1,3 +1,4 @@
+import type { RotationSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import { argument, type CommandModule, type Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -20,7 +21,13 @@ async function act(context: Context, verb: Act): Promise<ExitCode> {
     })
   }
   const after = await api.act(name, rotation.id, verb)
-  const state = after.isPaused ? `paused in ${after.phase}` : (after.outcome ?? after.phase)
-  context.out.result(after, () => [`${name}: rotation ${short(after.id)} is ${state}`])
+  context.out.result(after, () => [`${name}: rotation ${short(after.id)} is ${stateOf(after, verb)}`])
   return exitCodes.done
+}
+
+function stateOf({ isPaused, outcome, phase }: RotationSummary, verb: Act): string {
+  if (isPaused) return `paused in ${phase}`
+  // What was minted is looked for and thrown away first.
+  if (verb === 'abort' && outcome === null) return `being aborted (${phase})`
+  return outcome ?? phase
 }

@@ -1,4 +1,4 @@
-import type { InventoryKeySummary } from '../../api/types.ts'
+import type { InventoryAnswer, InventoryKeySummary } from '../../api/types.ts'
 import type { Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import type { Output } from '../output.ts'
@@ -13,7 +13,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const inventory = await api.inventory()
   const now = io.now()
   const columns = io.stdout.isTerminal ? io.stdout.columns : Number.POSITIVE_INFINITY
-  out.result(inventory, () => render(inventory.items, { now, out, columns }))
+  out.result(inventory, () => render(inventory, { now, out, columns }))
   for (const { what, summary, fix } of inventory.gaps)
     out.warn(`${what} could not be listed: ${summary}${fix === '' ? '' : ` ${fix}`}`)
   return inventory.gaps.length === 0 ? exitCodes.done : exitCodes.failed
@@ -28,8 +28,8 @@ interface View {
 /** Left out one after another where the terminal is too narrow. */
 const droppable = ['OWNER', 'EXPIRES', 'PROJECT', 'NAME', 'LAST USED']
 
-function render(items: readonly InventoryKeySummary[], view: View): string[] {
-  if (items.length === 0) return ['There is no key.']
+function render({ items, gaps }: InventoryAnswer, view: View): string[] {
+  if (items.length === 0) return [gaps.length === 0 ? 'There is no key.' : 'No key could be listed.']
   const cells = items.map((item) => cellsOf(item, view))
   const dropped = new Set<string>()
   for (let left = [...droppable]; ; left = left.slice(1)) {

@@ -51,7 +51,7 @@ function findRotation(
   const [only] = found
   if (only !== undefined && (text === '' || found.length === 1)) return only
   if (rotations.length === 0)
-    throw new KeyturnError('not_found', `${name} was never turned, so there is no report`, {
+    throw new KeyturnError('not_found', `no rotation of ${name} is on record, so there is no report`, {
       fix: `Turn it with 'keyturn rotate ${name}'; of a key that was retired otherwise: keyturn report ${name} --retirement VERSION`,
     })
   const what = found.length > 1 ? 'more than one rotation begins like that' : 'there is no such rotation'

@@ -15,6 +15,9 @@ export async function run(context: Context): Promise<ExitCode> {
       'Add --emergency: a key in the wrong hands cannot wait.',
     )
   }
+  if (options.text('confirm') !== undefined && !options.has('compromised')) {
+    throw usage('--confirm goes with --compromised', 'Leave it out: nothing else wants the name.')
+  }
   if (options.has('rehearse') && isEmergency) {
     throw usage('--rehearse and --emergency exclude each other', 'Leave one of them out.')
   }
