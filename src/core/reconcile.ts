@@ -140,7 +140,7 @@ export function reconcile(look: Look): Findings {
   const weighed = strays
     .filter((key) => !isExpired(key, look))
     .map((key) => ({ key, standing: weigh(key, earlierOf(key, look), look) }))
-  const suspects = weighed.flatMap(({ standing }) => ('suspect' in standing ? [standing.suspect] : []))
+  const suspects = suspectsOf(weighed)
   const orphans = weighed.flatMap(({ standing }) =>
     standing.kind === 'absent' && isProvenTwice(standing.suspect, look) ? [standing.suspect] : [],
   )
@@ -168,6 +168,26 @@ export function reconcile(look: Look): Findings {
       unknown: keys.length - knownCount - strays.length,
     },
   }
+}
+
+/**
+ * Those that are nearest to their proof first, and of those that are new, the ones that nobody uses: what does not fit in is
+ * forgotten, and whoever may make keys could have all others forgotten by many that bear our name and are used.
+ */
+function suspectsOf(
+  weighed: readonly { readonly key: IssuedKey; readonly standing: Standing }[],
+): readonly Suspect[] {
+  return weighed
+    .flatMap(({ key, standing }) =>
+      'suspect' in standing
+        ? [{ suspect: standing.suspect, isUsed: typeof key.lastUsedAt === 'number' }]
+        : [],
+    )
+    .toSorted(
+      (one, other) =>
+        one.suspect.firstAt - other.suspect.firstAt || Number(one.isUsed) - Number(other.isUsed),
+    )
+    .map(({ suspect }) => suspect)
 }
 
 /** Where a key of ours stands that the ledger does not know. Only `absent` is a proof; what was proven before stays so. */

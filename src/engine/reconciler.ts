@@ -13,7 +13,7 @@ import {
   type Suspect,
   type Untended,
 } from '../core/reconcile.ts'
-import type { CredentialName, CredentialState } from '../core/types.ts'
+import type { CredentialName, CredentialState, KeyId } from '../core/types.ts'
 import { tend } from '../core/untended.ts'
 import type { Book } from './book.ts'
 import type { Keyring } from './keyring.ts'
@@ -173,8 +173,8 @@ export function createReconciler(options: {
   /** What people are to be told is told before it is noted as told: rather twice than never. */
   async function follow(place: Place, findings: Findings): Promise<Job> {
     const ended = await endOrphans(place, findings)
-    for (const one of findings.vanished) await tellVanished(one)
-    for (const one of findings.untended) await tendTo(one)
+    for (const one of findings.vanished) await byItself(place, one, tellVanished)
+    for (const one of findings.untended) await byItself(place, one, tendTo)
     log('info', 'the keys at the issuer were reconciled', { place: place.name, ...findings.counts })
     const now = system.now()
     const usualAt = now + Math.round(times.everyMs * (0.9 + 0.2 * system.fraction()))
@@ -235,9 +235,29 @@ export function createReconciler(options: {
     const ended: Suspect[] = []
     for (const orphan of again?.orphans ?? []) {
       if (isStopped || system.now() - provenAt > proofMs) break
-      if (await endOrphan(orphan, place)) ended.push(orphan)
+      if (await byItself(place, orphan, (one) => endOrphan(one, place))) ended.push(orphan)
     }
     return ended
+  }
+
+  /** What cannot be done for one key must not keep it from the others, nor the look from being remembered. */
+  async function byItself<One extends { readonly keyId: KeyId }, Result>(
+    place: Place,
+    one: One,
+    work: (one: One) => Promise<Result>,
+  ): Promise<Result | undefined> {
+    try {
+      return await work(one)
+    } catch (thrown) {
+      const error = toKeyturnError(thrown, `reconciling the key ${one.keyId}`)
+      const level = error.code === 'internal' ? 'error' : 'warn'
+      log(level, 'what a look at the keys found could not be followed; it will be tried again', {
+        place: place.name,
+        keyId: one.keyId,
+        error,
+      })
+      return undefined
+    }
   }
 
   async function endOrphan(orphan: Suspect, place: Place): Promise<boolean> {

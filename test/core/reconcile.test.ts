@@ -158,6 +158,19 @@ describe('an orphan', () => {
     expect(orphansOf({ ...known, states: [claimed], memory: remembered })).toEqual(['key-orphan'])
   })
 
+  it('is not forgotten for many others that bear our name and are used', () => {
+    const keysAt = (lastUsedAt: number): readonly IssuedKey[] => [
+      ...Array.from({ length: 300 }, (_, index) => keyOf(`used-${index}`, { lastUsedAt })),
+      keyOf('orphan', { lastUsedAt: null }),
+    ]
+    const { memory } = reconcile(lookOf({ keys: keysAt(startAt - minuteMs), memory: emptyMemory }))
+    expect(memory.suspects).toHaveLength(200)
+    expect(memory.suspects.map(({ keyId }) => keyId)).toContain('key-orphan')
+    const keys = keysAt(startAt + hourMs)
+    const later = { startedAt: startAt + 2 * hourMs, endedAt: startAt + 2 * hourMs }
+    expect(orphansOf(lookOf({ keys, memory, ...later }))).toEqual(['key-orphan'])
+  })
+
   const living: readonly (readonly [string, Partial<IssuedKey>])[] = [
     ['was used since our ledger was begun', { lastUsedAt: startAt - minuteMs }],
     ['was made since our ledger was begun', { createdAt: startAt - minuteMs, lastUsedAt: null }],

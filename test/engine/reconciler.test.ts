@@ -113,6 +113,19 @@ describe('an orphan', () => {
     expect(world.issuer.count('list')).toBeLessThan(8)
   })
 
+  it('is ended though another one cannot be', async () => {
+    const world = new World({ policy })
+    const [stuck, other] = [orphanOf(world, 'a'), orphanOf(world, 'b')]
+    const { issuer } = world.setup('openai')
+    const revoke = (keyId: string) =>
+      keyId === stuck.keyId ? Promise.reject(new Error('no such id')) : issuer.revoke?.(keyId)
+    await world.ready({ ...often, setup: { issuer: { ...issuer, revoke } as typeof issuer } })
+    await world.time.advance(2 * hourMs)
+    expect([stuck.isDeleted, other.isDeleted]).toEqual([false, true])
+    const told = world.logs.filter(({ message }) => message.startsWith('what a look at the keys found'))
+    expect(told[0]?.fields).toMatchObject({ keyId: stuck.keyId })
+  })
+
   it('is not deleted by a process that slept between the last look and the delete', async () => {
     const world = new World({ policy })
     const orphan = orphanOf(world)
