@@ -54,6 +54,8 @@ export async function confirmed(
   if (given !== undefined) return given
   if (!io.stdin.isTerminal) throw refused
   const answer = await io.stdin.ask(`${what}. Type the name '${name}' to go on: `)
+  // Ctrl-C leaves the cursor behind the question.
+  if (answer === undefined) context.out.note('')
   if (answer?.trim() !== name) throw refused
   return name
 }

@@ -1,4 +1,10 @@
-import type { CheckSummary, CredentialSummary, StandbySummary, VersionSummary } from '../api/types.ts'
+import type {
+  CheckSummary,
+  CredentialSummary,
+  StandbySummary,
+  Trouble,
+  VersionSummary,
+} from '../api/types.ts'
 import { isAuthentic, type VerdictKind } from '../core/types.ts'
 import type { Output } from './output.ts'
 import { renderProgress, renderRetirement } from './progress.ts'
@@ -95,10 +101,15 @@ function standbyText({ ready, addedAt, reason, nextTryAt }: StandbySummary, now:
 }
 
 function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {
-  return troubles.flatMap((trouble) => [
-    paint('red', `${name}: ${trouble.summary}`),
-    ...(trouble.fix === '' ? [] : [`  fix: ${trouble.fix}`]),
-  ])
+  // One cause may be the trouble of two things: it is told once.
+  const isFirst = (trouble: Trouble, index: number): boolean =>
+    troubles.findIndex(({ summary, fix }) => summary === trouble.summary && fix === trouble.fix) === index
+  return troubles
+    .filter(isFirst)
+    .flatMap((trouble) => [
+      paint('red', `${name}: ${trouble.summary}`),
+      ...(trouble.fix === '' ? [] : [`  fix: ${trouble.fix}`]),
+    ])
 }
 
 export function renderVersions(versions: readonly VersionSummary[], { now, out }: View): string[] {

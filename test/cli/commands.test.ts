@@ -318,6 +318,9 @@ describe('confirmation by typing', () => {
     const no = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: ['yes'] })
     expect(no.code).toBe(3)
     expect(posted()).toHaveLength(1)
+    const left = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: [] })
+    expect([left.code, posted().length]).toEqual([3, 1])
+    expect(left.err).toMatch(/\n\n.*error:/)
   })
 
   it('asks when the service does', async () => {

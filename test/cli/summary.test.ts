@@ -19,6 +19,22 @@ it('an internal credential is told apart from those that apps can ask for', () =
   )
 })
 
+it('a cause that is the trouble of two things is told once', () => {
+  const trouble = { since: instant(0), summary: 'No identity token.', fix: 'Let the platform write it.' }
+  const troubles = [
+    { ...trouble, code: 'no_verified_key' },
+    { ...trouble, code: 'exchange_failing' },
+    { ...trouble, code: 'store_absent', summary: 'No key.' },
+  ]
+  const lines = renderList([summaryOf('openai', { troubles })], view)
+  expect(lines.slice(2)).toEqual([
+    'openai: No identity token.',
+    '  fix: Let the platform write it.',
+    'openai: No key.',
+    '  fix: Let the platform write it.',
+  ])
+})
+
 it('a spare is shown with its age, or with why there is none and when it is tried again', () => {
   const none = { ready: 0, version: null, addedAt: null, refreshAt: null }
   const shown = (standby: CredentialSummary['standby']): string | undefined =>
