@@ -101,6 +101,9 @@ export class Watch implements LedgerWitness, IssuerWitness {
   /** A ledger that was lost knows nothing of what was decided before; people remember which keys they want dead. */
   onLedgerLost(): void {
     for (const belief of this.#beliefs.values()) {
+      // Nothing is handed out by a new ledger until it has proven it, and an old key may begin to drain before that.
+      for (const version of belief.wasCurrent)
+        if (!belief.leftAt.has(version)) belief.leftAt.set(version, this.#world.sim.now())
       belief.withdrawn.clear()
       belief.compromised.clear()
       belief.automaticAt = []
