@@ -54,22 +54,15 @@ export function initialState(name: CredentialName, now: number): CredentialState
     revision: 0,
     // A ledger that was lost begins above every fence it ever gave out: it claims far less than once a millisecond.
     fence: now,
-    generation: 0,
+    // So do generations, in seconds: apps that use one of a lost ledger count as not moved on until they are heard of again,
+    // and take the first answer of the new one, whatever it is.
+    generation: Math.floor(now / 1_000),
     versions: [],
     nextStoreReadAt: now,
     retirements: [],
     openAttempts: [],
     automaticAt: [],
   }
-}
-
-/**
- * The first one begins at the clock, in seconds: apps may still use generations of a ledger that was lost, of which there
- * was far less than one a second. Above all of them, what apps say of their requests in flight goes on telling who has not
- * moved on, and they take the next answer at once.
- */
-export function nextGeneration({ generation }: CredentialState, now: number): number {
-  return Math.max(generation + 1, generation === 0 ? Math.floor(now / 1_000) : 0)
 }
 
 // ------------------------------------------------------------------- looking

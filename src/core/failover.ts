@@ -4,7 +4,6 @@ import {
   currentOf,
   eventOf,
   handedOut,
-  nextGeneration,
   nextLive,
   withRecord,
 } from './credential.ts'
@@ -85,7 +84,7 @@ function outage(state: CredentialState, verdict: Verdict, context: ChangeContext
   const out: CredentialState = {
     ...state,
     // What is handed out has changed, to nothing: only a higher generation makes apps drop the key they hold.
-    generation: nextGeneration(state, context.now),
+    generation: state.generation + 1,
     outage: { since: context.now, summary: verdict.summary, fix },
   }
   return { state: out, events: [eventOf(out, 'outage', context.now, { summary: verdict.summary, fix })] }

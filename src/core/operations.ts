@@ -5,7 +5,6 @@ import {
   canMintNow,
   eventOf,
   type NewVersion,
-  nextGeneration,
   nextLive,
   recordOf,
   withRecord,
@@ -336,7 +335,7 @@ function replaceCurrent(
   const out: CredentialState = {
     ...rest,
     versions,
-    generation: nextGeneration(state, context.now),
+    generation: state.generation + 1,
     isAlignmentDue: false,
     outage: { since: context.now, summary, fix },
   }

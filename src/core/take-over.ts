@@ -1,4 +1,4 @@
-import { type Change, type ChangeContext, endedMax, eventOf, nextGeneration, recordOf } from './credential.ts'
+import { type Change, type ChangeContext, endedMax, eventOf, recordOf } from './credential.ts'
 import { assert } from './errors.ts'
 import { keyFacts } from './evidence.ts'
 import { isWalking, newRetirement, stepRetirement } from './retirement.ts'
@@ -42,7 +42,7 @@ export function takeOver(
     ...(storeTrouble === undefined || isOver(storeTrouble.code, by.isInStore) ? {} : { storeTrouble }),
     versions,
     current: to,
-    generation: nextGeneration(state, now),
+    generation: state.generation + 1,
     retirements: state.retirements.map((one) =>
       one.version === to ? stepRetirement(one, { kind: 'taken_back', by: by.who }, context) : one,
     ),

@@ -152,6 +152,7 @@ export function stateOf(
   const current = records.find((one) => one.stage === 'current')?.version
   return {
     ...initialState('openai', startAt),
+    generation: 0,
     versions: records,
     ...(current === undefined ? {} : { current, storeCurrent: current }),
     ...change,

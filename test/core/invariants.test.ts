@@ -23,6 +23,7 @@ function recordWith(version: string, change: Partial<VersionRecord> = {}): Versi
 
 const sound: CredentialState = {
   ...initialState('openai', startAt),
+  generation: 0,
   versions: [recordWith('a'), recordWith('old', { stage: 'retired' })],
   current: 'a',
 }

@@ -202,7 +202,7 @@ describe('a spare', () => {
     const story = new Story(stateOf([current, spare])).do((state, context) =>
       rollBack(state, 's', { who: 'ada', why: 'tried' }, context),
     )
-    expect(story.state).toMatchObject({ current: 's', isAlignmentDue: true })
+    expect(story.state).toMatchObject({ current: 's', generation: 1, isAlignmentDue: true })
   })
 
   it('never stands in the way of a rollback while it is being made', () => {

@@ -9,7 +9,9 @@ async function bookOf(world: World, ledger: Partial<Ledger> = {}): Promise<Book>
   const setup = world.setup('openai')
   const deps = world.deps({ ledger: { ...world.ledger, ...ledger } })
   const book = createBook(new Map([['openai', setup]]), deps)
-  book.adopt(await world.ledger.open('openai', initialState('openai', world.time.now())))
+  book.adopt(
+    await world.ledger.open('openai', { ...initialState('openai', world.time.now()), generation: 0 }),
+  )
   return book
 }
 
