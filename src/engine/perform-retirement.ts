@@ -197,6 +197,9 @@ async function holderNow(version: VersionId, context: PerformContext): Promise<s
     const isProven = proof.kind === 'current_proved' && isAuthentic(proof.verdict.kind) && proof.isOurs
     if (!isProven) return 'the current key could not be proven'
   }
+  // Leases are lost with the ledger, and one that was cut off then may be heard of again only after the gate was passed.
+  const [app] = walk?.wasSpare === true ? [] : (await instances(context.state(), null, context)).holders
+  if (app !== undefined) return `${app}, which may still use it`
   return holderInStores(version, context)
 }
 

@@ -113,6 +113,20 @@ describe('an old key is revoked by evidence', () => {
     expect((await after(world, 3 * minuteMs, old))?.phase).toBe('dead')
   })
 
+  it('waits once more where an app is heard of again between the gate and the delete', async () => {
+    await turnAgain(world)
+    world.issuer.breakCall('verify')
+    expect((await after(world, 3 * minuteMs, old))?.phase).toBe('proving_current')
+    lease(world, generation)
+    world.issuer.mend('verify')
+    expect(await after(world, 2 * minuteMs, old)).toMatchObject({
+      phase: 'revoking',
+      heldBy: 'shop (worker-1), which may still use it',
+    })
+    lease(world, (await world.state()).generation)
+    expect((await after(world, 5 * minuteMs, old))?.phase).toBe('dead')
+  })
+
   it('is held by nobody’s retirement: two old keys go side by side, and neither holds up the next turn', async () => {
     lease(world, generation)
     await turnAgain(world)
