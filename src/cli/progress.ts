@@ -218,6 +218,22 @@ export function progressLines(rotation: RotationSummary): { readonly id: string;
   return [
     ...rotation.steps.map(line('rotation')),
     ...(rotation.retirement?.steps ?? []).map(line('retirement')),
+    ...heldLine(rotation),
+  ]
+}
+
+/** What an old key waits for may take hours: without a word of it, waiting looks like hanging. Each kind is told once. */
+function heldLine({
+  credential,
+  retirement,
+}: RotationSummary): { readonly id: string; readonly text: string }[] {
+  if (retirement === null || retirement.heldBy === null || retirement.endedAt !== null) return []
+  const { heldBy } = retirement
+  return [
+    {
+      id: `held ${heldBy.replaceAll(/\d+/g, '')}`,
+      text: `the new key is out; the old one stays for now, held by ${heldBy}. Waiting goes on; see 'keyturn status ${credential}'`,
+    },
   ]
 }
 

@@ -72,6 +72,7 @@ async function ask(
       return await api.rotation(latest.credential, latest.id)
     } catch (thrown) {
       const error = toKeyturnError(thrown, 'asking for the rotation failed')
+      if (error.code === 'not_found') throw forgotten(latest, error)
       const isAway = ['service_unreachable', 'timeout', 'stopping'].includes(error.code)
       if (!isAway || io.now() >= giveUpAt)
         throw lost(error, isAway ? ' once the service runs' : ' all the same')
@@ -81,6 +82,13 @@ async function ask(
       if (input.isOver()) return latest
     }
   }
+}
+
+/** A ledger that was lost or put back: whether the rotation goes on is not known, and is not claimed. */
+function forgotten({ credential, id }: RotationSummary, cause: KeyturnError): KeyturnError {
+  const message = `the ledger does not know rotation ${short(id)} of ${credential} any more: it was lost or put back to an earlier state`
+  const fix = `See 'keyturn status ${credential}' for the key that is handed out now, and whether it is to be turned again.`
+  return new KeyturnError('not_found', message, { fix, cause })
 }
 
 function lost(error: KeyturnError, when: string): KeyturnError {

@@ -40,6 +40,29 @@ describe('rotate --wait', () => {
     expect(io.err()).not.toContain('\u001b')
   })
 
+  it('says once, without a terminal, what the old key waits for', async () => {
+    const heldBy = `a blackout until ${instant(7_200)}`
+    const held = rotationAt('done', { retirement: retirementAt('draining', { heldBy }) })
+    const { io, ended } = rotate([draining, held, held, held, dead])
+    expect(await ended).toBe(0)
+    const told = io
+      .err()
+      .split('\n')
+      .filter((line) => line.includes('blackout'))
+    expect(told).toEqual([expect.stringContaining(`the old one stays for now, held by ${heldBy}.`)])
+    expect(told[0]).toContain("'keyturn status openai'")
+  })
+
+  it('says what happened where the ledger does not know the rotation any more', async () => {
+    const { io, ended } = rotate([rotationAt('minting')])
+    await io.seen('minting began')
+    service.refuse('GET /v1/credentials/openai/rotations/r', 404, 'not_found', 'openai has no such rotation.')
+    expect(await ended).toBe(1)
+    expect(io.err()).toMatch(/the ledger does not know rotation r of openai any more/)
+    expect(io.err()).toMatch(/keyturn status openai/)
+    expect(io.err()).not.toMatch(/goes on all the same/)
+  })
+
   it('draws over what it drew for a person', async () => {
     const { io, ended } = rotate([rotationAt('minting'), dead], { isTerminal: true })
     expect(await ended).toBe(0)
