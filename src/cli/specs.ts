@@ -125,7 +125,8 @@ export const specs: readonly CommandSpec[] = [
       },
       {
         flags: '--in-blackout',
-        description: 'Although the credential is in a blackout of its configuration.',
+        description:
+          'Although the credential is in a blackout of its configuration. Its old key stays until after the blackout, also for --wait. With --all, those in a blackout are skipped without it.',
       },
       reason,
       { flags: '--wait', description: 'Show the progress until the old key is proven dead.' },

@@ -103,7 +103,7 @@ async function beginWave(
     } catch (thrown) {
       const error = toKeyturnError(thrown, `turning ${name} failed`)
       if (cannotBeTurned(error)) {
-        skipped.push({ name, why: error.message })
+        skipped.push({ name, why: whyNot(name, error) })
         members.delete(name)
       } else {
         members.set(name, { name, kind: 'failed', error, state: error.code })
@@ -125,9 +125,15 @@ function alreadyRunning(
   return isSame && rotation.halt === null ? rotation : undefined
 }
 
-/** Not a failure of this rotation: they are turned in another way, or not at all. */
+/** Not a failure of this rotation: they are turned in another way, at another time, or not at all. */
 function cannotBeTurned({ code }: KeyturnError): boolean {
-  return code === 'store_read_only' || code === 'issuer_cannot_mint'
+  return code === 'store_read_only' || code === 'issuer_cannot_mint' || code === 'blackout'
+}
+
+/** The name stands before it already. */
+function whyNot(name: string, { code, message }: KeyturnError): string {
+  if (code !== 'blackout') return message
+  return `${message.replace(`${name} is `, '').replace(/\.$/, '')} (--in-blackout turns it all the same)`
 }
 
 async function untilOver(

@@ -123,6 +123,26 @@ describe('waves', () => {
     expect(told).toMatchObject({ done: ['b'], skipped: [{ name: 'a', why: 'its store cannot be written' }] })
   })
 
+  it('leave out what is in a blackout, and go on with the others', async () => {
+    const until = new Date(start).toISOString()
+    const refused = new KeyturnError(
+      'blackout',
+      `b is in a blackout until ${until}: its key is not turned now.`,
+    )
+    const { code, told } = await turn({ a: [over], b: refused, c: [over] }, { size: 1 })
+    expect(code).toBe(0)
+    expect(told).toMatchObject({
+      done: ['a', 'c'],
+      failed: [],
+      skipped: [
+        {
+          name: 'b',
+          why: `in a blackout until ${until}: its key is not turned now (--in-blackout turns it all the same)`,
+        },
+      ],
+    })
+  })
+
   it('wait for a service that is started anew', async () => {
     const { code, told } = await turn({ a: [{}, 'away', 'away', over] })
     expect(code).toBe(0)
