@@ -101,6 +101,17 @@ export async function reportToken(told: RejectionReport, { keeper }: Federated):
   }
 }
 
+/** What is asked of a stored key cannot be had of a workload identity. */
+export function noStoredKey(name: string, act: string): KeyturnError {
+  return new KeyturnError(
+    'federated_credential',
+    `${name} has no stored key ${act}: its tokens are exchanged for the workload’s identity.`,
+    {
+      fix: `keyturn rotate ${name} exchanges a new token now. To end its access, disable the service account or its mapping at OpenAI; tokens end by their own expiry.`,
+    },
+  )
+}
+
 /** Who loses a token when it ends: asked before somebody says that it is in the wrong hands. */
 export async function tokenRadius(
   one: Federated,
@@ -111,6 +122,7 @@ export async function tokenRadius(
   const state = withHeld(one)
   const target = recordOf(state, version ?? state.current)
   if (target === undefined) {
+    if (version === undefined) throw noStoredKey(setup.name, 'to give up')
     const fix = `keyturn versions ${setup.name} lists them.`
     throw new KeyturnError('not_found', `${setup.name} has no such token.`, { fix })
   }

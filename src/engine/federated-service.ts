@@ -4,7 +4,7 @@ import { KeyturnError } from '../core/errors.ts'
 import type { CredentialEvent, CredentialName } from '../core/types.ts'
 import { createBook } from './book.ts'
 import { type Federated, withHeld } from './federated.ts'
-import { exchangeNow, reportToken, tokenRadius, verifyToken } from './federated-acts.ts'
+import { exchangeNow, noStoredKey, reportToken, tokenRadius, verifyToken } from './federated-acts.ts'
 import { createJournal } from './federated-journal.ts'
 import { type FederatedSetup, federatedLimits } from './federated-setup.ts'
 import { createLeaseKeeper } from './leases.ts'
@@ -75,13 +75,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
     throw new KeyturnError('not_found', `There is no credential ${name}.`, { fix })
   }
   const refuse = (name: CredentialName, act: string): never => {
-    throw new KeyturnError(
-      'federated_credential',
-      `${of(name).setup.name} has no stored key ${act}: its tokens are exchanged for the workload’s identity.`,
-      {
-        fix: `keyturn rotate ${name} exchanges a new token now. To end its access, disable the service account or its mapping at OpenAI; tokens end by their own expiry.`,
-      },
-    )
+    throw noStoredKey(of(name).setup.name, act)
   }
 
   async function stop(): Promise<void> {

@@ -361,6 +361,16 @@ describe('what people ask for', () => {
     })
   })
 
+  it('nobody is told who loses a token where there is none', async () => {
+    const world = new FederatedWorld()
+    world.exchange.failing = away
+    const service = await world.start()
+    await expect(service.blastRadius('openai', undefined, () => true)).rejects.toMatchObject({
+      code: 'federated_credential',
+      fix: expect.stringContaining('keyturn rotate openai'),
+    })
+  })
+
   it('who holds a token is told, and where one is in the wrong hands, until when it lives', async () => {
     const world = new FederatedWorld()
     const service = await world.ready()
