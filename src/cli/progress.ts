@@ -1,4 +1,5 @@
 import type { HaltSummary, RetirementSummary, RotationSummary, StepSummary } from '../api/types.ts'
+import { worksAsFarAs } from './rehearsal.ts'
 import { type Paint, plainPaint, short, span } from './text.ts'
 
 /**
@@ -104,7 +105,7 @@ function usualWalk({ mode, phase, steps }: RotationSummary): readonly string[] {
 
 function walkOfRetirement(retirement: RetirementSummary): Walk {
   const first = retirement.steps.findLast((step) => step.phase === retirement.phase)
-  const held = retirement.heldBy === null ? '' : `, held by ${retirement.heldBy}`
+  const held = retirement.heldBy === null ? '' : `, held: ${retirement.heldBy}`
   return {
     usual: retirementWalk,
     phase: retirement.phase,
@@ -259,7 +260,11 @@ export function endingOf(rotation: RotationSummary): Ending {
     case 'halted':
       return stopped(name)
     case 'rehearsed':
-      return { kind: 'done', summary: 'rehearsed: a rotation would work', isUnaccompanied: false }
+      return {
+        kind: 'done',
+        summary: `rehearsed: ${worksAsFarAs(rotation.permissions)}`,
+        isUnaccompanied: false,
+      }
     case 'rehearsal_failed':
       return {
         kind: 'needs_human',

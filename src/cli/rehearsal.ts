@@ -8,14 +8,16 @@ export function renderRehearsal(
   { paint, table }: Pick<Output, 'paint' | 'table'>,
 ): string[] {
   const { credential, failure, permissions, residue } = rotation
-  const isUntested = permissions.some(({ state }) => state === 'untested')
-  const works = `${credential}: a rotation would work${isUntested ? ', as far as it could be tested' : ''}`
+  const lacks = permissions.some(({ state }) => state === 'missing')
+  // The fix of what failed is told with the failure.
+  const isTold = ({ state }: PermissionSummary): boolean =>
+    state === 'untested' || (state === 'missing' && failure === null)
   return [
     failure === null
-      ? paint('green', works)
+      ? paint(lacks ? 'yellow' : 'green', `${credential}: ${worksAsFarAs(permissions)}`)
       : paint('red', `${credential}: a rotation would not work: ${failure.summary}`),
     ...table(permissions.map((one) => rowOf(one, paint))).map((line) => `  ${line}`),
-    ...permissions.flatMap(({ state, fix }) => (state === 'untested' && fix !== '' ? [`    ${fix}`] : [])),
+    ...permissions.flatMap((one) => (isTold(one) && one.fix !== '' ? [`    ${one.fix}`] : [])),
     ...(residue.length === 0
       ? ['  nothing was made, so nothing is left behind']
       : [
@@ -23,6 +25,16 @@ export function renderRehearsal(
           ...residue.map((line) => `    ${line}`),
         ]),
   ]
+}
+
+/** What a rehearsal that went through promises: what is missing all the same has something in its place. */
+export function worksAsFarAs(permissions: readonly PermissionSummary[]): string {
+  const has = (state: PermissionSummary['state']): boolean => permissions.some((one) => one.state === state)
+  const untested = has('untested') ? ', as far as it could be tested' : ''
+  const instead = has('missing')
+    ? '; but its old key would not be deleted, and end by an expiry of one second'
+    : ''
+  return `a rotation would work${untested}${instead}`
 }
 
 const colours: Readonly<Record<PermissionSummary['state'], Colour>> = {

@@ -11,6 +11,7 @@ import {
 } from './credential.ts'
 import { assert, KeyturnError } from './errors.ts'
 import { keyFacts } from './evidence.ts'
+import { resumeOrAbort } from './next-command.ts'
 import { newRetirement } from './retirement.ts'
 import { applyRetirement } from './retiring.ts'
 import { isRunning, isSparing } from './rotation.ts'
@@ -80,7 +81,7 @@ export function askForRotation(
       'rotation_halted',
       `The last rotation of ${state.name} is halted: ${rotation.halt?.summary ?? ''}`,
       {
-        fix: `${rotation.halt?.fix ?? ''} Then: keyturn resume ${state.name}, or keyturn abort ${state.name}.`.trim(),
+        fix: resumeOrAbort(rotation.halt?.fix ?? '', state.name),
       },
     )
   }

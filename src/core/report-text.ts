@@ -59,7 +59,7 @@ function retirementLines(retirement: Report['retirements'][number]): readonly st
       ['began', retirement.startedAt],
       ['overlap until', retirement.overlapUntil],
       ['ended', ended],
-      ...(retirement.heldBy === null ? [] : [['held by', retirement.heldBy] as const]),
+      ...(retirement.heldBy === null ? [] : [['held', retirement.heldBy] as const]),
       ...(retirement.rules === null ? [] : [['policy', inline(retirement.rules)] as const]),
       ...(retirement.halt === null ? [] : [['halted', inline(retirement.halt)] as const]),
     ]),

@@ -283,6 +283,15 @@ export function withPermissions(
   return { ...rotation, permissions: found.slice(0, permissionsMax) }
 }
 
+/** What only showed when it was needed. It is never crowded out by what was asked beforehand. */
+export function withFinding(rotation: Rotation, found: PermissionFinding | undefined): Rotation {
+  if (rotation.mode !== 'rehearsal' || found === undefined) return rotation
+  const isSame = (one: PermissionFinding): boolean =>
+    one.permission === found.permission && one.resource === found.resource
+  const others = (rotation.permissions ?? []).filter((one) => !isSame(one))
+  return { ...rotation, permissions: [...others.slice(0, permissionsMax - 1), found] }
+}
+
 export function withResidue(rotation: Rotation, left: readonly string[] | undefined): Rotation {
   if (left === undefined || left.length === 0) return rotation
   const all = [...new Set([...(rotation.residue ?? []), ...left])]

@@ -1,5 +1,7 @@
+import { adminFix, adminSummary, deletingFinding, mintingFinding } from './admin-permission.ts'
 import { assert } from './errors.ts'
 import { checkOf, type Note } from './evidence.ts'
+import { thenRun } from './next-command.ts'
 import type { RotationContext, RotationEvent } from './rotation-events.ts'
 import {
   discardedEvidence,
@@ -25,6 +27,7 @@ import {
   startProving,
   withAttempt,
   withCheck,
+  withFinding,
   withFound,
   withMore,
   withPermissions,
@@ -58,7 +61,7 @@ function thenResume(fix: string, { credential, mode }: Rotation): string {
   if (mode === 'standby') return `${fix} It is tried again by itself.`.trim()
   const again =
     mode === 'rehearsal' ? `keyturn rotate ${credential} --rehearse` : `keyturn resume ${credential}`
-  return `${fix} Then run: ${again}`.trim()
+  return thenRun(fix, again)
 }
 
 export function stepMinting(rotation: Rotation, event: RotationEvent, context: RotationContext): Rotation {
@@ -74,12 +77,12 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
         return retry(rotation, context, event.verdict.retryAfterMs)
       }
       return halt(
-        withAttempt(rotation, { outcome: 'refused' }),
+        withFinding(withAttempt(rotation, { outcome: 'refused' }), mintingFinding(event.verdict)),
         context,
         {
           reason: 'minting_refused',
-          summary: `OpenAI refused to make a key. ${event.verdict.summary}`,
-          fix: thenResume(event.verdict.fix, rotation),
+          summary: `OpenAI refused to make a key. ${adminSummary(event.verdict)}`,
+          fix: thenResume(adminFix(event.verdict), rotation),
         },
         { kind: 'answer', check: checkOf(event.verdict, context.now) },
       )
@@ -254,10 +257,8 @@ export function stepDiscarding(rotation: Rotation, event: RotationEvent, context
   if (event.kind !== 'discarded') return rotation
   const why = rotation.discard
   assert(why !== undefined, 'a rotation that discards says why')
-  const { discard: _discard, ...rest } = withResidue(
-    withAttempt(rotation, { outcome: 'gone' }),
-    event.residue,
-  )
+  const ended = withFinding(withAttempt(rotation, { outcome: 'gone' }), deletingFinding(event.how))
+  const { discard: _discard, ...rest } = withResidue(ended, event.residue)
   const evidence = discardedEvidence(rotation, event)
   const note = { text: 'the pending key is gone', evidence }
   switch (why.next) {

@@ -48,12 +48,12 @@ describe('the progress of a rotation', () => {
 
   it('goes on with the retirement of the old key', () => {
     const lines = renderProgress(
-      rotationAt('done', { retirement: retirementAt('draining', { heldBy: 'app billing' }) }),
+      rotationAt('done', { retirement: retirementAt('draining', { heldBy: 'still in use by web (pod-1)' }) }),
       at(90),
     )
     expect(lines.slice(7)).toEqual([
       'old key  ba9876543210 is being retired',
-      '  > draining         30s, 30s left, held by app billing, both keys live until nobody uses the old one',
+      '  > draining         30s, 30s left, held: still in use by web (pod-1), both keys live until nobody uses the old one',
       '  . retiring',
       '  . proving current',
       '  . revoking',

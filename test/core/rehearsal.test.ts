@@ -79,6 +79,21 @@ describe('what stands in the way of a rehearsal', () => {
     expect(at.failure?.reason).toBe('minting_refused')
   })
 
+  it('a refusal to mint for a missing scope: it is the admin key that lacks it, and the list of permissions says so', () => {
+    const verdict = { ...verdictOf('restricted'), cause: 'scope_missing', missingScopes: ['api.some.write'] }
+    const granted = { ...permission, permission: 'api.management.read', state: 'granted' } as const
+    const { at } = walk(
+      [
+        { kind: 'checked', permissions: [granted] },
+        { kind: 'mint_refused', verdict },
+      ],
+      rehearsal,
+    )
+    expect(at.failure?.summary).toContain('The admin key is genuine, but lacks')
+    expect(at.failure?.fix).toMatch(/^Give the admin key api\.some\.write .*rotate openai --rehearse$/)
+    expect(at.permissions).toMatchObject([granted, { permission: 'api.some.write', state: 'missing' }])
+  })
+
   it('a mint that nobody can tell of: looked for until the deadline, and told that it may still turn up', () => {
     const looking = walk([checked, lost, deadline], rehearsal)
     expect(looking.at).toMatchObject({ phase: 'done', outcome: 'rehearsal_failed' })
@@ -107,6 +122,16 @@ describe('a rehearsal', () => {
     const manual = policyOf({ isManual: true, canMint: false })
     const { at } = walkRotation(walk([], rehearsal), [{ kind: 'checked', permissions: [] }], manual)
     expect(at).toMatchObject({ phase: 'done', outcome: 'rehearsed', permissions: [], attempts: [] })
+  })
+
+  it('goes through where its key could only be let expire, and says that deleting is not allowed', () => {
+    const ended = (how: 'deleted' | 'expiring') =>
+      walk([...toExtending, { kind: 'extended' }, { kind: 'discarded', how }], rehearsal).at
+    expect(ended('expiring')).toMatchObject({
+      outcome: 'rehearsed',
+      permissions: [{ permission: 'api.management.write', resource: 'deleting a key', state: 'missing' }],
+    })
+    expect(ended('deleted').permissions).toBeUndefined()
   })
 
   it('that an emergency takes over forgets why it failed', () => {

@@ -72,6 +72,28 @@ it('an admin key that may only read: named with its fix, and nothing is minted',
   expect(rig.sandbox.keys()).toHaveLength(made)
 }, 60_000)
 
+it('minting or deleting refused though the checks went well: each is shown as missing, and names the admin key', async () => {
+  const rig = await prepareRig()
+  await serveRig(rig)
+  await untilReady(rig)
+  const kind = 'missing_scopes_403'
+  rig.sandbox.set({ faults: [{ kind, match: { method: 'POST', path: '/service_accounts/.+/api_keys' } }] })
+  const { run, rotation } = await rehearse(rig)
+  expect(run.code).toBe(3)
+  expect(errorOf(run).message).toContain('The admin key is genuine, but lacks')
+  expect(errorOf(run).fix).toMatch(/^Give the admin key .*keyturn rotate openai --rehearse/)
+  const missing = rotation.permissions.filter(({ state }) => state === 'missing')
+  expect(missing.map(({ resource }) => resource)).toEqual(['making a key'])
+
+  rig.sandbox.set({ faults: [{ kind, match: { method: 'DELETE' } }] })
+  const works = await runCli(rig, ['rotate', 'openai', '--rehearse'])
+  expect(works.code, works.err).toBe(0)
+  expect(works.out).toMatch(/openai: a rotation would work.*would not be deleted.* expiry of one second/)
+  expect(works.out).toMatch(/missing +api\.management\.write +deleting a key/)
+  expect(works.out).toContain('Give the admin key api.management.write')
+  expect(works.out).toContain('it would not delete it, and let it expire')
+}, 60_000)
+
 it('a store and a mirror that may not be written to: both are named at once, and nothing is minted', async () => {
   const { fakes, rig } = await onAws({ refs: ['prod/openai', 'copy'] })
   const made = rig.sandbox.keys().length
