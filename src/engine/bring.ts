@@ -74,6 +74,8 @@ async function giveUp(state: CredentialState, by: string, { setup, book }: Opera
 }
 
 const appKinds: readonly KeyKind[] = ['project', 'service_account', 'legacy_user']
+const adminKeyFix =
+  'Make an admin key (platform.openai.com, Settings, Organization, Admin keys) and bring that one.'
 
 /** Refuses only what can never be a key; what works is for OpenAI to say. */
 function assertShape(text: string, { name, isInternal }: CredentialSetup): void {
@@ -86,7 +88,7 @@ function assertShape(text: string, { name, isInternal }: CredentialSetup): void 
   }
   if (isInternal === true && appKinds.includes(shape.core)) {
     throw new KeyturnError('bad_request', `This is a key for apps, and ${name} is an admin key.`, {
-      fix: 'Make an admin key (platform.openai.com, Settings, Organization, Admin keys) and bring that one.',
+      fix: adminKeyFix,
     })
   }
   if (isInternal !== true && shape.core === 'admin') {
@@ -101,7 +103,15 @@ function assertShape(text: string, { name, isInternal }: CredentialSetup): void 
       { fix: 'Bring a key of OpenAI.' },
     )
   }
-  if (fatal === undefined) return
+  if (fatal === undefined) {
+    if (isInternal !== true || shape.core === 'admin') return
+    // It would be proven for a quarter of an hour, and the admin key that works could not be turned meanwhile.
+    throw new KeyturnError(
+      'bad_request',
+      `This is no admin key, which ${name} is: admin keys begin with sk-admin-.`,
+      { fix: adminKeyFix },
+    )
+  }
   const where = fatal.position === undefined ? '' : ` at position ${fatal.position + 1}`
   throw new KeyturnError(
     'bad_request',

@@ -167,6 +167,8 @@ describe('an internal credential', () => {
     const service = await place.startedWithKeys()
     const stray = secretText(place.world.issuer.plant().secret)
     await expect(service.bring(internal, { apiKey: stray }, operator)).rejects.toThrow(/for apps/)
+    const token = ['kt', 'app', 'x'.repeat(43)].join('_')
+    await expect(service.bring(internal, { apiKey: token }, operator)).rejects.toThrow(/begin with sk-admin-/)
     const admin = secretText(place.admins.plant().secret)
     await expect(service.bring('openai', { apiKey: admin }, operator)).rejects.toThrow(/admin key/)
   })
