@@ -119,13 +119,19 @@ export function renderVersions(versions: readonly VersionSummary[], { now, out }
     short(version.version),
     `${version.stage}${version.isCompromised ? ' (compromised)' : version.withdrawnAt === null ? '' : ' (withdrawn)'}`,
     version.fingerprint,
-    verdictText(version.check, out.paint),
-    when(version.check?.checkedAt ?? null, now),
+    verdictText(checkOf(version), out.paint),
+    when(checkOf(version)?.checkedAt ?? null, now),
     version.origin,
     when(version.addedAt, now),
-    when(version.expiresAt, now),
+    when(version.stage === 'retired' ? null : version.expiresAt, now),
   ])
   return out.table([header, ...rows])
+}
+
+/** Of what is retired, most is dead, and its last check was before that: neither it nor an expiry is told as of now. */
+function checkOf({ stage, check }: VersionSummary): CheckSummary | null {
+  const isPast = stage === 'retired' && check !== null && isAuthentic(check.verdict as VerdictKind)
+  return isPast ? null : check
 }
 
 export function verdictText(check: CheckSummary | null, paint: Paint): string {

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import type { CredentialSummary } from '../../src/api/types.ts'
 import { endingOf } from '../../src/cli/progress.ts'
-import { renderDetail, renderList, type View } from '../../src/cli/summary.ts'
-import { instant, rotationAt, start, summaryOf } from './samples.ts'
+import { renderDetail, renderList, renderVersions, type View } from '../../src/cli/summary.ts'
+import { instant, rotationAt, start, summaryOf, versionSummary } from './samples.ts'
 
 const view: View = {
   now: start,
@@ -33,6 +33,16 @@ it('a cause that is the trouble of two things is told once', () => {
     'openai: No key.',
     '  fix: Let the platform write it.',
   ])
+})
+
+it('a key that is retired is shown neither as valid nor as about to expire', () => {
+  const retired = { ...versionSummary, stage: 'retired' }
+  const [, current, discarded] = renderVersions([versionSummary, retired], view)
+  expect(current).toMatch(/ {2}valid {2}5s ago .* {2}in 1d$/)
+  expect(discarded).toMatch(/retired {2}0123456789ab {2}- {2}- {2}minted .* {2}-$/)
+  const { check } = versionSummary
+  const refused = check === null ? null : { ...check, verdict: 'rejected' }
+  expect(renderVersions([{ ...retired, check: refused }], view)[1]).toContain('rejected')
 })
 
 it('a spare is shown with its age, or with why there is none and when it is tried again', () => {
