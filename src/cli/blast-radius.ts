@@ -2,6 +2,7 @@ import type { BlastHolder, BlastRadius } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Api } from './api.ts'
 import type { Context } from './command.ts'
+import { Interrupted } from './exit.ts'
 import type { Output } from './output.ts'
 import { short, when } from './text.ts'
 
@@ -54,9 +55,12 @@ export async function confirmed(
   if (given !== undefined) return given
   if (!io.stdin.isTerminal) throw refused
   const answer = await io.stdin.ask(`${what}. Type the name '${name}' to go on: `)
-  // Ctrl-C leaves the cursor behind the question.
-  if (answer === undefined) context.out.note('')
-  if (answer?.trim() !== name) throw refused
+  if (answer === undefined) {
+    // Ctrl-C leaves the cursor behind the question.
+    context.out.note('')
+    throw new Interrupted('Nothing was done.')
+  }
+  if (answer.trim() !== name) throw refused
   return name
 }
 

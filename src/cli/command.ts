@@ -97,6 +97,19 @@ export function argument(context: Context, index: number): string {
   return context.args[index] ?? ''
 }
 
+/** The service takes none that is longer. */
+const reasonCharsMax = 500
+
+/** What `--reason` says. */
+export function reasonOf(options: Options): string | undefined {
+  const reason = options.text('reason')
+  if (reason === undefined || reason.length <= reasonCharsMax) return reason
+  throw usage(
+    `--reason takes at most ${reasonCharsMax} characters, and these are ${reason.length}`,
+    'Shorten it; what is longer belongs in a ticket that it names.',
+  )
+}
+
 export function usage(message: string, fix: string): KeyturnError {
   return new KeyturnError('usage', message, { fix })
 }

@@ -22,6 +22,9 @@ const forHumans: readonly ErrorCode[] = [
   'last_working_key',
 ]
 
+/** A person left at a question, with Ctrl-C or Ctrl-D: nothing was done, and nothing is wrong. */
+export class Interrupted extends Error {}
+
 export function exitCodeOf(code: ErrorCode): ExitCode {
   if (code === 'usage') return exitCodes.usage
   return forHumans.includes(code) ? exitCodes.needsHuman : exitCodes.failed

@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { KeyturnError } from '../core/errors.ts'
 import { looksLikeKey, redactKeys } from '../core/key-shape.ts'
 import { type CommandSpec, createContext } from './command.ts'
-import { type ExitCode, exitCodeOf, exitCodes } from './exit.ts'
+import { type ExitCode, exitCodeOf, exitCodes, Interrupted } from './exit.ts'
 import { faultOf } from './fault.ts'
 import type { Io } from './io.ts'
 import { createOutput } from './output.ts'
@@ -24,6 +24,11 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
       const command = await spec.load()
       code = await command.run(createContext({ io, out, args, values }))
     } catch (thrown) {
+      if (thrown instanceof Interrupted) {
+        out.note(thrown.message)
+        code = exitCodes.interrupted
+        return
+      }
       const error = faultOf(thrown, `keyturn ${spec.name} failed`)
       out.error(error)
       code = exitCodeOf(error.code)

@@ -6,7 +6,10 @@ import type { CommandSpec } from './command.ts'
  */
 
 const name = { name: 'name', description: 'The credential, e.g. openai.' }
-const reason = { flags: '--reason <text>', description: 'Why; kept with the rotation and shown to others.' }
+const reason = {
+  flags: '--reason <text>',
+  description: 'Why, in at most 500 characters; kept with the rotation and shown to others.',
+}
 const confirm = {
   flags: '--confirm <name>',
   description: "The credential's name, where nobody is there to type it.",
@@ -155,7 +158,8 @@ export const specs: readonly CommandSpec[] = [
     name: 'versions',
     args: [name],
     summary: 'list the keys of a credential',
-    details: 'Keys are shown by fingerprint, which is equal wherever the same key is found.',
+    details:
+      'Keys are shown by fingerprint, which is equal wherever the same key is found. Of a retired one neither an earlier valid verdict nor an expiry is told: most are dead.',
     options: [],
     example: 'keyturn versions openai',
     exits: usual,

@@ -249,6 +249,9 @@ describe('exit codes tell a script what to do', () => {
       'rotate --all --since yesterday',
       'rotate --all --since 9999-01-01T00:00:00Z',
       'rotate openai --confirm openai',
+      ...['rotate openai', 'rollback openai', 'revoke openai v-old', 'bring openai'].map(
+        (command) => `${command} --reason ${'x'.repeat(501)}`,
+      ),
       'rotate --all --match (',
       'rotate --all --emergency --compromised',
       'revoke openai',
@@ -264,6 +267,15 @@ describe('exit codes tell a script what to do', () => {
     expect((await keyturn('rotat openai')).err).toBe(
       "error: unknown command 'rotat'\nfix:   Did you mean rotate? See 'keyturn --help' or 'keyturn COMMAND --help'.\n",
     )
+  })
+
+  it('2 where the reason is too long, which is told in the words of the command line', async () => {
+    const { code, err } = await keyturn(`revoke openai v-old --reason ${'x'.repeat(501)}`)
+    expect(code).toBe(2)
+    expect(err).toMatch(
+      /^error: --reason takes at most 500 characters, and these are 501\nfix: {3}Shorten it/,
+    )
+    expect(service.asked).toEqual([])
   })
 
   it('1 where --match fits no name, which is told with those that there are', async () => {
@@ -319,8 +331,8 @@ describe('confirmation by typing', () => {
     expect(no.code).toBe(3)
     expect(posted()).toHaveLength(1)
     const left = await keyturn('revoke openai v-old --even-if-last', { isTerminal: true, typed: [] })
-    expect([left.code, posted().length]).toEqual([3, 1])
-    expect(left.err).toMatch(/\n\n.*error:/)
+    expect([left.code, posted().length]).toEqual([130, 1])
+    expect(left.err).toMatch(/\n\nNothing was done\.\n$/)
   })
 
   it('asks when the service does', async () => {
@@ -390,6 +402,12 @@ describe('bring', () => {
     await keyturn('bring openai --file key.txt', { files: { '/srv/app/key.txt': `\uFEFF${apiKey}\r\n` } })
     await keyturn('bring openai', { isTerminal: true, typed: [apiKey] })
     expect(service.asked.map((asked) => asked.body)).toEqual([{ apiKey }, { apiKey }])
+  })
+
+  it('ends with 130 where nothing is typed but Ctrl-C', async () => {
+    const { code, err } = await keyturn('bring openai', { isTerminal: true, typed: [] })
+    expect([code, err]).toEqual([130, 'Nothing was done.\n'])
+    expect(service.asked).toEqual([])
   })
 
   it('takes no key as an argument', async () => {

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { KeyturnError } from '../../core/errors.ts'
-import { argument, type Context, usage } from '../command.ts'
-import { type ExitCode, exitCodes } from '../exit.ts'
+import { argument, type Context, reasonOf, usage } from '../command.ts'
+import { type ExitCode, exitCodes, Interrupted } from '../exit.ts'
 import { short } from '../text.ts'
 
 /** No key is anywhere near as long; a whole file piped in by mistake is. */
@@ -12,8 +12,8 @@ const keyLengthMin = 8
 export async function run(context: Context): Promise<ExitCode> {
   const { out, options } = context
   const name = argument(context, 0)
+  const reason = reasonOf(options)
   const apiKey = checked(await readKey(context))
-  const reason = options.text('reason')
   const api = await context.api()
   const version = await api.bring(name, { apiKey, ...(reason === undefined ? {} : { reason }) })
   out.result(version, () => [
@@ -36,7 +36,7 @@ async function readKey({ io, options }: Context): Promise<string> {
     : await io.stdin.readAll(keyBytesMax)
   if (text !== undefined) return text
   throw io.stdin.isTerminal
-    ? usage('no key was given', 'Paste it and press Enter, or: keyturn bring NAME < FILE.')
+    ? new Interrupted('Nothing was done.')
     : usage('this is too long for a key', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
 }
 

@@ -2,13 +2,14 @@ import type { VersionSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import type { Api } from '../api.ts'
 import { confirmed, isInUse, showBlastRadius } from '../blast-radius.ts'
-import { argument, type Context } from '../command.ts'
+import { argument, type Context, reasonOf } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { short } from '../text.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, options, io } = context
   const [name, id] = [argument(context, 0), argument(context, 1)]
+  const reason = reasonOf(options)
   const api = await context.api()
   const radius = await showBlastRadius(context, api, {
     name,
@@ -20,7 +21,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const isAsked = isLastAllowed || (io.stdin.isTerminal && radius !== undefined && isInUse(radius))
   const what = `Revoking version ${id} of '${name}' ${isLastAllowed ? 'even if it is the last working key' : 'for good'}`
   const confirm = isAsked ? await confirmed(context, { name, what }) : options.text('confirm')
-  const version = await revoke(context, api, { confirm, what })
+  const version = await revoke(context, api, { confirm, what, reason })
   out.result(version, () => [
     `${name}: version ${short(version.version)} (${version.fingerprint}) is ${version.stage}`,
   ])
@@ -31,10 +32,13 @@ export async function run(context: Context): Promise<ExitCode> {
 async function revoke(
   context: Context,
   api: Api,
-  { confirm, what }: { readonly confirm: string | undefined; readonly what: string },
+  {
+    confirm,
+    what,
+    reason,
+  }: { readonly confirm: string | undefined; readonly what: string; readonly reason: string | undefined },
 ): Promise<VersionSummary> {
   const { io, options } = context
-  const reason = options.text('reason')
   const request = {
     ...(reason === undefined ? {} : { reason }),
     ...(options.has('evenIfLast') ? { evenIfLast: true } : {}),

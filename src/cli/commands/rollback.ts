@@ -1,11 +1,11 @@
-import { argument, type Context } from '../command.ts'
+import { argument, type Context, reasonOf } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { short } from '../text.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, options } = context
   const to = options.text('to')
-  const reason = options.text('reason')
+  const reason = reasonOf(options)
   const api = await context.api()
   const summary = await api.rollback(argument(context, 0), {
     ...(to === undefined ? {} : { to }),

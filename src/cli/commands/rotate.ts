@@ -1,6 +1,6 @@
 import type { Api } from '../api.ts'
 import { confirmed, showBlastRadius } from '../blast-radius.ts'
-import { argument, type Context, usage } from '../command.ts'
+import { argument, type Context, reasonOf, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { rotateAll } from '../rotate-all.ts'
 import { short } from '../text.ts'
@@ -21,7 +21,7 @@ export async function run(context: Context): Promise<ExitCode> {
   if (options.has('rehearse') && isEmergency) {
     throw usage('--rehearse and --emergency exclude each other', 'Leave one of them out.')
   }
-  const reason = options.text('reason')
+  const reason = reasonOf(options)
   const name = argument(context, 0)
   const mode = isEmergency ? 'emergency' : options.has('rehearse') ? 'rehearsal' : 'normal'
   const asked = {
