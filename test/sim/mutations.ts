@@ -147,13 +147,6 @@ export const mutations: readonly Mutation[] = [
     seed: 108,
   },
   {
-    name: 'a promotion that is not read back',
-    file: 'core/rotation-phases.ts',
-    find: "      return goOn(rotation, 'confirming', context, {\n        text: 'moved to current",
-    replace: "      return end(rotation, 'promoted', context, {\n        text: 'moved to current",
-    seed: 1269,
-  },
-  {
     name: 'a key that nobody proved is promoted',
     file: 'core/rotation-phases.ts',
     find: '  if (isAuthentic(verdict.kind))\n    return confirmOnce(',
