@@ -113,6 +113,7 @@ export function nextLive(state: CredentialState, now: number): VersionRecord | u
   const rank = (one: VersionRecord): number => (isDoubtful(one) ? 0 : 2) + (one.stage === 'standby' ? 1 : 0)
   return state.versions
     .filter((one) => one.version !== state.current && one.stage !== 'pending' && isLive(one, now))
+    .filter((one) => one.isUnstored !== true)
     .toSorted((a, b) => rank(b) - rank(a) || (b.promotedAt ?? 0) - (a.promotedAt ?? 0))[0]
 }
 

@@ -88,6 +88,8 @@ export interface VersionRecord {
   readonly compromised?: boolean
   /** The same key was declared compromised under another credential. Handed out until it is turned, and never again then. */
   readonly isLeaked?: boolean
+  /** Adopted from a mirror and not written to the store yet: once it is replaced, its value may be nowhere any more. */
+  readonly isUnstored?: boolean
   /** A person was told that it expires soon. */
   readonly isExpiryAlerted?: boolean
   readonly retiredAt?: number

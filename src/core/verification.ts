@@ -216,7 +216,8 @@ function adopt(
       ? 'the key found in the store works and is ours'
       : `somebody put another working key of ours into ${isInStore ? 'the store' : 'a mirror'}`
   const who = state.current === undefined ? 'start' : isInStore ? 'store' : 'mirror'
-  return takeOver(first, version, { who, why, isInStore }, context)
+  const known = isInStore ? first : withRecord(first, version, { isUnstored: true })
+  return takeOver(known, version, { who, why, isInStore }, context)
 }
 
 /** The rotation for a first key, which could not be made, is over when a person has put one there. */

@@ -1,5 +1,5 @@
 import { promotionHeldUntil } from '../core/blackout.ts'
-import { type Change, isLive, recordOf } from '../core/credential.ts'
+import { type Change, isLive, recordOf, withRecord } from '../core/credential.ts'
 import type { Duty } from '../core/duties.ts'
 import { toKeyturnError } from '../core/errors.ts'
 import { expiryTurnAt, nextTurnAt } from '../core/expiry.ts'
@@ -106,7 +106,8 @@ async function alignStore(context: PerformContext, to: string): Promise<Changer>
     return (before, context) => {
       if (before.current !== to) return undefined
       const looked = { ...before, isAlignmentDue: false, nextStoreReadAt: context.now }
-      return { state: isThere ? { ...looked, storeCurrent: to } : looked, events: [] }
+      const stored = withRecord(looked, to, { isUnstored: false })
+      return { state: isThere ? { ...stored, storeCurrent: to } : looked, events: [] }
     }
   } catch (thrown) {
     const error = toKeyturnError(thrown, `writing ${setup.name} to the store`)

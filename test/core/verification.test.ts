@@ -100,6 +100,13 @@ describe('two conclusive rejections', () => {
 })
 
 describe('a failover', () => {
+  it('never takes what was adopted from a mirror and left before the store had it', () => {
+    const left = { ...previous, isUnstored: true }
+    const watch = kill(new Watch(stateOf([current, left])))
+    expect(handedOut(watch.state)).toBeUndefined()
+    expect(watch.told).toContain('outage')
+  })
+
   it('takes the standby first, then what was current last, and raises the generation each time', () => {
     const watch = kill(new Watch(stateOf([current, standby, previous])))
     expect(watch.state).toMatchObject({ current: 'b', generation: 1, isAlignmentDue: true })
