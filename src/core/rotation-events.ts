@@ -83,6 +83,8 @@ export interface RotationContext {
   readonly now: number
   readonly policy: Policy
   readonly fresh: { readonly marker: string; readonly version: VersionId }
+  /** Nothing is handed out: a key that some of the issuer's edges do not know yet is better than none. */
+  readonly isOutage?: boolean
   /** The version that came with the event, for its evidence. */
   readonly added?: KeyFacts
   /** The fence under which the store was changed. */

@@ -185,7 +185,8 @@ function confirmOnce(
   { verdict, at }: { readonly verdict: Verdict; readonly at: number },
 ): Rotation {
   if (rotation.confirmedAt === at) return rotation
-  const isUrgent = rotation.mode === 'emergency' || rotation.from === undefined
+  // An emergency with a key that still works is no reason to hand out one that half of the issuer may not know yet.
+  const isUrgent = context.isOutage === true || rotation.from === undefined
   const needed = isUrgent ? 1 : context.policy.provingCount
   const settleMs = isUrgent ? 0 : context.policy.provingSettleMs
   const provingSince = rotation.provingSince ?? at

@@ -141,8 +141,14 @@ export function turnByItself(
   }
   const isWalking =
     isRunning(rotation) && !isSparing(rotation) && rotation.phase !== 'halted' && !rotation.paused
-  const isHurry = mode === 'emergency' && isWalking && rotation.mode !== 'emergency'
+  const isHurry =
+    mode === 'emergency' && isWalking && (rotation.mode !== 'emergency' || isProven(rotation, context))
   return isHurry && context.policy.canMint ? applyRotation(state, hastened, context) : undefined
+}
+
+/** Its key answered once, and is asked again only later: it is all that there is now. */
+function isProven({ phase, confirmations, wakeAt }: Rotation, { now }: ChangeContext): boolean {
+  return phase === 'proving' && confirmations > 0 && wakeAt > now
 }
 
 /**
@@ -196,6 +202,7 @@ export function applyRotation(
     policy: context.policy,
     fresh: { marker: context.marker(), version: context.uuid() },
     fence: state.fence,
+    isOutage: handedOut(state) === undefined,
     ...(added === undefined ? {} : { added: keyFacts({ ...added, meta: soundMeta(added.meta) }) }),
   })
   if (stepped === before) return { state, events: [] }

@@ -155,7 +155,7 @@ describe('an emergency in every phase', () => {
   })
 
   it('promotes what a rehearsal minted', () => {
-    const after = walk([checked, minted, valid, emergency, valid], { mode: 'rehearsal' })
+    const after = walk([checked, minted, valid, emergency, valid, valid], { mode: 'rehearsal' })
     expect(after.at.phase).toBe('extending')
   })
 

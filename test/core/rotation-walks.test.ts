@@ -71,8 +71,11 @@ describe('the way that goes well', () => {
     expect(walk(toExtending, { policy: policyOf({ expiryManaged: false }) }).at.phase).toBe('promoting')
   })
 
-  it('asks for one proof only in an emergency and for a first key', () => {
-    expect(walk([checked, minted, valid], { mode: 'emergency' }).at.phase).toBe('extending')
+  it('asks for one proof only where nothing is handed out', () => {
+    const { at, now } = walk([checked, minted], { mode: 'emergency' })
+    const fresh = { marker: 'm-2', version: 'v-2' }
+    expect(step(at, valid, { now, policy, fresh, isOutage: true }).phase).toBe('extending')
+    expect(step(at, valid, { now, policy, fresh, isOutage: false }).phase).toBe('proving')
     expect(walk([checked, minted, valid], { from: undefined }).at.phase).toBe('extending')
     expect(walk([checked, minted, valid]).at.phase).toBe('proving')
   })

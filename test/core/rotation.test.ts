@@ -99,7 +99,6 @@ function paused(states: Readonly<Partial<Record<RotationPhase, Found>>>, policy:
 }
 
 const usual = policyOf({ provingCount: 2, provingSettleMs: 1_000 })
-const hasty = policyOf({ provingCount: 2, provingSettleMs: 1_000 })
 const byHand = policyOf({ provingCount: 2, provingSettleMs: 1_000, isManual: true, canMint: false })
 
 function manualStates(): Variant['states'] {
@@ -137,13 +136,10 @@ function rehearsalStates(): Variant['states'] {
   }
 }
 
-/** An emergency asks for one proof and no settling, so that its proving has none yet. */
-function emergencyStates(options: {
-  readonly mode?: RotationMode
-  readonly from?: VersionId | undefined
-}): Variant['states'] {
+/** A first key is asked for one proof and no settling, so that its proving has none yet. */
+function firstKeyStates(): Variant['states'] {
   const walk = (...events: readonly (RotationEvent | number)[]): Found =>
-    walkRotation(begin(hasty, options), events, hasty)
+    walkRotation(begin(usual, { from: undefined }), events, usual)
   const promoting = [...toProving, proved('valid'), { kind: 'extended' } as const]
   return {
     checking: walk(),
@@ -166,8 +162,8 @@ const everywhere = (name: string, to: string, phases: readonly RotationPhase[]):
 
 const variants: Readonly<Record<string, Variant>> = {
   'an usual rotation': { states: statesOf(usual, []), policy: usual, otherwise: {} },
-  'a first key': { states: emergencyStates({ from: undefined }), policy: hasty, otherwise: {} },
-  'an emergency': { states: emergencyStates({ mode: 'emergency' }), policy: hasty, otherwise: {} },
+  'a first key': { states: firstKeyStates(), policy: usual, otherwise: {} },
+  'an emergency': { states: statesOf(usual, [], { mode: 'emergency' }), policy: usual, otherwise: {} },
   'a rehearsal': {
     states: rehearsalStates(),
     policy: usual,

@@ -138,6 +138,7 @@ export class Crowd {
     const known = record?.keyId ?? undefined
     return {
       record,
+      isActivating: record !== undefined && truth.isActivating(record),
       death: known === undefined ? truth.latestDeath(failure.endedAt) : truth.deathOf(known),
       otherSince: truth.otherSince(known, failure.endedAt),
       troubledUntil: truth.troubledUntil(failure.endedAt),

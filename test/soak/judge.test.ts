@@ -14,6 +14,7 @@ const refused: Failure = {
 }
 const facts: Facts = {
   record: { keyId: 'key_1', faults: [] },
+  isActivating: false,
   death: { at: 1_500, by: 'somebody' },
   otherSince: 0,
   troubledUntil: 0,
@@ -24,6 +25,11 @@ const noKey = (code: string): Failure => ({ ...refused, status: undefined, code:
 describe('a failed request is held against Keyturn', () => {
   it.each<[string, Failure, Facts]>([
     ['refused with a key that nobody else has ended', refused, { ...facts, death: undefined }],
+    [
+      'refused where a new key is not known yet, though another one works',
+      refused,
+      { ...facts, death: undefined, isActivating: true },
+    ],
     ['refused before somebody ended the key', refused, { ...facts, death: { at: 9_001, by: 'somebody' } }],
     ['refused though another key was alive and the service there', refused, facts],
     ['also where an operator named the key', refused, { ...facts, death: { at: 1_500, by: 'compromised' } }],
@@ -50,6 +56,11 @@ describe('a failed request is held against Keyturn', () => {
 describe('a failed request is not held against Keyturn', () => {
   it.each<[string, Failure, Facts]>([
     ['the only key was ended by somebody', refused, { ...facts, otherSince: undefined }],
+    [
+      'a key is not known everywhere yet, and there was no other to hand out',
+      refused,
+      { ...facts, death: undefined, isActivating: true, otherSince: undefined },
+    ],
     ['the service was away when a key was ended', refused, { ...facts, upMs: () => 2_000 }],
     ['a bare caller with a key that somebody ended', { ...refused, caller: 'bare' }, facts],
     ['OpenAI did not say that the key is dead', refused, { ...facts, troubledUntil: 8_000 }],

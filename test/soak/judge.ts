@@ -31,6 +31,8 @@ export interface Death {
 export interface Facts {
   /** What OpenAI's log says of the last request. */
   readonly record: { readonly keyId: string | null; readonly faults: readonly string[] } | undefined
+  /** The key was refused where OpenAI did not know it yet. */
+  readonly isActivating: boolean
   /** Of the key that was refused or, where there was none, of the one handed out last. */
   readonly death: Death | undefined
   /** Since when there was another key: alive at the end, handed out before, and named by nobody as not to be used. */
@@ -64,7 +66,11 @@ export function judge(failure: Failure, facts: Facts): Judgement {
 }
 
 /** A key was refused, or taken out because it is dead. */
-function judgeDeath(failure: Failure, { death, otherSince, troubledUntil, upMs }: Facts): Judgement {
+function judgeDeath(failure: Failure, facts: Facts): Judgement {
+  const { death, otherSince, troubledUntil, upMs } = facts
+  // Where nothing else is left, a key is handed out that not all of OpenAI knows yet.
+  if (facts.isActivating && otherSince === undefined)
+    return excused('a first key, unknown at an edge, and no other')
   if (death === undefined || death.at > failure.endedAt)
     return ours('refused, and nobody but Keyturn could have ended the key')
   // docs/client.md: without the refreshing fetch a key that dies without warning is not replaced within the request.

@@ -5,7 +5,7 @@ import { type Rig, summary } from '../system/harness.ts'
 import type { Killer } from './killer.ts'
 import { pause } from './pause.ts'
 import type { Story } from './story.ts'
-import type { Truth } from './truth.ts'
+import { activationMsMax, type Truth } from './truth.ts'
 
 export interface MoodsOptions {
   readonly rig: Rig
@@ -30,7 +30,7 @@ const weights = {
 /** From one mood to the next, in milliseconds. */
 const gap = { from: 1_500, to: 6_000 }
 /** What a new key is unknown for at an edge: shorter than the time over which it is proven, or nobody could know. */
-const activationMs = [0, 200, 500]
+const activationMs = [0, 200, activationMsMax]
 /** A retirement that is this near to its end no longer gives a key back. */
 const overlapLeftMs = 2_500
 /** Rotations that nobody asked for are bounded a day, and this is what is spent of them here. */

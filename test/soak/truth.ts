@@ -3,6 +3,8 @@ import type { Death } from './judge.ts'
 
 /** An answer that is still missing after this long is never coming. */
 const unansweredMs = 20_000
+/** What a new key is unknown for at an edge at most. */
+export const activationMsMax = 500
 /** The timeout of the issuer in the configuration. */
 const probeTimeoutMs = 2_000
 /** Refused requests that are kept whole. */
@@ -128,9 +130,20 @@ export class Truth {
     return { made: keys.length, dead: keys.filter((key) => key.state !== 'alive').length }
   }
 
-  /** Refusals with keys that nobody but Keyturn had ended. */
+  /** Refused where OpenAI may not have known the key yet. */
+  isActivating({ keyId, at }: Pick<RequestRecord, 'keyId' | 'at'>): boolean {
+    const key = this.sandbox.keys().find(({ id }) => id === keyId)
+    return key !== undefined && at < key.createdAt + activationMsMax
+  }
+
+  /** Refusals with keys that nobody but Keyturn had ended, and that need not have been handed out. */
   plannedRefusals(): readonly RequestRecord[] {
-    return this.refused.filter(({ keyId }) => keyId !== null && !this.#deaths.has(keyId))
+    return this.refused.filter(
+      (record) =>
+        record.keyId !== null &&
+        !this.#deaths.has(record.keyId) &&
+        !(this.isActivating(record) && this.otherSince(record.keyId, record.at) === undefined),
+    )
   }
 
   #take(record: RequestRecord): void {
