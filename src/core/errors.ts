@@ -60,6 +60,8 @@ export const errorCodes = [
   'ledger_behind',
   'ledger_unreachable',
   'ledger_corrupt',
+  // The audit.
+  'audit_unavailable',
   // A signed report.
   'report_invalid',
   'signing_key_unknown',

@@ -14,6 +14,7 @@ import type {
   VersionMeta,
 } from './types.ts'
 
+export type { Audit, AuditCaller, AuditEntry } from './audit.ts'
 export type { PermissionFinding } from './types.ts'
 
 /**
