@@ -55,8 +55,12 @@ export function openApiDocument(version: string): JsonObject {
     components: {
       schemas: componentSchemas(),
       securitySchemes: {
-        app: { type: 'http', scheme: 'bearer', description: 'An app token (`kt_app_…`).' },
-        operator: { type: 'http', scheme: 'bearer', description: 'An operator token (`kt_op_…`).' },
+        bearer: {
+          type: 'http',
+          scheme: 'bearer',
+          description:
+            'A token (`kt_…`). The roles named at each route are the grants of which one is needed.',
+        },
       },
     },
   }
@@ -82,8 +86,10 @@ function describeOperation(id: string, operation: Operation): JsonObject {
 }
 
 function securityOf(operation: Operation): Json {
-  if (operation.access === 'open') return []
-  return operation.access === 'app' ? [{ app: [] }, { operator: [] }] : [{ operator: [] }]
+  const { access } = operation
+  if (access === 'open') return []
+  if (access === 'seen') return [{ bearer: [] }]
+  return typeof access === 'string' ? [{ bearer: [access] }] : access.map((grant) => ({ bearer: [grant] }))
 }
 
 function parametersOf(operation: Operation): readonly JsonObject[] {

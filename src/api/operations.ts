@@ -1,9 +1,13 @@
 import type { z } from 'zod'
 import * as answers from './answers.ts'
+import type { Grant } from './types.ts'
 import * as bodies from './validators.ts'
 
-/** open: nobody is asked. app: an app token for its own credentials, or an operator. operator: only an operator. */
-export type Access = 'open' | 'app' | 'operator'
+/**
+ * open: nobody is asked. seen: any grant on the credential will do; without a credential in the path, any caller. Else one
+ * of the grants: on the credential in the path, or on the service as a whole where there is none.
+ */
+export type Access = 'open' | 'seen' | Grant | readonly Grant[]
 
 export interface Operation {
   readonly method: 'GET' | 'POST' | 'DELETE'
@@ -31,7 +35,7 @@ export const operations = {
   listCredentials: {
     method: 'GET',
     path: '/v1/credentials',
-    access: 'app',
+    access: 'seen',
     summary: 'What the caller may read, without secrets',
     query: ['names'],
     status: 200,
@@ -40,7 +44,7 @@ export const operations = {
   getCredential: {
     method: 'GET',
     path: named,
-    access: 'app',
+    access: 'read',
     isSecret: true,
     summary: 'The current verified credential',
     query: ['wait'],
@@ -51,7 +55,7 @@ export const operations = {
   streamEvents: {
     method: 'GET',
     path: `${named}/events`,
-    access: 'app',
+    access: 'seen',
     summary: 'What happens to the credential, as server-sent events',
     requestHeaders: ['Last-Event-ID', ...leaseHeaders],
     status: 200,
@@ -61,7 +65,7 @@ export const operations = {
   reportRejection: {
     method: 'POST',
     path: `${named}/reports`,
-    access: 'app',
+    access: 'read',
     summary: 'An app says that its key was refused',
     body: bodies.rejectionReport,
     isBodyRequired: true,
@@ -71,7 +75,7 @@ export const operations = {
   listVersions: {
     method: 'GET',
     path: `${named}/versions`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'The versions of a credential, without secrets',
     status: 200,
     answer: answers.versionList,
@@ -79,7 +83,7 @@ export const operations = {
   bringVersion: {
     method: 'POST',
     path: `${named}/versions`,
-    access: 'operator',
+    access: 'operate',
     isSecret: true,
     summary: "Brings an operator's key",
     body: bodies.bringRequest,
@@ -90,7 +94,7 @@ export const operations = {
   verifyCredential: {
     method: 'POST',
     path: `${named}/verifications`,
-    access: 'operator',
+    access: 'operate',
     summary: 'Verifies the current version now',
     status: 200,
     answer: answers.credentialSummary,
@@ -98,7 +102,7 @@ export const operations = {
   listRotations: {
     method: 'GET',
     path: `${named}/rotations`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'Running and ended rotations, newest first',
     status: 200,
     answer: answers.rotationList,
@@ -106,7 +110,7 @@ export const operations = {
   startRotation: {
     method: 'POST',
     path: `${named}/rotations`,
-    access: 'operator',
+    access: 'operate',
     summary: 'Starts a rotation',
     body: bodies.rotationRequest,
     requestHeaders: ['Idempotency-Key'],
@@ -116,7 +120,7 @@ export const operations = {
   getRotation: {
     method: 'GET',
     path: `${named}/rotations/{id}`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'One rotation, with its steps',
     status: 200,
     answer: answers.rotationSummary,
@@ -124,7 +128,7 @@ export const operations = {
   getRotationReport: {
     method: 'GET',
     path: `${named}/rotations/{id}/report`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'The signed report of a rotation and of all it set off; as text with Accept: text/plain',
     status: 200,
     answer: answers.signedReport,
@@ -135,7 +139,7 @@ export const operations = {
   rollBack: {
     method: 'POST',
     path: `${named}/rollbacks`,
-    access: 'operator',
+    access: 'operate',
     summary: 'Makes another live version the current one',
     body: bodies.rollbackRequest,
     status: 200,
@@ -144,7 +148,7 @@ export const operations = {
   revokeVersion: {
     method: 'POST',
     path: `${named}/versions/{version}/revocations`,
-    access: 'operator',
+    access: 'operate',
     summary: 'Revokes a version at the issuer',
     body: bodies.revocationRequest,
     status: 202,
@@ -153,7 +157,7 @@ export const operations = {
   getVersionReport: {
     method: 'GET',
     path: `${named}/versions/{version}/report`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'The signed report of how an old key was retired; as text with Accept: text/plain',
     status: 200,
     answer: answers.signedReport,
@@ -161,7 +165,7 @@ export const operations = {
   getBlastRadius: {
     method: 'GET',
     path: `${named}/blast-radius`,
-    access: 'operator',
+    access: ['operate', 'audit'],
     summary: 'Who loses what when a key is revoked now',
     query: ['version'],
     status: 200,
@@ -170,7 +174,7 @@ export const operations = {
   listLeases: {
     method: 'GET',
     path: `${named}/leases`,
-    access: 'app',
+    access: 'seen',
     summary: 'Who uses which generation; an app sees its own',
     status: 200,
     answer: answers.leaseList,
@@ -178,14 +182,14 @@ export const operations = {
   dropLease: {
     method: 'DELETE',
     path: `${named}/leases/{instance}`,
-    access: 'operator',
+    access: 'operate',
     summary: 'Forgets an instance that will not come back',
     status: 204,
   },
   getInventory: {
     method: 'GET',
     path: '/v1/inventory',
-    access: 'operator',
+    access: 'operate',
     summary: 'Every key of the organisation, and who holds it',
     status: 200,
     answer: answers.inventoryAnswer,
@@ -193,7 +197,7 @@ export const operations = {
   listTokens: {
     method: 'GET',
     path: '/v1/tokens',
-    access: 'operator',
+    access: 'operate',
     isSecret: true,
     summary: 'The tokens, without their secrets',
     status: 200,
@@ -202,7 +206,7 @@ export const operations = {
   createToken: {
     method: 'POST',
     path: '/v1/tokens',
-    access: 'operator',
+    access: 'operate',
     isSecret: true,
     summary: 'Makes a token; the answer shows it this once',
     body: bodies.tokenRequest,
@@ -213,7 +217,7 @@ export const operations = {
   revokeToken: {
     method: 'DELETE',
     path: '/v1/tokens/{id}',
-    access: 'operator',
+    access: 'operate',
     isSecret: true,
     summary: 'Revokes a token at once',
     status: 204,
@@ -245,7 +249,7 @@ export const operations = {
   getMetrics: {
     method: 'GET',
     path: '/metrics',
-    access: 'operator',
+    access: 'metrics',
     summary: 'Metrics in the text format of Prometheus',
     status: 200,
     mediaType: 'text/plain',
@@ -273,7 +277,7 @@ function rotationAct<Act extends 'pause' | 'resume' | 'abort'>(act: Act, summary
   return {
     method: 'POST',
     path: `${named}/rotations/{id}/${act}`,
-    access: 'operator',
+    access: 'operate',
     summary,
     status: 200,
     answer: answers.rotationSummary,

@@ -334,6 +334,12 @@ export interface RevocationRequest {
   readonly confirm?: string
 }
 
+/**
+ * read: get the secret. operate: verify, rotate, roll back, revoke. audit: read what happened. These are of a credential;
+ * metrics and dashboard are of the service.
+ */
+export type Grant = 'read' | 'operate' | 'audit' | 'metrics' | 'dashboard'
+
 export interface TokenRequest {
   readonly name: string
   readonly role: 'app' | 'operator'

@@ -1,12 +1,12 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { type Operation, type OperationId, operations } from '../api/operations.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import { bodyTooLarge, wrongType } from './checks.ts'
+import type { Caller } from './auth/caller.ts'
+import { type Admission, bodyTooLarge, wrongType } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { parseJson, showName } from './json-body.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
 import { createHandlers, type Handler } from './routes.ts'
-import type { Caller } from './tokens.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -90,10 +90,15 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
     const id = request.routeOptions.config.operationId
     // Unknown routes and methods go on to the handler that says so.
     if (id === undefined) return done()
+    const settle = (admission: Admission): void => {
+      if (admission.kind === 'refused') return sendProblem(reply, request.id, admission.refusal)
+      request.caller = admission.caller
+      done()
+    }
     const admission = checks.admit(request.raw, operations[id], credentialOf(request))
-    if (admission.kind === 'refused') return sendProblem(reply, request.id, admission.refusal)
-    request.caller = admission.caller
-    return done()
+    if (!(admission instanceof Promise)) return settle(admission)
+    const fail = (thrown: unknown): void => done(toKeyturnError(thrown, 'finding out who asks'))
+    admission.then(settle, fail)
   })
   // Not `onResponse`: for that hook Fastify keeps request and reply alive until the answer ends, which a stream never does.
   app.addHook('onSend', (request, reply, payload, done) => {

@@ -1,17 +1,19 @@
 import type { IncomingMessage } from 'node:http'
 import type { Operation } from '../api/operations.ts'
+import type { Grant } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { credentialNamePattern } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
+import { type Authenticator, isPending } from './auth/authenticator.ts'
+import { type Caller, nobody } from './auth/caller.ts'
 import type { Hosts } from './hosts.ts'
 import type { ServerLimits } from './limits.ts'
 import type { Refusal } from './problem.ts'
-import type { Caller, TokenStore } from './tokens.ts'
 
 export interface ChecksOptions {
   readonly hosts: Hosts
   readonly limits: ServerLimits
-  readonly tokens: TokenStore
+  readonly auth: Authenticator
   readonly service: Pick<Service, 'names' | 'isInternal'>
 }
 
@@ -27,18 +29,39 @@ export type Admission =
 export interface Checks {
   /** What needs no knowledge of the route. */
   refuseTransport(request: IncomingMessage): Refusal | undefined
-  admit(request: IncomingMessage, operation: Operation, credential: string | undefined): Admission
+  /** A promise only where who asks cannot be told at once. */
+  admit(
+    request: IncomingMessage,
+    operation: Operation,
+    credential: string | undefined,
+  ): Admission | Promise<Admission>
 }
 
-/** Whoever asks where nobody is asked who they are. */
-const nobody: Caller = { id: '', name: 'nobody', role: 'app', sees: () => false }
-
 export function createChecks(options: ChecksOptions): Checks {
-  const { hosts, limits, tokens, service } = options
+  const { hosts, limits, auth, service } = options
   const names = new Set(service.names)
-  /** What apps ask for is not there for an internal credential, whoever asks; what only operators do is. */
-  const isOpenTo = ({ access }: Operation, credential: string): boolean =>
-    access === 'operator' || !service.isInternal(credential)
+  /** An internal credential is not there for those who only read, nor on routes that hand out: whoever asks. */
+  const isThere = (caller: Caller, { access }: Operation, credential: string): boolean => {
+    if (!isKnown(names, credential) || !caller.sees(credential)) return false
+    if (!service.isInternal(credential)) return true
+    return (
+      access !== 'read' &&
+      access !== 'seen' &&
+      (caller.may('operate', credential) || caller.may('audit', credential))
+    )
+  }
+  const judge = (caller: Caller | undefined, operation: Operation, credential?: string): Admission => {
+    if (caller === undefined) return { kind: 'refused', refusal: { error: unauthenticated() } }
+    const grants = grantsOf(operation.access)
+    // Who holds the grant on nothing learns just that, of whatever name; who holds it somewhere, first whether they see it.
+    if (grants !== undefined && !grants.some((grant) => caller.holds(grant)))
+      return { kind: 'refused', refusal: { error: forbidden(grants) } }
+    if (credential !== undefined && !isThere(caller, operation, credential))
+      return { kind: 'refused', refusal: { error: noSuchCredential() } }
+    if (grants !== undefined && !grants.some((grant) => caller.may(grant, credential)))
+      return { kind: 'refused', refusal: { error: forbidden(grants) } }
+    return { kind: 'admitted', caller }
+  }
   return {
     refuseTransport: (request) => refuseUrl(request, limits) ?? refuseHost(request, hosts),
     admit(request, operation, credential) {
@@ -46,17 +69,19 @@ export function createChecks(options: ChecksOptions): Checks {
         refuseOrigin(request, operation) ?? refuseBodySize(request, limits) ?? refuseBodyType(request)
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
-      const caller = tokens.authenticate(request.headers.authorization)
-      if (caller === undefined) return { kind: 'refused', refusal: { error: unauthenticated() } }
-      if (operation.access === 'operator' && caller.role !== 'operator')
-        return { kind: 'refused', refusal: { error: forbidden() } }
-      const isThere =
-        credential === undefined ||
-        (isKnown(names, credential) && caller.sees(credential) && isOpenTo(operation, credential))
-      if (!isThere) return { kind: 'refused', refusal: { error: noSuchCredential() } }
-      return { kind: 'admitted', caller }
+      const { headers, socket } = request
+      const found = auth.authenticate({ authorization: headers.authorization, socket })
+      return isPending(found)
+        ? found.then((caller) => judge(caller, operation, credential))
+        : judge(found, operation, credential)
     },
   }
+}
+
+/** Undefined where any grant, or none, will do. */
+function grantsOf(access: Operation['access']): readonly Grant[] | undefined {
+  if (access === 'open' || access === 'seen') return undefined
+  return typeof access === 'string' ? [access] : access
 }
 
 /** The same words for a name that is not there and for one that the caller may not see. Echoes nothing. */
@@ -76,10 +101,14 @@ export function unauthenticated(): KeyturnError {
   )
 }
 
-function forbidden(): KeyturnError {
-  return new KeyturnError('forbidden', 'This needs an operator token.', {
-    fix: 'Use an operator token; `keyturn token create --role operator` makes one.',
-  })
+function forbidden(grants: readonly Grant[]): KeyturnError {
+  return new KeyturnError(
+    'forbidden',
+    `This needs the grant ${grants.join(' or ')}, which the caller lacks here.`,
+    {
+      fix: 'Use an operator token (`keyturn token create --role operator`), or one with that grant.',
+    },
+  )
 }
 
 function isKnown(names: ReadonlySet<string>, credential: string): boolean {

@@ -1,5 +1,6 @@
 import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { Authenticator } from './auth/authenticator.ts'
 import type { Checks } from './checks.ts'
 import type { HandOuts } from './hand-out.ts'
 import type { Once } from './idempotency.ts'
@@ -14,6 +15,7 @@ import type { Waiters } from './waiters.ts'
 export interface ServerContext {
   readonly service: Service
   readonly tokens: TokenStore
+  readonly auth: Authenticator
   readonly signer: Signer
   readonly handOuts: HandOuts
   readonly leases: Leases

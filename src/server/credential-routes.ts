@@ -11,7 +11,7 @@ const inFlightHeader = 'keyturn-generation-in-flight'
 
 /** GET /v1/credentials/{name}: the same answers as the fast lane, and all that the fast lane leaves: waiting, refusing. */
 export function handOutRoute(context: ServerContext): Handler {
-  const { service, handOuts, waiters, tokens, system } = context
+  const { service, handOuts, waiters, auth, system } = context
   return async (call) => {
     const { request, reply, name, caller } = call
     const waitMs = waitMsOf(call)
@@ -39,7 +39,7 @@ export function handOutRoute(context: ServerContext): Handler {
           retryable: true,
         })
       await waiting
-      if (!tokens.isLive(caller)) throw unauthenticated()
+      if (!auth.isLive(caller)) throw unauthenticated()
     }
   }
 }

@@ -1,13 +1,13 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Authenticator, isPending } from './auth/authenticator.ts'
 import { type HandOuts, matchesEtag } from './hand-out.ts'
 import type { Hosts } from './hosts.ts'
 import type { Leases } from './leases.ts'
 import type { Metrics } from './metrics.ts'
-import type { TokenStore } from './tokens.ts'
 
 export interface FastLaneOptions {
   readonly handOuts: HandOuts
-  readonly tokens: TokenStore
+  readonly auth: Authenticator
   readonly hosts: Hosts
   readonly leases: Leases
   readonly metrics: Metrics
@@ -24,7 +24,7 @@ const prefix = '/v1/credentials/'
  * application behind, which runs all checks in their order. So there is one place that explains, and none to get round.
  */
 export function createFastLane(options: FastLaneOptions): FastLane {
-  const { handOuts, tokens, hosts, leases, metrics } = options
+  const { handOuts, auth, hosts, leases, metrics } = options
   return (request, response) => {
     const url = request.url
     if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
@@ -34,8 +34,8 @@ export function createFastLane(options: FastLaneOptions): FastLane {
     const seen = scan(request.rawHeaders)
     if (seen.isOdd || seen.host === undefined) return false
     if (!hosts.allows(seen.host, request.socket.localAddress)) return false
-    const caller = tokens.authenticate(seen.authorization)
-    if (caller === undefined || !caller.sees(name)) return false
+    const caller = auth.authenticate({ authorization: seen.authorization, socket: request.socket })
+    if (caller === undefined || isPending(caller) || !caller.may('read', name)) return false
     if (seen.instance !== undefined) {
       const { instance, inFlight } = seen
       if (leases.touch(name, { instance, inFlight }, caller, prepared.handOut.generation) !== undefined)

@@ -1,8 +1,8 @@
 import { KeyturnError } from '../core/errors.ts'
 import { looksLikeKey } from '../core/key-shape.ts'
 import type { Service } from '../engine/service.ts'
+import type { Caller } from './auth/caller.ts'
 import type { CoarseClock } from './ticker.ts'
-import type { Caller } from './tokens.ts'
 
 export interface LeaseHeaders {
   readonly instance: string

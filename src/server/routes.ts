@@ -6,6 +6,7 @@ import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
+import type { Caller } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
 import type { Answer } from './idempotency.ts'
@@ -13,7 +14,6 @@ import { parseBody } from './json-body.ts'
 import { metricsType } from './metrics.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
-import type { Caller } from './tokens.ts'
 
 /** One request that has passed all checks. */
 export interface Call {
@@ -45,7 +45,8 @@ function credentialHandlers({ service }: ServerContext) {
   return {
     listCredentials: async ({ request, caller }) => {
       const asked = namesAsked(request)
-      const isShown = (name: string): boolean => caller.role === 'operator' || !service.isInternal(name)
+      const isShown = (name: string): boolean =>
+        !service.isInternal(name) || caller.may('operate', name) || caller.may('audit', name)
       const names = service.names.filter(
         (name) => asked?.has(name) !== false && caller.sees(name) && isShown(name),
       )
@@ -144,7 +145,8 @@ function leaseHandlers({ service, streams }: ServerContext) {
     },
     listLeases: async ({ name, caller }) => {
       const leases = await service.leases(name)
-      return { items: caller.role === 'operator' ? leases : leases.filter(({ app }) => app === caller.name) }
+      const seesAll = caller.may('operate', name) || caller.may('audit', name)
+      return { items: seesAll ? leases : leases.filter(({ app }) => app === caller.name) }
     },
     dropLease: async ({ request, reply, name, actor }) => {
       await service.dropLease(name, param(request, 'instance'), actor)

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { createFastLane } from './fast-lane.ts'
@@ -25,6 +26,8 @@ import { createWaiters } from './waiters.ts'
 export interface ServerOptions {
   readonly service: Service
   readonly tokens: TokenStore
+  /** Who is let in. Default: whoever holds one of the tokens. */
+  readonly authenticator?: Authenticator
   /** Signs reports. */
   readonly signer: Signer
   /** Port 0 lets the system choose. */
@@ -111,6 +114,7 @@ function assemble(
   isStopping: () => boolean,
 ) {
   const { service, tokens, signer, system, log, version, isSandbox, listen } = options
+  const auth = options.authenticator ?? tokenAuthenticator(tokens)
   const hosts = createHosts({
     listenHost: listen.kind === 'tcp' ? listen.host : undefined,
     allowedHosts: options.allowedHosts ?? [],
@@ -118,22 +122,23 @@ function assemble(
   const handOuts = createHandOuts({ service, clock, hash: system })
   const leases = createLeases({ service, clock })
   const waiters = createWaiters({ service, system, waitersMax: limits.waitersMax })
-  const streams = createStreams({ service, tokens, leases, system, log, limits })
-  const stopListening = tokens.onChange(() => waiters.wakeAll())
+  const streams = createStreams({ service, auth, leases, system, log, limits })
+  const stopListening = auth.onChange(() => waiters.wakeAll())
   const metrics: Metrics = createMetrics(service, {
     streams: () => streams.count,
     waiters: () => waiters.count,
   })
-  const lane = createFastLane({ handOuts, tokens, hosts, leases, metrics })
+  const lane = createFastLane({ handOuts, auth, hosts, leases, metrics })
   const context: ServerContext = {
     service,
     tokens,
+    auth,
     signer,
     handOuts,
     leases,
     waiters,
     streams,
-    checks: createChecks({ hosts, limits, tokens, service }),
+    checks: createChecks({ hosts, limits, auth, service }),
     metrics,
     once: createOnce(system, options.remember),
     limits,

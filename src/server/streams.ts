@@ -4,10 +4,11 @@ import { toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import type { CredentialEvent } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import type { Caller } from './auth/caller.ts'
 import type { Leases } from './leases.ts'
 import type { ServerLimits } from './limits.ts'
 import { every } from './ticker.ts'
-import type { Caller, TokenStore } from './tokens.ts'
 
 export interface StreamRequest {
   readonly response: ServerResponse
@@ -54,7 +55,7 @@ const noLongerGood = 'the token is no longer good'
 
 export interface StreamsOptions {
   readonly service: Service
-  readonly tokens: TokenStore
+  readonly auth: Authenticator
   readonly leases: Leases
   readonly system: System
   readonly log: Log
@@ -75,11 +76,11 @@ class StreamHub implements Streams {
   #beats = 0
 
   constructor(options: StreamsOptions) {
-    const { service, tokens, system, limits } = options
+    const { service, auth, system, limits } = options
     this.#options = options
     this.#cancels = [
       service.onEvent((event) => this.#tell(event)),
-      tokens.onChange(() => this.#dismiss()),
+      auth.onChange(() => this.#dismiss()),
       every(system, limits.heartbeatMs / heartbeatSlots, () => this.#beat()),
     ]
   }
@@ -177,11 +178,11 @@ class StreamHub implements Streams {
   }
 
   #beat(): void {
-    const { tokens, leases } = this.#options
+    const { auth, leases } = this.#options
     this.#beats += 1
     const isKeeping = Math.floor(this.#beats / heartbeatSlots) % keepEvery === 0
     for (const stream of this.#slots[this.#beats % heartbeatSlots] ?? []) {
-      if (!tokens.isLive(stream.caller)) {
+      if (!auth.isLive(stream.caller)) {
         this.#bye(stream, noLongerGood)
         continue
       }
@@ -194,7 +195,7 @@ class StreamHub implements Streams {
   #dismiss(): void {
     for (const slot of this.#slots)
       for (const stream of slot)
-        if (!this.#options.tokens.isLive(stream.caller)) this.#bye(stream, noLongerGood)
+        if (!this.#options.auth.isLive(stream.caller)) this.#bye(stream, noLongerGood)
   }
 
   #write(stream: Stream, frame: string): void {

@@ -3,6 +3,7 @@ import type { TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { looksLikeKey } from '../core/key-shape.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
+import { type Caller, createCaller, operatorGrants } from './auth/caller.ts'
 import { every } from './ticker.ts'
 import {
   readTokenFile,
@@ -12,15 +13,6 @@ import {
   withTokenFileLock,
   writeTokenFile,
 } from './token-file.ts'
-
-/** Who asks, once their token is known to be good. */
-export interface Caller {
-  readonly id: string
-  readonly name: string
-  readonly role: 'app' | 'operator'
-  /** Whether the credential may be read: all of them for operators, who could rotate any of them anyway. */
-  sees(credential: string): boolean
-}
 
 /** The tokens of the service: in a file of their own, so that a lost ledger locks nobody out. */
 export interface TokenStore {
@@ -300,17 +292,16 @@ class FileTokenStore implements TokenStore {
 }
 
 function known(stored: StoredToken): Known {
-  const granted = new Set(stored.credentials)
-  const seesAll = stored.role === 'operator' || granted.has('*')
   return {
     stored,
     digest: Buffer.from(stored.sha256, 'hex'),
-    caller: {
+    caller: createCaller({
       id: stored.id,
       name: stored.name,
-      role: stored.role,
-      sees: (credential) => seesAll || granted.has(credential),
-    },
+      kind: 'token',
+      grants:
+        stored.role === 'operator' ? operatorGrants : [{ credentials: stored.credentials, may: ['read'] }],
+    }),
   }
 }
 

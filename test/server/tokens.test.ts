@@ -75,7 +75,7 @@ describe('the token store', () => {
     const { token, id } = await first.store.create(appRequest)
     await first.store.close()
     const { store } = await open(first.path)
-    expect(store.authenticate(`Bearer ${token}`)).toMatchObject({ id, name: 'web', role: 'app' })
+    expect(store.authenticate(`Bearer ${token}`)).toMatchObject({ id, name: 'web', kind: 'token' })
   })
 
   it('lets an app see what it was given, and an operator everything', async () => {

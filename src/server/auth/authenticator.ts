@@ -1,0 +1,40 @@
+import type { Socket } from 'node:net'
+import type { Cancel } from '../../core/ports.ts'
+import type { TokenStore } from '../tokens.ts'
+import type { Caller } from './caller.ts'
+
+/** What of a request says who sent it. */
+export interface RequestFacts {
+  readonly authorization: string | undefined
+  readonly socket: Socket
+}
+
+/** Finds out who asks. Several ways in, one answer: the same Caller, or nobody. */
+export interface Authenticator {
+  /**
+   * At once for whoever is remembered, which is what the fast lane needs; a promise where a signature has to be looked at
+   * first. It never rejects: who cannot be made out is nobody.
+   */
+  authenticate(facts: RequestFacts): Caller | undefined | Promise<Caller | undefined>
+  /** Whether a caller who was let in earlier (a stream, a long-poll) would still be, with the same grants. */
+  isLive(caller: Caller): boolean
+  /** Told after somebody may have lost or gained something: tokens, policy, certificates. */
+  onChange(listener: () => void): Cancel
+}
+
+export function isPending(
+  found: Caller | undefined | Promise<Caller | undefined>,
+): found is Promise<Caller | undefined> {
+  return found instanceof Promise
+}
+
+/** Bearer tokens alone. */
+export function tokenAuthenticator(
+  tokens: Pick<TokenStore, 'authenticate' | 'isLive' | 'onChange'>,
+): Authenticator {
+  return {
+    authenticate: ({ authorization }) => tokens.authenticate(authorization),
+    isLive: (caller) => tokens.isLive(caller),
+    onChange: (listener) => tokens.onChange(listener),
+  }
+}
