@@ -72,7 +72,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       isSandbox,
     })
     undo.push(() => service.stop())
-    const { listen, allowedHosts } = config
+    const { listen, allowedHosts, trustedProxies = [], rateLimits } = config
     const server = await createServer({
       service,
       tokens,
@@ -86,6 +86,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       version,
       isSandbox,
       allowedHosts,
+      trustedProxies,
+      ...(rateLimits === undefined ? {} : { rateLimits }),
       remember: (request) => ledger.remember(request),
     })
     undo.push(() => server.stop())

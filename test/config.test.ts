@@ -210,6 +210,12 @@ describe('what is wrong in a file is told with its place and the fix', () => {
       says: /unencrypted.*allowPlaintext/,
     },
     {
+      what: 'a trusted proxy that is no network',
+      text: 'trustedProxies: [10.0.0.0/33]\ncredentials:\n  openai:\n    store: { kind: local }\n',
+      line: 1,
+      says: /expected an address or network/,
+    },
+    {
       what: 'an address that is none',
       text: 'listen: 7420\ncredentials:\n  openai:\n    store: { kind: local }\n',
       line: 1,

@@ -6,6 +6,7 @@ import { durationMs } from './duration.ts'
 import { buildFederated } from './identity.ts'
 import { isLoopback } from './listen.ts'
 import { named, unknownName } from './named.ts'
+import { parseProxy } from './networks.ts'
 import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
 import { buildPolicy, checkPolicy } from './policy.ts'
 import { present } from './present.ts'
@@ -76,6 +77,8 @@ export function buildConfig(
     home: context.home,
     listen,
     allowedHosts: file.allowedHosts,
+    trustedProxies: file.trustedProxies.map(parseProxy).filter((proxy) => proxy !== undefined),
+    rateLimits: file.rateLimits,
     log: file.log,
     credentials,
     ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),

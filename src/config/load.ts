@@ -7,7 +7,7 @@ import { isSafeUrl } from './fields.ts'
 import { defaultListen, isLoopback, listenShape, parseListen } from './listen.ts'
 import { buildPolicy } from './policy.ts'
 import { problemsOf } from './problems.ts'
-import { fileSchema, policySchema } from './schema.ts'
+import { fileSchema, policySchema, rateLimitsSchema } from './schema.ts'
 import { looksSecret } from './secrets.ts'
 import type { Config, ConfigProblem, ConfigSources, IssuerConfig, ListenConfig } from './types.ts'
 
@@ -242,6 +242,7 @@ function fromEnvironment(sources: ConfigSources): ConfigCheck {
     home: homeOf(sources),
     listen,
     allowedHosts: [],
+    rateLimits: rateLimitsSchema.parse({}),
     log: { level: 'info', format: 'text' },
     credentials: [
       {

@@ -3,6 +3,7 @@ import { credentialNamePattern } from '../core/types.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
+import { parseProxy } from './networks.ts'
 import { storeSchema } from './store-schema.ts'
 
 /**
@@ -333,6 +334,23 @@ const credential = z.strictObject({
   policy: policySchema,
 })
 
+const proxyShape = "an address or network such as '10.0.0.0/8', or unix"
+
+export const rateLimitsSchema = z.strictObject({
+  requestsPerSecond: wholeNumber(
+    { default: 2_000, min: 1, max: 1_000_000 },
+    'Requests of one caller, over a longer time.',
+  ),
+  burst: wholeNumber(
+    { default: 20_000, min: 1, max: 10_000_000 },
+    'So many it may send at once before that counts, as when all instances of an app come back together.',
+  ),
+  failuresPerMinute: wholeNumber(
+    { default: 60, min: 1, max: 1_000_000 },
+    'Requests without a good token from one address; beyond it they get 429 in place of 401. Requests with a good one are not counted.',
+  ),
+})
+
 const tooMany = `expected 1 to ${credentialsMax} credentials`
 
 export const fileSchema = z
@@ -357,6 +375,19 @@ export const fileSchema = z
       .describe(
         'Host headers that are answered besides those of this machine and of the address it listens on; without ports.',
       ),
+    trustedProxies: z
+      .array(
+        text(proxyShape, '').refine((value) => parseProxy(value) !== undefined, {
+          error: `expected ${proxyShape}`,
+        }),
+        { error: 'expected a list of addresses and networks' },
+      )
+      .max(100, { error: 'expected at most 100 addresses and networks' })
+      .default([])
+      .describe(
+        'Who may pass requests on for others and say for whom (X-Forwarded-For, Forwarded, X-Real-IP): addresses, networks such as 10.0.0.0/8, and unix for the socket. From everybody else such requests are refused.',
+      ),
+    rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
     log: z
       .strictObject({
         level: z

@@ -2,6 +2,7 @@ import type { BlackoutWindow } from '../core/blackout.ts'
 import type { UnleasedConsumer } from '../core/overlap.ts'
 import type { LogLevel, Occurrences } from '../core/ports.ts'
 import type { Policy } from '../core/types.ts'
+import type { Network } from './networks.ts'
 
 /** Where a secret that Keyturn itself needs is read from. Never the secret: configuration files end up in repositories. */
 export type SecretSource = { readonly env: string } | { readonly file: string }
@@ -238,6 +239,12 @@ export interface FederatedConfig {
   readonly policy: PolicyConfig
 }
 
+export interface RateLimitsConfig {
+  readonly requestsPerSecond: number
+  readonly burst: number
+  readonly failuresPerMinute: number
+}
+
 export type ListenConfig =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -250,6 +257,10 @@ export interface Config {
   readonly listen: ListenConfig
   /** Values of the Host header that are answered besides this machine's and the address listened on; without ports. */
   readonly allowedHosts: readonly string[]
+  /** Who may pass requests on for others. Absent: nobody. */
+  readonly trustedProxies?: readonly (Network | 'unix')[]
+  /** How often one caller may ask. Absent: as often as it likes. */
+  readonly rateLimits?: RateLimitsConfig
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
   readonly credentials: readonly CredentialConfig[]
   /** Absent: none is kept in a store. */

@@ -6,12 +6,17 @@ import { credentialNamePattern } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
 import { type Authenticator, isPending } from './auth/authenticator.ts'
 import { type Caller, nobody } from './auth/caller.ts'
+import { refuseBrowser } from './browsers.ts'
+import type { Sources } from './forwarded.ts'
 import type { Hosts } from './hosts.ts'
 import type { ServerLimits } from './limits.ts'
 import type { Refusal } from './problem.ts'
+import type { Rates } from './rates.ts'
 
 export interface ChecksOptions {
   readonly hosts: Hosts
+  readonly sources: Sources
+  readonly rates: Rates
   readonly limits: ServerLimits
   readonly auth: Authenticator
   readonly service: Pick<Service, 'names' | 'isInternal'>
@@ -23,8 +28,9 @@ export type Admission =
 
 /**
  * The checks of every request, always in this order, so that no answer tells more than the one before it allowed: URL,
- * Host, Origin, size and type of the body, then who asks, what they may do, and only then what there is. (The size of
- * the headers is checked by the parser, before any of this; the content of the body by the handler, after it.)
+ * headers, Host, who passed it on, browsers, size and type of the body, then who asks, how often, what they may do, and
+ * only then what there is. (The size of the headers is checked by the parser, before any of this; the content of the body
+ * by the handler, after it.)
  */
 export interface Checks {
   /** What needs no knowledge of the route. */
@@ -38,7 +44,7 @@ export interface Checks {
 }
 
 export function createChecks(options: ChecksOptions): Checks {
-  const { hosts, limits, auth, service } = options
+  const { hosts, sources, rates, limits, auth, service } = options
   const names = new Set(service.names)
   /** An internal credential is not there for those who only read, nor on routes that hand out: whoever asks. */
   const isThere = (caller: Caller, { access }: Operation, credential: string): boolean => {
@@ -50,8 +56,11 @@ export function createChecks(options: ChecksOptions): Checks {
       (caller.may('operate', credential) || caller.may('audit', credential))
     )
   }
-  const judge = (caller: Caller | undefined, operation: Operation, credential?: string): Admission => {
-    if (caller === undefined) return { kind: 'refused', refusal: { error: unauthenticated() } }
+  const refuseFailure = (request: IncomingMessage): KeyturnError =>
+    rates.refuseFailure(addressOf(sources, request)) ?? unauthenticated()
+  const judge = (caller: Caller, operation: Operation, credential?: string): Admission => {
+    const tooOften = rates.refuseCaller(caller.id)
+    if (tooOften !== undefined) return { kind: 'refused', refusal: { error: tooOften } }
     const grants = grantsOf(operation.access)
     // Who holds the grant on nothing learns just that, of whatever name; who holds it somewhere, first whether they see it.
     if (grants !== undefined && !grants.some((grant) => caller.holds(grant)))
@@ -63,17 +72,23 @@ export function createChecks(options: ChecksOptions): Checks {
     return { kind: 'admitted', caller }
   }
   return {
-    refuseTransport: (request) => refuseUrl(request, limits) ?? refuseHost(request, hosts),
+    refuseTransport: (request) =>
+      refuseUrl(request, limits) ??
+      refuseHeaders(request, limits) ??
+      refuseHost(request, hosts) ??
+      refusalOf(sources.of(request)),
     admit(request, operation, credential) {
       const refusal =
-        refuseOrigin(request, operation) ?? refuseBodySize(request, limits) ?? refuseBodyType(request)
+        refuseBrowser(request, operation) ?? refuseBodySize(request, limits) ?? refuseBodyType(request)
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
       const { headers, socket } = request
       const found = auth.authenticate({ authorization: headers.authorization, socket })
-      return isPending(found)
-        ? found.then((caller) => judge(caller, operation, credential))
-        : judge(found, operation, credential)
+      const decide = (caller: Caller | undefined): Admission =>
+        caller === undefined
+          ? { kind: 'refused', refusal: { error: refuseFailure(request) } }
+          : judge(caller, operation, credential)
+      return isPending(found) ? found.then(decide) : decide(found)
     },
   }
 }
@@ -111,6 +126,15 @@ function forbidden(grants: readonly Grant[]): KeyturnError {
   )
 }
 
+function refusalOf(source: ReturnType<Sources['of']>): Refusal | undefined {
+  return 'refusal' in source ? source.refusal : undefined
+}
+
+function addressOf(sources: Sources, request: IncomingMessage): string {
+  const source = sources.of(request)
+  return 'address' in source ? source.address : ''
+}
+
 function isKnown(names: ReadonlySet<string>, credential: string): boolean {
   return credentialNamePattern.test(credential) && names.has(credential)
 }
@@ -132,6 +156,23 @@ function refuseUrl({ url = '' }: IncomingMessage, limits: ServerLimits): Refusal
   }
 }
 
+/** What is read as one must be one: of two tokens, a proxy in front may have looked at the other. */
+function refuseHeaders(request: IncomingMessage, limits: ServerLimits): Refusal | undefined {
+  if (request.rawHeaders.length > 2 * limits.headersMax)
+    return {
+      error: new KeyturnError('payload_too_large', `There are more than ${limits.headersMax} headers.`, {
+        fix: 'Send fewer headers.',
+      }),
+      status: 431,
+    }
+  if ((request.headersDistinct['authorization'] ?? []).length <= 1) return undefined
+  return {
+    error: new KeyturnError('bad_request', 'The request has more than one Authorization header.', {
+      fix: 'Send one, with one token.',
+    }),
+  }
+}
+
 function refuseHost(request: IncomingMessage, hosts: Hosts): Refusal | undefined {
   const header = request.headersDistinct['host'] ?? []
   const [host] = header
@@ -147,15 +188,6 @@ function refuseHost(request: IncomingMessage, hosts: Hosts): Refusal | undefined
       fix: 'Use localhost or the address it listens on, or add the name to allowedHosts in keyturn.yaml.',
     }),
     status: 421,
-  }
-}
-
-function refuseOrigin(request: IncomingMessage, operation: Operation): Refusal | undefined {
-  if (operation.isSecret !== true || request.headers.origin === undefined) return undefined
-  return {
-    error: new KeyturnError('forbidden', 'Requests from web pages get no secrets.', {
-      fix: 'Ask from a server or the command line, without an Origin header.',
-    }),
   }
 }
 

@@ -1,16 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Authenticator, isPending } from './auth/authenticator.ts'
+import { isForwardingHeader } from './forwarded.ts'
 import { type HandOuts, matchesEtag } from './hand-out.ts'
 import type { Hosts } from './hosts.ts'
 import type { Leases } from './leases.ts'
 import type { Metrics } from './metrics.ts'
+import type { Rates } from './rates.ts'
 
 export interface FastLaneOptions {
   readonly handOuts: HandOuts
   readonly auth: Authenticator
   readonly hosts: Hosts
+  readonly rates: Pick<Rates, 'take'>
   readonly leases: Leases
   readonly metrics: Metrics
+  readonly headersMax: number
 }
 
 /** True where the request was answered. */
@@ -24,18 +28,20 @@ const prefix = '/v1/credentials/'
  * application behind, which runs all checks in their order. So there is one place that explains, and none to get round.
  */
 export function createFastLane(options: FastLaneOptions): FastLane {
-  const { handOuts, auth, hosts, leases, metrics } = options
+  const { handOuts, auth, hosts, rates, leases, metrics, headersMax } = options
   return (request, response) => {
     const url = request.url
     if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
     const name = url.slice(prefix.length)
-    const prepared = handOuts.prepared(name)
-    if (prepared === undefined) return false
+    if (request.rawHeaders.length > 2 * headersMax) return false
     const seen = scan(request.rawHeaders)
     if (seen.isOdd || seen.host === undefined) return false
     if (!hosts.allows(seen.host, request.socket.localAddress)) return false
     const caller = auth.authenticate({ authorization: seen.authorization, socket: request.socket })
     if (caller === undefined || isPending(caller) || !caller.may('read', name)) return false
+    // Looked up last: until here a name that is not there takes the same path as one that is.
+    const prepared = handOuts.prepared(name)
+    if (prepared === undefined || !rates.take(caller.id)) return false
     if (seen.instance !== undefined) {
       const { instance, inFlight } = seen
       if (leases.touch(name, { instance, inFlight }, caller, prepared.handOut.generation) !== undefined)
@@ -60,7 +66,7 @@ interface Scanned {
   ifNoneMatch: string | undefined
   instance: string | undefined
   inFlight: string | undefined
-  /** An Origin, a body, or a header twice that must be there once. */
+  /** An Origin or its like, a proxy's header, a body, or a header twice that must be there once. */
   isOdd: boolean
 }
 
@@ -80,6 +86,7 @@ function scan(raw: readonly string[]): Scanned {
   for (let index = 0; index < raw.length; index += 2) {
     const name = raw[index] ?? ''
     const value = raw[index + 1] ?? ''
+    seen.isOdd ||= isForwardingHeader(name)
     switch (name.length) {
       case 4:
         if (isNamed(name, 'host')) {
@@ -100,7 +107,11 @@ function scan(raw: readonly string[]): Scanned {
         }
         break
       case 14:
-        seen.isOdd ||= isNamed(name, 'content-length')
+        seen.isOdd ||=
+          isNamed(name, 'content-length') ||
+          isNamed(name, 'sec-fetch-site') ||
+          isNamed(name, 'sec-fetch-dest') ||
+          isNamed(name, 'sec-fetch-user')
         break
       case 16:
         if (isNamed(name, 'keyturn-instance')) {

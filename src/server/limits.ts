@@ -9,6 +9,8 @@ export interface ServerLimits {
   readonly waitersMax: number
   readonly urlCharsMax: number
   readonly headerBytesMax: number
+  /** More than any client sends. The parser would leave out what is beyond its own limit without a word. */
+  readonly headersMax: number
   readonly bodyBytesMax: number
   /** What may wait in memory for a slow reader of an event stream before it is cut off; it can replay. */
   readonly streamBufferBytesMax: number
@@ -19,6 +21,8 @@ export interface ServerLimits {
   readonly headersTimeoutMs: number
   /** The whole request must have arrived by then, else 408. */
   readonly requestTimeoutMs: number
+  /** A connection on which nothing moved for so long is closed: its reader is gone, or takes nothing of its answer. */
+  readonly silenceMs: number
   /** How long an idle connection is kept. Longer than the 60 s of most balancers, so that they close first. */
   readonly keepAliveTimeoutMs: number
   /** After this long in `stop` what is still open is destroyed. */
@@ -32,12 +36,14 @@ export const defaultLimits: ServerLimits = {
   waitersMax: 5_000,
   urlCharsMax: 2_048,
   headerBytesMax: 16_384,
+  headersMax: 100,
   bodyBytesMax: 65_536,
   streamBufferBytesMax: 65_536,
   streamBacklogMax: 1_000,
   heartbeatMs: 15_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 20_000,
+  silenceMs: 120_000,
   keepAliveTimeoutMs: 65_000,
   stopMs: 10_000,
 }

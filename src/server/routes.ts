@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { openApiDocument } from '../api/openapi.ts'
 import type { OperationId } from '../api/operations.ts'
-import { routes } from '../api/types.ts'
+import { type Readiness, routes } from '../api/types.ts'
 import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
@@ -172,19 +172,22 @@ function tokenHandlers({ tokens, service }: ServerContext) {
 }
 
 function processHandlers(context: ServerContext) {
-  const { service, metrics, system, version, isSandbox } = context
+  const { service, auth, metrics, system, version, isSandbox } = context
   let openApi: string | undefined
   return {
     getInventory: () => service.inventory(),
     getHealth: () => ({ status: 'ok' }),
-    getReadiness: ({ reply }) => {
+    getReadiness: async ({ request, reply }) => {
       if (context.isStopping())
         throw new KeyturnError('stopping', 'Keyturn is stopping.', {
           fix: 'Ask another replica.',
           retryable: true,
         })
       const readiness = service.readiness()
-      return reply.code(readiness.ready ? 200 : 503).send(readiness)
+      const { authorization } = request.headers
+      const caller = await auth.authenticate({ authorization, socket: request.raw.socket })
+      const credentials = namedTo(caller, readiness)
+      return reply.code(readiness.ready ? 200 : 503).send({ ...readiness, credentials })
     },
     getMetrics: ({ reply }) => reply.type(metricsType).send(metrics.render(system.now())),
     getOpenApi: ({ reply }) => {
@@ -193,6 +196,15 @@ function processHandlers(context: ServerContext) {
     },
     getIndex: ({ reply }) => reply.type('text/plain; charset=utf-8').send(indexPage(version, isSandbox)),
   } satisfies Partial<Record<OperationId, Handler>>
+}
+
+/** Whether all is well is for everybody; which credentials there are is for those who may see them. */
+function namedTo(caller: Caller | undefined, { credentials }: Readiness): Readiness['credentials'] {
+  if (caller === undefined) return []
+  return credentials.filter(
+    ({ name, isInternal }) =>
+      caller.sees(name) && (!isInternal || caller.may('operate', name) || caller.may('audit', name)),
+  )
 }
 
 function indexPage(version: string, isSandbox: boolean): string {

@@ -9,6 +9,7 @@ import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { createFastLane } from './fast-lane.ts'
+import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
 import { createHosts } from './hosts.ts'
 import { createOnce } from './idempotency.ts'
@@ -17,6 +18,7 @@ import { defaultLimits, type ServerLimits } from './limits.ts'
 import { type Listen, listenOn } from './listen.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal } from './problem.ts'
+import { createRates, noRates, type RateLimits } from './rates.ts'
 import { expectationRefusal, refuseRaw } from './raw-refusals.ts'
 import { createStreams } from './streams.ts'
 import { createCoarseClock, every } from './ticker.ts'
@@ -39,6 +41,10 @@ export interface ServerOptions {
   readonly limits?: Partial<ServerLimits>
   /** Further names that the Host header may hold, without ports. */
   readonly allowedHosts?: readonly string[]
+  /** Who may pass requests on for others. Default: nobody. */
+  readonly trustedProxies?: readonly TrustedProxy[]
+  /** Default: none. */
+  readonly rateLimits?: RateLimits
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -119,6 +125,9 @@ function assemble(
     listenHost: listen.kind === 'tcp' ? listen.host : undefined,
     allowedHosts: options.allowedHosts ?? [],
   })
+  const sources = createSources({ trustedProxies: options.trustedProxies ?? [] })
+  const rates =
+    options.rateLimits === undefined ? noRates : createRates({ limits: options.rateLimits, clock })
   const handOuts = createHandOuts({ service, clock, hash: system })
   const leases = createLeases({ service, clock })
   const waiters = createWaiters({ service, system, waitersMax: limits.waitersMax })
@@ -128,7 +137,15 @@ function assemble(
     streams: () => streams.count,
     waiters: () => waiters.count,
   })
-  const lane = createFastLane({ handOuts, auth, hosts, leases, metrics })
+  const lane = createFastLane({
+    handOuts,
+    auth,
+    hosts,
+    rates,
+    leases,
+    metrics,
+    headersMax: limits.headersMax,
+  })
   const context: ServerContext = {
     service,
     tokens,
@@ -138,7 +155,7 @@ function assemble(
     leases,
     waiters,
     streams,
-    checks: createChecks({ hosts, limits, auth, service }),
+    checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
     once: createOnce(system, options.remember),
     limits,
@@ -233,6 +250,9 @@ function harden(server: Server, limits: ServerLimits, context: ServerContext): v
   const { system, log } = context
   server.maxConnections = limits.connectionsMax
   server.maxRequestsPerSocket = 0
+  // None is left out: what is beyond `headersMax` is refused, not forgotten.
+  server.maxHeadersCount = 0
+  server.timeout = limits.silenceMs
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
     refuseRaw(error, socket, limits, context.nextRequestId()),
   )

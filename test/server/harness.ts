@@ -6,8 +6,10 @@ import { onTestFinished } from 'vitest'
 import type { Problem } from '../../src/api/types.ts'
 import { createSigner } from '../../src/audit/signing-key.ts'
 import type { Ledger, Log, Signer, System } from '../../src/core/ports.ts'
+import type { TrustedProxy } from '../../src/server/forwarded.ts'
 import type { ServerLimits } from '../../src/server/limits.ts'
 import type { Listen } from '../../src/server/listen.ts'
+import type { RateLimits } from '../../src/server/rates.ts'
 import { createServer, type RunningServer } from '../../src/server/server.ts'
 import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
 import { createSystem } from '../../src/system.ts'
@@ -46,6 +48,8 @@ export function shiftedSystem(): ShiftedSystem {
 export interface HarnessOptions {
   readonly limits?: Partial<ServerLimits>
   readonly allowedHosts?: readonly string[]
+  readonly trustedProxies?: readonly TrustedProxy[]
+  readonly rateLimits?: RateLimits
   readonly listen?: Listen
   readonly remember?: Ledger['remember']
   /** Credentials beside the two, internal ones. */

@@ -78,7 +78,7 @@ it('tells whether it works, without any of it', async () => {
   const metrics = await (await harness.send('GET', '/metrics')).text()
   expect(metrics).toContain(`keyturn_internal_ready{credential="${internal}"} 1`)
   expect(metrics).not.toContain(`keyturn_credential_ready{credential="${internal}"}`)
-  const ready = await (await harness.get('/readyz')).text()
+  const ready = await (await harness.send('GET', '/readyz')).text()
   expect(JSON.parse(ready)).toMatchObject({ credentials: [{}, {}, { name: internal, isInternal: true }] })
   expect(metrics + ready).not.toContain(canary)
 })
