@@ -4,6 +4,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/system/*.walk.ts'],
+    globalSetup: ['test/postgres/global-setup.ts'],
     maxWorkers: 3,
     testTimeout: 60_000,
     hookTimeout: 30_000,

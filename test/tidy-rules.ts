@@ -32,7 +32,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     yaml: lazily,
   },
   issuers: { core: fully, node: fully },
-  ledger: { core: fully, node: fully },
+  ledger: { core: fully, node: fully, pg: lazily },
   audit: { core: fully, node: fully },
   // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
   engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
@@ -168,6 +168,7 @@ export const bans: readonly Ban[] = [
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
       'issuers/openai-wire.ts': 'sends it in the authorization header',
       'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
+      'ledger/postgres-connection.ts': 'sends the password of the database when it connects',
       'server/hand-out.ts': 'hands it out in the answer',
       'client/embedded.ts': 'hands it to the app in the same process',
     },

@@ -1,15 +1,8 @@
 import type { Ledger } from '../core/ports.ts'
-import type { Aftermath, CredentialName, CredentialState } from '../core/types.ts'
+import type { CredentialName, CredentialState } from '../core/types.ts'
+import { endedOf } from './ended.ts'
 import { parseAftermath, toJson } from './json.ts'
 import type { Tools } from './sqlite-tools.ts'
-
-/** One entry with the columns that it is found by. */
-interface Entry {
-  readonly id: string
-  readonly version: string
-  readonly rotation: string | undefined
-  readonly aftermath: Aftermath
-}
 
 /**
  * What has ended is written once and never changes. Where the state before is known, what had ended in it is there
@@ -35,21 +28,6 @@ export function writeAftermath(
     isGrown ||= Number(added.changes) > 0
   }
   if (isGrown) prune(sql, name, keep)
-}
-
-function endedOf({ retirements, sweeps = [] }: CredentialState): readonly Entry[] {
-  return [
-    ...retirements
-      .filter((one) => one.endedAt !== undefined)
-      .map((retirement): Entry => {
-        const { id, version, rotation } = retirement
-        return { id, version, rotation, aftermath: { kind: 'retirement', retirement } }
-      }),
-    ...sweeps.map((sweep): Entry => {
-      const { marker, version, rotation } = sweep
-      return { id: marker, version, rotation, aftermath: { kind: 'sweep', sweep } }
-    }),
-  ]
 }
 
 /** Kept as long as its rotation; of what no rotation set off the newest stay. */

@@ -1,0 +1,181 @@
+import type { Client, ClientBase, ClientConfig, Pool, PoolClient, PoolConfig } from 'pg'
+import type { Log } from '../core/ports.ts'
+import type { Secret } from '../core/secret.ts'
+import { closed, isBroken, toPostgresError } from './postgres-errors.ts'
+
+/** Where the database is and how it is entered. */
+export interface PostgresTarget {
+  /** A host name, an address, or the folder of a Unix socket. */
+  readonly host: string
+  readonly port: number
+  readonly database: string
+  readonly user: string
+  /** Asked for at every new connection, so that a password that was turned needs no restart. */
+  readonly password?: () => Promise<Secret | undefined>
+  /** Absent: not encrypted. Texts are PEM. */
+  readonly tls?: {
+    readonly ca?: string
+    readonly cert?: string
+    readonly key?: string
+    readonly serverName?: string
+  }
+  /** The schema that holds the tables; it is Keyturn's alone. */
+  readonly schema: string
+  readonly connectionsMax: number
+}
+
+export type Row = Readonly<Record<string, unknown>>
+export type Query = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>
+
+/** The database behind a few words; every failure comes out as one of the `ledger_*` codes. */
+export interface Database {
+  /** For people, without a password. */
+  readonly place: string
+  /** One statement, durable when it resolves. */
+  readonly query: Query
+  /** All or nothing, durable when it resolves. `patienceMs`: how long one statement is waited for, where not as usual. */
+  transaction<T>(work: (query: Query) => Promise<T>, patienceMs?: number): Promise<T>
+  /** A connection of its own, outside the pool; whoever asks ends it. */
+  connect(): Promise<Client>
+  /** Whether the backend of this number is one of the pool's. */
+  isOwn(processId: number): boolean
+  close(): Promise<void>
+}
+
+const connectMs = 5_000
+const statementMs = 5_000
+const lockMs = 4_000
+/** Beyond what the server allows: only a server or a network that has gone silent comes to this. */
+const answerMs = 7_000
+const idleMs = 60_000
+const keepAliveMs = 10_000
+
+/** Nothing is connected until it is first used. */
+export async function openDatabase(target: PostgresTarget, log: Log): Promise<Database> {
+  const pg = await import('pg')
+  const place = placeOf(target)
+  const pool: Pool = new pg.Pool({ ...clientConfig(target), ...poolConfig(target) })
+  const own = new Set<number>()
+  pool.on('connect', (client) => own.add(processIdOf(client)))
+  pool.on('remove', (client) => own.delete(processIdOf(client)))
+  // An idle connection that broke is replaced when one is needed; unheard, the event would end the process.
+  pool.on('error', (error) => log('debug', 'an idle connection to the ledger broke', { place, error }))
+  let closing: Promise<void> | undefined
+
+  async function withClient<T>(work: (client: PoolClient) => Promise<T>): Promise<T> {
+    if (closing !== undefined) throw closed(place)
+    let client: PoolClient | undefined
+    let broken = false
+    try {
+      client = await pool.connect()
+      // A connection that breaks while it is ours is told by its query too; unheard, the event would end the process.
+      client.on('error', ignore)
+      return await work(client)
+    } catch (thrown) {
+      broken = isBroken(thrown)
+      throw toPostgresError(thrown, place)
+    } finally {
+      client?.off('error', ignore)
+      client?.release(broken)
+    }
+  }
+
+  const queryOn =
+    (client: PoolClient, patienceMs = answerMs): Query =>
+    async (text, values = []) => {
+      const asked = { text, values: [...values], query_timeout: patienceMs }
+      return (await client.query<Record<string, unknown>>(asked)).rows
+    }
+
+  return {
+    place,
+    query: (text, values) => withClient((client) => queryOn(client)(text, values)),
+    transaction: (work, patienceMs) =>
+      withClient(async (client) => {
+        await client.query('BEGIN')
+        try {
+          const result = await work(queryOn(client, patienceMs))
+          await client.query('COMMIT')
+          return result
+        } catch (thrown) {
+          if (!isBroken(thrown)) await client.query('ROLLBACK')
+          throw thrown
+        }
+      }),
+    async connect() {
+      const client = new pg.Client(clientConfig(target))
+      client.on('error', ignore)
+      try {
+        await client.connect()
+        await prepare(client, target)
+        return client
+      } catch (thrown) {
+        void client.end().catch(ignore)
+        throw toPostgresError(thrown, place)
+      }
+    },
+    isOwn: (processId) => own.has(processId),
+    close: () => (closing ??= pool.end()),
+  }
+}
+
+function ignore(): void {
+  // The failure is told by the call that it broke.
+}
+
+function clientConfig(target: PostgresTarget): ClientConfig {
+  const { host, port, database, user, password, tls } = target
+  return {
+    host,
+    port,
+    database,
+    user,
+    // Always given, or the driver would take PGPASSWORD or a file of the user's.
+    password: async () => (await password?.())?.reveal() ?? '',
+    ssl:
+      tls === undefined
+        ? false
+        : {
+            rejectUnauthorized: true,
+            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+            ...(tls.key === undefined ? {} : { key: tls.key }),
+            ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+          },
+    application_name: 'keyturn',
+    connectionTimeoutMillis: connectMs,
+    query_timeout: answerMs,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: keepAliveMs,
+  }
+}
+
+/** The pool waits for `onConnect`, which its types do not say. */
+type WaitingPoolConfig = Omit<PoolConfig, 'onConnect'> & {
+  readonly onConnect: (client: ClientBase) => Promise<void>
+}
+
+function poolConfig(target: PostgresTarget): WaitingPoolConfig {
+  const onConnect = (client: ClientBase): Promise<void> => prepare(client, target)
+  return { max: target.connectionsMax, idleTimeoutMillis: idleMs, onConnect }
+}
+
+/** Set by a statement and not when connecting, since poolers in between refuse parameters that they do not know. */
+async function prepare(client: ClientBase, { schema }: PostgresTarget): Promise<void> {
+  await client.query(
+    `SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2, false),
+      set_config('lock_timeout', $3, false), set_config('idle_in_transaction_session_timeout', $2, false),
+      set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+        ELSE current_setting('synchronous_commit') END, false)`,
+    [`"${schema}", pg_temp`, String(statementMs), String(lockMs)],
+  )
+}
+
+function placeOf({ host, port, database, schema }: PostgresTarget): string {
+  return `postgres://${host.startsWith('/') ? `${host}:` : host}${port === 5432 ? '' : `:${port}`}/${database} (schema ${schema})`
+}
+
+/** The number of the backend, which the driver knows and its types do not. */
+function processIdOf(client: object): number {
+  return 'processID' in client && typeof client.processID === 'number' ? client.processID : -1
+}

@@ -1,0 +1,54 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { createInterface } from 'node:readline'
+
+/**
+ * Stands between a run of tests and its PostgreSQL: starts it as told by the first line, says `ready` when it answers,
+ * and ends it with the signal of the second line, or when the line is cut because whoever asked is gone.
+ */
+interface Order {
+  readonly command: string
+  readonly args: readonly string[]
+  readonly owner?: { readonly uid: number; readonly gid: number }
+  readonly folder: string
+  readonly port: number
+}
+
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+const order = JSON.parse(String((await lines.next()).value)) as Order
+const server = spawn(order.command, order.args, {
+  cwd: order.folder,
+  stdio: ['ignore', 'ignore', 'inherit'],
+  env: {},
+  ...order.owner,
+})
+const exited = once(server, 'exit')
+void exited.then(([code]) => process.exit(typeof code === 'number' ? code : 1))
+await untilItAnswers(server, order.port)
+process.stdout.write('ready\n')
+const signal = (await lines.next()).value === 'SIGINT' ? 'SIGINT' : 'SIGQUIT'
+server.kill(signal)
+await exited
+
+/** The first message of the protocol, answered only by a server that takes connections. */
+async function untilItAnswers({ exitCode }: ChildProcess, port: number): Promise<void> {
+  const triesMax = 600
+  for (let tries = 0; tries < triesMax && exitCode === null; tries++) {
+    if (await answers(port)) return
+    await new Promise((resume) => void setTimeout(resume, 25))
+  }
+}
+
+function answers(port: number): Promise<boolean> {
+  const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(sslRequest))
+    socket.once('data', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+    socket.once('close', () => resolve(false))
+  })
+}
