@@ -16,7 +16,7 @@ const lazily: readonly Strength[] = ['dynamic', 'types']
 const asTypes: readonly Strength[] = ['types']
 
 /** Plain data and the one error class: what the words of Keyturn are to code that must stay free of its workings. */
-const coreWords = { 'core/types.ts': fully, 'core/errors.ts': fully }
+const coreWords = { 'core/types.ts': fully, 'core/errors.ts': fully, 'core/grants.ts': fully }
 
 export const importTable: Readonly<Record<string, FolderRule>> = {
   core: {},

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { allGrants } from '../core/grants.ts'
 import type {
   BlastRadius,
   CheckSummary,
@@ -244,7 +245,8 @@ const tokenFields = {
   id: text,
   name: text,
   role: z.enum(['app', 'operator']),
-  credentials: z.array(text),
+  credentials: z.array(text).describe('What may be read.'),
+  grants: z.array(z.object({ credentials: z.array(text), may: z.array(z.enum(allGrants)) })),
   createdAt: instant,
   expiresAt: instantOrNull,
   lastUsedAt: instantOrNull,

@@ -214,6 +214,17 @@ export const operations = {
     status: 201,
     answer: answers.tokenAnswer,
   },
+  rotateToken: {
+    method: 'POST',
+    path: '/v1/tokens/rotations',
+    access: 'operate',
+    isSecret: true,
+    summary: 'Makes a second token of a name, and lets the first one end',
+    body: bodies.tokenRotationRequest,
+    isBodyRequired: true,
+    status: 201,
+    answer: answers.tokenAnswer,
+  },
   revokeToken: {
     method: 'DELETE',
     path: '/v1/tokens/{id}',

@@ -1,9 +1,13 @@
 /**
  * The HTTP contract as types: routes and messages. Shared by the server, the client and the command line; imports
- * nothing, so that the client stays free of packages.
+ * nothing but types, so that the client stays free of packages.
  *
  * Instants in messages are ISO 8601 in UTC; durations are whole seconds and end in `Seconds`.
  */
+
+import type { Grant, GrantRule } from '../core/grants.ts'
+
+export type { Grant, GrantRule } from '../core/grants.ts'
 
 export const routes = {
   credentials: '/v1/credentials',
@@ -30,6 +34,7 @@ export const routes = {
     `/v1/credentials/${encodeURIComponent(name)}/leases/${encodeURIComponent(instance)}`,
   inventory: '/v1/inventory',
   tokens: '/v1/tokens',
+  tokenRotations: '/v1/tokens/rotations',
   token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
   signingKey: '/v1/signing-key',
   health: '/healthz',
@@ -334,25 +339,31 @@ export interface RevocationRequest {
   readonly confirm?: string
 }
 
-/**
- * read: get the secret. operate: verify, rotate, roll back, revoke. audit: read what happened. These are of a credential;
- * metrics and dashboard are of the service.
- */
-export type Grant = 'read' | 'operate' | 'audit' | 'metrics' | 'dashboard'
-
 export interface TokenRequest {
   readonly name: string
-  readonly role: 'app' | 'operator'
-  /** What an app token may read; `*` for every credential. Ignored for operators. */
+  /** operator: every grant on everything. Default: app. */
+  readonly role?: 'app' | 'operator'
+  /** On which credentials; names, or patterns such as `team-*` and `*`. Ignored for operators. */
   readonly credentials?: readonly string[]
+  /** What may be done with them. Default: read. */
+  readonly grants?: readonly Grant[]
   readonly expiresInSeconds?: number
+}
+
+/** POST /v1/tokens/rotations: a second token beside the one that is live under this name. */
+export interface TokenRotationRequest {
+  readonly name: string
+  /** How long the old one stays good. Default: an hour. */
+  readonly overlapSeconds?: number
 }
 
 export interface TokenSummary {
   readonly id: string
   readonly name: string
   readonly role: 'app' | 'operator'
+  /** What may be read. */
   readonly credentials: readonly string[]
+  readonly grants: readonly GrantRule[]
   readonly createdAt: string
   readonly expiresAt: string | null
   readonly lastUsedAt: string | null

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
+import { allGrants } from '../core/grants.ts'
+import { versionIdPattern } from '../core/types.ts'
 import type {
   BringRequest,
   RejectionReport,
@@ -7,6 +8,7 @@ import type {
   RollbackRequest,
   RotationRequest,
   TokenRequest,
+  TokenRotationRequest,
 } from './types.ts'
 
 /**
@@ -21,6 +23,7 @@ export const bodyLimits = {
   requestIdChars: 200,
   tokenNameChars: 64,
   tokenCredentials: 100,
+  tokenOverlapSeconds: 2_592_000,
   /** Ten years. */
   tokenLifeSeconds: 315_360_000,
 } as const
@@ -102,6 +105,9 @@ export const revocationRequest = z
   })
   .meta({ id: 'RevocationRequest' }) satisfies z.ZodType<RevocationRequest>
 
+/** A name of a credential with `*` for any characters. */
+export const credentialPattern = /^[a-z0-9*-]{1,63}$/
+
 export const tokenName = z
   .string()
   .max(bodyLimits.tokenNameChars)
@@ -113,16 +119,25 @@ export const tokenName = z
 export const tokenRequest = z
   .strictObject({
     name: tokenName.describe('Who will hold it, e.g. billing-worker. Shown in logs and leases.'),
-    role: z.enum(['app', 'operator']),
+    role: z
+      .enum(['app', 'operator'])
+      .describe('operator: every grant on everything. Default: app.')
+      .exactOptional(),
     credentials: z
       .array(
-        z.union([z.literal('*'), z.string().regex(credentialNamePattern)], {
-          error: 'expected the name of a credential, or * for every one',
+        z.string().regex(credentialPattern, {
+          error: 'expected the name of a credential, or a pattern such as team-* or *',
         }),
       )
       .min(1)
       .max(bodyLimits.tokenCredentials)
-      .describe('What an app token may read; * for every credential. Ignored for operators.')
+      .describe('On which credentials; names, or patterns such as team-* and *. Ignored for operators.')
+      .exactOptional(),
+    grants: z
+      .array(z.enum(allGrants))
+      .min(1)
+      .max(allGrants.length)
+      .describe('What may be done with them. Default: read.')
       .exactOptional(),
     expiresInSeconds: z
       .int()
@@ -132,6 +147,18 @@ export const tokenRequest = z
       .exactOptional(),
   })
   .meta({ id: 'TokenRequest' }) satisfies z.ZodType<TokenRequest>
+
+export const tokenRotationRequest = z
+  .strictObject({
+    name: tokenName.describe('Of the token that is live.'),
+    overlapSeconds: z
+      .int()
+      .min(0)
+      .max(bodyLimits.tokenOverlapSeconds)
+      .describe('How long the old one stays good. Default: an hour.')
+      .exactOptional(),
+  })
+  .meta({ id: 'TokenRotationRequest' }) satisfies z.ZodType<TokenRotationRequest>
 
 /** `?wait=` of the hand-out: whole seconds. */
 export const waitSecondsMax = 60

@@ -15,6 +15,7 @@ import {
   type SigningKeyAnswer,
   type TokenAnswer,
   type TokenRequest,
+  type TokenRotationRequest,
   type TokenSummary,
   type VersionSummary,
 } from '../api/types.ts'
@@ -53,6 +54,7 @@ export interface Api {
   inventory(): Promise<InventoryAnswer>
   tokens(): Promise<readonly TokenSummary[]>
   createToken(request: TokenRequest): Promise<TokenAnswer>
+  rotateToken(request: TokenRotationRequest): Promise<TokenAnswer>
   revokeToken(id: string): Promise<void>
   /** Calls back for every event of the credential until the signal; ends, with or without an error, when the stream does. */
   follow(name: string, onEvent: () => void, signal: AbortSignal): Promise<void>
@@ -146,6 +148,7 @@ export function createApi(options: ApiOptions): Api {
     inventory: () => get(routes.inventory),
     tokens: () => items(routes.tokens),
     createToken: (request) => post(routes.tokens, request),
+    rotateToken: (request) => post(routes.tokenRotations, request),
     async revokeToken(id) {
       await call({ method: 'DELETE', path: routes.token(id) })
     },

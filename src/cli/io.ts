@@ -1,4 +1,10 @@
-import type { CredentialSummary, TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
+import type {
+  CredentialSummary,
+  TokenAnswer,
+  TokenRequest,
+  TokenRotationRequest,
+  TokenSummary,
+} from '../api/types.ts'
 import type { Config } from '../config/types.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 
@@ -44,6 +50,7 @@ export interface Main {
 
 export interface LocalTokens {
   create(request: TokenRequest): Promise<TokenAnswer>
+  rotate(request: TokenRotationRequest): Promise<TokenAnswer>
   list(): readonly TokenSummary[]
   revoke(id: string): Promise<boolean>
   close(): Promise<void>

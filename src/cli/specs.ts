@@ -336,7 +336,14 @@ export const specs: readonly CommandSpec[] = [
       { flags: '--role <role>', description: 'app (default) reads credentials; operator also acts.' },
       {
         flags: '--credential <name>',
-        description: 'What an app may read; may be given several times. Default: all.',
+        description:
+          'On which credentials, or a pattern such as team-*; may be given several times. Default: all.',
+        isList: true,
+      },
+      {
+        flags: '--grant <grant>',
+        description:
+          'What it may: read, operate, audit, metrics or dashboard; may be given several times. Default: read.',
         isList: true,
       },
       { flags: '--expires <duration>', description: 'E.g. 90d. Default: never.' },
@@ -355,6 +362,23 @@ export const specs: readonly CommandSpec[] = [
     example: 'keyturn token list',
     exits: usual,
     load: () => import('./commands/token-list.ts'),
+  },
+  {
+    name: 'token rotate',
+    args: [{ name: 'token-name', description: 'Whose token it is, as in token list.' }],
+    summary: 'make a second token of a name; the old one ends after the overlap',
+    details:
+      'The new token has the grants of the old one and lives as long as that was made for. It is printed once, alone on standard output. Two of a name are live at most.',
+    options: [
+      {
+        flags: '--overlap <duration>',
+        description: 'How long the old one stays good. Default: 1h; 0s ends it now.',
+      },
+      local,
+    ],
+    example: 'keyturn token rotate billing-worker --overlap 24h > app.token',
+    exits: usual,
+    load: () => import('./commands/token-rotate.ts'),
   },
   {
     name: 'token revoke',

@@ -1,10 +1,11 @@
-import type { TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
+import type { TokenAnswer, TokenRequest, TokenRotationRequest, TokenSummary } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Context } from './command.ts'
 import type { LocalTokens } from './io.ts'
 
 export interface Tokens {
   create(request: TokenRequest): Promise<TokenAnswer>
+  rotate(request: TokenRotationRequest): Promise<TokenAnswer>
   list(): Promise<readonly TokenSummary[]>
   /** `not_found` where there is no such token. */
   revoke(id: string): Promise<void>
@@ -16,6 +17,7 @@ export async function openTokens(context: Context): Promise<Tokens> {
     const api = await context.api()
     return {
       create: (request) => api.createToken(request),
+      rotate: (request) => api.rotateToken(request),
       list: () => api.tokens(),
       async revoke(id) {
         try {
@@ -37,6 +39,7 @@ export async function openTokens(context: Context): Promise<Tokens> {
   }
   return {
     create: (request) => use((tokens) => tokens.create(request)),
+    rotate: (request) => use((tokens) => tokens.rotate(request)),
     list: () => use((tokens) => tokens.list()),
     async revoke(id) {
       if (await use((tokens) => tokens.revoke(id))) return

@@ -158,11 +158,17 @@ function leaseHandlers({ service, streams }: ServerContext) {
 function tokenHandlers({ tokens, service }: ServerContext) {
   return {
     listTokens: () => ({ items: tokens.list() }),
-    createToken: async ({ request, reply }) => {
+    createToken: async ({ request, reply, caller }) => {
       const body = parseBody(bodies.tokenRequest, request.body, true)
-      const internal = body.credentials?.find((name) => service.isInternal(name))
+      const { role = 'app', grants = ['read'] } = body
+      const isForReading = role === 'app' && grants.includes('read')
+      const internal = isForReading ? body.credentials?.find((name) => service.isInternal(name)) : undefined
       if (internal !== undefined) throw ungrantable(internal)
-      return reply.code(201).send(await tokens.create(body))
+      return reply.code(201).send(await tokens.create(body, caller))
+    },
+    rotateToken: async ({ request, reply, caller }) => {
+      const body = parseBody(bodies.tokenRotationRequest, request.body, true)
+      return reply.code(201).send(await tokens.rotate(body, caller))
     },
     revokeToken: async ({ request, reply }) => {
       if (!(await tokens.revoke(param(request, 'id')))) throw notFound('token')

@@ -1,40 +1,33 @@
 import { constants } from 'node:fs'
-import { mkdir, open, rename, stat, unlink } from 'node:fs/promises'
+import { open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
+import { allGrants, type GrantRule } from '../core/grants.ts'
 import type { System } from '../core/ports.ts'
-
-/** A token as it is kept: never itself, only its SHA-256. */
-export interface StoredToken {
-  readonly id: string
-  readonly name: string
-  readonly role: 'app' | 'operator'
-  readonly credentials: readonly string[]
-  /** Lower-case hex of SHA-256 over the token. */
-  readonly sha256: string
-  readonly createdAt: number
-  readonly expiresAt: number | null
-  /** Coarse: written back every few minutes at most. */
-  readonly lastUsedAt: number | null
-}
-
-export interface TokenFileContent {
-  readonly tokens: readonly StoredToken[]
-  /** Changes whenever the file does. */
-  readonly signature: string
-}
-
-export const tokensMax = 1_000
+import { withLock } from './token-lock.ts'
+import { type ShelfContent, type StoredToken, type TokenShelf, tokensMax } from './token-shelf.ts'
 
 const fileBytesMax = 2_000_000
 const formatVersion = 1
-const lockWaitMs = 5_000
-const lockRetryMs = 20
-/** A lock this old belongs to a process that died: a change takes milliseconds. */
-const lockStaleMs = 10_000
+
+/** The tokens of one machine: a file in the home folder, apart from the ledger, so that a lost ledger locks nobody out. */
+export function createTokenFile(path: string, system: System): TokenShelf {
+  return {
+    where: `the token file ${path}`,
+    read: () => readTokenFile(path),
+    signature: () => tokenFileSignature(path),
+    change: (work) =>
+      withLock(path, system, async () => {
+        const { tokens, result } = work((await readTokenFile(path)).tokens)
+        await writeTokenFile(path, tokens, system)
+        return { content: { tokens, signature: await tokenFileSignature(path) }, result }
+      }),
+    close: async () => {},
+  }
+}
 
 /** What stat tells of the file without reading it; `absent` where there is none. */
-export async function tokenFileSignature(path: string): Promise<string> {
+async function tokenFileSignature(path: string): Promise<string> {
   try {
     const { ino, mtimeNs, size } = await stat(path, { bigint: true })
     return `${ino}:${mtimeNs}:${size}`
@@ -45,7 +38,7 @@ export async function tokenFileSignature(path: string): Promise<string> {
 }
 
 /** An absent file holds no tokens. Refuses one that others may read, and one that is not whole. */
-export async function readTokenFile(path: string): Promise<TokenFileContent> {
+async function readTokenFile(path: string): Promise<ShelfContent> {
   const signature = await tokenFileSignature(path)
   if (signature === 'absent') return { tokens: [], signature }
   const text = await readPrivate(path).catch((thrown: unknown) => {
@@ -74,11 +67,7 @@ async function readPrivate(path: string): Promise<string> {
 }
 
 /** Whole or not at all: written beside, flushed to disk, renamed over. */
-export async function writeTokenFile(
-  path: string,
-  tokens: readonly StoredToken[],
-  system: System,
-): Promise<void> {
+async function writeTokenFile(path: string, tokens: readonly StoredToken[], system: System): Promise<void> {
   const temporary = `${path}.${Buffer.from(system.bytes(6)).toString('hex')}.tmp`
   try {
     const file = await open(temporary, 'wx', 0o600)
@@ -99,49 +88,6 @@ export async function writeTokenFile(
     await unlink(temporary).catch(ignoreAbsent)
     throw unwritable(path, thrown)
   }
-}
-
-/**
- * Does the work while no other process changes the file: the command line may revoke a token at the very moment at which
- * the service notes that it was used, and the revocation must not get lost.
- */
-export async function withTokenFileLock<Result>(
-  path: string,
-  system: System,
-  work: () => Promise<Result>,
-): Promise<Result> {
-  const lock = `${path}.lock`
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((thrown: unknown) => {
-    throw unwritable(path, thrown)
-  })
-  for (let waitedMs = 0; !(await takeLock(lock, system)); waitedMs += lockRetryMs) {
-    if (waitedMs >= lockWaitMs)
-      throw new KeyturnError('conflict', `The token file ${path} is being changed by another process.`, {
-        fix: `Try again; where no other keyturn runs, remove ${lock}.`,
-        retryable: true,
-      })
-    await new Promise<void>((resolve) => system.after(lockRetryMs, resolve))
-  }
-  try {
-    return await work()
-  } finally {
-    await unlink(lock).catch(ignoreAbsent)
-  }
-}
-
-async function takeLock(lock: string, system: System): Promise<boolean> {
-  try {
-    await (await open(lock, 'wx', 0o600)).close()
-    return true
-  } catch (thrown) {
-    if (codeOf(thrown) !== 'EEXIST') throw unwritable(lock, thrown)
-  }
-  const takenAt = await stat(lock).then(
-    ({ mtimeMs }) => mtimeMs,
-    () => undefined,
-  )
-  if (takenAt !== undefined && system.now() - takenAt > lockStaleMs) await unlink(lock).catch(ignoreAbsent)
-  return false
 }
 
 function parse(path: string, text: string): readonly StoredToken[] {
@@ -166,19 +112,29 @@ function parse(path: string, text: string): readonly StoredToken[] {
 
 function isStoredToken(value: unknown): value is StoredToken {
   if (!isRecord(value)) return false
-  const { id, name, role, credentials, sha256, createdAt, expiresAt, lastUsedAt } = value
+  const { id, name, role, credentials, grants, person, sha256, createdAt, expiresAt, lastUsedAt } = value
   return (
     typeof id === 'string' &&
     typeof name === 'string' &&
     (role === 'app' || role === 'operator') &&
-    Array.isArray(credentials) &&
-    credentials.every((credential) => typeof credential === 'string') &&
+    isTextList(credentials) &&
+    (grants === undefined || (Array.isArray(grants) && grants.every(isGrantRule))) &&
+    (person === undefined || typeof person === 'string') &&
     typeof sha256 === 'string' &&
     /^[0-9a-f]{64}$/.test(sha256) &&
     Number.isFinite(createdAt) &&
     (expiresAt === null || Number.isFinite(expiresAt)) &&
     (lastUsedAt === null || Number.isFinite(lastUsedAt))
   )
+}
+
+function isTextList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+}
+
+function isGrantRule(value: unknown): value is GrantRule {
+  if (!isRecord(value) || !isTextList(value['credentials']) || !isTextList(value['may'])) return false
+  return value['may'].every((grant) => allGrants.some((known) => known === grant))
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

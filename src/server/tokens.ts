@@ -1,20 +1,14 @@
 import { hash, timingSafeEqual } from 'node:crypto'
-import type { TokenAnswer, TokenRequest, TokenSummary } from '../api/types.ts'
+import type { TokenAnswer, TokenRequest, TokenRotationRequest, TokenSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import { looksLikeKey } from '../core/key-shape.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
-import { type Caller, createCaller, operatorGrants } from './auth/caller.ts'
+import { type Caller, covers, createCaller } from './auth/caller.ts'
 import { every } from './ticker.ts'
-import {
-  readTokenFile,
-  type StoredToken,
-  tokenFileSignature,
-  tokensMax,
-  withTokenFileLock,
-  writeTokenFile,
-} from './token-file.ts'
+import { createTokenFile } from './token-file.ts'
+import { beyondMaker, grantsOf, newToken, planRotation, planToken, type TokenPlan } from './token-plans.ts'
+import { type ShelfContent, type StoredToken, type TokenShelf, tokensMax } from './token-shelf.ts'
 
-/** The tokens of the service: in a file of their own, so that a lost ledger locks nobody out. */
+/** The tokens of the service: who holds which, decided from memory. */
 export interface TokenStore {
   /** The caller of an `Authorization` header; undefined where there is none with a token that is good now. */
   authenticate(header: string | undefined): Caller | undefined
@@ -22,8 +16,13 @@ export interface TokenStore {
   isLive(caller: Caller): boolean
   /** Told after tokens were made or revoked, here or by another process. */
   onChange(listener: () => void): Cancel
-  /** The answer holds the token; it is nowhere else and cannot be shown again. `bad_request`, `too_many_requests`. */
-  create(request: TokenRequest): Promise<TokenAnswer>
+  /**
+   * The answer holds the token; it is nowhere else and cannot be shown again. `by` is who asks over the API: whatever they
+   * make counts as theirs where two persons are needed. `bad_request`, `forbidden`, `too_many_requests`.
+   */
+  create(request: TokenRequest, by?: Caller): Promise<TokenAnswer>
+  /** A second token of the name; the first stays good for the overlap. `not_found`, `conflict` where two are live, `forbidden`. */
+  rotate(request: TokenRotationRequest, by?: Caller): Promise<TokenAnswer>
   list(): readonly TokenSummary[]
   /** At once, also for open streams. False where there is no such token. */
   revoke(id: string): Promise<boolean>
@@ -31,18 +30,19 @@ export interface TokenStore {
 }
 
 export interface TokenStoreOptions {
-  readonly path: string
+  /** Where the hashes lie: a file, or any shelf. */
+  readonly path: string | TokenShelf
   readonly system: System
   readonly log: Log
 }
 
 /** How long a verified caller is remembered before the token is compared again. */
 const rememberMs = 60_000
-const pollMs = 1_000
+/** Twice a second, so that what another process revoked is refused within one. */
+const pollMs = 500
 const usedFlushMs = 600_000
 /** `lastUsedAt` is rounded down to this. */
 const usedStepMs = 60_000
-const secretBytes = 32
 const headerCharsMax = 200
 
 interface Known {
@@ -59,14 +59,14 @@ interface Verified {
 
 /** `config_invalid` for a file that cannot be read or is malformed, `permissions_lax` for one that others may read. */
 export async function openTokenStore(options: TokenStoreOptions): Promise<TokenStore> {
-  const store = new FileTokenStore(options)
+  const store = new MemoryTokenStore(options)
   await store.load()
   store.watch()
   return store
 }
 
-class FileTokenStore implements TokenStore {
-  readonly #path: string
+class MemoryTokenStore implements TokenStore {
+  readonly #shelf: TokenShelf
   readonly #system: System
   readonly #log: Log
   readonly #listeners = new Set<() => void>()
@@ -86,7 +86,8 @@ class FileTokenStore implements TokenStore {
   #stopPolling: Cancel = () => {}
 
   constructor(options: TokenStoreOptions) {
-    this.#path = options.path
+    const { path, system } = options
+    this.#shelf = typeof path === 'string' ? createTokenFile(path, system) : path
     this.#system = options.system
     this.#log = options.log
     this.#flushAt = options.system.now() + usedFlushMs
@@ -117,44 +118,47 @@ class FileTokenStore implements TokenStore {
     return [...this.#tokens.values()].map(({ stored }) => this.#summary(stored))
   }
 
-  create(request: TokenRequest): Promise<TokenAnswer> {
-    if (looksLikeKey(request.name))
-      return Promise.reject(
-        new KeyturnError('bad_request', 'The name of this token looks like a key, and names are shown.', {
-          fix: 'Name who will hold the token, e.g. billing-worker.',
-        }),
-      )
-    const credentials = request.role === 'operator' ? [] : (request.credentials ?? [])
-    if (request.role === 'app' && credentials.length === 0)
-      return Promise.reject(
-        new KeyturnError('bad_request', `The app token ${request.name} names no credential it may read.`, {
-          fix: 'Set `credentials` to a list of names, or to ["*"] for every one.',
-        }),
-      )
-    return this.#change(async (tokens) => {
-      if (tokens.length >= tokensMax)
+  create(request: TokenRequest, by?: Caller): Promise<TokenAnswer> {
+    return this.#add(by, () => planToken(request))
+  }
+
+  rotate({ name, overlapSeconds = 3_600 }: TokenRotationRequest, by?: Caller): Promise<TokenAnswer> {
+    return this.#add(by, (tokens, now) =>
+      planRotation({ name, overlapMs: overlapSeconds * 1_000 }, tokens, now),
+    )
+  }
+
+  #add(
+    by: Caller | undefined,
+    plan: (tokens: readonly StoredToken[], now: number) => TokenPlan,
+  ): Promise<TokenAnswer> {
+    return this.#change((tokens) => {
+      const now = this.#system.now()
+      const { token: planned, rest = tokens, lifeMs } = plan(tokens, now)
+      if (by !== undefined && !covers(by, grantsOf(planned))) throw beyondMaker(planned.name)
+      if (rest.length >= tokensMax)
         throw new KeyturnError('too_many_requests', `There are ${tokensMax} tokens already.`, {
           fix: 'Revoke those that nobody uses: GET /v1/tokens shows when each was last used.',
         })
-      const now = this.#system.now()
-      const random = Buffer.from(this.#system.bytes(secretBytes)).toString('base64url')
-      const token = `${request.role === 'app' ? 'kt_app_' : 'kt_op_'}${random}`
+      const token = newToken(planned.role, this.#system)
+      // Who makes a token for others can speak for them from then on.
+      const person = by === undefined ? planned.person : by.person
+      const { person: _person, ...others } = planned
       const stored: StoredToken = {
+        ...others,
+        ...(person === undefined || person === planned.name ? {} : { person }),
         id: `tok_${Buffer.from(this.#system.bytes(8)).toString('hex')}`,
-        name: request.name,
-        role: request.role,
-        credentials,
         sha256: hash('sha256', token, 'hex'),
         createdAt: now,
-        expiresAt: request.expiresInSeconds === undefined ? null : now + request.expiresInSeconds * 1_000,
+        expiresAt: lifeMs === undefined ? null : now + lifeMs,
         lastUsedAt: null,
       }
-      return { tokens: [...tokens, stored], result: { ...this.#summary(stored), token } }
+      return { tokens: [...rest, stored], result: { ...this.#summary(stored), token } }
     })
   }
 
   revoke(id: string): Promise<boolean> {
-    return this.#change(async (tokens) => {
+    return this.#change((tokens) => {
       const rest = tokens.filter((token) => token.id !== id)
       return { tokens: rest, result: rest.length < tokens.length }
     })
@@ -164,22 +168,26 @@ class FileTokenStore implements TokenStore {
     this.#stopPolling()
     await this.#queue
     await this.#flushUsed()
+    await this.#shelf.close()
   }
 
   async load(): Promise<void> {
-    const { tokens, signature } = await readTokenFile(this.#path)
-    this.#adopt(tokens, signature)
+    this.#adopt(await this.#shelf.read())
   }
 
-  /** Another process may change the file. Asked of stat in the background, never while a request waits. */
+  /** Another process may change what lies there. Asked in the background, never while a request waits. */
   watch(): void {
-    this.#stopPolling = every(this.#system, pollMs, () => {
+    const look = (): void => {
       if (this.#isPolling) return
       this.#isPolling = true
       void this.#poll().finally(() => {
         this.#isPolling = false
       })
-    })
+    }
+    const cancels = [every(this.#system, pollMs, look), this.#shelf.onHint?.(look)]
+    this.#stopPolling = () => {
+      for (const cancel of cancels) cancel?.()
+    }
   }
 
   #verify(digest: string, now: number): Caller | undefined {
@@ -196,20 +204,19 @@ class FileTokenStore implements TokenStore {
 
   /** One change after another: read what is there, compute, write, adopt. */
   #change<Result>(
-    work: (
-      tokens: readonly StoredToken[],
-    ) => Promise<{ readonly tokens: readonly StoredToken[]; readonly result: Result }>,
+    work: (tokens: readonly StoredToken[]) => {
+      readonly tokens: readonly StoredToken[]
+      readonly result: Result
+    },
   ): Promise<Result> {
-    const done = this.#queue.then(() =>
-      withTokenFileLock(this.#path, this.#system, async () => {
-        const before = await readTokenFile(this.#path)
-        const { tokens, result } = await work(before.tokens)
-        const after = tokens.map((token) => this.#withUse(token))
-        await writeTokenFile(this.#path, after, this.#system)
-        this.#adopt(after, await tokenFileSignature(this.#path))
-        return result
-      }),
-    )
+    const done = this.#queue.then(async () => {
+      const { content, result } = await this.#shelf.change((before) => {
+        const { tokens, result } = work(before)
+        return { tokens: tokens.map((token) => this.#withUse(token)), result }
+      })
+      this.#adopt(content)
+      return result
+    })
     // The queue goes on after a failure; whoever asked for the change is told of it.
     this.#queue = done.then(
       () => undefined,
@@ -218,7 +225,7 @@ class FileTokenStore implements TokenStore {
     return done
   }
 
-  #adopt(tokens: readonly StoredToken[], signature: string): void {
+  #adopt({ tokens, signature }: ShelfContent): void {
     this.#signature = signature
     this.#generation += 1
     this.#verified.clear()
@@ -237,10 +244,10 @@ class FileTokenStore implements TokenStore {
   async #poll(): Promise<void> {
     try {
       await this.#queue
-      const signature = await tokenFileSignature(this.#path)
+      const signature = await this.#shelf.signature()
       // A file that vanished is more likely an accident than a wish to lock every app out: what was known stays.
       if (signature === 'absent' && this.#signature !== 'absent')
-        throw new KeyturnError('config_missing', `The token file ${this.#path} is gone.`, {
+        throw new KeyturnError('config_missing', `${capital(this.#shelf.where)} is gone.`, {
           fix: 'Restore it; to revoke tokens use `keyturn token revoke`.',
         })
       if (signature !== this.#signature) await this.load()
@@ -248,8 +255,8 @@ class FileTokenStore implements TokenStore {
       if (this.#system.now() >= this.#flushAt) await this.#flushUsed()
     } catch (thrown) {
       if (!this.#isBroken)
-        this.#log('error', 'the token file cannot be read again; the tokens known so far stay good', {
-          error: toKeyturnError(thrown, 'reading the token file'),
+        this.#log('error', `${this.#shelf.where} cannot be read again; the tokens known so far stay good`, {
+          error: toKeyturnError(thrown, 'reading the tokens'),
         })
       this.#isBroken = true
     }
@@ -262,10 +269,10 @@ class FileTokenStore implements TokenStore {
     )
     if (!isNews) return
     try {
-      await this.#change(async (tokens) => ({ tokens, result: undefined }))
+      await this.#change((tokens) => ({ tokens, result: undefined }))
     } catch (thrown) {
       this.#log('warn', 'when tokens were last used could not be written down', {
-        error: toKeyturnError(thrown, 'writing the token file'),
+        error: toKeyturnError(thrown, 'writing the tokens'),
       })
     }
   }
@@ -284,6 +291,7 @@ class FileTokenStore implements TokenStore {
       name,
       role,
       credentials,
+      grants: grantsOf(stored),
       createdAt: new Date(createdAt).toISOString(),
       expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
       lastUsedAt: lastUsedAt === null ? null : new Date(lastUsedAt).toISOString(),
@@ -299,8 +307,8 @@ function known(stored: StoredToken): Known {
       id: stored.id,
       name: stored.name,
       kind: 'token',
-      grants:
-        stored.role === 'operator' ? operatorGrants : [{ credentials: stored.credentials, may: ['read'] }],
+      grants: grantsOf(stored),
+      ...(stored.person === undefined ? {} : { person: stored.person }),
     }),
   }
 }
@@ -319,4 +327,8 @@ function prefixOf(digest: Buffer): string {
 
 function isUnexpired(stored: StoredToken, now: number): boolean {
   return stored.expiresAt === null || now < stored.expiresAt
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }

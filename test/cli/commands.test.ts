@@ -129,7 +129,7 @@ describe('every command that asks the service', () => {
     {
       line: 'token list',
       asks: 'GET /v1/tokens',
-      says: /tok_1 +billing +app +openai/,
+      says: /tok_1 +billing +app +read openai/,
       json: { items: [{ id: 'tok_1' }] },
     },
     {
@@ -430,10 +430,26 @@ describe('tokens', () => {
     })
   })
 
+  it('turns a token with an overlap, and asks for grants by name', async () => {
+    const turned = await keyturn('token rotate billing --overlap 1d')
+    expect(turned.out).toBe(`kt_app_${canary}`)
+    await keyturn('token create audits --credential team-* --grant audit --grant operate')
+    expect(
+      service.asked.filter(({ method }) => method === 'POST').map(({ path, body }) => [path, body]),
+    ).toEqual([
+      ['/v1/tokens/rotations', { name: 'billing', overlapSeconds: 86_400 }],
+      ['/v1/tokens', { name: 'audits', role: 'app', credentials: ['team-*'], grants: ['audit', 'operate'] }],
+    ])
+    expect((await keyturn('token create x --grant root')).code).toBe(2)
+    expect((await keyturn('token create x --role operator --grant read')).code).toBe(2)
+    expect((await keyturn('token rotate billing --overlap 31d')).code).toBe(2)
+  })
+
   it('works on the token file itself with --local, without a service', async () => {
     let closed = 0
     const tokens = {
       create: async () => ({ ...tokenSummary, token: 'kt_app_local' }),
+      rotate: async () => ({ ...tokenSummary, token: 'kt_app_second' }),
       list: () => [tokenSummary],
       revoke: async (id: string) => id === 'tok_1',
       close: async () => {
@@ -442,10 +458,11 @@ describe('tokens', () => {
     }
     const options = { tokens, env: { KEYTURN_OPERATOR_TOKEN: undefined } }
     expect((await keyturn('token create billing --local', options)).out).toBe('kt_app_local')
+    expect((await keyturn('token rotate billing --local', options)).out).toBe('kt_app_second')
     expect((await keyturn('token list --local', options)).out).toMatch(/tok_1/)
     expect((await keyturn('token revoke tok_1 --local', options)).code).toBe(0)
     expect(await keyturn('token revoke tok_2 --local', options)).toMatchObject({ code: 1 })
-    expect(closed).toBe(4)
+    expect(closed).toBe(5)
     expect(service.asked).toEqual([])
   })
 })

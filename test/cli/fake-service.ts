@@ -99,6 +99,7 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     'DELETE /v1/credentials/openai/leases/web-2': () => undefined,
     'GET /v1/tokens': () => ({ items: [tokenSummary] }),
     'POST /v1/tokens': () => ({ ...tokenSummary, token: `kt_app_${canary}` }),
+    'POST /v1/tokens/rotations': () => ({ ...tokenSummary, token: `kt_app_${canary}` }),
     'DELETE /v1/tokens/tok_1': () => undefined,
   }
 

@@ -172,6 +172,7 @@ export const tokenSummary: TokenSummary = {
   name: 'billing',
   role: 'app',
   credentials: ['openai'],
+  grants: [{ credentials: ['openai'], may: ['read'] }],
   createdAt: instant(-60),
   expiresAt: null,
   lastUsedAt: null,

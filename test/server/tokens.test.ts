@@ -1,9 +1,14 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import * as crypto from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, stat, symlink, unlink, utimes, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { chmod, mkdir, readdir, readFile, stat, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
+import type { System } from '../../src/core/ports.ts'
+import type { Caller } from '../../src/server/auth/caller.ts'
+import { withLock } from '../../src/server/token-lock.ts'
+import { checksumOf } from '../../src/server/token-plans.ts'
 import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
 import { type ShiftedSystem, shiftedSystem, temporaryFolder, until } from './harness.ts'
 
@@ -48,8 +53,8 @@ describe('the token store', () => {
     const { store } = await open()
     const app = await store.create(appRequest)
     const operator = await store.create({ name: 'ops', role: 'operator' })
-    expect(app.token).toMatch(/^kt_app_[A-Za-z0-9_-]{43}$/)
-    expect(operator.token).toMatch(/^kt_op_[A-Za-z0-9_-]{43}$/)
+    expect(app.token).toMatch(/^kt_app_[A-Za-z0-9_-]{49}$/)
+    expect(operator.token).toMatch(/^kt_op_[A-Za-z0-9_-]{49}$/)
     expect(app).toMatchObject({
       name: 'web',
       role: 'app',
@@ -67,7 +72,7 @@ describe('the token store', () => {
     expect(text).not.toContain(token.slice(7))
     expect(text).toContain(crypto.createHash('sha256').update(token).digest('hex'))
     expect((await stat(path)).mode & 0o777).toBe(0o600)
-    expect(await readdir(join(path, '..'))).toEqual(['tokens.json'])
+    expect(await readdir(join(path, '..'))).toEqual(['tokens.json', 'tokens.json.lock.db'])
   })
 
   it('knows its tokens again after a restart', async () => {
@@ -227,13 +232,155 @@ describe('the token store', () => {
     expect(logs).toEqual([expect.stringContaining('token file')])
   })
 
-  it('breaks a lock whose owner died, and waits for one that lives', async () => {
+  it('waits while another process changes the file, and no longer than that process lives', async () => {
+    const path = join(await temporaryFolder(), 'tokens.json')
+    const script = `
+      const { DatabaseSync } = require('node:sqlite')
+      const database = new DatabaseSync(process.argv[1])
+      database.exec('BEGIN EXCLUSIVE')
+      process.stdout.write('locked')
+      setInterval(() => {}, 1000)`
+    const child = spawn(process.execPath, ['-e', script, `${path}.lock.db`], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    await once(child.stdout, 'data')
+    const real = shiftedSystem()
+    let waits = 0
+    const system: System = {
+      ...real,
+      after(delayMs, callback) {
+        waits += 1
+        if (waits === 3) child.kill('SIGKILL')
+        return real.after(delayMs, callback)
+      },
+    }
+    expect(await withLock(path, system, async () => 'done')).toBe('done')
+    expect(waits).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('what a token may', () => {
+  const callerOf = (store: TokenStore, { token }: { readonly token: string }): Caller => {
+    const caller = store.authenticate(`Bearer ${token}`)
+    if (caller === undefined) throw new Error('the token is not good')
+    return caller
+  }
+
+  it('is what it was made with, on the credentials that its patterns fit, after a restart too', async () => {
+    const { store, path } = await open()
+    const made = await store.create({
+      name: 'auditor',
+      credentials: ['team-*'],
+      grants: ['audit', 'metrics'],
+    })
+    await store.close()
+    const again = await open(path)
+    for (const caller of [callerOf(store, made), callerOf(again.store, made)]) {
+      expect([caller.may('audit', 'team-a'), caller.may('audit', 'openai')]).toEqual([true, false])
+      expect([caller.may('read', 'team-a'), caller.may('operate', 'team-a')]).toEqual([false, false])
+      expect([caller.may('metrics'), caller.may('dashboard')]).toEqual([true, false])
+    }
+  })
+
+  it('is nothing in the eyes of a version that knows no grants, unless it may read', async () => {
+    const { store, path } = await open()
+    await store.create({ name: 'a', credentials: ['*'], grants: ['operate'] })
+    await store.create({ name: 'b', credentials: ['openai'], grants: ['read', 'operate'] })
+    const { tokens } = JSON.parse(await readFile(path, 'utf8')) as { tokens: { credentials: string[] }[] }
+    expect(tokens.map(({ credentials }) => credentials)).toEqual([[], ['openai']])
+  })
+
+  it('is never more than its maker may', async () => {
+    const { store } = await open()
+    const maker = callerOf(
+      store,
+      await store.create({ name: 'maker', credentials: ['*'], grants: ['operate', 'audit'] }),
+    )
+    await store.create({ name: 'fine', credentials: ['openai'], grants: ['operate'] }, maker)
+    for (const request of [
+      { name: 'reader', credentials: ['openai'] },
+      { name: 'root', role: 'operator' },
+      { name: 'gauge', grants: ['metrics'] },
+    ] as const)
+      expect((await failureOf(store.create(request, maker))).code).toBe('forbidden')
+    await store.create({ name: 'web', credentials: ['openai'] })
+    expect((await failureOf(store.rotate({ name: 'web' }, maker))).code).toBe('forbidden')
+    const narrow = callerOf(
+      store,
+      await store.create({ name: 'narrow', credentials: ['a-*'], grants: ['operate'] }),
+    )
+    const wide = { name: 'wide', credentials: ['a-*'], grants: ['operate'] } as const
+    expect((await failureOf(store.create(wide, narrow))).code).toBe('forbidden')
+  })
+
+  it('is put down to whoever made it over the API, however many hands it went through', async () => {
+    const { store } = await open()
+    const ann = callerOf(store, await store.create({ name: 'ann', role: 'operator' }))
+    const ben = callerOf(store, await store.create({ name: 'ben', role: 'operator' }))
+    expect([ann.person, ben.person]).toEqual(['ann', 'ben'])
+    const second = callerOf(store, await store.create({ name: 'second', role: 'operator' }, ann))
+    const third = callerOf(store, await store.create({ name: 'third', role: 'operator' }, second))
+    const again = callerOf(store, await store.create({ name: 'third', role: 'operator' }, third))
+    expect([second.person, third.person, again.person]).toEqual(['ann', 'ann', 'ann'])
+    // Who turns somebody else's token can speak for them; who turns their own is who they were.
+    expect(callerOf(store, await store.rotate({ name: 'ben' }, ann)).person).toBe('ann')
+    expect(callerOf(store, await store.rotate({ name: 'second' }, second)).person).toBe('ann')
+    expect(callerOf(store, await store.rotate({ name: 'ann' })).person).toBe('ann')
+  })
+})
+
+describe('turning a token', () => {
+  it('keeps both good for the overlap, then the new one alone, with the same grants', async () => {
+    const { store, system } = await open()
+    const old = await store.create({ ...appRequest, expiresInSeconds: 7_200 })
+    system.shiftMs += 3_600_000
+    const next = await store.rotate({ name: 'web', overlapSeconds: 60 })
+    const good = (): readonly boolean[] =>
+      [old, next].map(({ token }) => store.authenticate(`Bearer ${token}`) !== undefined)
+    expect(good()).toEqual([true, true])
+    expect(next.grants).toEqual(old.grants)
+    system.shiftMs += 60_000
+    expect(good()).toEqual([false, true])
+    // It lives as long as the first was made for, not until the first would have ended.
+    system.shiftMs += 7_200_000 - 60_000 - 1_000
+    expect(good()).toEqual([false, true])
+    system.shiftMs += 1_000
+    expect(good()).toEqual([false, false])
+  })
+
+  it('never makes the old one live longer, and ends it at once without an overlap', async () => {
+    const { store } = await open()
+    const old = await store.create({ ...appRequest, expiresInSeconds: 60 })
+    await store.rotate({ name: 'web', overlapSeconds: 3_600 })
+    expect(store.list()[0]?.expiresAt).toBe(old.expiresAt)
+    const forever = await store.create({ name: 'batch', credentials: ['openai'] })
+    const caller = store.authenticate(`Bearer ${forever.token}`)
+    await store.rotate({ name: 'batch', overlapSeconds: 0 })
+    expect(store.authenticate(`Bearer ${forever.token}`)).toBeUndefined()
+    expect(caller !== undefined && store.isLive(caller)).toBe(false)
+  })
+
+  it('refuses a third, and a name that has none', async () => {
+    const { store } = await open()
+    await store.create(appRequest)
+    await store.rotate({ name: 'web' })
+    expect((await failureOf(store.rotate({ name: 'web' }))).code).toBe('conflict')
+    expect((await failureOf(store.rotate({ name: 'nobody' }))).code).toBe('not_found')
+  })
+
+  it('is done once where two ask at the same time', async () => {
     const { store, path } = await open()
     await store.create(appRequest)
-    await writeFile(`${path}.lock`, '')
-    const waiting = store.create(appRequest)
-    const old = new Date(Date.now() - 60_000)
-    await utimes(`${path}.lock`, old, old)
-    expect((await waiting).name).toBe('web')
+    const other = await open(path)
+    const results = await Promise.allSettled([store, other.store].map((one) => one.rotate({ name: 'web' })))
+    expect(results.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
   })
+})
+
+it('ends a token with six characters that check the rest, so that scanners can tell it from chance', async () => {
+  const { store } = await open()
+  const { token } = await store.create(appRequest)
+  expect(checksumOf(token.slice(0, -6))).toBe(token.slice(-6))
+  // CRC-32 of "123456789" is 0xCBF43926, which is 3421780262.
+  expect(checksumOf('123456789')).toBe('3jZRME')
 })

@@ -1,3 +1,4 @@
+import type { GrantRule } from '../../core/grants.ts'
 import type { Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { when } from '../text.ts'
@@ -10,12 +11,12 @@ export async function run(context: Context): Promise<ExitCode> {
   const now = io.now()
   out.result({ items }, () =>
     out.table([
-      ['ID', 'NAME', 'ROLE', 'CREDENTIALS', 'CREATED', 'LAST USED', 'EXPIRES'],
+      ['ID', 'NAME', 'ROLE', 'MAY', 'CREATED', 'LAST USED', 'EXPIRES'],
       ...items.map((token) => [
         token.id,
         token.name,
         token.role,
-        token.role === 'operator' ? '*' : token.credentials.join(','),
+        token.role === 'operator' ? 'everything' : token.grants.map(ruleText).join('; '),
         when(token.createdAt, now),
         when(token.lastUsedAt, now),
         when(token.expiresAt, now),
@@ -23,4 +24,9 @@ export async function run(context: Context): Promise<ExitCode> {
     ]),
   )
   return exitCodes.done
+}
+
+/** `read openai,team-*` */
+function ruleText({ may, credentials }: GrantRule): string {
+  return `${may.join('+')} ${credentials.join(',')}`
 }

@@ -1,4 +1,5 @@
-import type { Grant } from '../../api/types.ts'
+import { allGrants, type Grant, type GrantRule } from '../../core/grants.ts'
+import { createMatcher, type Matcher } from '../../core/patterns.ts'
 
 export type CallerKind = 'token' | 'jwt' | 'certificate' | 'socket' | 'nobody'
 
@@ -8,6 +9,8 @@ export interface Caller {
   readonly id: string
   /** Who it is, for people, for leases, for the audit. Never a secret. */
   readonly name: string
+  /** Whom an act is put down to where two persons are needed: a token that was made over the API is its maker's. */
+  readonly person: string
   readonly kind: CallerKind
   /** Whether the grant covers the credential; without one, whether it covers the service as a whole. */
   may(grant: Grant, credential?: string): boolean
@@ -17,35 +20,32 @@ export interface Caller {
   sees(credential: string): boolean
 }
 
-/** On which credentials something may be done. Patterns are names in which `*` stands for any characters. */
-export interface GrantRule {
-  readonly credentials: readonly string[]
-  readonly may: readonly Grant[]
-}
-
 export interface CallerOptions {
   readonly id: string
   readonly name: string
   readonly kind: CallerKind
   readonly grants: readonly GrantRule[]
+  /** Default: the name. */
+  readonly person?: string
 }
-
-export const allGrants: readonly Grant[] = ['read', 'operate', 'audit', 'metrics', 'dashboard']
 
 /** Everything on everything: what an operator's token may. */
 export const operatorGrants: readonly GrantRule[] = [{ credentials: ['*'], may: allGrants }]
 
 /** Compiled once per caller, so that asking costs a lookup in a set. */
-export function createCaller({ id, name, kind, grants }: CallerOptions): Caller {
+export function createCaller({ id, name, kind, grants, person = name }: CallerOptions): Caller {
   const byGrant = new Map<Grant, Matcher>()
   for (const grant of allGrants) {
-    const patterns = grants.filter((rule) => rule.may.includes(grant)).flatMap((rule) => rule.credentials)
-    if (patterns.length > 0) byGrant.set(grant, createMatcher(patterns))
+    const rules = grants.filter((rule) => rule.may.includes(grant))
+    // What is of the service as a whole is so whatever credentials the rule names beside it.
+    const patterns = isOfService(grant) ? ['*'] : rules.flatMap((rule) => rule.credentials)
+    if (rules.length > 0 && patterns.length > 0) byGrant.set(grant, createMatcher(patterns))
   }
-  const perCredential = ['read', 'operate', 'audit'] as const
+  const perCredential = allGrants.filter((grant) => !isOfService(grant))
   return {
     id,
     name,
+    person,
     kind,
     may: (grant, credential) => {
       const matcher = byGrant.get(grant)
@@ -57,41 +57,20 @@ export function createCaller({ id, name, kind, grants }: CallerOptions): Caller 
   }
 }
 
+export function isOfService(grant: Grant): boolean {
+  return grant === 'metrics' || grant === 'dashboard'
+}
+
+/** Whether one caller may all that the rules would let another do: nobody gives away what they lack. */
+export function covers(caller: Caller, grants: readonly GrantRule[]): boolean {
+  return grants.every(({ may, credentials }) =>
+    may.every((grant) =>
+      isOfService(grant)
+        ? caller.may(grant)
+        : credentials.every((pattern) => caller.may(grant, pattern.includes('*') ? undefined : pattern)),
+    ),
+  )
+}
+
 /** Whoever asks where nobody is asked who they are. */
 export const nobody: Caller = createCaller({ id: '', name: 'nobody', kind: 'nobody', grants: [] })
-
-export interface Matcher {
-  /** Whether one of the patterns is `*` alone. */
-  readonly isAll: boolean
-  matches(name: string): boolean
-}
-
-export function createMatcher(patterns: readonly string[]): Matcher {
-  const isAll = patterns.includes('*')
-  const exact = new Set(patterns.filter((pattern) => !pattern.includes('*')))
-  const globs = patterns.filter((pattern) => pattern.includes('*')).map(globOf)
-  return {
-    isAll,
-    matches: (name) => isAll || exact.has(name) || globs.some((glob) => glob(name)),
-  }
-}
-
-/** `*` for any characters. By parts and not as a regular expression: no pattern can make it slow. */
-export function globOf(pattern: string): (text: string) => boolean {
-  const parts = pattern.split('*')
-  const [first = '', ...rest] = parts
-  const last = rest.pop()
-  if (last === undefined) return (text) => text === pattern
-  return (text) => {
-    if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last))
-      return false
-    let from = first.length
-    const end = text.length - last.length
-    for (const part of rest) {
-      const at = text.indexOf(part, from)
-      if (at < 0 || at + part.length > end) return false
-      from = at + part.length
-    }
-    return true
-  }
-}
