@@ -258,6 +258,8 @@ function emptyConfig({ env, cwd }: ServeOptions): Config {
     home,
     listen,
     allowedHosts: [],
+    // So high that it stops nobody, and there all the same: what is tried here is what runs elsewhere.
+    rateLimits: { requestsPerSecond: 1_000_000, burst: 10_000_000, failuresPerMinute: 1_000_000 },
     log: { level: 'warn', format: 'text' },
     credentials: [],
   }

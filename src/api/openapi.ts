@@ -131,6 +131,8 @@ function reference(schema: z.ZodType): JsonObject {
   return id === undefined ? {} : { $ref: `#/components/schemas/${id}` }
 }
 
+const place = '#/components/schemas/'
+
 /** Only our own schemas, by name: the registry of zod is shared with whatever else runs in the process. */
 function componentSchemas(): JsonObject {
   const registry = z.registry<{ id?: string }>()
@@ -139,9 +141,12 @@ function componentSchemas(): JsonObject {
       const id = z.globalRegistry.get(schema)?.id
       if (id !== undefined) registry.add(schema, { id })
     }
-  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `#/components/schemas/${id}`, io: 'input' })
-  const plain = JSON.parse(JSON.stringify(schemas)) as Record<string, Record<string, Json>>
+  const { schemas } = z.toJSONSchema(registry, { uri: (id) => `${place}${id}`, io: 'input' })
+  // What answers hold and do not export, zod puts beside them, under a reference that nothing outside zod resolves.
+  const text = JSON.stringify(schemas).replaceAll(`${place}__shared#/$defs/`, place)
+  const { __shared: shared, ...plain } = JSON.parse(text) as Record<string, Record<string, Json>>
+  const all = { ...plain, ...(shared?.['$defs'] as typeof plain | undefined) }
   return Object.fromEntries(
-    Object.entries(plain).map(([id, { $schema: _dialect, $id: _id, ...schema }]) => [id, schema]),
+    Object.entries(all).map(([id, { $schema: _dialect, $id: _id, id: _name, ...schema }]) => [id, schema]),
   )
 }

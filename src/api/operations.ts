@@ -275,7 +275,7 @@ export const operations = {
   getIndex: {
     method: 'GET',
     path: '/',
-    access: 'open',
+    access: 'dashboard',
     summary: 'What runs here, for people',
     status: 200,
     mediaType: 'text/plain',

@@ -6,6 +6,7 @@ import type {
   MirrorSummary,
   RetirementSummary,
   RotationSummary,
+  StepSummary,
   Trouble,
   VersionSummary,
 } from '../api/types.ts'
@@ -124,7 +125,12 @@ export function rotationSummary(rotation: Rotation, state?: CredentialState): Ro
     endedAt: iso(rotation.endedAt),
     halt: haltSummary(rotation.halt),
     failure: haltSummary(rotation.failure),
-    permissions: (rotation.permissions ?? []).map((one) => ({ ...one, fix: one.fix ?? '' })),
+    permissions: (rotation.permissions ?? []).map(({ permission, resource, state: is, fix }) => ({
+      permission,
+      resource,
+      state: is,
+      fix: fix ?? '',
+    })),
     residue: rotation.residue ?? [],
     steps: rotation.steps.map(stepSummary),
     retirement: retirement === undefined || state === undefined ? null : retirementSummary(retirement, state),
@@ -147,15 +153,18 @@ export function retirementSummary(retirement: Retirement, state: CredentialState
 }
 
 function haltSummary(halt: Halt | undefined): HaltSummary | null {
-  return halt === undefined ? null : { ...halt, at: new Date(halt.at).toISOString() }
+  if (halt === undefined) return null
+  const { from, reason, summary, fix, at } = halt
+  return { from, reason, summary, fix, at: new Date(at).toISOString() }
 }
 
-function stepSummary(step: { readonly at: number; readonly phase: string; readonly note: string }): {
-  at: string
-  phase: string
-  note: string
-} {
-  return { ...step, at: new Date(step.at).toISOString() }
+/** Field by field: what is written down beside them, the evidence, is for reports. */
+function stepSummary(step: {
+  readonly at: number
+  readonly phase: string
+  readonly note: string
+}): StepSummary {
+  return { at: new Date(step.at).toISOString(), phase: step.phase, note: step.note }
 }
 
 export function leaseSummary(lease: Lease): LeaseSummary {

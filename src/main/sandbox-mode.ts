@@ -18,7 +18,7 @@ export interface SandboxMode {
 /** A local OpenAI, and a configuration that turns a key against it in seconds. */
 export async function openSandboxMode(
   home: Home,
-  base: Pick<Config, 'listen' | 'allowedHosts' | 'log'>,
+  base: Pick<Config, 'listen' | 'allowedHosts' | 'rateLimits' | 'log'>,
 ): Promise<SandboxMode> {
   const sandbox = await startAnywhere(home.file('sandbox.json'))
   writeFileSync(home.file('sandbox.url'), `${sandbox.url}\n`, { mode: 0o600 })
@@ -42,7 +42,7 @@ async function startAnywhere(stateFile: string): Promise<Sandbox> {
 function sandboxConfig(
   home: Home,
   sandbox: Sandbox,
-  base: Pick<Config, 'listen' | 'allowedHosts' | 'log'>,
+  base: Pick<Config, 'listen' | 'allowedHosts' | 'rateLimits' | 'log'>,
 ): Config {
   return {
     ...base,

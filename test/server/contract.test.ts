@@ -83,6 +83,8 @@ describe('the contract', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)]
     expect(references.length).toBeGreaterThan(20)
     for (const [, name = ''] of references) expect(Object.keys(document.components.schemas)).toContain(name)
+    // Written in any other way a reference leads nowhere.
+    expect(JSON.stringify(document).split('"$ref":').length - 1).toBe(references.length)
   })
 
   it('answers with the fields that it documents, and no others', async () => {

@@ -252,6 +252,13 @@ describe('a connection that is held', () => {
   })
 })
 
+it.each(['/', '/metrics'])('%s is for those with a grant only', async (path) => {
+  const harness = await startServer()
+  expect((await fetch(harness.url + path)).status).toBe(401)
+  expect((await harness.get(path)).status).toBe(403)
+  expect((await harness.send('GET', path)).status).toBe(200)
+})
+
 describe('a credential that the caller may not see', () => {
   it('looks like one that is not there, on every route, in status, headers and body', async () => {
     const harness = await startServer()
