@@ -231,7 +231,7 @@ describe('probes', () => {
 
   it('tells a person on / what runs here, and that it is a sandbox', async () => {
     const harness = await startServer()
-    const response = await fetch(harness.url)
+    const response = await harness.send('GET', '/')
     expect(response.headers.get('content-type')).toContain('text/plain')
     expect(await response.text()).toMatch(/^Keyturn 1\.2\.3 \(sandbox/)
   })
