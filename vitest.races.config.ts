@@ -1,11 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
-/** Every race of two replicas, of which `npm test` runs a fifth. */
+/** Every race of two replicas, and every turn of a field that others write beside: `npm test` runs a fifth of them. */
 export default defineConfig({
   test: {
     include: [
       'test/stores/*races*.test.ts',
-      'test/stores/aws-shared-document.test.ts',
+      'test/stores/*-shared-document.test.ts',
+      'test/stores/azure-key-vault-values.test.ts',
+      'test/stores/google-alias.test.ts',
+      'test/stores/kubernetes-faults.test.ts',
+      'test/stores/vault-faults.test.ts',
       'test/stores/own-store.test.ts',
     ],
     env: { KEYTURN_RACES: 'all' },

@@ -3,6 +3,7 @@ import { KeyturnError } from '../../src/core/errors.ts'
 import type { PromoteOutcome, SecretStore } from '../../src/core/ports.ts'
 import type { Secret } from '../../src/core/secret.ts'
 import type { VersionId } from '../../src/core/types.ts'
+import { share } from './share.ts'
 import { type StoreHarness, stageNew } from './store-suite-support.ts'
 
 export interface RaceOptions {
@@ -18,9 +19,6 @@ export interface RaceOptions {
    */
   readonly stopsRetired?: boolean
 }
-
-/** A fifth of them in `npm test`, which people wait for; all of them in `npm run test:races`. */
-const share = process.env['KEYTURN_RACES'] === 'all' ? 1 : 0.2
 
 /** More live versions than these are retired before the next race: stores keep a bounded number. */
 const liveMax = 6

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { raceSuite } from '../conformance/race-suite.ts'
+import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, someMeta, stageNew } from '../conformance/store-suite-support.ts'
 import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
 import { awsHarness } from './fakes/harnesses.ts'
@@ -32,7 +33,7 @@ function change(fields: Document): string {
 }
 
 describe('a field of a document in AWS that others write to', () => {
-  it('rotates 100 times while another writer changes another field, and neither loses a write', async () => {
+  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, async () => {
     let requests = 0
     let count = 0
     place.fake.beforeEach(() => {
@@ -41,7 +42,7 @@ describe('a field of a document in AWS that others write to', () => {
       if (requests % 13 === 0) change({ count: (count += 1) })
     })
     let former: string | undefined
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < turns; round += 1) {
       const { version, secret } = await establish(store, ref)
       await store.annotate(ref, version, someMeta)
       expect(await store.describe(ref)).toMatchObject({ current: version })
@@ -57,7 +58,7 @@ describe('a field of a document in AWS that others write to', () => {
     }
     place.fake.beforeEach(undefined)
     expect(current()).toMatchObject({ kept: { deep: ['ünï', 1, null] }, count })
-    expect(count).toBeGreaterThan(100)
+    expect(count).toBeGreaterThan(turns)
     const secret = place.fake.secrets.get(ref)
     expect(secret?.tags.get('team')).toBe('search')
     expect(secret?.tags.size).toBeLessThanOrEqual(50)

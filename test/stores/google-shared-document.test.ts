@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretStore } from '../../src/core/ports.ts'
+import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { type GooglePlace, startGoogle } from './fakes/google-place.ts'
 
@@ -36,7 +37,7 @@ beforeEach(async () => {
 afterEach(() => place.end())
 
 describe('a field of a document that others add versions of', () => {
-  it('rotates 100 times while another writer changes another field, and neither loses a write', {
+  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, {
     timeout: 60_000,
   }, async () => {
     let requests = 0
@@ -49,7 +50,7 @@ describe('a field of a document that others add versions of', () => {
     }
     let former: string | undefined
     let last = ''
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < turns; round += 1) {
       const { version, secret } = await establish(store, ref)
       expect((await store.read(ref))?.secret.equals(secret)).toBe(true)
       last = secret.reveal()
@@ -60,7 +61,7 @@ describe('a field of a document that others add versions of', () => {
       former = version
     }
     expect(newest()).toEqual({ kept: { deep: ['ünï', 1, null] }, count, key: last })
-    expect(count).toBeGreaterThan(100)
+    expect(count).toBeGreaterThan(turns)
   })
 
   it.each(['GetSecret shared', 'UpdateSecret shared', 'AddSecretVersion shared'])(

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.ts'
+import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
 import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
@@ -103,7 +104,7 @@ describe('the Secret that pods see', () => {
     expect(dataOf('openai')).toEqual({ other: 'kept', api_key: secret.reveal() })
   })
 
-  it('keeps every other key through 100 rotations while another writer changes one of them', async () => {
+  it(`keeps every other key through ${turns} rotations while another writer changes one of them`, async () => {
     place.fake.put('shared', { counter: '0', kept: 'ünï', api_key: '' })
     let requests = 0
     let counter = 0
@@ -123,7 +124,7 @@ describe('the Secret that pods see', () => {
     )
     let previous: string | undefined
     let last = ''
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < turns; round += 1) {
       const { version, secret } = await establish(client, 'shared')
       last = secret.reveal()
       if (previous !== undefined) {
@@ -133,7 +134,7 @@ describe('the Secret that pods see', () => {
       previous = version
     }
     expect(dataOf('shared')).toEqual({ counter: String(counter), kept: 'ünï', api_key: last })
-    expect(counter).toBeGreaterThan(100)
+    expect(counter).toBeGreaterThan(turns)
   })
 
   it('may end in a newline, and is taken up when somebody changes it by hand', async () => {

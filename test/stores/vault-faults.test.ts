@@ -9,6 +9,7 @@ import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.ts'
 import { openVaultStore } from '../../src/stores/vault.ts'
+import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { makeCertificate } from './fakes/certificate.ts'
 import { makeFolder } from './fakes/folder.ts'
@@ -250,7 +251,7 @@ describe('permissions', () => {
 })
 
 describe('a document that others use', () => {
-  it('keeps every other field through 100 rotations while another writer changes one of them', async () => {
+  it(`keeps every other field through ${turns} rotations while another writer changes one of them`, async () => {
     const ref = 'shared'
     place.fake.put(ref, { api_key: '', counter: 0, kept: { deep: [1, 'two', null] } })
     let requests = 0
@@ -270,7 +271,7 @@ describe('a document that others use', () => {
     }
     const client = await openVaultStore({}, context)
     let previous: string | undefined
-    for (let round = 0; round < 100; round += 1) {
+    for (let round = 0; round < turns; round += 1) {
       const { version, secret } = await establish(client, ref)
       expect((await client.read(ref))?.secret.equals(secret)).toBe(true)
       if (previous !== undefined) {
@@ -283,7 +284,7 @@ describe('a document that others use', () => {
     const data = document?.versions.get(document.current)?.data ?? {}
     expect(Object.keys(data).sort()).toEqual(['api_key', 'counter', 'kept'])
     expect(data).toMatchObject({ counter, kept: { deep: [1, 'two', null] } })
-    expect(counter).toBeGreaterThan(100)
+    expect(counter).toBeGreaterThan(turns)
     await client.close()
   })
 
