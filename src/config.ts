@@ -11,6 +11,8 @@ export { quarterly } from './config/schedule.ts'
 export { fileJsonSchema } from './config/schema.ts'
 export type {
   AdminKeyConfig,
+  AuditConfig,
+  AuditPlaceConfig,
   Config,
   ConfigProblem,
   ConfigSources,

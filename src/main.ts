@@ -44,12 +44,14 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
     // What takes long to load is loaded while the first key is being fetched and proven.
-    const [{ openSqliteLedger }, { createServer }, { createCronBeat }, { createSigner }] = await Promise.all([
-      import('./ledger/sqlite.ts'),
-      import('./server/server.ts'),
-      import('./engine/cron.ts'),
-      import('./audit/signing-key.ts'),
-    ])
+    const [{ openSqliteLedger }, { createServer }, { createCronBeat }, { createSigner }, { openAudit }] =
+      await Promise.all([
+        import('./ledger/sqlite.ts'),
+        import('./server/server.ts'),
+        import('./engine/cron.ts'),
+        import('./audit/signing-key.ts'),
+        import('./main/audit.ts'),
+      ])
     const mode = options.sandbox === true ? await openSandboxMode(home, base) : undefined
     if (mode !== undefined) undo.push(() => mode.sandbox.close())
     const config = mode?.config ?? base
@@ -60,12 +62,29 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const isFromEnvironment = config.source === 'environment'
     const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
     undo.push(() => tokens.close())
+    const signer = createSigner({
+      privateFile: home.file('signing-key.pem'),
+      publicFile: home.file('signing-key.pub'),
+    })
+    const audit = await openAudit({
+      config: config.audit,
+      isSandbox,
+      home,
+      ledger,
+      signer,
+      env: options.env,
+      version,
+      system,
+      log,
+    })
     const service = await composeService({
       config,
       system,
       log,
       env: mode?.env ?? options.env,
       ledger,
+      audit: audit.audit,
+      closeBeforeLedger: [() => audit.close()],
       beat: lateBeat(createCronBeat(log), system),
       installationFile: home.file('installation'),
       version,
@@ -76,10 +95,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const server = await createServer({
       service,
       tokens,
-      signer: createSigner({
-        privateFile: home.file('signing-key.pem'),
-        publicFile: home.file('signing-key.pub'),
-      }),
+      signer,
+      audit: audit.audit,
+      auditRepeats: audit.repeats,
       listen,
       log,
       system,

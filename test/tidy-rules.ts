@@ -99,6 +99,8 @@ export const bans: readonly Ban[] = [
       'system.ts': clock,
       'client/platform.ts': clientPlatform,
       'sandbox/defaults.ts': sandboxDefaults,
+      'main/audit.ts':
+        'one write for all rows of one turn of the event loop; what writes them gets it as an argument',
     },
   },
   {
@@ -169,6 +171,7 @@ export const bans: readonly Ban[] = [
       'issuers/openai-wire.ts': 'sends it in the authorization header',
       'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
       'ledger/postgres-connection.ts': 'sends the password of the database when it connects',
+      'audit/post.ts': 'sends the secret of a webhook, or signs with it',
       'server/hand-out.ts': 'hands it out in the answer',
       'client/embedded.ts': 'hands it to the app in the same process',
     },

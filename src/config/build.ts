@@ -1,4 +1,5 @@
 import { buildAdminKeys } from './admin-keys.ts'
+import { buildAudit } from './audit.ts'
 import { buildBlackout, checkBlackout } from './blackout.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
@@ -79,6 +80,7 @@ export function buildConfig(
     allowedHosts: file.allowedHosts,
     trustedProxies: file.trustedProxies.map(parseProxy).filter((proxy) => proxy !== undefined),
     rateLimits: file.rateLimits,
+    audit: buildAudit(file.audit, { home: context.home, resolve: context.resolve, report }),
     log: file.log,
     credentials,
     ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { credentialNamePattern } from '../core/types.ts'
+import { auditSchema } from './audit-schema.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
@@ -387,6 +388,9 @@ export const fileSchema = z
       .describe(
         'Who may pass requests on for others and say for whom (X-Forwarded-For, Forwarded, X-Real-IP): addresses, networks such as 10.0.0.0/8, and unix for the socket. From everybody else such requests are refused.',
       ),
+    audit: auditSchema
+      .prefault({})
+      .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
     log: z
       .strictObject({

@@ -245,6 +245,26 @@ export interface RateLimitsConfig {
   readonly failuresPerMinute: number
 }
 
+/** Where rows of the audit, or heads of it, go. */
+export type AuditPlaceConfig =
+  | { readonly kind: 'file'; readonly folder: string }
+  | { readonly kind: 'syslog'; readonly address: string }
+  | {
+      readonly kind: 'webhook'
+      readonly url: string
+      readonly bearer?: SecretSource
+      readonly hmac?: SecretSource
+    }
+
+export interface AuditConfig {
+  readonly reads: 'durable' | 'async' | 'off'
+  readonly waitMs: number
+  readonly sinks: readonly AuditPlaceConfig[]
+  readonly heads: readonly (AuditPlaceConfig | { readonly kind: 'ledger' })[]
+  readonly keepMs: number
+  readonly keepBytes: number
+}
+
 export type ListenConfig =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
@@ -261,6 +281,8 @@ export interface Config {
   readonly trustedProxies?: readonly (Network | 'unix')[]
   /** How often one caller may ask. Absent: as often as it likes. */
   readonly rateLimits?: RateLimitsConfig
+  /** Absent: what is the default without a file. */
+  readonly audit?: AuditConfig
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
   readonly credentials: readonly CredentialConfig[]
   /** Absent: none is kept in a store. */

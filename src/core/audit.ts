@@ -27,6 +27,8 @@ export interface AuditEntry {
   readonly source?: string
   /** A stable word, a status or a sentence of ours. */
   readonly reason?: string
+  /** How often the same happened within the time of one row. Absent: once. */
+  readonly count?: number
 }
 
 /**

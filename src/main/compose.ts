@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { auditedIssuer } from '../audit/audited-issuer.ts'
+import { entryOf } from '../audit/engine-events.ts'
 import type {
   Config,
   CredentialConfig,
@@ -10,7 +12,7 @@ import type {
 import { blackoutsOf } from '../core/blackout.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { overlapOf } from '../core/overlap.ts'
-import type { Beat, Issuer, Ledger, Log, Occurrences, SecretStore, System } from '../core/ports.ts'
+import type { Audit, Beat, Issuer, Ledger, Log, Occurrences, SecretStore, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { Policy } from '../core/types.ts'
 import { closeAll } from '../engine/close-all.ts'
@@ -42,6 +44,10 @@ export interface ComposeOptions {
   readonly isReadOnly?: boolean
   /** Keeps the id of the installation beside the ledger. */
   readonly installationFile?: string
+  /** Where it is written down what is done by itself. */
+  readonly audit?: Audit
+  /** Closed when nothing is done any more, and before the ledger. */
+  readonly closeBeforeLedger?: readonly (() => Promise<void>)[]
   /** Closed after everything else. */
   readonly close?: readonly (() => Promise<void>)[]
 }
@@ -61,6 +67,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
   const closers = (): (() => Promise<void>)[] => [
     async () => federated?.stop(),
     ...stop,
+    ...(options.closeBeforeLedger ?? []),
     () => ledger.close(),
     ...(options.close ?? []),
   ]
@@ -78,7 +85,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const issuer = await shared(issuers, credential.issuer, async () => {
         const opened = openIssuer(issuerSettings(credential.issuer, loan, options), issuerContext)
         stop.push(() => opened.close())
-        return opened
+        return options.audit === undefined ? opened : auditedIssuer(opened, options.audit)
       })
       const mirrors: MirrorSetup[] = []
       for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
@@ -88,8 +95,9 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
     // Behind the others, and in an app's process not at all.
     for (const adminKey of options.isReadOnly === true ? [] : (config.adminKeys ?? [])) {
       const store = await storeOf(adminKey.store)
-      const issuer = openAdminKeyIssuer(adminKey, loan, issuerContext)
-      stop.push(() => issuer.close())
+      const opened = openAdminKeyIssuer(adminKey, loan, issuerContext)
+      stop.push(() => opened.close())
+      const issuer = options.audit === undefined ? opened : auditedIssuer(opened, options.audit)
       setups.push(adminKeySetup(adminKey, { store, issuer, occurrences }))
     }
     const installation = await installationId(ledger, options.installationFile, { system, log })
@@ -112,13 +120,28 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       lend: loan.open,
       close: closers(),
     })
-    return federated === undefined ? stored : joinServices(stored, federated)
+    const service = federated === undefined ? stored : joinServices(stored, federated)
+    if (options.audit !== undefined) followEvents(service, options.audit, log)
+    return service
   } catch (thrown) {
     await closeAll(closers()).catch((error: unknown) =>
       log('warn', 'what was opened could not be closed again', { error }),
     )
     throw thrown
   }
+}
+
+/** Nobody waits: what they tell of is durable in the ledger already. */
+function followEvents(service: RunningService, audit: Audit, log: Log): void {
+  service.onEvent((event) => {
+    audit.record(entryOf(event))?.catch((error: unknown) =>
+      log('error', 'what the engine did is not in the audit journal', {
+        credential: event.credential,
+        event: event.kind,
+        error,
+      }),
+    )
+  })
 }
 
 function shared<Value>(

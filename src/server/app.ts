@@ -1,6 +1,8 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
 import { type Operation, type OperationId, operations } from '../api/operations.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { versionIdPattern } from '../core/types.ts'
+import type { Asked } from './audited.ts'
 import type { Caller } from './auth/caller.ts'
 import { type Admission, bodyTooLarge, wrongType } from './checks.ts'
 import type { ServerContext } from './context.ts'
@@ -30,7 +32,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     routerOptions: { maxParamLength: paramCharsMax },
     frameworkErrors: (error, request, reply) => {
       prepareReply(context, request, reply)
-      sendProblem(reply, request.id, refusalOf(error, context))
+      sendProblem(context, request, reply, refusalOf(error, context))
     },
   })
   app.decorateRequest('caller', undefined)
@@ -45,17 +47,18 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.setErrorHandler((thrown, request, reply) => {
     const refusal = refusalOf(thrown, context)
     if (problemStatus(refusal) === 500) logFault(context, request, refusal, thrown)
-    sendProblem(reply, request.id, refusal)
+    sendProblem(context, request, reply, refusal)
   })
-  app.setNotFoundHandler((request, reply) => sendProblem(reply, request.id, refuseRoute(request)))
+  app.setNotFoundHandler((request, reply) => sendProblem(context, request, reply, refuseRoute(request)))
   const handlers = createHandlers(context)
-  for (const [id, operation] of Object.entries(operations) as [OperationId, Operation][])
-    addRoute(app, id, operation, handlers[id])
+  for (const id of Object.keys(operations) as OperationId[]) addRoute(app, context, id, handlers[id])
   await app.ready()
   return app
 }
 
-function addRoute(app: FastifyInstance, id: OperationId, operation: Operation, handler: Handler): void {
+function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId, handler: Handler): void {
+  const operation: Operation = operations[id]
+
   app.route({
     method: operation.method,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -65,15 +68,28 @@ function addRoute(app: FastifyInstance, id: OperationId, operation: Operation, h
       refuseQuery(request, operation)
       const { caller } = request
       if (caller === undefined) throw new KeyturnError('internal', 'a request came past the checks')
-      return handler({
+      const isAct = operation.method !== 'GET'
+      if (isAct) await context.audited.act(askedOf(context, request), 'asked')
+      const answer: unknown = await handler({
         request,
         reply,
         name: credentialOf(request) ?? '',
         caller,
         actor: { name: caller.name },
       })
+      // It is done, and that it was asked for is written down: nobody would be helped by an error now.
+      if (isAct) await written(context, request, reply.statusCode)
+      return answer
     },
   })
+}
+
+/** An answer that was remembered may be a refusal; it did not come by the way of errors. */
+async function written(context: ServerContext, request: FastifyRequest, status: number): Promise<void> {
+  const asked = askedOf(context, request)
+  const { audited } = context
+  const row = status < 400 ? audited.act(asked, 'done') : audited.refusal(asked, { code: 'repeated', status })
+  await row?.catch(() => undefined)
 }
 
 /** A stream has no length and no end, so there is nothing that HEAD could tell of it. */
@@ -86,13 +102,13 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
   app.addHook('onRequest', (request, reply, done) => {
     prepareReply(context, request, reply)
     const refusal = checks.refuseTransport(request.raw)
-    if (refusal !== undefined) return sendProblem(reply, request.id, refusal)
+    if (refusal !== undefined) return sendProblem(context, request, reply, refusal)
     const id = request.routeOptions.config.operationId
     // Unknown routes and methods go on to the handler that says so.
     if (id === undefined) return done()
     const settle = (admission: Admission): void => {
-      if (admission.kind === 'refused') return sendProblem(reply, request.id, admission.refusal)
       request.caller = admission.caller
+      if (admission.kind === 'refused') return sendProblem(context, request, reply, admission.refusal)
       done()
     }
     const admission = checks.admit(request.raw, operations[id], credentialOf(request))
@@ -175,12 +191,43 @@ function refusalOf(thrown: unknown, context: ServerContext): Refusal {
   }
 }
 
-function sendProblem(reply: FastifyReply, requestId: string, refusal: Refusal): void {
-  void reply
-    .code(problemStatus(refusal))
-    .headers(problemHeaders(refusal, requestId))
-    // As bytes: to text Fastify would add a charset, which this media type does not have.
-    .send(Buffer.from(problemBody(refusal, requestId)))
+/** A refusal is written down before it leaves, like what it refuses. */
+function sendProblem(
+  context: ServerContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refusal: Refusal,
+): void {
+  const send = (refused: Refusal): void => {
+    void reply
+      .code(problemStatus(refused))
+      .headers(problemHeaders(refused, request.id))
+      // As bytes: to text Fastify would add a charset, which this media type does not have.
+      .send(Buffer.from(problemBody(refused, request.id)))
+  }
+  const { code } = refusal.error
+  const facts = { code, status: problemStatus(refusal) }
+  const written =
+    code === 'audit_unavailable' ? undefined : context.audited.refusal(askedOf(context, request), facts)
+  if (written === undefined) send(refusal)
+  else
+    written.then(
+      () => send(refusal),
+      (thrown: unknown) => send({ error: toKeyturnError(thrown, 'writing the audit row') }),
+    )
+}
+
+function askedOf(context: ServerContext, request: FastifyRequest): Asked {
+  const params = (request.params ?? {}) as Readonly<Record<string, string | undefined>>
+  const { name, version } = params
+  return {
+    action: request.routeOptions.config.operationId ?? 'none',
+    caller: request.caller,
+    ...(name !== undefined && context.service.names.includes(name) ? { credential: name } : {}),
+    ...(version !== undefined && versionIdPattern.test(version) ? { version } : {}),
+    requestId: request.id,
+    raw: request.raw,
+  }
 }
 
 function logFault(context: ServerContext, request: FastifyRequest, refusal: Refusal, thrown: unknown): void {

@@ -24,7 +24,7 @@ export interface ChecksOptions {
 
 export type Admission =
   | { readonly kind: 'admitted'; readonly caller: Caller }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+  | { readonly kind: 'refused'; readonly refusal: Refusal; readonly caller?: Caller }
 
 /**
  * The checks of every request, always in this order, so that no answer tells more than the one before it allowed: URL,
@@ -87,7 +87,7 @@ export function createChecks(options: ChecksOptions): Checks {
       const decide = (caller: Caller | undefined): Admission =>
         caller === undefined
           ? { kind: 'refused', refusal: { error: refuseFailure(request) } }
-          : judge(caller, operation, credential)
+          : { ...judge(caller, operation, credential), caller }
       return isPending(found) ? found.then(decide) : decide(found)
     },
   }

@@ -1,5 +1,6 @@
 import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Checks } from './checks.ts'
 import type { HandOuts } from './hand-out.ts'
@@ -16,6 +17,7 @@ export interface ServerContext {
   readonly service: Service
   readonly tokens: TokenStore
   readonly auth: Authenticator
+  readonly audited: Audited
   readonly signer: Signer
   readonly handOuts: HandOuts
   readonly leases: Leases

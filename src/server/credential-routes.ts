@@ -11,7 +11,7 @@ const inFlightHeader = 'keyturn-generation-in-flight'
 
 /** GET /v1/credentials/{name}: the same answers as the fast lane, and all that the fast lane leaves: waiting, refusing. */
 export function handOutRoute(context: ServerContext): Handler {
-  const { service, handOuts, waiters, auth, system } = context
+  const { service, handOuts, waiters, auth, audited, system } = context
   return async (call) => {
     const { request, reply, name, caller } = call
     const waitMs = waitMsOf(call)
@@ -26,6 +26,13 @@ export function handOutRoute(context: ServerContext): Handler {
       const isOver = leftMs <= 0 || gone.signal.aborted || context.isStopping()
       if (prepared !== undefined && (!isUnchanged || isOver)) {
         touchLease(context, call, prepared.handOut.generation)
+        const { handOut } = prepared
+        if (!isUnchanged) {
+          await audited.handOut(handOut, { caller, requestId: request.id, raw: request.raw })
+          if (!auth.isLive(caller)) throw unauthenticated()
+          // Taken back while the row was written.
+          if (handOuts.prepared(name)?.handOut !== handOut) continue
+        }
         setHeaders(call, isUnchanged ? prepared.headersUnchanged : prepared.headers)
         return isUnchanged ? reply.code(304).send() : reply.send(prepared.body)
       }

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Audited } from './audited.ts'
 import { type Authenticator, isPending } from './auth/authenticator.ts'
-import { isForwardingHeader } from './forwarded.ts'
+import { isForwardingHeader, unixSource } from './forwarded.ts'
 import { type HandOuts, matchesEtag } from './hand-out.ts'
 import type { Hosts } from './hosts.ts'
 import type { Leases } from './leases.ts'
@@ -14,10 +16,15 @@ export interface FastLaneOptions {
   readonly rates: Pick<Rates, 'take'>
   readonly leases: Leases
   readonly metrics: Metrics
+  readonly audited: Audited
+  /** Takes what can no longer be answered here after it waited for its row. */
+  readonly otherwise: (request: IncomingMessage, response: ServerResponse) => void
+  /** No secret without its row: this is said instead. */
+  readonly refuse: (response: ServerResponse, error: KeyturnError) => void
   readonly headersMax: number
 }
 
-/** True where the request was answered. */
+/** True where the request was answered, or will be. */
 export type FastLane = (request: IncomingMessage, response: ServerResponse) => boolean
 
 const prefix = '/v1/credentials/'
@@ -28,7 +35,7 @@ const prefix = '/v1/credentials/'
  * application behind, which runs all checks in their order. So there is one place that explains, and none to get round.
  */
 export function createFastLane(options: FastLaneOptions): FastLane {
-  const { handOuts, auth, hosts, rates, leases, metrics, headersMax } = options
+  const { handOuts, auth, hosts, rates, leases, metrics, audited, headersMax } = options
   return (request, response) => {
     const url = request.url
     if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
@@ -53,9 +60,24 @@ export function createFastLane(options: FastLaneOptions): FastLane {
       response.end()
       return true
     }
-    metrics.handOuts += 1
-    response.writeHead(200, prepared.headers as string[])
-    response.end(prepared.body)
+    const { handOut } = prepared
+    const source = request.socket.remoteAddress ?? unixSource
+    const written = audited.handOut(handOut, { caller, raw: request, source })
+    const send = (): void => {
+      metrics.handOuts += 1
+      response.writeHead(200, prepared.headers as string[])
+      response.end(prepared.body)
+    }
+    if (written === undefined) send()
+    else
+      written.then(
+        () => {
+          // While the row was written the key or the token may have been taken back: that is looked at anew.
+          if (handOuts.prepared(name)?.handOut === handOut && auth.isLive(caller)) send()
+          else options.otherwise(request, response)
+        },
+        (thrown: unknown) => options.refuse(response, toKeyturnError(thrown, 'writing the audit row')),
+      )
     return true
   }
 }

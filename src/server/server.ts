@@ -3,12 +3,13 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
-import type { Ledger, Log, Signer, System } from '../core/ports.ts'
+import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import { type Audited, createAudited } from './audited.ts'
 import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
-import { createFastLane } from './fast-lane.ts'
+import { createFastLane, type FastLane, type FastLaneOptions } from './fast-lane.ts'
 import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
 import { createHosts } from './hosts.ts'
@@ -30,6 +31,10 @@ export interface ServerOptions {
   readonly tokens: TokenStore
   /** Who is let in. Default: whoever holds one of the tokens. */
   readonly authenticator?: Authenticator
+  /** Where reads of secrets, acts and refusals are written down. Default: nowhere. */
+  readonly audit?: Audit
+  /** The same for what may come as often as somebody likes; it counts. Default: `audit`. */
+  readonly auditRepeats?: Audit
   /** Signs reports. */
   readonly signer: Signer
   /** Port 0 lets the system choose. */
@@ -69,8 +74,12 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   const limits = { ...defaultLimits, ...options.limits }
   const state = { isStopping: false }
   const clock = createCoarseClock(system)
-  const { context, lane, close } = assemble(options, limits, clock, () => state.isStopping)
+  const { context, createLane, close } = assemble(options, limits, clock, () => state.isStopping)
   const app = lazyApp(context)
+  const lane = createLane({
+    otherwise: (request, response) => app.handle(request, response),
+    refuse: (response, error) => answer(response, { error }, context),
+  })
   // An `import` of node:http loads undici as well, for the WebSocket that it exports: 25 ms before the first key.
   const http = process.getBuiltinModule('node:http')
   const server = http.createServer(httpOptions(limits), (request, response) => {
@@ -137,19 +146,28 @@ function assemble(
     streams: () => streams.count,
     waiters: () => waiters.count,
   })
-  const lane = createFastLane({
-    handOuts,
-    auth,
-    hosts,
-    rates,
-    leases,
-    metrics,
-    headersMax: limits.headersMax,
+  const audited: Audited = createAudited({
+    audit: options.audit,
+    ...(options.auditRepeats === undefined ? {} : { repeats: options.auditRepeats }),
+    sources,
   })
+  const createLane = (rest: Pick<FastLaneOptions, 'otherwise' | 'refuse'>): FastLane =>
+    createFastLane({
+      ...rest,
+      audited,
+      handOuts,
+      auth,
+      hosts,
+      rates,
+      leases,
+      metrics,
+      headersMax: limits.headersMax,
+    })
   const context: ServerContext = {
     service,
     tokens,
     auth,
+    audited,
     signer,
     handOuts,
     leases,
@@ -172,7 +190,7 @@ function assemble(
     waiters.close()
     clock.stop()
   }
-  return { context, lane, close }
+  return { context, createLane, close }
 }
 
 /** Unique within this process and, by its random beginning, among all. */

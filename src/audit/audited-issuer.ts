@@ -1,0 +1,45 @@
+import type { Audit, AuditEntry, Issuer } from '../core/ports.ts'
+
+/**
+ * An issuer whose acts are rows: one before anything is sent, durable, so that no key is made or ended that the journal does
+ * not know of; and one of what came of it. Where the first cannot be written nothing is sent, and the walk tries again.
+ */
+export function auditedIssuer(issuer: Issuer, audit: Audit): Issuer {
+  const mint = issuer.mint?.bind(issuer)
+  const revoke = issuer.revoke?.bind(issuer)
+  const setExpiry = issuer.setExpiry?.bind(issuer)
+  const audited = async <Outcome extends { readonly kind: string }>(
+    entry: Pick<AuditEntry, 'action' | 'reason'>,
+    act: () => Promise<Outcome>,
+  ): Promise<Outcome> => {
+    const row = { kind: 'act' as const, caller: engine, ...entry }
+    await audit.record({ ...row, outcome: 'asked' })
+    const outcome = await act()
+    // It was done, and that it was about to be is written down: the walk goes on whatever becomes of this row.
+    audit.record({ ...row, outcome: outcome.kind })?.catch(() => undefined)
+    return outcome
+  }
+  return {
+    ...issuer,
+    ...(mint === undefined
+      ? {}
+      : {
+          mint: (request) => audited({ action: 'mint', reason: request.marker }, () => mint(request)),
+        }),
+    ...(revoke === undefined
+      ? {}
+      : {
+          revoke: (keyId) => audited({ action: 'revoke', reason: keyId }, () => revoke(keyId)),
+        }),
+    ...(setExpiry === undefined
+      ? {}
+      : {
+          setExpiry: (keyId, seconds) =>
+            audited({ action: 'setExpiry', reason: `${keyId} ${seconds} s` }, () =>
+              setExpiry(keyId, seconds),
+            ),
+        }),
+  }
+}
+
+const engine = { id: '', name: 'engine', kind: 'engine' as const }

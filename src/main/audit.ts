@@ -1,0 +1,142 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { realFiles } from '../audit/files.ts'
+import { createFolderHeads, createLedgerHeads } from '../audit/head-places.ts'
+import { createHeadKeeper, type HeadPlace } from '../audit/heads.ts'
+import type { JournalStatus } from '../audit/journal.ts'
+import { openJournal } from '../audit/open-journal.ts'
+import { createRepeats } from '../audit/repeats.ts'
+import type { Sink } from '../audit/sink.ts'
+import { defaultAudit } from '../config/audit.ts'
+import type { AuditConfig, AuditPlaceConfig, SecretSource } from '../config.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
+import { Secret } from '../core/secret.ts'
+import { every } from '../server/ticker.ts'
+import type { Environment } from './compose.ts'
+import type { Home } from './home.ts'
+
+export interface AuditOptions {
+  /** Absent: the default, with reads as given. */
+  readonly config: AuditConfig | undefined
+  readonly isSandbox: boolean
+  readonly home: Home
+  readonly ledger: Pick<Ledger, 'document' | 'putDocument'>
+  readonly signer: Signer
+  readonly env: Environment
+  readonly version: string
+  readonly system: System
+  readonly log: Log
+}
+
+export interface OpenedAudit {
+  readonly audit: Audit
+  /** For what may come as often as somebody likes. */
+  readonly repeats: Audit
+  readonly id: string
+  readonly folders: readonly string[]
+  status(): JournalStatus & { readonly sealed: number; readonly headTroubles: readonly string[] }
+  /** Writes what is left, seals it, and closes. */
+  close(): Promise<void>
+}
+
+const pruneEveryMs = 3_600_000
+
+export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
+  const { home, ledger, signer, system, log } = options
+  const config = options.config ?? defaultAudit(home.path, options.isSandbox ? 'async' : 'durable')
+  const id = journalId(home, system)
+  const others: Sink[] = []
+  for (const place of config.sinks) if (place.kind !== 'file') others.push(await sinkOf(place, options))
+  const { journal, folders, prune } = await openJournal({
+    id,
+    folders: config.sinks.flatMap((one) => (one.kind === 'file' ? [one.folder] : [])),
+    others,
+    reads: config.reads,
+    waitMs: config.waitMs,
+    keep: { ms: config.keepMs, bytes: config.keepBytes },
+    keyturn: options.version,
+    files: realFiles,
+    system,
+    log,
+    // One write for all that came in one turn of the event loop.
+    soon: (callback) => void setImmediate(callback),
+  })
+  const places: HeadPlace[] = []
+  for (const place of config.heads) {
+    if (place.kind === 'ledger') places.push(createLedgerHeads(ledger, id))
+    else if (place.kind === 'file') places.push(createFolderHeads(place.folder, id, realFiles))
+    else if (place.kind === 'webhook') {
+      const { createWebhookHeads } = await import('../audit/webhook-sink.ts')
+      places.push(createWebhookHeads(webhookOf(place, options)))
+    }
+  }
+  const heads = createHeadKeeper({ journal, id, signer, places, system, log })
+  const repeats = createRepeats(journal, system)
+  const stopPruning = every(system, pruneEveryMs, () => void prune())
+  void prune()
+  return {
+    audit: journal,
+    repeats,
+    id,
+    folders,
+    status() {
+      const { sealed, troubles } = heads.status()
+      return { ...journal.status(), sealed, headTroubles: troubles }
+    },
+    async close() {
+      stopPruning()
+      heads.stop()
+      repeats.flush()
+      await journal.note('closed', {}).catch(() => undefined)
+      await heads.seal()
+      await journal.close()
+    },
+  }
+}
+
+async function sinkOf(
+  place: Exclude<AuditPlaceConfig, { kind: 'file' }>,
+  options: AuditOptions,
+): Promise<Sink> {
+  if (place.kind === 'syslog') {
+    const { createSyslogSink } = await import('../audit/syslog-sink.ts')
+    return createSyslogSink(place)
+  }
+  const { createWebhookSink } = await import('../audit/webhook-sink.ts')
+  return createWebhookSink(webhookOf(place, options))
+}
+
+function webhookOf(
+  { url, bearer, hmac }: Extract<AuditPlaceConfig, { kind: 'webhook' }>,
+  { env, system }: AuditOptions,
+) {
+  const reader = (source: NonNullable<typeof bearer>) => (): Promise<Secret> => readSource(source, env)
+  return {
+    url,
+    clock: system,
+    ...(bearer === undefined ? {} : { bearer: reader(bearer) }),
+    ...(hmac === undefined ? {} : { hmac: reader(hmac) }),
+  }
+}
+
+async function readSource(source: SecretSource, env: Environment): Promise<Secret> {
+  const text = ('env' in source ? env[source.env] : await readFile(source.file, 'utf8'))?.trim() ?? ''
+  if (text !== '') return new Secret(text)
+  const where = 'env' in source ? `the variable ${source.env}` : source.file
+  throw new KeyturnError('config_invalid', `The secret of the audit webhook is not in ${where}.`, {
+    fix: `Put it into ${where}.`,
+  })
+}
+
+const idPattern = /^[0-9a-f]{16}$/
+
+/** One journal per home folder: two processes that write to one chain would break it. */
+function journalId(home: Home, system: System): string {
+  const path = home.file('audit-journal')
+  const known = existsSync(path) ? readFileSync(path, 'utf8').trim() : ''
+  if (idPattern.test(known)) return known
+  const id = Buffer.from(system.bytes(8)).toString('hex')
+  writeFileSync(path, `${id}\n`, { mode: 0o600 })
+  return id
+}

@@ -1,0 +1,117 @@
+import type { IncomingMessage } from 'node:http'
+import type { Audit, AuditCaller, AuditEntry } from '../core/ports.ts'
+import type { HandOut } from '../engine/service.ts'
+import type { Caller } from './auth/caller.ts'
+import type { Sources } from './forwarded.ts'
+
+/** What of a request goes into its rows. */
+export interface Asked {
+  readonly action: string
+  readonly caller: Caller | undefined
+  /** A name that is configured; others are what somebody made up. */
+  readonly credential?: string
+  readonly version?: string
+  readonly requestId?: string
+  readonly raw: IncomingMessage
+}
+
+/** The server's side of the audit: what it says of each request. Undefined: there is nothing to wait for. */
+export interface Audited {
+  /** A secret is about to leave. The fast lane knows the source; others leave it to be found. */
+  handOut(
+    handOut: HandOut,
+    asked: Omit<Asked, 'action' | 'credential'> & { readonly source?: string },
+  ): Promise<void> | undefined
+  /** Something is about to be done, or was. */
+  act(asked: Asked, outcome: 'asked' | 'done'): Promise<void> | undefined
+  refusal(
+    asked: Asked,
+    refused: { readonly code: string; readonly status: number },
+  ): Promise<void> | undefined
+}
+
+const nothing: Audited = { handOut: () => undefined, act: () => undefined, refusal: () => undefined }
+
+/** Per hand-out; above it they are made anew. */
+const entriesMax = 2_000
+/** Apps say so as often as they like. */
+const repeatable = 'reportRejection'
+
+export function createAudited(options: {
+  readonly audit: Audit | undefined
+  /** Where refusals, and what apps may do as often as they like, are counted together. Default: the audit itself. */
+  readonly repeats?: Audit
+  readonly sources: Sources
+}): Audited {
+  const { audit, sources } = options
+  if (audit === undefined) return nothing
+  const repeats = options.repeats ?? audit
+  /** The same object for the same caller at the same address: it is made into text once. */
+  const entries = new WeakMap<HandOut, Map<string, AuditEntry>>()
+  const sourceOf = (raw: IncomingMessage): string => {
+    const source = sources.of(raw)
+    return 'address' in source ? source.address : (raw.socket.remoteAddress ?? '')
+  }
+  const entryFor = (handOut: HandOut, caller: Caller, source: string): AuditEntry => {
+    let known = entries.get(handOut)
+    if (known === undefined || known.size >= entriesMax) entries.set(handOut, (known = new Map()))
+    const key = `${caller.id} ${source}`
+    let entry = known.get(key)
+    if (entry === undefined) known.set(key, (entry = readEntry(handOut, caller, source)))
+    return entry
+  }
+  return {
+    handOut(handOut, { caller, requestId, raw, source }) {
+      if (caller === undefined) return undefined
+      const entry = entryFor(handOut, caller, source ?? sourceOf(raw))
+      return audit.record(requestId === undefined ? entry : { ...entry, requestId })
+    },
+    act(asked, outcome) {
+      const isRepeatable = asked.action === repeatable
+      if (isRepeatable && outcome === 'done') return undefined
+      return (isRepeatable ? repeats : audit).record({ kind: 'act', outcome, ...common(asked, sourceOf) })
+    },
+    refusal: (asked, { code, status }) =>
+      repeats.record({
+        kind: 'refusal',
+        outcome: code,
+        ...common(asked, sourceOf),
+        reason: String(status),
+      }),
+  }
+}
+
+function readEntry(handOut: HandOut, caller: Caller, source: string): AuditEntry {
+  const { name, version, fingerprint, generation } = handOut
+  return {
+    kind: 'read',
+    action: 'getCredential',
+    outcome: 'done',
+    caller: callerOf(caller),
+    credential: name,
+    version,
+    fingerprint,
+    generation,
+    source,
+  }
+}
+
+function common(
+  { action, caller, credential, version, requestId, raw }: Asked,
+  sourceOf: (raw: IncomingMessage) => string,
+): Pick<AuditEntry, 'action' | 'caller' | 'credential' | 'version' | 'requestId' | 'source'> {
+  return {
+    action,
+    caller: callerOf(caller),
+    ...(credential === undefined ? {} : { credential }),
+    ...(version === undefined ? {} : { version }),
+    ...(requestId === undefined ? {} : { requestId }),
+    source: sourceOf(raw),
+  }
+}
+
+function callerOf(caller: Caller | undefined): AuditCaller {
+  return caller === undefined
+    ? { id: '', name: 'nobody', kind: 'nobody' }
+    : { id: caller.id, name: caller.name, kind: caller.kind }
+}
