@@ -15,7 +15,10 @@ const suspectMs = 60_000
 export function withinReach(state: CredentialState, now: number, policy: Policy): CredentialState {
   const reached: CredentialState = {
     ...state,
-    nextStoreReadAt: Math.min(state.nextStoreReadAt, now + policy.storePollMs * spread),
+    nextStoreReadAt: Math.min(
+      state.nextStoreReadAt,
+      now + Math.max(policy.storePollMs, policy.storeConfirmMs ?? 0) * spread,
+    ),
     ...past(state, 'storeReadAt', now),
     versions: state.versions.map((one) => versionWithinReach(one, now, policy)),
     ...(isRunning(state.rotation) ? { rotation: rotationWithinReach(state.rotation, now, policy) } : {}),

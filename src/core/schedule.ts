@@ -97,8 +97,10 @@ function planOf(state: RotationPlan): RotationPlan {
 
 // ------------------------------------------------------------ verification
 
-/** Either way, around the interval. */
-const jitterShare = 0.1
+/** Either way, around the interval of close checks. */
+const closeJitterShare = 0.1
+/** Regular checks come within this part of the interval after their place in it, and at least this far apart. */
+const jitterShare = 0.05
 
 export interface CheckMoment {
   readonly promotedAt: number | undefined
@@ -107,28 +109,40 @@ export interface CheckMoment {
   readonly policy: Pick<Policy, 'verifyEveryMs' | 'verifyCloselyEveryMs' | 'verifyCloselyForMs'>
   /** Uniform in [0, 1). */
   readonly fraction: number
-  /** When that check was due. Given, a late one (start, outage, backlog) has its successor spread. */
-  readonly dueAt?: number | undefined
+  /** What the place of its regular checks in their interval is drawn from: the name of the credential. */
+  readonly seed: string
 }
 
 /**
- * When a key that is in use is verified next: closely for a while after its promotion, then at the regular interval,
- * each with a jitter of 10 percent either way. The check at the promotion itself is due at the promotion.
- *
- * Checks that were forced together, by a start or by many promotions at once, would stay bunched for hours under 10
- * percent; so the one after a late check, and the first regular one, come anywhere within a tenth to eleven tenths of
- * the interval. A draining key has no next check: probing it would look like use.
+ * When a key that is in use is verified next: closely for a while after its promotion, with a jitter of 10 percent either
+ * way, then regularly. A draining key has no next check: probing it would look like use.
  */
-export function nextCheckAt({ promotedAt, now, policy, fraction, dueAt }: CheckMoment): number {
+export function nextCheckAt({ promotedAt, now, policy, fraction, seed }: CheckMoment): number {
   const sinceMs = promotedAt === undefined ? Number.POSITIVE_INFINITY : Math.max(0, now - promotedAt)
-  const isClose = sinceMs < policy.verifyCloselyForMs
+  if (sinceMs >= policy.verifyCloselyForMs) return regularCheckAt({ now, policy, fraction, seed })
   const closelyMs = Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
-  const everyMs = isClose ? closelyMs : policy.verifyEveryMs
-  const isFirstRegular = !isClose && sinceMs < policy.verifyCloselyForMs + closelyMs * (1 + jitterShare)
-  const isLate = dueAt !== undefined && now - dueAt > everyMs * jitterShare
-  const share =
-    isFirstRegular || isLate ? jitterShare + fraction : 1 - jitterShare + 2 * jitterShare * fraction
-  return now + Math.max(1, Math.round(everyMs * share))
+  const share = 1 - closeJitterShare + 2 * closeJitterShare * fraction
+  return now + Math.max(1, Math.round(closelyMs * share))
+}
+
+/**
+ * Each credential has a place of its own in the interval, which follows from its name and nothing else: however checks
+ * were bunched by a start, an outage or many promotions at once, the next ones are spread evenly again, on every replica
+ * alike. Not sooner than a twentieth of the interval from now, and at most eleven tenths of it away.
+ */
+export function regularCheckAt({
+  now,
+  policy,
+  fraction,
+  seed,
+}: Pick<CheckMoment, 'now' | 'fraction' | 'seed'> & {
+  readonly policy: Pick<Policy, 'verifyEveryMs'>
+}): number {
+  const everyMs = Math.max(1, policy.verifyEveryMs)
+  const placeMs = fractionOf(seed) * everyMs
+  const earliestAt = now + jitterShare * everyMs
+  const turnAt = Math.ceil((earliestAt - placeMs) / everyMs) * everyMs + placeMs
+  return Math.max(now + 1, Math.round(turnAt + jitterShare * fraction * everyMs))
 }
 
 // -------------------------------------------------------------- randomness

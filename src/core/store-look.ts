@@ -48,12 +48,39 @@ export function observeStore(
   const { now, policy } = context
   const pollMs = policy.storePollMs * (0.9 + 0.2 * context.fraction)
   const looked: CredentialState = { ...state, storeReadAt: now, nextStoreReadAt: now + Math.round(pollMs) }
-  if (reading.kind === 'failed')
-    return storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
+  if (reading.kind === 'failed') {
+    const failed = storeFailed(looked, reading, now + Math.min(pollMs, policy.retryBaseMs * 10), now)
+    return confirmedLater(failed, context)
+  }
   const { storeTrouble: _mended, ...rest } = looked
   const healthy = state.storeTrouble?.code === 'store_changed' ? looked : rest
   if (reading.kind === 'absent') return storeEmpty(looked, reading.where, context)
-  return storeRead(healthy, reading, context)
+  return confirmedLater(storeRead(healthy, reading, context), context)
+}
+
+function confirmedLater(
+  change: Change,
+  { now, policy, fraction }: ChangeContext & { readonly fraction: number },
+): Change {
+  if (policy.storeConfirmMs === undefined || !isPatrolled(change.state, policy)) return change
+  const nextStoreReadAt = now + Math.round(policy.storeConfirmMs * (0.9 + 0.2 * fraction))
+  return { ...change, state: { ...change.state, nextStoreReadAt } }
+}
+
+/**
+ * Whether a look at the store can be made without a claim, since all that it is likely to find is what is known already:
+ * the key that is handed out, or a store that fails as it did before.
+ */
+export function isPatrolled(state: CredentialState, policy: Pick<Policy, 'storeConfirmMs'>): boolean {
+  const { storeTrouble, storeCurrent, current } = state
+  const isContent = storeTrouble?.code === 'store_absent' || storeTrouble?.code === 'store_changed'
+  return (
+    policy.storeConfirmMs !== undefined &&
+    !isContent &&
+    storeCurrent === current &&
+    state.isAlignmentDue !== true &&
+    handedOut(state) !== undefined
+  )
 }
 
 function storeFailed(

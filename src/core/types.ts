@@ -463,6 +463,10 @@ export interface Policy {
   readonly retryBaseMs: number
   readonly retryMaxMs: number
   readonly verifyEveryMs: number
+  /** What was configured, where the rate of the organisation makes `verifyEveryMs` longer. */
+  readonly verifyConfiguredMs?: number
+  /** Keys of which nothing is known are asked no sooner than this, where the rate of the organisation wants it. */
+  readonly verifyUnsureEveryMs?: number
   readonly verifyCloselyEveryMs: number
   readonly verifyCloselyForMs: number
   readonly rejectionGapMs: number
@@ -471,6 +475,11 @@ export interface Policy {
   readonly deadSpanMs: number
   readonly deadLimitMs: number
   readonly storePollMs: number
+  /**
+   * Every replica looks at the store by itself at every `storePollMs` and writes nothing down where it finds what it
+   * knows; then a look that is claimed and written down is due only this seldom. Absent: each look is.
+   */
+  readonly storeConfirmMs?: number
   readonly pendingExpirySeconds: number
   readonly keyExpirySeconds: number
   readonly expiryManaged: boolean

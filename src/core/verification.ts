@@ -19,9 +19,11 @@ import { alarm, remedy } from './store-look.ts'
 import { takeOver } from './take-over.ts'
 import {
   type Belonging,
+  type CredentialName,
   type CredentialState,
   isAuthentic,
   type NewCredentialEvent,
+  type Stage,
   type Verdict,
   type VersionId,
   type VersionRecord,
@@ -61,7 +63,7 @@ export function recordCheck(
   const isInMirror = unjudged(state).some((one) => one.version === version)
   const isNew = isActivating(state, before, context)
   const needed = isNew ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
-  const noted = checkedRecord(before, check, needed, context)
+  const noted = checkedRecord(before, check, needed, { ...context, name: state.name })
   const isLag = isNew && verdict.kind === 'rejected' && !isSettled(noted.rejections, needed)
   const after: VersionRecord = isLag ? { ...noted, verdict: { ...verdict, ...activationLag } } : noted
   // Replaced whole: what a check takes back (rejections, a due check) must not live on beside what it notes.
@@ -141,7 +143,10 @@ export function checkedRecord(
   before: VersionRecord,
   check: CheckOutcome,
   needed: Conclusive,
-  context: Pick<ChangeContext, 'now' | 'policy'> & { readonly fraction: number },
+  context: Pick<ChangeContext, 'now' | 'policy'> & {
+    readonly fraction: number
+    readonly name: CredentialName
+  },
 ): VersionRecord {
   const { now, policy, fraction } = context
   const isGood = isAuthentic(check.verdict.kind) && check.isOurs
@@ -174,13 +179,19 @@ export function checkedRecord(
   if (before.stage === 'previous') return kept
   const isUnsure = check.verdict.kind === 'unknown' || check.verdict.kind === 'misconfigured'
   const askedMs = Math.min(check.verdict.retryAfterMs ?? 0, policy.verifyEveryMs)
-  const soonMs = isSuspect ? suspectEveryMs : Math.min(policy.verifyCloselyEveryMs, policy.verifyEveryMs)
+  const unsureMs = Math.max(policy.verifyCloselyEveryMs, policy.verifyUnsureEveryMs ?? 0)
+  const soonMs = isSuspect ? suspectEveryMs : Math.min(unsureMs, policy.verifyEveryMs)
   if (isSuspect || isUnsure) return { ...kept, nextCheckAt: now + Math.max(soonMs, askedMs) }
-  const { promotedAt, nextCheckAt: dueAt, meta } = before
-  const nextAt = nextCheckAt({ promotedAt, now, policy, fraction, dueAt })
+  const { promotedAt, meta, stage } = before
+  const nextAt = nextCheckAt({ promotedAt, now, policy, fraction, seed: checkSeed(context.name, stage) })
   // It is looked at when it expires, so that no app gets a dead key until the interval is over.
   const isExpiring = meta.expiresAt !== undefined && meta.expiresAt > now && meta.expiresAt < nextAt
   return { ...kept, nextCheckAt: isExpiring ? (meta.expiresAt ?? nextAt) : nextAt }
+}
+
+/** A spare has a place of its own in the interval, so that it is not asked in the same breath as the current key. */
+export function checkSeed(name: CredentialName, stage: Stage): string {
+  return stage === 'standby' ? `${name}\nstandby` : name
 }
 
 /** Nobody is without a key for that, and another spare is made: told all the same, since something ends keys. */

@@ -4,7 +4,8 @@ import { currentOf, handedOut, initialState } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { configuredMirrors, mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
-import type { CredentialEvent, CredentialName, CredentialState, MirrorId } from '../core/types.ts'
+import { isPatrolled } from '../core/store-look.ts'
+import type { CredentialEvent, CredentialName, CredentialState, MirrorId, Policy } from '../core/types.ts'
 import { blastRadius } from './blast-radius.ts'
 import { type Book, createBook } from './book.ts'
 import { bring } from './bring.ts'
@@ -23,6 +24,9 @@ import {
   targetedBy,
   verifyNow,
 } from './operations.ts'
+import { createPace } from './pace.ts'
+import { createPatrol } from './patrol.ts'
+import { withinRates } from './rates.ts'
 import { createReconciler, type ReconcileTimes } from './reconciler.ts'
 import { reportOfRotation, reportOfVersion } from './reports.ts'
 import { createResolver } from './resolver.ts'
@@ -60,8 +64,10 @@ export interface ServiceOptions {
 
 /** Puts the engine together and starts it. */
 export async function createService(options: ServiceOptions): Promise<RunningService> {
-  const { deps } = options
-  const setups = new Map(options.setups.map((one) => [one.name, one]))
+  const pace = options.deps.pace ?? createPace(options.deps.system)
+  const deps: EngineDeps = { ...options.deps, pace }
+  const isAlive = options.beat !== undefined
+  const setups = withinRates(options.setups, { pace, isAlive, log: deps.log })
   const book = createBook(setups, deps)
   const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
   const resolver = createResolver(setups, keyring, deps.log)
@@ -69,6 +75,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
   const worker = createWorker(setups, book, keyring, deps, {
     patienceMs: options.patienceMs ?? 2_000,
+    pace,
+    isSpread: isAlive,
     async onSetBack() {
       for (const setup of setups.values()) await bringWithinReach(setup, book)
     },
@@ -106,10 +114,20 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     }
   }
 
+  const patrol = createPatrol({
+    setups,
+    book,
+    keyring,
+    deps,
+    lookNow: (name) => lookNow(name, storeDue),
+    onRead: (name) => resolver.refresh(book.state(name)),
+  })
+
   for (const setup of setups.values()) await openCredential(setup, book, deps)
   const unfollow = deps.ledger.watch?.((name) => void followLedger(name)) ?? (() => undefined)
   if (options.beat !== undefined) {
     worker.start(options.beat)
+    patrol.start()
     reconciler.start()
   }
   const unwatch = options.beat === undefined ? [] : [...setups.values()].flatMap(watchStores)
@@ -267,6 +285,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   async function stop(): Promise<void> {
     for (const cancel of [unfollow, ...unwatch]) cancel()
+    patrol.stop()
     await Promise.all([worker.stop(), reconciler.stop()])
     await leases.flush()
     keyring.stop()
@@ -289,7 +308,7 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
     await bringWithinReach(setup, book)
     await book.change(setup.name, (before, context) => {
       // The store is looked at first thing after every start: that is where a change made meanwhile shows.
-      const looked = lookedAtFirst(configuredMirrors(before, setup.policy), now)
+      const looked = lookedAtFirst(configuredMirrors(before, setup.policy), now, setup.policy)
       const { isDue, state: scheduled } = planned(looked, setup, deps, context.now)
       // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
       return { state: isDue ? looked : scheduled, events: [] }
@@ -304,8 +323,9 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
   }
 }
 
-function lookedAtFirst(before: CredentialState, now: number): CredentialState {
-  const looked = storeDue(before, now) ?? before
+/** From memory where that is how its store is looked at: ten thousand commits would hold up the start. */
+function lookedAtFirst(before: CredentialState, now: number, policy: Policy): CredentialState {
+  const looked = isPatrolled(before, policy) ? before : (storeDue(before, now) ?? before)
   return (looked.mirrors ?? []).reduce((state, { id }) => mirrorDue(state, id, now) ?? state, looked)
 }
 

@@ -13,6 +13,7 @@ import { observeStore, type StoreReading } from '../core/store-look.ts'
 import { type SweepFinding, settleSweep } from '../core/sweep.ts'
 import { applyRotation, beginRotation } from '../core/turning.ts'
 import type { CredentialState } from '../core/types.ts'
+import { urgencyOf } from '../core/urgency.ts'
 import { classify } from '../core/verdict.ts'
 import { recordCheck } from '../core/verification.ts'
 import type { Changer } from './book.ts'
@@ -149,7 +150,9 @@ async function verifyVersion(
   try {
     const secret = await keyring.get(setup.name, version)
     if (secret !== undefined) {
-      const check = await probe(setup, state(), { secret, version }, deps)
+      const { policy } = setup
+      const urgency = urgencyOf(state(), version, { now: deps.system.now(), policy })
+      const check = await probe(setup, state(), { secret, version, urgency }, deps)
       const at = deps.system.now()
       return (before, context) => recordCheck(before, version, { ...check, at }, context)
     }

@@ -162,11 +162,10 @@ async function proveCurrent(context: PerformContext): Promise<RetirementEvent> {
     current === undefined ? undefined : await context.keyring.get(context.setup.name, current.version)
   if (current === undefined) return { kind: 'current_absent' }
   if (secret === undefined) return { kind: 'current_unknown' }
-  const { verdict, isOurs } = await probe(
-    context.setup,
-    context.state(),
-    { secret, version: current.version },
-    context.deps,
+  const { setup, deps, proofs } = context
+  const target = { secret, version: current.version }
+  const { verdict, isOurs } = await proofs.of(setup.name, current.version, () =>
+    probe(setup, context.state(), target, deps),
   )
   return { kind: 'current_proved', verdict, isOurs, version: current.version }
 }

@@ -5,6 +5,7 @@ import type { IssuedKey } from '../core/ports.ts'
 import type { RotationEvent } from '../core/rotation.ts'
 import type { CredentialState, KeyId } from '../core/types.ts'
 import type { Keyring } from './keyring.ts'
+import type { Proofs } from './proofs.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
 
 /** What the performing of duties has in common. */
@@ -23,6 +24,8 @@ export interface PerformContext {
   readonly state: () => CredentialState
   /** The states of the other credentials. */
   readonly others: () => readonly CredentialState[]
+  /** Of current keys, shared by the retirements that wait for one. */
+  readonly proofs: Proofs
 }
 
 /** All keys where this issuer mints; undefined when that could not be found out. */

@@ -1,3 +1,4 @@
+import type { Urgency } from '../core/budget.ts'
 import { recordOf } from '../core/credential.ts'
 import { inspectSecret } from '../core/key-inspection.ts'
 import type { Issuer } from '../core/ports.ts'
@@ -6,6 +7,7 @@ import { asUnfit } from '../core/self-minting.ts'
 import type { CredentialState, VersionId } from '../core/types.ts'
 import { verifyOutcome } from '../core/verdict-outcome.ts'
 import type { CheckOutcome } from '../core/verification.ts'
+import { organizationOf } from './pace.ts'
 import type { CredentialSetup, EngineDeps } from './setup.ts'
 
 export interface Probe extends CheckOutcome {
@@ -15,12 +17,22 @@ export interface Probe extends CheckOutcome {
 
 /** One verification of one secret: asks the issuer, and concludes. */
 export async function probe(
-  setup: Pick<CredentialSetup, 'expected' | 'isInternal'> & { readonly issuer: Pick<Issuer, 'verify'> },
+  setup: Pick<CredentialSetup, 'expected' | 'isInternal'> & {
+    readonly issuer: Pick<Issuer, 'verify' | 'baseUrl'>
+  },
   state: CredentialState,
-  target: { readonly secret: Secret; readonly version?: VersionId },
-  deps: Pick<EngineDeps, 'system'>,
+  target: {
+    readonly secret: Secret
+    readonly version?: VersionId
+    /** Default: nobody may wait. Of any other kind the first question was taken from the pace already. */
+    readonly urgency?: Urgency
+  },
+  deps: Pick<EngineDeps, 'system' | 'pace'>,
 ): Promise<Probe> {
   const observations = await setup.issuer.verify(target.secret, setup.expected)
+  const { urgency = 'urgent' } = target
+  const count = observations.length - (urgency === 'urgent' ? 0 : 1)
+  if (count > 0) deps.pace?.note(organizationOf(setup), urgency, count)
   const expiresAt = recordOf(state, target.version)?.meta.expiresAt
   const outcome = verifyOutcome(observations, {
     expected: setup.expected,

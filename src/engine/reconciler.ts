@@ -18,6 +18,7 @@ import { tend } from '../core/untended.ts'
 import type { Book } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { assertNotInUse, kill, type PerformContext } from './performing.ts'
+import { createProofs } from './proofs.ts'
 import { readPlaces } from './read-places.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
@@ -90,6 +91,7 @@ export function createReconciler(options: {
   const times = { ...reconcileTimes, ...options.times }
   const all = [...options.setups.values()]
   const places = placesOf(all)
+  const proofs = createProofs(deps.system)
   let cancel: Cancel = () => undefined
   let isStarted = false
   let isStopped = false
@@ -282,7 +284,7 @@ export function createReconciler(options: {
   function contextOf(setup: CredentialSetup): PerformContext {
     const others = (): readonly CredentialState[] =>
       all.filter(({ name }) => name !== setup.name).map(({ name }) => book.state(name))
-    return { setup, keyring, deps, state: () => book.state(setup.name), others }
+    return { setup, keyring, deps, state: () => book.state(setup.name), others, proofs }
   }
 
   /** A hint, never evidence: the key itself is asked. */

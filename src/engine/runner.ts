@@ -8,6 +8,7 @@ import { type Book, type Changer, ClaimLost } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { performDuty } from './perform-duty.ts'
 import type { PerformContext } from './performing.ts'
+import type { Proofs } from './proofs.ts'
 import { listenToFences } from './seen-fences.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
@@ -27,6 +28,7 @@ export interface RunnerOptions {
   readonly keyring: Keyring
   readonly deps: EngineDeps
   readonly others: () => readonly CredentialState[]
+  readonly proofs: Proofs
   /** A claim is kept over pauses up to this long before the next step, instead of being released and taken again. */
   readonly patienceMs: number
   /** Others wait for a place: one that only pauses gives up its own. */
@@ -61,6 +63,7 @@ export function startRunner(options: RunnerOptions): Runner {
     deps,
     state: () => book.state(setup.name),
     others: options.others,
+    proofs: options.proofs,
   }
 
   async function walk(): Promise<void> {

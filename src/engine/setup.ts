@@ -9,6 +9,7 @@ import type {
   System,
 } from '../core/ports.ts'
 import type { CredentialName, MirrorId, Policy } from '../core/types.ts'
+import type { Pace } from './pace.ts'
 
 /** One credential with everything that is needed to look after it; made by the composition root. */
 export interface CredentialSetup {
@@ -50,12 +51,19 @@ export interface EngineDeps {
   readonly owner: string
   /** Part of every marker, so that one installation never touches another's keys. */
   readonly installation: string
+  /** How often the issuer may be asked for each organisation. Default: one of its own for every service. */
+  readonly pace?: Pace
 }
 
 /** Named limits of the engine. */
 export const engineLimits = {
   /** Credentials being worked on at once by one replica. */
   runnersMax: 64,
+  /** What other processes did to the ledger and nobody told us of is looked for this often. */
+  askAllEveryMs: 30_000,
+  /** Looks at stores that are made without a claim: at once, and how seldom each is made with one. */
+  patrolsMax: 16,
+  storeConfirmMs: 6 * 3_600_000,
   /** Conflicting commits in a row before it is a bug. */
   commitTries: 50,
   /** With more credentials than this their stores are polled only: each watch is a file handle or a connection. */

@@ -257,7 +257,7 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
     const needed = isNew ? { ...conclusive, spanMs: newKeySpanMs } : conclusive
     const before = held.record
     const context = { now, policy, fraction: system.fraction() }
-    const noted = checkedRecord(before, { ...seen, at: now }, needed, context)
+    const noted = checkedRecord(before, { ...seen, at: now }, needed, { ...context, name: setup.name })
     const isDead = isSettled(noted.rejections, needed)
     const { nextCheckAt: _over, ...dead } = noted
     held = { ...held, record: isDead ? dead : noted, isDead }

@@ -68,7 +68,11 @@ export function createTokenSource({
     const context = { now, policy, fraction: system.fraction() }
     // Whom it answered for, and what of that is configured.
     const meta = soundMeta({ ...record.meta, ...check.belonging, ...belongingOf(setup.expected) })
-    return { record: checkedRecord({ ...record, meta, promotedAt: now }, check, conclusive, context), check }
+    const noted = checkedRecord({ ...record, meta, promotedAt: now }, check, conclusive, {
+      ...context,
+      name: setup.name,
+    })
+    return { record: noted, check }
   }
 
   function known(record: VersionRecord): CredentialState {

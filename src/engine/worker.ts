@@ -3,8 +3,11 @@ import type { Beat, Cancel, Claim } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Book } from './book.ts'
 import type { Keyring } from './keyring.ts'
+import type { Pace } from './pace.ts'
+import { createProofs } from './proofs.ts'
 import { type Runner, startRunner } from './runner.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
+import { createTurns, dueOf } from './turns.ts'
 
 export interface Worker {
   /** Something may be due: now for a named credential, else at the next look. */
@@ -15,6 +18,9 @@ export interface Worker {
   /** Ends the runners; effects under way get `stopMs` to finish. */
   stop(): Promise<void>
 }
+
+/** A timer cannot be set further ahead; it then looks, finds nothing and is set again. */
+const timerMaxMs = 2 ** 31 - 1
 
 /**
  * Claims credentials that are due and starts a runner for each. The beat wakes it regularly; between beats a timer of
@@ -27,6 +33,9 @@ export function createWorker(
   deps: EngineDeps,
   options: {
     readonly patienceMs: number
+    readonly pace: Pace
+    /** It goes on running: regular checks that were held up keep their places instead of being made up for at once. */
+    readonly isSpread: boolean
     /** The clock was set back: what is due must be brought into reach. */
     readonly onSetBack: () => Promise<void>
   },
@@ -41,6 +50,11 @@ export function createWorker(
   let looking: Promise<void> | undefined
   let isLookWanted = false
   let latestAt = system.now()
+  /** When the ledger is asked for what nobody here knows to be due. */
+  let askedAllAt = Number.NEGATIVE_INFINITY
+  const turns = createTurns(setups, (name) => book.state(name), { ...options, system })
+  const proofs = createProofs(system)
+  book.onCommit((state) => turns.note(state))
 
   function wake(name?: CredentialName): void {
     if (name !== undefined) runners.get(name)?.wake()
@@ -64,7 +78,7 @@ export function createWorker(
       } catch (thrown) {
         log('error', 'the ledger could not be asked what is due; trying again', { error: thrown })
       }
-      if (!isLookWanted) await armTimer()
+      if (!isLookWanted) armTimer()
     }
     // In the same breath as the last question whether a look is wanted: no wake falls between the two.
     looking = undefined
@@ -76,31 +90,66 @@ export function createWorker(
       log('warn', 'the clock was set back; due times are brought back into reach')
       faults.clear()
       await options.onSetBack()
+      for (const name of setups.keys()) turns.note(book.state(name))
+      askedAllAt = Number.NEGATIVE_INFINITY
       latestAt = now
     }
     latestAt = Math.max(now, latestAt)
   }
 
   async function claimDue(): Promise<void> {
-    const names = claimable()
     const limit = engineLimits.runnersMax - runners.size
-    if (names.length === 0) return
     // Runners that only pause make room, so that no credential starves behind others.
     if (limit <= 0) {
-      wakeAll()
+      if (turns.nextAt() <= system.now()) wakeAll()
       return
     }
+    const due = turns.next(limit, isFree)
+    const names = [...due, ...unknownlyDue()]
+    if (names.length === 0) return
+    const claimed = await claim(names, limit, due)
+    for (const one of claimed) {
+      const setup = setups.get(one.state.name)
+      if (setup === undefined || isStopped) await giveBack(one)
+      else run(setup, one)
+    }
+    const got = new Set(claimed.map(({ state }) => state.name))
+    const missed = due.filter((name) => !got.has(name))
+    turns.missed(missed)
+    // Their places are free for those behind them.
+    if (missed.length > 0 && due.length === limit) isLookWanted = true
+  }
+
+  async function claim(
+    names: readonly CredentialName[],
+    limit: number,
+    due: readonly CredentialName[],
+  ): Promise<readonly Claim[]> {
     const leaseMs = engineLimits.claimMs
-    for (const claim of await ledger.claim({ owner: deps.owner, now: system.now(), leaseMs, limit, names })) {
-      const setup = setups.get(claim.state.name)
-      if (setup === undefined || isStopped) await giveBack(claim)
-      else run(setup, claim)
+    try {
+      return await ledger.claim({ owner: deps.owner, now: system.now(), leaseMs, limit, names })
+    } catch (thrown) {
+      turns.missed(due)
+      throw thrown
     }
   }
 
-  function claimable(): readonly CredentialName[] {
+  /** Of what other processes did and could not be heard of here, the ledger alone knows. */
+  function unknownlyDue(): readonly CredentialName[] {
     const now = system.now()
-    return [...setups.keys()].filter((name) => !runners.has(name) && (faults.get(name)?.until ?? 0) <= now)
+    if (now < askedAllAt + engineLimits.askAllEveryMs) return []
+    askedAllAt = now
+    return [...setups.values()]
+      .filter(({ name, policy }) => isFree(name) && dueOf(book.state(name), policy, now) > now)
+      .map(({ name }) => name)
+  }
+
+  function isFree(name: CredentialName): boolean {
+    return !runners.has(name) && (faults.get(name)?.until ?? 0) <= system.now()
+  }
+
+  function claimable(): readonly CredentialName[] {
+    return [...setups.keys()].filter(isFree)
   }
 
   function run(setup: CredentialSetup, claim: Claim): void {
@@ -114,13 +163,17 @@ export function createWorker(
       deps,
       others: () => others(name),
       patienceMs: options.patienceMs,
+      proofs,
       isCrowded: () => runners.size >= engineLimits.runnersMax && setups.size > runners.size,
     })
     runners.set(name, runner)
     void runner.done.then(({ isFault }) => {
       runners.delete(name)
       if (isFault) rest(name)
-      else faults.delete(name)
+      else {
+        faults.delete(name)
+        turns.note(book.state(name))
+      }
       void look()
     })
   }
@@ -128,7 +181,9 @@ export function createWorker(
   function rest(name: CredentialName): void {
     const count = faults.get(name)?.count ?? 0
     const restMs = Math.min(engineLimits.faultRestMaxMs, engineLimits.faultRestMs * 2 ** Math.min(count, 10))
-    faults.set(name, { count: count + 1, until: system.now() + restMs })
+    const until = system.now() + restMs
+    faults.set(name, { count: count + 1, until })
+    turns.rest(name, until)
   }
 
   async function giveBack({ state: { name }, fence }: Claim): Promise<void> {
@@ -143,21 +198,14 @@ export function createWorker(
     return [...setups.keys()].filter((other) => other !== name).map((other) => book.state(other))
   }
 
-  async function armTimer(): Promise<void> {
+  function armTimer(): void {
     cancelTimer()
-    if (isStopped) return
-    try {
-      const names = claimable()
-      const dueAt = names.length === 0 ? undefined : await ledger.nextDueAt(names)
-      const restsUntil = [...faults.values()].map((one) => one.until)
-      const nextAt = Math.min(dueAt ?? Number.POSITIVE_INFINITY, ...restsUntil)
-      if (nextAt === Number.POSITIVE_INFINITY || isStopped) return
-      const delayMs = Math.max(0, nextAt - system.now())
-      // What is already due and could not be claimed waits for a place, or belongs to somebody else: the beat looks again.
-      if (delayMs > 0) cancelTimer = system.after(delayMs, () => void look(), { background: true })
-    } catch (thrown) {
-      log('warn', 'the ledger did not tell what is due next; the beat looks again', { error: thrown })
-    }
+    const nextAt = turns.nextAt()
+    if (nextAt === Number.POSITIVE_INFINITY || isStopped) return
+    const delayMs = nextAt - system.now()
+    // What is already due waits for a place: the end of a runner looks again.
+    if (delayMs > 0)
+      cancelTimer = system.after(Math.min(delayMs, timerMaxMs), () => void look(), { background: true })
   }
 
   /** Resolves when everything has, or after the time. */

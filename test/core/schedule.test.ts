@@ -1,4 +1,4 @@
-import { array, assert, integer, property } from 'fast-check'
+import { array, assert, integer, property, string } from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Occurrences } from '../../src/core/ports.ts'
 import {
@@ -188,8 +188,8 @@ describe('a due rotation', () => {
 
 describe('the next check', () => {
   const policy = { verifyEveryMs: 300_000, verifyCloselyEveryMs: 15_000, verifyCloselyForMs: 600_000 }
-  const afterMs = (promotedAt: number | undefined, now: number, fraction: number, dueAt?: number) =>
-    nextCheckAt({ promotedAt, now, policy, fraction, dueAt }) - now
+  const afterMs = (promotedAt: number | undefined, now: number, fraction: number, seed = 'openai') =>
+    nextCheckAt({ promotedAt, now, policy, fraction, seed }) - now
 
   it('comes closely for a while after the promotion, within ten percent', () => {
     expect(afterMs(0, 0, 0)).toBe(13_500)
@@ -197,19 +197,52 @@ describe('the next check', () => {
     expect(afterMs(0, 300_000, 0.999_999)).toBe(16_500)
   })
 
-  it('comes at the regular interval otherwise, within ten percent', () => {
-    for (const promotedAt of [undefined, 0]) {
-      expect(afterMs(promotedAt, 5_000_000, 0)).toBe(270_000)
-      expect(afterMs(promotedAt, 5_000_000, 0.5)).toBe(300_000)
-      expect(afterMs(promotedAt, 5_000_000, 0.999_999)).toBe(330_000)
+  it('comes at the regular interval otherwise, within a tenth', () => {
+    let now = nextCheckAt({ promotedAt: undefined, now: 5_000_000, policy, fraction: 0.5, seed: 'openai' })
+    for (let turn = 0; turn < 50; turn += 1) {
+      const next = nextCheckAt({
+        promotedAt: undefined,
+        now,
+        policy,
+        fraction: (turn * 0.37) % 1,
+        seed: 'openai',
+      })
+      expect(next - now).toBeGreaterThanOrEqual(270_000)
+      expect(next - now).toBeLessThanOrEqual(330_000)
+      now = next
     }
   })
 
-  it('comes anywhere in the interval after a late check and at the end of the close time', () => {
-    expect(afterMs(undefined, 5_000_000, 0, 4_000_000)).toBe(30_000)
-    expect(afterMs(undefined, 5_000_000, 0.999_999, 4_000_000)).toBe(330_000)
-    expect(afterMs(undefined, 5_000_000, 0, 4_999_000)).toBe(270_000)
-    expect(afterMs(0, 601_000, 0)).toBe(30_000)
+  it('has its place in the interval by the name alone, whenever the last one was', () => {
+    assert(
+      property(
+        string(),
+        integer({ min: 0, max: 10 ** 12 }),
+        integer({ min: 0, max: 10 ** 12 }),
+        (seed, one, other) => {
+          const placeOf = (now: number) =>
+            nextCheckAt({ promotedAt: undefined, now, policy, fraction: 0, seed }) % policy.verifyEveryMs
+          const apart = Math.abs(placeOf(one) - placeOf(other))
+          expect(Math.min(apart, policy.verifyEveryMs - apart)).toBeLessThanOrEqual(1)
+        },
+      ),
+    )
+  })
+
+  it('never comes sooner than a twentieth of the interval, nor later than eleven tenths', () => {
+    assert(
+      property(
+        string(),
+        integer({ min: 0, max: 10 ** 12 }),
+        integer({ min: 0, max: 999 }),
+        (seed, now, drawn) => {
+          const fraction = drawn / 1_000
+          const after = nextCheckAt({ promotedAt: undefined, now, policy, fraction, seed }) - now
+          expect(after).toBeGreaterThanOrEqual(0.05 * policy.verifyEveryMs - 1)
+          expect(after).toBeLessThanOrEqual(1.1 * policy.verifyEveryMs + 1)
+        },
+      ),
+    )
   })
 
   it('treats a promotion that a clock set back shows in the future as one of now', () => {
@@ -218,29 +251,25 @@ describe('the next check', () => {
 
   it('never comes at the same instant again, whatever the policy', () => {
     const zero = { verifyEveryMs: 0, verifyCloselyEveryMs: 0, verifyCloselyForMs: 0 }
-    expect(nextCheckAt({ promotedAt: 0, now: 7, policy: zero, fraction: 0 })).toBe(8)
+    expect(nextCheckAt({ promotedAt: 0, now: 7, policy: zero, fraction: 0, seed: '' })).toBe(8)
   })
 
   it.each(['start', 'promotion'] as const)(
     'spreads 10,000 credentials after one common %s: no minute above twice the mean',
     (beginning) => {
-      let seed = 1
+      let drawn = 1
       const fraction = () => {
-        seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
-        return seed / 2 ** 32
+        drawn = (Math.imul(drawn, 1_664_525) + 1_013_904_223) >>> 0
+        return drawn / 2 ** 32
       }
       const hours = 2
       const minutes = Array.from({ length: hours * 60 }, () => 0)
-      const settledMs = beginning === 'start' ? 0 : policy.verifyCloselyForMs + policy.verifyEveryMs
+      const settledMs = beginning === 'start' ? 0 : policy.verifyCloselyForMs + 60_000
       for (let credential = 0; credential < 10_000; credential += 1) {
         let now = 0
-        // After a start every check is late, since all are overdue.
-        let dueAt = beginning === 'start' ? -dayMs : 0
         while (now < hours * hourMs) {
           const promotedAt = beginning === 'start' ? undefined : 0
-          const next = nextCheckAt({ promotedAt, now, policy, fraction: fraction(), dueAt })
-          dueAt = next
-          now = next
+          now = nextCheckAt({ promotedAt, now, policy, fraction: fraction(), seed: `app-${credential}` })
           const minute = Math.floor(now / 60_000)
           if (now >= settledMs && minute < minutes.length) minutes[minute] = (minutes[minute] ?? 0) + 1
         }

@@ -24,33 +24,31 @@ describe('waking', () => {
     expect(world.faults()).toEqual([])
   })
 
-  it('the beat alone does too: timers that the ledger does not help to set are not needed', async () => {
+  it('what another process made due, without a word to us, is found by asking the ledger', async () => {
     const world = new World()
-    const ledger: Ledger = {
-      ...world.ledger,
-      close: async () => undefined,
-      nextDueAt: async () => {
-        throw new KeyturnError('ledger_unreachable', 'not now', { retryable: true })
-      },
-    }
-    await world.ready({ deps: { ledger } })
+    await world.ready()
+    await world.time.advance(15 * minuteMs)
+    const state = await world.state()
+    const versions = state.versions.map((one) => ({ ...one, nextCheckAt: world.time.now() }))
+    await world.ledger.commit({ state: { ...state, versions }, dueAt: world.time.now(), events: [] })
     const before = world.issuer.count('verify')
-    await world.time.advance(20 * minuteMs)
-    expect(world.issuer.count('verify')).toBeGreaterThan(before + 5)
+    await world.time.advance(engineLimits.askAllEveryMs + 2_000)
+    expect(world.issuer.count('verify')).toBe(before + 1)
   })
 
-  it('a wake that comes while the ledger is asked what is due next is not lost', async () => {
+  it('a wake that comes while the ledger is asked what is due is not lost', async () => {
     const world = new World()
     let isArmed = false
     const ledger: Ledger = {
       ...world.ledger,
       close: async () => undefined,
-      nextDueAt: async (names) => {
+      claim: async (request) => {
+        const claimed = await world.ledger.claim(request)
         if (isArmed) {
           isArmed = false
           await world.service.rotate('openai', {}, operator)
         }
-        return world.ledger.nextDueAt(names)
+        return claimed
       },
     }
     await world.ready({ deps: { ledger }, beat: 'silent' })
