@@ -11,6 +11,7 @@ import { createLog } from './log.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
+import { loadLedger } from './main/ledger.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { openTokens } from './main/tokens.ts'
 import { createSystem } from './system.ts'
@@ -44,9 +45,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
     // What takes long to load is loaded while the first key is being fetched and proven.
-    const [{ openSqliteLedger }, { createServer }, { createCronBeat }, { createSigner }, { openAudit }] =
+    const [openLedger, { createServer }, { createCronBeat }, { createSigner }, { openAudit }] =
       await Promise.all([
-        import('./ledger/sqlite.ts'),
+        loadLedger(base.ledger),
         import('./server/server.ts'),
         import('./engine/cron.ts'),
         import('./audit/signing-key.ts'),
@@ -57,7 +58,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const config = mode?.config ?? base
     const version = packageVersion()
     const isSandbox = mode !== undefined
-    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
     // What can refuse this start goes before anything is minted.
     const isFromEnvironment = config.source === 'environment'
     const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
@@ -85,6 +86,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       ledger,
       audit: audit.audit,
       closeBeforeLedger: [() => audit.close()],
+      owner,
       beat: lateBeat(createCronBeat(log), system),
       installationFile: home.file('installation'),
       version,
@@ -156,14 +158,15 @@ export async function tick(
   const home = await openHome(config.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
-    const { openSqliteLedger } = await import('./ledger/sqlite.ts')
-    const ledger = openSqliteLedger({ path: home.file('ledger.db') })
+    const openLedger = await loadLedger(config.ledger)
+    const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
     const service = await composeService({
       config,
       system,
       log,
       env: options.env,
       ledger,
+      owner,
       patienceMs: 30_000,
       installationFile: home.file('installation'),
       version: packageVersion(),
@@ -202,17 +205,19 @@ export async function openEmbedded(options: {
   const federated = (all.federated ?? []).filter(isAsked)
   const config = { ...all, credentials: all.credentials.filter(isAsked), federated }
   const log = logTo({ log: { level: 'error', format: 'text' } }, system)
-  const [{ openSqliteLedger }, { createBeat }] = await Promise.all([
-    import('./ledger/sqlite.ts'),
+  // A ledger of its own that ends with the process, whatever the service keeps: nothing of an app may wait for it.
+  const [openLedger, { createBeat }] = await Promise.all([
+    loadLedger(undefined),
     import('./main/embedded-beat.ts'),
   ])
-  const ledger = openSqliteLedger({ path: ':memory:' })
+  const { ledger, owner } = openLedger({ file: ':memory:', env: options.env, system, log })
   const service = await composeService({
     config,
     system,
     log,
     env: options.env,
     ledger,
+    owner,
     beat: createBeat(system),
     version: packageVersion(),
     isSandbox: false,

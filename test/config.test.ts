@@ -509,7 +509,7 @@ function leavesOf(node: SchemaNode, path: string): { readonly path: string; read
   }
   if (alternatives !== undefined) {
     const inner = alternatives.flatMap((alternative) => leavesOf(alternative, path))
-    const isReference = /\.(store|issuer|adminKey|passphrase|token|secretId|jwt)$/.test(path)
+    const isReference = /\.(store|issuer|adminKey|passphrase|password|token|secretId|jwt|url)$/.test(path)
     const isChoice = alternatives.some((alternative) => alternative.properties === undefined)
     return isReference || isChoice
       ? [{ path, node }, ...(isReference ? [] : inner.filter((leaf) => leaf.path !== path))]

@@ -5,6 +5,7 @@ import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
 import { buildFederated } from './identity.ts'
+import { buildLedger } from './ledger.ts'
 import { isLoopback } from './listen.ts'
 import { named, unknownName } from './named.ts'
 import { parseProxy } from './networks.ts'
@@ -73,9 +74,11 @@ export function buildConfig(
     ...adminKeys.map(({ config, path }) => ({ ...config, path, as: dotted(path) })),
   ]
   reportShared(secrets, context.sources.env, report)
+  const ledger = buildLedger(file.ledger, context.resolve, report)
   const config: Config = {
     source: context.source,
     home: context.home,
+    ...(ledger.kind === 'sqlite' ? {} : { ledger }),
     listen,
     allowedHosts: file.allowedHosts,
     trustedProxies: file.trustedProxies.map(parseProxy).filter((proxy) => proxy !== undefined),

@@ -3,6 +3,7 @@ import { credentialNamePattern } from '../core/types.ts'
 import { auditSchema } from './audit-schema.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
+import { ledgerSchema } from './ledger.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
 import { parseProxy } from './networks.ts'
 import { storeSchema } from './store-schema.ts'
@@ -392,6 +393,7 @@ export const fileSchema = z
       .prefault({})
       .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
+    ledger: ledgerSchema,
     log: z
       .strictObject({
         level: z

@@ -104,6 +104,28 @@ export type StoreConfig =
       readonly options: Readonly<Record<string, unknown>>
     }
 
+/** Where state is kept that is no secret. */
+export type LedgerConfig =
+  | { readonly kind: 'sqlite' }
+  | {
+      readonly kind: 'postgres'
+      /** Without a password, or where it is read from. */
+      readonly url: string | SecretSource
+      readonly password?: SecretSource
+      readonly schema: string
+      readonly migrate: boolean
+      readonly connectionsMax: number
+      /** Absent: with TLS, unless it is on this machine. */
+      readonly tls?:
+        | 'off'
+        | {
+            readonly caFile?: string
+            readonly certFile?: string
+            readonly keyFile?: string
+            readonly serverName?: string
+          }
+    }
+
 /** How Keyturn proves to Vault who it is. */
 export type VaultAuthConfig =
   | { readonly kind: 'token'; readonly token?: SecretSource }
@@ -283,6 +305,8 @@ export interface Config {
   readonly rateLimits?: RateLimitsConfig
   /** Absent: what is the default without a file. */
   readonly audit?: AuditConfig
+  /** Absent: SQLite in the home folder. */
+  readonly ledger?: LedgerConfig
   readonly log: { readonly level: LogLevel; readonly format: 'json' | 'text' }
   readonly credentials: readonly CredentialConfig[]
   /** Absent: none is kept in a store. */

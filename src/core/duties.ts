@@ -3,9 +3,9 @@ import { candidateOf, currentOf } from './credential.ts'
 import { nextTurnAt } from './expiry.ts'
 import { isMirrorAwaited, mirrorCandidates, mirrorWishes, unjudged } from './mirrors.ts'
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
-import { effectOf, isRunning, isSparing, type RotationEffect } from './rotation.ts'
+import { effectOf, isRunning, isSparing, pendingOf, type RotationEffect } from './rotation.ts'
 import { spareDueAt } from './standby.ts'
-import type { CredentialState, MirrorId, Policy, VersionId, VersionRecord } from './types.ts'
+import type { CredentialState, MirrorId, Policy, RotationPhase, VersionId, VersionRecord } from './types.ts'
 
 /**
  * What a credential wants done now. Duties of different lanes go on side by side, those of one lane one after another,
@@ -186,8 +186,17 @@ function sweepWishes(state: CredentialState): readonly Wish[] {
 export function secretsToHandOut(state: CredentialState): readonly VersionId[] {
   const live = state.versions.filter((one) => one.stage === 'previous' || one.stage === 'standby')
   const wanted = [currentOf(state), ...live].filter((one) => one !== undefined)
-  return wanted.map((one) => one.version)
+  return [...wanted.map((one) => one.version), ...comingNext(state)]
 }
+
+/** A key that is being proven is handed out by every replica at once when it is promoted: those that did not make it too. */
+function comingNext({ rotation }: CredentialState): readonly VersionId[] {
+  const isComing = isRunning(rotation) && rotation.mode !== 'rehearsal' && coming.has(rotation.phase)
+  const next = isComing ? pendingOf(rotation) : undefined
+  return next === undefined ? [] : [next.version]
+}
+
+const coming: ReadonlySet<RotationPhase> = new Set(['proving', 'extending', 'promoting', 'confirming'])
 
 /** Those and every version that work goes on with; of all others no secret stays in memory. */
 export function secretsWanted(state: CredentialState): readonly VersionId[] {

@@ -14,6 +14,7 @@ import { takeInventory } from './inventory.ts'
 import { createKeyring } from './keyring.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { createLending, resumeWaiting, type SecretOf } from './lending.ts'
+import { createNews } from './news.ts'
 import {
   actOnRotation,
   type OperationsContext,
@@ -70,7 +71,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const setups = withinRates(options.setups, { pace, isAlive, log: deps.log })
   const book = createBook(setups, deps)
   const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
-  const resolver = createResolver(setups, keyring, deps.log)
+  const resolver = createResolver(setups, keyring, deps)
   options.lend?.(createLending(setups, book, keyring))
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
   const worker = createWorker(setups, book, keyring, deps, {
@@ -91,12 +92,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   })
   const listeners = new Set<(event: CredentialEvent) => void>()
   const unread = new Set<CredentialName>()
+  const news = createNews(deps.ledger, { ...deps, since: deps.system.now() }, tell)
   let stopping: Promise<void> | undefined
 
   book.onCommit((state, events) => {
     keyring.follow(state)
     resolver.refresh(state)
-    for (const event of events) tell(event)
+    news.committed(events)
     if (setups.get(state.name)?.isInternal === true && stopping === undefined) void goOnWaiting(state)
   })
   function goOnWaiting(state: CredentialState): Promise<void> {
@@ -138,6 +140,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     try {
       const latest = await deps.ledger.read(name)
       if (latest !== undefined) book.adopt(latest)
+      await news.follow(name)
     } catch (thrown) {
       deps.log('warn', 'a change by another replica could not be read; trying again', {
         credential: name,

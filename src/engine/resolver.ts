@@ -1,7 +1,7 @@
-import { handedOut } from '../core/credential.ts'
+import { handedOut, isLive, recordOf } from '../core/credential.ts'
 import { nextTurnAt } from '../core/expiry.ts'
 import { outageOf } from '../core/outage.ts'
-import type { Cancel, Log } from '../core/ports.ts'
+import type { Cancel, Clock, Log } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Keyring } from './keyring.ts'
 import type { HandOut, NoHandOut } from './service.ts'
@@ -17,7 +17,7 @@ export interface Resolver {
 export function createResolver(
   setups: ReadonlyMap<CredentialName, CredentialSetup>,
   keyring: Keyring,
-  log: Log,
+  { log, system }: { readonly log: Log; readonly system: Clock },
 ): Resolver {
   const handOuts = new Map<CredentialName, HandOut | NoHandOut>()
   const listeners = new Set<(name: CredentialName) => void>()
@@ -32,8 +32,9 @@ export function createResolver(
       const setup = setups.get(state.name)
       // What nobody is handed is not kept ready either.
       if (setup === undefined || setup.isInternal === true) return
-      const next = available(state, setup, keyring) ?? unavailable(state, setup)
       const before = handOuts.get(state.name)
+      const next = available(state, setup, keyring) ?? unavailable(state, setup)
+      if (next.kind === 'unavailable' && isStillGood(before, state, system.now())) return
       if (before !== undefined && isSame(before, next)) return
       handOuts.set(state.name, next)
       for (const listener of listeners) {
@@ -67,6 +68,16 @@ function available(state: CredentialState, setup: CredentialSetup, keyring: Keyr
     staleAfterMs: setup.policy.staleAfterMs,
     generation: state.generation,
   }
+}
+
+/**
+ * Another replica has turned the key, and its value is still on its way here from the store: the one before lives on for
+ * the overlap, and is better than none.
+ */
+function isStillGood(before: HandOut | NoHandOut | undefined, state: CredentialState, now: number): boolean {
+  if (before?.kind !== 'available' || handedOut(state) === undefined) return false
+  const record = recordOf(state, before.version)
+  return record !== undefined && isLive(record, now)
 }
 
 function unavailable(state: CredentialState, setup: CredentialSetup): NoHandOut {

