@@ -9,9 +9,12 @@ import { closeAll } from './engine/close-all.ts'
 import type { HandOut, NoHandOut } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { composeService, type Environment } from './main/compose.ts'
+import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger } from './main/ledger.ts'
+import { assertOwnConfiguration, assertPrivateFiles } from './main/private-files.ts'
+import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { openTokens } from './main/tokens.ts'
 import { createSystem } from './system.ts'
@@ -21,6 +24,8 @@ export interface ServeOptions {
   readonly config?: Config
   /** A local OpenAI instead of the real one. */
   readonly sandbox?: boolean
+  /** The process is Keyturn's own, and may be closed to debuggers and core dumps. */
+  readonly isOwnProcess?: boolean
   readonly env: Environment
   readonly cwd: string
   readonly log?: Log
@@ -41,9 +46,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const system = options.system ?? createSystem()
   const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
   const log = options.log ?? logTo(base, system)
+  if (options.isOwnProcess === true && options.sandbox !== true) await hardenProcess(processParts(), log)
+  assertOwnConfiguration(base.source, process.getuid?.())
   const home = await openHome(base.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
+    assertPrivateFiles((name) => home.file(name), process.getuid?.())
     // What takes long to load is loaded while the first key is being fetched and proven.
     const [openLedger, { createServer }, { createCronBeat }, { createSigner }, { openAudit }] =
       await Promise.all([
@@ -155,9 +163,11 @@ export async function tick(
   const system = options.system ?? createSystem()
   const config = options.config ?? (await loadFrom(options))
   const log = options.log ?? logTo(config, system)
+  assertOwnConfiguration(config.source, process.getuid?.())
   const home = await openHome(config.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
+    assertPrivateFiles((name) => home.file(name), process.getuid?.())
     const openLedger = await loadLedger(config.ledger)
     const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
     const service = await composeService({

@@ -28,6 +28,8 @@ export interface Input {
 export interface ServeOptions {
   readonly config?: Config
   readonly sandbox?: boolean
+  /** It may close its process to debuggers and core dumps. */
+  readonly isOwnProcess?: boolean
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   readonly log: Log

@@ -104,8 +104,8 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
     const refusal = checks.refuseTransport(request.raw)
     if (refusal !== undefined) return sendProblem(context, request, reply, refusal)
     const id = request.routeOptions.config.operationId
-    // Unknown routes and methods go on to the handler that says so.
-    if (id === undefined) return done()
+    // Said here and not by the handler of unknown routes: on the way there Fastify looks at the body of some methods.
+    if (id === undefined) return sendProblem(context, request, reply, refuseRoute(request))
     const settle = (admission: Admission): void => {
       request.caller = admission.caller
       if (admission.kind === 'refused') return sendProblem(context, request, reply, admission.refusal)

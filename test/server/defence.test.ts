@@ -9,9 +9,15 @@ import { bearer, type Harness, rawGet, rawRequest, startServer, until } from './
 const paths = ['/v1/credentials/openai', '/v1/credentials/openai?wait=0']
 const loopback = { address: '127.0.0.1', bits: 32 }
 
-async function ask(harness: Harness, path: string, headers: readonly string[], token = harness.app) {
+async function ask(
+  harness: Harness,
+  path: string,
+  headers: readonly string[],
+  token = harness.app,
+  method = 'GET',
+) {
   const all = ['Host: localhost', `Authorization: Bearer ${token}`, ...headers]
-  const answer = await rawRequest(harness.port, rawGet(path, all))
+  const answer = await rawRequest(harness.port, rawGet(path, all, method))
   const problem = answer.status >= 400 ? (JSON.parse(answer.body) as Problem) : undefined
   return { ...answer, problem }
 }
@@ -191,6 +197,14 @@ describe('a request that is odd', () => {
       const answer = await rawRequest(harness.port, rawGet(path, ['Host: localhost', ...pair]))
       expect(answer.status).toBe(400)
       expect(answer.text).not.toContain('apiKey')
+    }
+  })
+
+  it('in its method is told so, whatever a router would make of it', async () => {
+    const harness = await startServer()
+    for (const verb of ['QUERY', 'TRACE', 'PROPFIND', 'PATCH']) {
+      const answer = await ask(harness, '/v1/credentials', [], harness.app, verb)
+      expect([verb, answer.status, answer.headers.get('allow')]).toEqual([verb, 405, 'GET, HEAD'])
     }
   })
 

@@ -23,6 +23,7 @@ export async function run(context: Context): Promise<ExitCode> {
   try {
     const served = await main.serve({
       ...(config === undefined ? { sandbox: true } : { config }),
+      isOwnProcess: true,
       env: io.env,
       cwd: io.cwd,
       log,
