@@ -19,6 +19,7 @@ export type {
   CredentialConfig,
   FederatedConfig,
   IssuerConfig,
+  LastKnownGoodConfig,
   LedgerConfig,
   ListenConfig,
   MirrorConfig,

@@ -16,6 +16,7 @@ import { loadLedger } from './main/ledger.ts'
 import { assertOwnConfiguration, assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
+import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.ts'
 import { openTokens } from './main/tokens.ts'
 import { createSystem } from './system.ts'
 
@@ -66,7 +67,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const config = mode?.config ?? base
     const version = packageVersion()
     const isSandbox = mode !== undefined
-    const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
+    const env = mode?.env ?? options.env
     // What can refuse this start goes before anything is minted.
     const isFromEnvironment = config.source === 'environment'
     const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
@@ -75,32 +76,45 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       privateFile: home.file('signing-key.pem'),
       publicFile: home.file('signing-key.pub'),
     })
+    const ledgers = createLedgerPlace()
     const audit = await openAudit({
       config: config.audit,
       isSandbox,
       home,
-      ledger,
+      ledger: ledgers.documents,
       signer,
       env: options.env,
       version,
       system,
       log,
     })
-    const service = await composeService({
-      config,
-      system,
-      log,
-      env: mode?.env ?? options.env,
-      ledger,
-      audit: audit.audit,
-      closeBeforeLedger: [() => audit.close()],
-      owner,
-      beat: lateBeat(createCronBeat(log), system),
-      installationFile: home.file('installation'),
-      version,
-      isSandbox,
-    })
-    undo.push(() => service.stop())
+    const closeAudit = once(() => audit.close())
+    undo.push(closeAudit)
+    const service = await openSteady(
+      { config, home, system, log, env, version },
+      async (lastKnownGood) => {
+        const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env, system, log })
+        const opened = await composeService({
+          config,
+          system,
+          log,
+          env,
+          ledger,
+          audit: audit.audit,
+          // Not where it could not be opened, and is tried again.
+          closeBeforeLedger: [async () => (ledgers.isOpen() ? await closeAudit() : undefined)],
+          owner,
+          beat: lateBeat(createCronBeat(log), system),
+          installationFile: home.file('installation'),
+          version,
+          isSandbox,
+          ...lastKnownGood,
+        })
+        ledgers.open(ledger)
+        return opened
+      },
+      undo,
+    ).finally(() => ledgers.settle())
     const { listen, allowedHosts, trustedProxies = [], rateLimits } = config
     const server = await createServer({
       service,
@@ -116,7 +130,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       allowedHosts,
       trustedProxies,
       ...(rateLimits === undefined ? {} : { rateLimits }),
-      remember: (request) => ledger.remember(request),
+      remember: (request) => ledgers.ledger().remember(request),
     })
     undo.push(() => server.stop())
     return {
@@ -170,6 +184,8 @@ export async function tick(
     assertPrivateFiles((name) => home.file(name), process.getuid?.())
     const openLedger = await loadLedger(config.ledger)
     const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
+    const kept = await openForTick({ config, home, system, log, env: options.env })
+    undo.push(() => kept.lastKnownGood?.stop())
     const service = await composeService({
       config,
       system,
@@ -177,6 +193,7 @@ export async function tick(
       env: options.env,
       ledger,
       owner,
+      ...kept,
       patienceMs: 30_000,
       installationFile: home.file('installation'),
       version: packageVersion(),

@@ -149,6 +149,8 @@ export const bans: readonly Ban[] = [
     owners: {
       'core/fingerprint.ts': 'hashes it',
       'core/key-inspection.ts': 'looks at its shape, and tells positions and names only',
+      'core/last-known-good.ts':
+        'writes it into the text of the last-known-good file, which is encrypted whole',
       'core/redacted.ts': 'compares its ends with what the issuer shows of a key',
       'stores/values.ts': 'checks the value before it is written or after it was read',
       'stores/read-only.ts': 'hashes it into the version id of a store that has none',

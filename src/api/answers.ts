@@ -52,8 +52,16 @@ export const credentialAnswer = z
     rotatesAt: instantOrNull,
     staleAfterSeconds: z.int().min(0),
     generation,
+    isLastKnownGood: z
+      .literal(true)
+      .describe('The answer comes from the last-known-good file; verifiedAt says how old it is.')
+      .exactOptional(),
   })
   .meta({ id: 'CredentialAnswer' }) satisfies z.ZodType<CredentialAnswer>
+
+const lastKnownGoodSummary = z
+  .object({ verifiedAt: instant.describe('When the key proved itself last.') })
+  .describe('There where the answer comes from the last-known-good file.')
 
 export const checkSummary = z
   .object({ verdict: text, cause: text, summary: text, fix: text, checkedAt: instant })
@@ -173,6 +181,7 @@ export const credentialSummary = z
     standby: standbySummary.nullable(),
     mirrors: z.array(mirrorSummary),
     issuer: text,
+    lastKnownGood: lastKnownGoodSummary.exactOptional(),
   })
   .meta({ id: 'CredentialSummary' }) satisfies z.ZodType<CredentialSummary>
 
@@ -300,6 +309,7 @@ export const readiness = z
         ready: z.boolean(),
         verdict: textOrNull,
         trouble: textOrNull,
+        lastKnownGood: lastKnownGoodSummary.exactOptional(),
       }),
     ),
   })

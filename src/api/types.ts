@@ -51,6 +51,8 @@ export const headers = {
   generation: 'keyturn-generation',
   /** How long ago the key handed out last proved itself, in whole seconds. */
   verifiedAge: 'keyturn-verified-age',
+  /** There, with the same figure, where the answer comes from the last-known-good file. */
+  lastKnownGood: 'keyturn-last-known-good',
 } as const
 
 /** GET /v1/credentials/{name}: the current verified credential. The one message that holds a secret. */
@@ -70,6 +72,13 @@ export interface CredentialAnswer {
   /** For how long a client may go on with this answer without hearing from Keyturn. */
   readonly staleAfterSeconds: number
   readonly generation: number
+  /** Out of the last-known-good file: `verifiedAt` says how old that knowledge is. Absent: it is not. */
+  readonly isLastKnownGood?: true
+}
+
+/** What is answered from the last-known-good file, and when that key proved itself last. */
+export interface LastKnownGoodSummary {
+  readonly verifiedAt: string
 }
 
 export interface CheckSummary {
@@ -108,6 +117,8 @@ export interface CredentialSummary {
   /** Copies in other stores. */
   readonly mirrors: readonly MirrorSummary[]
   readonly issuer: string
+  /** Absent: what is handed out does not come from the last-known-good file. */
+  readonly lastKnownGood?: LastKnownGoodSummary
 }
 
 /** A verified key on another service account that takes over when the current one dies. */
@@ -424,5 +435,7 @@ export interface Readiness {
     readonly ready: boolean
     readonly verdict: string | null
     readonly trouble: string | null
+    /** Absent: what is handed out does not come from the last-known-good file. */
+    readonly lastKnownGood?: LastKnownGoodSummary
   }[]
 }

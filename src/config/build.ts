@@ -5,6 +5,7 @@ import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
 import { buildFederated } from './identity.ts'
+import { buildLastKnownGood } from './last-known-good.ts'
 import { buildLedger } from './ledger.ts'
 import { isLoopback } from './listen.ts'
 import { named, unknownName } from './named.ts'
@@ -75,6 +76,7 @@ export function buildConfig(
   ]
   reportShared(secrets, context.sources.env, report)
   const ledger = buildLedger(file.ledger, context.resolve, report)
+  const lastKnownGood = buildLastKnownGood(file.lastKnownGood, context.home, context.resolve)
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -88,6 +90,7 @@ export function buildConfig(
     credentials,
     ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),
     ...(federated.length === 0 ? {} : { federated }),
+    ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
   }
   return { config, problems }
 }

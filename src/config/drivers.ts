@@ -134,7 +134,7 @@ function absoluteAuth(auth: VaultAuthFile, resolve: (path: string) => string): V
   }
 }
 
-function absolutePassphrase(
+export function absolutePassphrase(
   source: SecretSource | undefined,
   resolve: (path: string) => string,
 ): { readonly passphraseFile?: string; readonly passphraseVariable?: string } {

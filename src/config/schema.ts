@@ -3,6 +3,7 @@ import { credentialNamePattern } from '../core/types.ts'
 import { auditSchema } from './audit-schema.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
+import { lastKnownGoodSchema } from './last-known-good.ts'
 import { ledgerSchema } from './ledger.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
 import { parseProxy } from './networks.ts'
@@ -407,6 +408,7 @@ export const fileSchema = z
       })
       .prefault({})
       .describe('What the service writes to standard error.'),
+    lastKnownGood: lastKnownGoodSchema,
     stores: z.record(name, storeSchema).default({}).describe('Stores by name, for several credentials.'),
     issuers: z.record(name, issuerSchema).default({}).describe('Issuers by name, for several credentials.'),
     credentials: z

@@ -291,6 +291,16 @@ export type ListenConfig =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
+/** Where what is handed out is kept for a restart with everything away. Paths are absolute. */
+export interface LastKnownGoodConfig {
+  readonly path: string
+  /** The age identity that opens it. */
+  readonly identityFile: string
+  readonly passphraseFile?: string
+  readonly passphraseVariable?: string
+  readonly maxAgeMs: number
+}
+
 export interface Config {
   /** Where it came from, for messages: a path, or `environment`. */
   readonly source: string
@@ -313,6 +323,8 @@ export interface Config {
   readonly adminKeys?: readonly AdminKeyConfig[]
   /** Credentials of workload identities. Absent: none. */
   readonly federated?: readonly FederatedConfig[]
+  /** Absent: none is kept. */
+  readonly lastKnownGood?: LastKnownGoodConfig
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

@@ -39,6 +39,8 @@ export class ClaimLost extends Error {
 export function createBook(
   setups: ReadonlyMap<CredentialName, Pick<CredentialSetup, 'policy'>>,
   deps: EngineDeps,
+  /** What has to be on the disk before the ledger has it; must not reject. Undefined: nothing. */
+  beforeCommit: (next: CredentialState) => Promise<void> | undefined = () => undefined,
 ): Book {
   const states = new Map<CredentialName, CredentialState>()
   const listeners = new Set<CommitListener>()
@@ -83,6 +85,8 @@ export function createBook(
       if (changed === undefined || (changed.state === before && changed.events.length === 0)) return before
       assertState(changed.state)
       assertSuccession(before, changed.state)
+      const preparing = beforeCommit(changed.state)
+      if (preparing !== undefined) await preparing
       const outcome = await deps.ledger.commit({
         state: changed.state,
         ...(fence === undefined ? {} : { fence }),

@@ -10,8 +10,11 @@ import { blastRadius } from './blast-radius.ts'
 import { type Book, createBook } from './book.ts'
 import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
+import { createGate } from './gate.ts'
 import { takeInventory } from './inventory.ts'
 import { createKeyring } from './keyring.ts'
+import type { LastKnownGood } from './last-known-good.ts'
+import { lastKnownGoodOf, withLastKnownGood } from './last-known-good-summary.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { createLending, resumeWaiting, type SecretOf } from './lending.ts'
 import { createNews } from './news.ts'
@@ -31,6 +34,7 @@ import { withinRates } from './rates.ts'
 import { createReconciler, type ReconcileTimes } from './reconciler.ts'
 import { reportOfRotation, reportOfVersion } from './reports.ts'
 import { createResolver } from './resolver.ts'
+import { createSafekeeping, type Safekeeping } from './safekeeping.ts'
 import { planned } from './scheduling.ts'
 import type { Actor, RunningService } from './service.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
@@ -59,6 +63,8 @@ export interface ServiceOptions {
   readonly isSandbox: boolean
   /** Given, before anything runs, the way to the keys of internal credentials: for their issuers, and nobody else. */
   readonly lend?: (secretOf: SecretOf) => void
+  /** Where what is handed out is kept for a restart with everything away. Whoever opened it ends it. */
+  readonly lastKnownGood?: LastKnownGood
   /** Closed last, in this order. */
   readonly close: readonly (() => Promise<void>)[]
 }
@@ -69,9 +75,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const deps: EngineDeps = { ...options.deps, pace }
   const isAlive = options.beat !== undefined
   const setups = withinRates(options.setups, { pace, isAlive, log: deps.log })
-  const book = createBook(setups, deps)
-  const keyring = createKeyring(setups, deps, book, (name) => resolver.refresh(book.state(name)))
-  const resolver = createResolver(setups, keyring, deps)
+  const book = createBook(setups, deps, (next) => safekeeping.beforeCommit(next))
+  const keyring = createKeyring(setups, deps, book, refresh)
+  const safekeeping = createSafekeeping(options.lastKnownGood, setups, keyring, deps.system)
+  const resolver = createResolver(setups, keyring, deps, safekeeping)
   options.lend?.(createLending(setups, book, keyring))
   const leases = createLeaseKeeper(deps, (name) => book.state(name))
   const worker = createWorker(setups, book, keyring, deps, {
@@ -93,11 +100,20 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const listeners = new Set<(event: CredentialEvent) => void>()
   const unread = new Set<CredentialName>()
   const news = createNews(deps.ledger, { ...deps, since: deps.system.now() }, tell)
+  /** After an outage of a shared ledger every credential may have changed. */
+  const following = createGate(engineLimits.loadsMax)
   let stopping: Promise<void> | undefined
 
+  /** A secret has come, or where it came from was confirmed. */
+  function refresh(name: CredentialName): void {
+    resolver.refresh(book.state(name))
+    safekeeping.follow(book.state(name))
+  }
   book.onCommit((state, events) => {
+    safekeeping.seed(state)
     keyring.follow(state)
     resolver.refresh(state)
+    safekeeping.follow(state, events)
     news.committed(events)
     if (setups.get(state.name)?.isInternal === true && stopping === undefined) void goOnWaiting(state)
   })
@@ -122,10 +138,13 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     keyring,
     deps,
     lookNow: (name) => lookNow(name, storeDue),
-    onRead: (name) => resolver.refresh(book.state(name)),
+    onRead: refresh,
+    onAgreed: (name) => {
+      if (safekeeping.heard(name)) refresh(name)
+    },
   })
 
-  for (const setup of setups.values()) await openCredential(setup, book, deps)
+  for (const setup of setups.values()) await openCredential(setup, book, deps, safekeeping)
   const unfollow = deps.ledger.watch?.((name) => void followLedger(name)) ?? (() => undefined)
   if (options.beat !== undefined) {
     worker.start(options.beat)
@@ -138,7 +157,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   async function followLedger(name: CredentialName): Promise<void> {
     if (!setups.has(name) || stopping !== undefined) return
     try {
-      const latest = await deps.ledger.read(name)
+      const latest = await following.run(() => deps.ledger.read(name))
       if (latest !== undefined) book.adopt(latest)
       await news.follow(name)
     } catch (thrown) {
@@ -152,7 +171,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         unread.delete(name)
         void followLedger(name)
       }
-      deps.system.after(engineLimits.followAgainMs, again, { background: true })
+      const delayMs = engineLimits.followAgainMs * (0.5 + deps.system.fraction())
+      deps.system.after(delayMs, again, { background: true })
     }
   }
 
@@ -211,7 +231,11 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   }
   const stateOf = (name: CredentialName): CredentialState => book.state(contextOf(name).setup.name)
   const summaryOf = (name: CredentialName): CredentialSummary =>
-    credentialSummary(book.state(name), contextOf(name).setup, deps.system.now())
+    withLastKnownGood(credentialSummary(book.state(name), contextOf(name).setup, deps.system.now()), {
+      handOut: resolver.handOut(name),
+      file: options.lastKnownGood?.trouble(),
+      now: deps.system.now(),
+    })
 
   return {
     names: [...setups.keys()],
@@ -292,6 +316,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     await Promise.all([worker.stop(), reconciler.stop()])
     await leases.flush()
     keyring.stop()
+    resolver.stop()
     await closeAll(options.close)
   }
 }
@@ -302,7 +327,12 @@ function runningRotation(state: CredentialState): ReturnType<typeof rotationSumm
   return rotationSummary(state.rotation, state)
 }
 
-async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDeps): Promise<void> {
+async function openCredential(
+  setup: CredentialSetup,
+  book: Book,
+  deps: EngineDeps,
+  safekeeping: Safekeeping,
+): Promise<void> {
   const now = deps.system.now()
   const state = await deps.ledger.open(setup.name, initialState(setup.name, now))
   book.adopt(state)
@@ -312,9 +342,12 @@ async function openCredential(setup: CredentialSetup, book: Book, deps: EngineDe
     await book.change(setup.name, (before, context) => {
       // The store is looked at first thing after every start: that is where a change made meanwhile shows.
       const looked = lookedAtFirst(configuredMirrors(before, setup.policy), now, setup.policy)
-      const { isDue, state: scheduled } = planned(looked, setup, deps, context.now)
+      // A ledger out of a backup is behind what apps were given since: they would not take what comes after.
+      const generation = safekeeping.generationSeen(looked)
+      const raised = generation > looked.generation ? { ...looked, generation } : looked
+      const { isDue, state: scheduled } = planned(raised, setup, deps, context.now)
       // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
-      return { state: isDue ? looked : scheduled, events: [] }
+      return { state: isDue ? raised : scheduled, events: [] }
     })
   } catch (thrown) {
     if (!(thrown instanceof KeyturnError && thrown.code === 'internal')) throw thrown
@@ -371,6 +404,7 @@ function readiness(
       ready: isInternal ? handedOut(state) !== undefined : given?.kind === 'available',
       verdict: currentOf(state)?.verdict?.kind ?? null,
       trouble,
+      ...lastKnownGoodOf(given),
     }
   })
   return {

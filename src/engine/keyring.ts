@@ -5,7 +5,8 @@ import { fingerprint } from '../core/fingerprint.ts'
 import type { Cancel, StoredVersion } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { CredentialName, CredentialState, VersionId, VersionRecord } from '../core/types.ts'
-import type { CredentialSetup, EngineDeps } from './setup.ts'
+import { createGate } from './gate.ts'
+import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
 /** Between attempts to read a secret from a store that fails. */
 const retryBaseMs = 250
@@ -35,6 +36,8 @@ export function createKeyring(
   const secrets = new Map<CredentialName, Map<VersionId, Secret>>()
   const retries = new Map<CredentialName, Cancel>()
   const loading = new Set<CredentialName>()
+  /** A store that comes back, or that every replica starts on, is not asked for everything at once. */
+  const gate = createGate(engineLimits.loadsMax)
   let isStopped = false
 
   function of(name: CredentialName): Map<VersionId, Secret> {
@@ -106,7 +109,8 @@ export function createKeyring(
     let isFailed = false
     for (const version of versions) {
       try {
-        if ((await get(name, version)) !== undefined && !isStopped) onLoaded(name)
+        const secret = await gate.run(async () => (isStopped ? undefined : await get(name, version)))
+        if (secret !== undefined && !isStopped) onLoaded(name)
       } catch (thrown) {
         isFailed = true
         deps.log('warn', 'a secret could not be read from the store; trying again', {
@@ -122,7 +126,8 @@ export function createKeyring(
     const missing = missingOf(states.state(name)).filter((version) => isFailed || !versions.includes(version))
     if (missing.length === 0) return
     if (!isFailed) return void load(name, missing, 0)
-    const delayMs = backoffMs({ retryBaseMs, retryMaxMs }, failures)
+    // With jitter: all credentials of a store lose it in the same moment.
+    const delayMs = backoffMs({ retryBaseMs, retryMaxMs }, failures) * (0.5 + deps.system.fraction() / 2)
     const again = (): void => {
       retries.delete(name)
       const still = missingOf(states.state(name))

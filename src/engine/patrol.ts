@@ -28,6 +28,8 @@ export interface PatrolOptions {
   readonly lookNow: (name: CredentialName) => Promise<void>
   /** A secret that was missing has come. */
   readonly onRead: (name: CredentialName) => void
+  /** The store has what is handed out. */
+  readonly onAgreed: (name: CredentialName) => void
 }
 
 export function createPatrol(options: PatrolOptions): Patrol {
@@ -92,6 +94,7 @@ export function createPatrol(options: PatrolOptions): Patrol {
         keyring.put(name, read.version, read.secret)
         options.onRead(name)
       }
+      options.onAgreed(name)
       return false
     } catch (thrown) {
       return toKeyturnError(thrown, `reading ${name} from the store`).code !== before.storeTrouble?.code

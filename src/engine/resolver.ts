@@ -1,9 +1,11 @@
 import { handedOut, isLive, recordOf } from '../core/credential.ts'
-import { nextTurnAt } from '../core/expiry.ts'
+import { expiryTrouble, nextTurnAt } from '../core/expiry.ts'
+import { isExpired, type Remembered } from '../core/last-known-good.ts'
 import { outageOf } from '../core/outage.ts'
-import type { Cancel, Clock, Log } from '../core/ports.ts'
-import type { CredentialName, CredentialState } from '../core/types.ts'
+import type { Cancel, Log, System } from '../core/ports.ts'
+import type { CredentialName, CredentialState, VersionRecord } from '../core/types.ts'
 import type { Keyring } from './keyring.ts'
+import type { Safekeeping } from './safekeeping.ts'
 import type { HandOut, NoHandOut } from './service.ts'
 import type { CredentialSetup } from './setup.ts'
 
@@ -12,15 +14,70 @@ export interface Resolver {
   handOut(name: CredentialName): HandOut | NoHandOut | undefined
   onHandOut(listener: (name: CredentialName) => void): Cancel
   refresh(state: CredentialState): void
+  stop(): void
 }
+
+/** Timers of the platform are 32 bits wide. */
+const timerMsMax = 24 * 86_400_000
 
 export function createResolver(
   setups: ReadonlyMap<CredentialName, CredentialSetup>,
   keyring: Keyring,
-  { log, system }: { readonly log: Log; readonly system: Clock },
+  { system, log }: { readonly system: Pick<System, 'now' | 'after'>; readonly log: Log },
+  safekeeping: Pick<Safekeeping, 'isUnheardOf' | 'fallback'>,
 ): Resolver {
   const handOuts = new Map<CredentialName, HandOut | NoHandOut>()
   const listeners = new Set<(name: CredentialName) => void>()
+  /** What ends by the clock alone is looked at when it does. */
+  const alarms = new Map<CredentialName, { readonly at: number; readonly cancel: Cancel }>()
+  const latest = new Map<CredentialName, CredentialState>()
+  let isStopped = false
+
+  function refresh(state: CredentialState): void {
+    const setup = setups.get(state.name)
+    // What nobody is handed is not kept ready either.
+    if (setup === undefined || setup.isInternal === true) return
+    latest.set(state.name, state)
+    const next = resolve(state, setup)
+    const before = handOuts.get(state.name)
+    if (next.kind === 'unavailable' && isStillGood(before, state, system.now())) return
+    if (before !== undefined && isSame(before, next)) return
+    handOuts.set(state.name, next)
+    for (const listener of listeners) {
+      try {
+        listener(state.name)
+      } catch (thrown) {
+        log('error', 'a listener to hand-outs failed', { credential: state.name, error: thrown })
+      }
+    }
+  }
+
+  function resolve(state: CredentialState, setup: CredentialSetup): HandOut | NoHandOut {
+    const now = system.now()
+    const record = handedOut(state)
+    const remembered = safekeeping.fallback(state)
+    alarmAt(state.name, remembered?.until ?? record?.meta.expiresAt, now)
+    if (record !== undefined && isExpired(record, now)) return expired(state, setup, now)
+    const found = record === undefined ? undefined : available(state, record, setup, keyring)
+    if (found === undefined || record === undefined)
+      return remembered === undefined ? unavailable(state, setup) : handOutOf(remembered.entry)
+    return safekeeping.isUnheardOf(state, record) ? { ...found, isLastKnownGood: true } : found
+  }
+
+  function alarmAt(name: CredentialName, at: number | undefined, now: number): void {
+    const known = alarms.get(name)
+    if (known !== undefined && known.at === at && at > now) return
+    known?.cancel()
+    alarms.delete(name)
+    if (at === undefined || at <= now || isStopped) return
+    const ring = (): void => {
+      alarms.delete(name)
+      const state = latest.get(name)
+      if (state !== undefined) refresh(state)
+    }
+    const cancel = system.after(Math.min(timerMsMax, at - now), ring, { background: true })
+    alarms.set(name, { at, cancel })
+  }
 
   return {
     handOut: (name) => handOuts.get(name),
@@ -28,30 +85,23 @@ export function createResolver(
       listeners.add(listener)
       return () => listeners.delete(listener)
     },
-    refresh(state) {
-      const setup = setups.get(state.name)
-      // What nobody is handed is not kept ready either.
-      if (setup === undefined || setup.isInternal === true) return
-      const before = handOuts.get(state.name)
-      const next = available(state, setup, keyring) ?? unavailable(state, setup)
-      if (next.kind === 'unavailable' && isStillGood(before, state, system.now())) return
-      if (before !== undefined && isSame(before, next)) return
-      handOuts.set(state.name, next)
-      for (const listener of listeners) {
-        try {
-          listener(state.name)
-        } catch (thrown) {
-          log('error', 'a listener to hand-outs failed', { credential: state.name, error: thrown })
-        }
-      }
+    refresh,
+    stop() {
+      isStopped = true
+      for (const { cancel } of alarms.values()) cancel()
+      alarms.clear()
     },
   }
 }
 
-function available(state: CredentialState, setup: CredentialSetup, keyring: Keyring): HandOut | undefined {
-  const record = handedOut(state)
-  const secret = record === undefined ? undefined : keyring.peek(state.name, record.version)
-  if (record?.verifiedAt === undefined || secret === undefined) return undefined
+function available(
+  state: CredentialState,
+  record: VersionRecord,
+  setup: CredentialSetup,
+  keyring: Keyring,
+): HandOut | undefined {
+  const secret = keyring.peek(state.name, record.version)
+  if (record.verifiedAt === undefined || secret === undefined) return undefined
   return {
     kind: 'available',
     name: state.name,
@@ -78,6 +128,32 @@ function isStillGood(before: HandOut | NoHandOut | undefined, state: CredentialS
   if (before?.kind !== 'available' || handedOut(state) === undefined) return false
   const record = recordOf(state, before.version)
   return record !== undefined && isLive(record, now)
+}
+
+/** What is remembered, as apps get it. Nobody was asked about it, so nothing is known of it now. */
+export function handOutOf(entry: Remembered): HandOut {
+  const { expiresAt: _expiresAt, lastEventId: _lastEventId, binding: _binding, ...rest } = entry
+  const { organization, project, rotatesAt } = entry
+  return {
+    kind: 'available',
+    ...rest,
+    organization,
+    project,
+    rotatesAt,
+    verdict: 'unknown',
+    isLastKnownGood: true,
+  }
+}
+
+function expired(state: CredentialState, setup: CredentialSetup, now: number): NoHandOut {
+  const { name, generation } = state
+  const { summary, fix } = expiryTrouble(state, setup.policy, now) ?? {
+    summary: `The key of ${name} has expired.`,
+    fix: `See what holds its rotation up: keyturn status ${name}`,
+  }
+  const since = handedOut(state)?.meta.expiresAt ?? now
+  const told = `${summary} OpenAI has not accepted it since, so it is not handed out.`
+  return { kind: 'unavailable', name, since, summary: told, fix, generation }
 }
 
 function unavailable(state: CredentialState, setup: CredentialSetup): NoHandOut {

@@ -43,6 +43,8 @@ export interface HandOut {
   readonly rotatesAt: number | undefined
   readonly staleAfterMs: number
   readonly generation: number
+  /** Out of the last-known-good file: neither the store nor the issuer was heard of since this process started. */
+  readonly isLastKnownGood?: true
 }
 
 /** Nothing can be handed out: why, since when, and what a person has to do. */

@@ -64,6 +64,8 @@ export const engineLimits = {
   /** Looks at stores that are made without a claim: at once, and how seldom each is made with one. */
   patrolsMax: 16,
   storeConfirmMs: 6 * 3_600_000,
+  /** Secrets read ahead from stores at once, and states of other replicas read from the ledger. */
+  loadsMax: 16,
   /** Conflicting commits in a row before it is a bug. */
   commitTries: 50,
   /** With more credentials than this their stores are polled only: each watch is a file handle or a connection. */

@@ -19,6 +19,7 @@ import { closeAll } from '../engine/close-all.ts'
 import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import { joinServices } from '../engine/joined-service.ts'
+import type { LastKnownGood } from '../engine/last-known-good.ts'
 import type { RunningService } from '../engine/service.ts'
 import type { CredentialSetup, EngineDeps, MirrorSetup } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
@@ -50,6 +51,8 @@ export interface ComposeOptions {
   readonly audit?: Audit
   /** Closed when nothing is done any more, and before the ledger. */
   readonly closeBeforeLedger?: readonly (() => Promise<void>)[]
+  /** Where what is handed out is kept for a restart with everything away. Whoever opened it ends it. */
+  readonly lastKnownGood?: LastKnownGood
   /** Closed after everything else. */
   readonly close?: readonly (() => Promise<void>)[]
 }
@@ -103,6 +106,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       setups.push(adminKeySetup(adminKey, { store, issuer, occurrences }))
     }
     const installation = await installationId(ledger, options.installationFile, { system, log })
+    options.lastKnownGood?.bind(installation)
     const deps: EngineDeps = {
       system,
       log,
@@ -120,6 +124,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       version: options.version,
       isSandbox: options.isSandbox,
       lend: loan.open,
+      ...(options.lastKnownGood === undefined ? {} : { lastKnownGood: options.lastKnownGood }),
       close: closers(),
     })
     const service = federated === undefined ? stored : joinServices(stored, federated)

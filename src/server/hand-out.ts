@@ -103,6 +103,9 @@ function refreshHeaders(slot: Slot, now: number): void {
     String(verifiedAgeSeconds(slot.handOut, now)),
     'X-Content-Type-Options',
     'nosniff',
+    ...(slot.handOut.isLastKnownGood === true
+      ? ['Keyturn-Last-Known-Good', String(verifiedAgeSeconds(slot.handOut, now))]
+      : []),
   ]
   slot.headersUnchanged = common
   slot.headers = [
@@ -129,6 +132,7 @@ function answerOf(handOut: HandOut): CredentialAnswer {
     rotatesAt: handOut.rotatesAt === undefined ? null : new Date(handOut.rotatesAt).toISOString(),
     staleAfterSeconds: Math.floor(handOut.staleAfterMs / 1_000),
     generation: handOut.generation,
+    ...(handOut.isLastKnownGood === true ? { isLastKnownGood: true } : {}),
     apiKey: handOut.secret.reveal(),
   }
 }

@@ -34,7 +34,13 @@ const identityBytesMax = 65_536
  */
 export async function openIdentity(
   age: Age,
-  request: { readonly path: string; readonly folder: string; readonly options: PassphraseOptions },
+  request: {
+    readonly path: string
+    readonly folder: string
+    readonly options: PassphraseOptions
+    /** What the log says when it was made. */
+    readonly madeText?: string
+  },
   context: StoreContext,
 ): Promise<string> {
   const { path } = request
@@ -53,7 +59,12 @@ export async function openIdentity(
 
 async function generate(
   age: Age,
-  request: { readonly path: string; readonly folder: string; readonly passphrase: string | undefined },
+  request: {
+    readonly path: string
+    readonly folder: string
+    readonly passphrase: string | undefined
+    readonly madeText?: string
+  },
   context: StoreContext,
 ): Promise<Uint8Array> {
   const { path, folder, passphrase } = request
@@ -76,7 +87,8 @@ async function generate(
     // A hard link, unlike a rename, fails where another process was first: then theirs is the identity.
     linkSync(temporary, path)
     syncFolder(dirname(path))
-    context.log('info', 'made the identity file of the local store: back it up', { path, recipient })
+    const made = request.madeText ?? 'made the identity file of the local store: back it up'
+    context.log('info', made, { path, recipient })
   } catch (thrown) {
     if (errnoOf(thrown) !== 'EEXIST') throw fileError(thrown, path, 'write')
   } finally {

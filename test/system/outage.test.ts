@@ -218,7 +218,7 @@ describe('the store', () => {
     expect((await untilTurned(rig, id)).outcome).toBe('promoted')
   })
 
-  it('cannot be read at a restart: the service starts, says why it has no key, and has it when the store is back', async () => {
+  it('cannot be read at a restart: the key is out of the last-known-good file, and what is wrong is told', async () => {
     const rig = await prepareRig(options)
     const first = await serveRig(rig)
     await untilReady(rig)
@@ -226,6 +226,31 @@ describe('the store', () => {
     const alive = aliveKeys(rig.sandbox)
     await first.stop()
 
+    renameSync(join(rig.home, 'secrets', 'openai'), join(rig.home, 'elsewhere'))
+    await serveRig(rig)
+    expect((await held(rig)).apiKey).toBe(before.apiKey)
+    await until('the trouble is told', () => summary(rig), hasStoreTrouble)
+    // OpenAI can be asked about it, so it is no longer what was known last.
+    await expectRecovered(rig, before)
+    expect((await summary(rig)).lastKnownGood).toBeUndefined()
+    renameSync(join(rig.home, 'elsewhere'), join(rig.home, 'secrets', 'openai'))
+    await until(
+      'the trouble is over',
+      () => summary(rig),
+      ({ troubles }) => troubles.length === 0,
+    )
+    await expectNothingStarted(rig, alive)
+  })
+
+  it('cannot be read at a restart, and no file is there: the service starts, says why it has no key, and has it when the store is back', async () => {
+    const rig = await prepareRig(options)
+    const first = await serveRig(rig)
+    await untilReady(rig)
+    const before = await held(rig)
+    const alive = aliveKeys(rig.sandbox)
+    await first.stop()
+
+    rmSync(join(rig.home, 'last-known-good'), { recursive: true })
     renameSync(join(rig.home, 'secrets', 'openai'), join(rig.home, 'elsewhere'))
     await serveRig(rig)
     const answer = await until(
@@ -259,6 +284,7 @@ describe('the store', () => {
     for (const name of readdirSync(folder).filter((one) => one.endsWith('.age'))) {
       renameSync(join(folder, name), join(rig.home, name))
     }
+    rmSync(join(rig.home, 'last-known-good'), { recursive: true })
     await serveRig(rig)
     const { troubles } = await until('the trouble is told', () => summary(rig), hasStoreTrouble)
     expect(troubles.map((one) => one.code)).toContain('store_malformed')

@@ -1,0 +1,396 @@
+import type { CredentialSummary, Readiness, Trouble } from '../api/types.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { type Remembered, usableUntil } from '../core/last-known-good.ts'
+import type { Cancel, Log, System } from '../core/ports.ts'
+import type { CredentialEvent, CredentialName } from '../core/types.ts'
+import type { LastKnownGood } from './last-known-good.ts'
+import { lastKnownGoodOf, lastKnownGoodTrouble } from './last-known-good-summary.ts'
+import { handOutOf } from './resolver.ts'
+import type { HandOut, NoHandOut, RunningService } from './service.ts'
+
+export interface SteadyOptions {
+  readonly credentials: readonly {
+    readonly name: CredentialName
+    readonly isInternal: boolean
+    readonly store: string
+    readonly issuer: string
+  }[]
+  readonly lastKnownGood: LastKnownGood
+  /** Opens the ledger, the stores and the engine on them. Each call begins anew, and leaves nothing open where it rejects. */
+  readonly open: () => Promise<RunningService>
+  readonly system: System
+  readonly log: Log
+  readonly version: string
+}
+
+export const steadyLimits = {
+  /**
+   * The engine has this long to open before anything is answered from the file. The ledger may know that a key was withdrawn
+   * while this process was away, so it is heard first where it can be; a database that refuses does so at once.
+   */
+  patienceMs: 2_000,
+  /** Between tries to open it, doubling, with jitter: many replicas that lost one database must not all come back at once. */
+  retryBaseMs: 500,
+  retryMaxMs: 30_000,
+  /** Hand-outs that end by the clock alone are looked at this often. */
+  lookMs: 1_000,
+  /** Events that are told after taking over, of one credential. */
+  eventsMax: 500,
+} as const
+
+/**
+ * The engine, or what the last-known-good file holds until the engine can be opened. Where that goes well at once, or
+ * nothing is remembered, nothing of this remains: what is returned is the engine itself.
+ */
+export async function openSteadily(options: SteadyOptions): Promise<RunningService> {
+  const { lastKnownGood, system } = options
+  const opening = options.open()
+  const isRemembered = options.credentials.some(({ name }) => lastKnownGood.usable(name) !== undefined)
+  if (!isRemembered) return await opening
+  let cancel: Cancel = () => undefined
+  const limit = new Promise<undefined>((resolve) => {
+    cancel = system.after(steadyLimits.patienceMs, () => resolve(undefined))
+  })
+  try {
+    const opened = await Promise.race([opening, limit])
+    if (opened !== undefined) return opened
+    return new SteadyService(options, opening, stillOpening())
+  } catch (thrown) {
+    return new SteadyService(options, undefined, toKeyturnError(thrown, 'opening the ledger and the stores'))
+  } finally {
+    cancel()
+  }
+}
+
+function stillOpening(): KeyturnError {
+  return new KeyturnError('ledger_unreachable', 'The ledger or a store does not answer.', {
+    fix: 'Look at the ledger and at the stores; Keyturn goes on trying.',
+    retryable: true,
+  })
+}
+
+class SteadyService implements RunningService {
+  readonly names: readonly CredentialName[]
+  readonly #options: SteadyOptions
+  readonly #handOuts = new Map<CredentialName, HandOut | NoHandOut>()
+  readonly #handOutListeners = new Set<(name: CredentialName) => void>()
+  readonly #eventListeners = new Set<(event: CredentialEvent) => void>()
+  readonly #since: number
+  #engine: RunningService | undefined
+  #reason: KeyturnError
+  #opening: Promise<void> | undefined
+  #failures = 0
+  #cancelRetry: Cancel = () => undefined
+  #cancelLook: Cancel = () => undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(options: SteadyOptions, opening: Promise<RunningService> | undefined, reason: KeyturnError) {
+    this.#options = options
+    this.#reason = reason
+    this.#since = options.system.now()
+    this.names = options.credentials.map(({ name }) => name)
+    options.log(
+      'error',
+      'answering from the last-known-good file until the ledger and the stores can be opened',
+      {
+        error: reason,
+        fix: reason.fix ?? '',
+      },
+    )
+    this.#refresh()
+    this.#look()
+    if (opening === undefined) this.#openLater()
+    else this.#open(opening)
+  }
+
+  // ------------------------------------------------------------- taking over
+
+  #open(opening: Promise<RunningService>): void {
+    this.#opening = opening
+      .then((engine) => this.#takeOver(engine))
+      .catch((thrown: unknown) => {
+        const error = toKeyturnError(thrown, 'opening the ledger and the stores')
+        // One line for each thing that is wrong, not one for each try.
+        if (error.code !== this.#reason.code || error.message !== this.#reason.message)
+          this.#options.log('error', 'still answering from the last-known-good file', {
+            error,
+            fix: error.fix ?? '',
+          })
+        this.#reason = error
+        this.#openLater()
+      })
+  }
+
+  #openLater(): void {
+    if (this.#stopping !== undefined) return
+    const { system, open } = this.#options
+    const { retryBaseMs, retryMaxMs } = steadyLimits
+    const longestMs = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(this.#failures, 10))
+    this.#failures += 1
+    const delayMs = longestMs * (0.5 + system.fraction() / 2)
+    this.#cancelRetry = system.after(delayMs, () => this.#open(open()), { background: true })
+  }
+
+  async #takeOver(engine: RunningService): Promise<void> {
+    if (this.#stopping !== undefined) return await engine.stop()
+    const before = new Map(this.#handOuts)
+    this.#cancelLook()
+    this.#engine = engine
+    engine.onHandOut((name) => this.#tellHandOut(name))
+    engine.onEvent((event) => this.#tellEvent(event))
+    for (const name of this.names) this.#tellHandOut(name)
+    this.#options.log('info', 'the ledger and the stores are open again: answering from the engine', {
+      afterMs: this.#options.system.now() - this.#since,
+    })
+    for (const [name, given] of before) await this.#catchUp(engine, name, given)
+  }
+
+  /** Streams stayed open: what others changed meanwhile is told on them now. */
+  async #catchUp(engine: RunningService, name: CredentialName, before: HandOut | NoHandOut): Promise<void> {
+    const now = engine.handOut(name)
+    const told = this.#options.lastKnownGood.kept(name)?.lastEventId
+    if (now === undefined || now.generation === before.generation || told === undefined) return
+    try {
+      const missed = await engine.events(name, told)
+      for (const event of missed.slice(-steadyLimits.eventsMax)) this.#tellEvent(event)
+    } catch (thrown) {
+      this.#options.log('warn', 'events of the time without a ledger cannot be told', {
+        credential: name,
+        error: thrown,
+      })
+    }
+  }
+
+  #tellHandOut(name: CredentialName): void {
+    for (const listener of this.#handOutListeners) {
+      try {
+        listener(name)
+      } catch (thrown) {
+        this.#options.log('error', 'a listener to hand-outs failed', { credential: name, error: thrown })
+      }
+    }
+  }
+
+  #tellEvent(event: CredentialEvent): void {
+    for (const listener of this.#eventListeners) {
+      try {
+        listener(event)
+      } catch (thrown) {
+        const { credential } = event
+        this.#options.log('error', 'a listener to events failed', { credential, error: thrown })
+      }
+    }
+  }
+
+  // ----------------------------------------------------------- from the file
+
+  #look(): void {
+    const again = (): void => {
+      this.#refresh()
+      this.#look()
+    }
+    this.#cancelLook = this.#options.system.after(steadyLimits.lookMs, again, { background: true })
+  }
+
+  /** The same objects as long as nothing changes: bodies are made once for each. */
+  #refresh(): void {
+    for (const { name, isInternal } of this.#options.credentials) {
+      if (isInternal) continue
+      const before = this.#handOuts.get(name)
+      const entry = this.#options.lastKnownGood.usable(name)
+      if (before !== undefined && (before.kind === 'available') === (entry !== undefined)) continue
+      this.#handOuts.set(name, entry === undefined ? this.#none(name) : this.#given(entry))
+      if (before !== undefined) this.#tellHandOut(name)
+    }
+  }
+
+  /** Clients may not go on with it for longer than this service would. */
+  #given(entry: Remembered): HandOut {
+    const leftMs = usableUntil(entry, this.#options.lastKnownGood.maxAgeMs) - this.#options.system.now()
+    return { ...handOutOf(entry), staleAfterMs: Math.max(1_000, Math.min(entry.staleAfterMs, leftMs)) }
+  }
+
+  #none(name: CredentialName): NoHandOut {
+    const generation = this.#options.lastKnownGood.kept(name)?.generation ?? 0
+    const summary = `${this.#reason.message} The last-known-good file has no key of ${name} that may still be used.`
+    return { kind: 'unavailable', name, since: this.#since, summary, fix: this.#reason.fix ?? '', generation }
+  }
+
+  #troubles(name: CredentialName, isInternal: boolean): readonly Trouble[] {
+    const since = new Date(this.#since).toISOString()
+    const own = { code: this.#reason.code, summary: this.#reason.message, fix: this.#reason.fix ?? '', since }
+    const given = this.#handOuts.get(name)
+    if (isInternal || given === undefined) return [own]
+    if (given.kind === 'unavailable')
+      return [{ code: 'no_verified_key', summary: given.summary, fix: given.fix, since }]
+    return [own, lastKnownGoodTrouble(given, this.#options.system.now())]
+  }
+
+  #summary({ name, isInternal, store, issuer }: SteadyOptions['credentials'][number]): CredentialSummary {
+    const given = this.#handOuts.get(name)
+    const entry = given?.kind === 'available' ? this.#options.lastKnownGood.kept(name) : undefined
+    const version = entry === undefined ? null : versionOf(entry)
+    return {
+      name,
+      isInternal,
+      generation: given?.generation ?? 0,
+      current: version,
+      versions: version === null ? [] : [version],
+      rotation: null,
+      retirements: [],
+      rotatesAt: null,
+      blackoutUntil: null,
+      troubles: this.#troubles(name, isInternal),
+      store,
+      standby: null,
+      mirrors: [],
+      issuer,
+      ...lastKnownGoodOf(given),
+    }
+  }
+
+  #of(name: CredentialName): SteadyOptions['credentials'][number] {
+    const found = this.#options.credentials.find((one) => one.name === name)
+    if (found !== undefined) return found
+    throw new KeyturnError('not_found', `There is no credential ${name}.`, {
+      fix: 'keyturn status lists those that are configured.',
+    })
+  }
+
+  /** What needs the ledger waits for it. */
+  #needed(): RunningService {
+    if (this.#engine !== undefined) return this.#engine
+    throw new KeyturnError(
+      'ledger_unreachable',
+      `Keyturn answers from its last-known-good file; nothing can be changed or looked up now. ${this.#reason.message}`,
+      {
+        fix: this.#reason.fix ?? 'Bring the ledger and the stores back.',
+        retryable: true,
+        cause: this.#reason,
+      },
+    )
+  }
+
+  // --------------------------------------------------------------- the service
+
+  isInternal = (name: CredentialName): boolean =>
+    this.#options.credentials.some((one) => one.name === name && one.isInternal)
+
+  handOut = (name: CredentialName): HandOut | NoHandOut | undefined =>
+    this.#engine === undefined ? this.#handOuts.get(name) : this.#engine.handOut(name)
+
+  onHandOut = (listener: (name: CredentialName) => void): Cancel => {
+    this.#handOutListeners.add(listener)
+    return () => this.#handOutListeners.delete(listener)
+  }
+
+  onEvent = (listener: (event: CredentialEvent) => void): Cancel => {
+    this.#eventListeners.add(listener)
+    return () => this.#eventListeners.delete(listener)
+  }
+
+  events: RunningService['events'] = async (name, afterId) =>
+    (await this.#engine?.events(name, afterId)) ?? []
+
+  lastEventId: RunningService['lastEventId'] = async (name) =>
+    this.#engine === undefined
+      ? (this.#options.lastKnownGood.kept(name)?.lastEventId ?? 0)
+      : await this.#engine.lastEventId(name)
+
+  summary: RunningService['summary'] = async (name) =>
+    this.#engine === undefined ? this.#summary(this.#of(name)) : await this.#engine.summary(name)
+
+  summaries: RunningService['summaries'] = async () =>
+    this.#engine === undefined
+      ? this.#options.credentials.map((one) => this.#summary(one))
+      : await this.#engine.summaries()
+
+  versions: RunningService['versions'] = async (name) =>
+    this.#engine === undefined ? this.#summary(this.#of(name)).versions : await this.#engine.versions(name)
+
+  standby: RunningService['standby'] = (name) => this.#engine?.standby(name) ?? null
+
+  touchLease: RunningService['touchLease'] = (lease) => this.#engine?.touchLease(lease)
+
+  report: RunningService['report'] = async (...asked) => await this.#needed().report(...asked)
+  verify: RunningService['verify'] = async (...asked) => await this.#needed().verify(...asked)
+  rotate: RunningService['rotate'] = async (...asked) => await this.#needed().rotate(...asked)
+  rotations: RunningService['rotations'] = async (...asked) => await this.#needed().rotations(...asked)
+  rotation: RunningService['rotation'] = async (...asked) => await this.#needed().rotation(...asked)
+  rotationReport: RunningService['rotationReport'] = async (...asked) =>
+    await this.#needed().rotationReport(...asked)
+  versionReport: RunningService['versionReport'] = async (...asked) =>
+    await this.#needed().versionReport(...asked)
+  actOnRotation: RunningService['actOnRotation'] = async (...asked) =>
+    await this.#needed().actOnRotation(...asked)
+  rollback: RunningService['rollback'] = async (...asked) => await this.#needed().rollback(...asked)
+  bring: RunningService['bring'] = async (...asked) => await this.#needed().bring(...asked)
+  revoke: RunningService['revoke'] = async (...asked) => await this.#needed().revoke(...asked)
+  blastRadius: RunningService['blastRadius'] = async (...asked) => await this.#needed().blastRadius(...asked)
+  leases: RunningService['leases'] = async (...asked) => await this.#needed().leases(...asked)
+  dropLease: RunningService['dropLease'] = async (...asked) => await this.#needed().dropLease(...asked)
+  inventory: RunningService['inventory'] = async (...asked) => await this.#needed().inventory(...asked)
+  tick: RunningService['tick'] = async () => await this.#needed().tick()
+
+  readiness = (): Readiness => {
+    if (this.#engine !== undefined) return this.#engine.readiness()
+    const { credentials, version } = this.#options
+    const all = credentials.map(({ name, isInternal }) => {
+      const given = this.#handOuts.get(name)
+      const isGiven = given?.kind === 'available'
+      return {
+        name,
+        isInternal,
+        ready: isGiven,
+        verdict: null,
+        trouble: this.#troubles(name, isInternal)[0]?.summary ?? null,
+        ...lastKnownGoodOf(given),
+      }
+    })
+    return {
+      ready: all.every((one) => one.ready || one.isInternal),
+      version,
+      isSandbox: false,
+      credentials: all,
+    }
+  }
+
+  /** Asked for twice, it is one stop. An engine that is still opening is ended when it is there. */
+  stop = (): Promise<void> => (this.#stopping ??= this.#stop())
+
+  async #stop(): Promise<void> {
+    this.#cancelRetry()
+    this.#cancelLook()
+    // One that is opening ends itself when it is there; a database that never answers is not waited for.
+    let cancel: Cancel = () => undefined
+    const limit = new Promise<void>((resolve) => {
+      cancel = this.#options.system.after(steadyLimits.patienceMs, resolve)
+    })
+    await Promise.race([this.#opening ?? Promise.resolve(), limit])
+    cancel()
+    await this.#engine?.stop()
+  }
+}
+
+function versionOf(entry: Remembered): CredentialSummary['versions'][number] {
+  const { version, stage, fingerprint, organization, project, verifiedAt, expiresAt } = entry
+  const at = new Date(verifiedAt).toISOString()
+  return {
+    version,
+    stage,
+    origin: 'found',
+    fingerprint,
+    keyId: null,
+    organization: organization ?? null,
+    project: project ?? null,
+    serviceAccount: null,
+    addedAt: at,
+    createdAt: null,
+    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
+    promotedAt: null,
+    verifiedAt: at,
+    withdrawnAt: null,
+    isCompromised: false,
+    check: null,
+  }
+}
