@@ -344,6 +344,8 @@ export interface LedgerCommit {
   /** When the worker must look at it again. */
   readonly dueAt: number
   readonly events: readonly NewCredentialEvent[]
+  /** Nothing but when was looked: lost in a power cut, it is looked again. It need not be flushed, but must be seen. */
+  readonly isRepeatable?: boolean
 }
 
 export type CommitOutcome =
@@ -384,6 +386,8 @@ export interface LedgerDocument {
 export interface Ledger {
   /** Makes the credential's row where there is none, and returns its state. */
   open(name: CredentialName, initial: CredentialState): Promise<CredentialState>
+  /** The same for many in one step, each under its own name; in their order. */
+  openAll?(initials: readonly CredentialState[]): Promise<readonly CredentialState[]>
   read(name: CredentialName): Promise<CredentialState | undefined>
   readAll(): Promise<readonly CredentialState[]>
   /**

@@ -4,6 +4,7 @@ import { assert, KeyturnError } from '../core/errors.ts'
 import { assertState, assertSuccession } from '../core/invariants.ts'
 import { markerOf } from '../core/marker.ts'
 import type { Cancel } from '../core/ports.ts'
+import { isRepeatable } from '../core/repeatable.ts'
 import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 
@@ -92,6 +93,7 @@ export function createBook(
         ...(fence === undefined ? {} : { fence }),
         dueAt: dueAt(changed.state, setup.policy, deps.system.now()),
         events: changed.events,
+        ...(isRepeatable(before, changed) ? { isRepeatable: true } : {}),
       })
       if (outcome.kind === 'committed') {
         keep(outcome.state)

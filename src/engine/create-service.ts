@@ -144,7 +144,8 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     },
   })
 
-  for (const setup of setups.values()) await openCredential(setup, book, deps, safekeeping)
+  for (const [setup, state] of await opened(setups, deps))
+    await openCredential(setup, state, { book, deps, safekeeping })
   const unfollow = deps.ledger.watch?.((name) => void followLedger(name)) ?? (() => undefined)
   if (options.beat !== undefined) {
     worker.start(options.beat)
@@ -329,12 +330,14 @@ function runningRotation(state: CredentialState): ReturnType<typeof rotationSumm
 
 async function openCredential(
   setup: CredentialSetup,
-  book: Book,
-  deps: EngineDeps,
-  safekeeping: Safekeeping,
+  state: CredentialState,
+  {
+    book,
+    deps,
+    safekeeping,
+  }: { readonly book: Book; readonly deps: EngineDeps; readonly safekeeping: Safekeeping },
 ): Promise<void> {
   const now = deps.system.now()
-  const state = await deps.ledger.open(setup.name, initialState(setup.name, now))
   book.adopt(state)
   tellTakenUp(state, deps)
   try {
@@ -357,6 +360,33 @@ async function openCredential(
       error: thrown,
     })
   }
+}
+
+/** What the ledger has of each; what it does not have yet is made, with its rotation planned. */
+async function opened(
+  setups: ReadonlyMap<CredentialName, CredentialSetup>,
+  deps: EngineDeps,
+): Promise<readonly (readonly [CredentialSetup, CredentialState])[]> {
+  const now = deps.system.now()
+  const all = [...setups.values()]
+  const initials = all.map((setup) => {
+    const initial = configuredMirrors(initialState(setup.name, now), setup.policy)
+    return planned(initial, setup, deps, now).state
+  })
+  const states = (await deps.ledger.openAll?.(initials)) ?? (await openEach(initials, deps))
+  return all.flatMap((setup, index) => {
+    const state = states[index]
+    return state === undefined ? [] : [[setup, state] as const]
+  })
+}
+
+async function openEach(
+  initials: readonly CredentialState[],
+  { ledger }: Pick<EngineDeps, 'ledger'>,
+): Promise<readonly CredentialState[]> {
+  const states: CredentialState[] = []
+  for (const initial of initials) states.push(await ledger.open(initial.name, initial))
+  return states
 }
 
 /** From memory where that is how its store is looked at: ten thousand commits would hold up the start. */

@@ -8,18 +8,22 @@ import { instant, type Tools } from './sqlite-tools.ts'
 /** Damaged entries that one claim steps over, so that they cannot starve the sound ones. */
 const damagedMax = 100
 
-/** Who works on what. Every claim raises the fence, so that the work of an owner that was overtaken cannot land. */
+/**
+ * Who works on what. Claims end with the processes of this host, so a machine that stops takes all of them with it, and
+ * they need not be flushed: what is done under one is committed, and that commit brings the claim to disk with it. Every
+ * claim raises the fence, so that the work of an owner that was overtaken cannot land.
+ */
 export function claims(
   tools: Tools,
   known: KnownStates,
 ): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt'> {
-  const { sql, guard, transaction } = tools
+  const { sql, guard, transaction, unflushed } = tools
   return {
     async claim({ owner, now, leaseMs, limit, names }) {
       const wanted = names === undefined ? undefined : new Set(names)
       // Looked at first without a transaction that writes: most looks find nothing, and others may be writing.
       if (guard(() => due(sql, { owner, now, wanted, max: 1 })).length === 0) return []
-      const taken = transaction(() => {
+      const takeAll = (): readonly Claim[] => {
         const untilAt = instant(now + leaseMs)
         const taken: Claim[] = []
         let damage: KeyturnError | undefined
@@ -32,12 +36,13 @@ export function claims(
         // One damaged entry must not keep the worker from the sound ones, nor go unnoticed when it is all there is.
         if (taken.length === 0 && damage !== undefined) throw damage
         return taken
-      })
+      }
+      const taken = unflushed(() => transaction(takeAll))
       for (const { state } of taken) known.put(state)
       return taken
     },
     async renew({ owner, name, fence, untilAt }) {
-      const renewed = guard(() =>
+      const renewed = unflushed(() =>
         sql(
           'UPDATE credentials SET claim_until = ? WHERE name = ? AND claim_owner = ? AND claim_fence = ?',
         ).run(instant(untilAt), name, owner, fence),
@@ -45,7 +50,7 @@ export function claims(
       return Number(renewed.changes) > 0
     },
     async release({ owner, name, fence }) {
-      guard(() =>
+      unflushed(() =>
         sql(
           `UPDATE credentials SET claim_owner = NULL, claim_fence = NULL, claim_until = NULL
           WHERE name = ? AND claim_owner = ? AND claim_fence = ?`,

@@ -24,31 +24,39 @@ export function states(
   tools: Tools,
   known: KnownStates,
   limits: { readonly events: number; readonly rotations: number },
-): Pick<Ledger, 'open' | 'read' | 'readAll' | 'commit'> {
-  const { sql, guard, transaction } = tools
+): Pick<Ledger, 'open' | 'openAll' | 'read' | 'readAll' | 'commit'> {
+  const { sql, guard, transaction, unflushed } = tools
   const read = (name: CredentialName): CredentialState | undefined => {
     const state = guard(() => readState(tools, known, name))
     if (state !== undefined) known.put(state)
     return state
   }
+  const openOne = (initial: CredentialState, isWithin: boolean): CredentialState => {
+    const { name } = initial
+    const there = read(name)
+    if (there !== undefined) return there
+    // Due at once: nothing is known of a credential that was just made.
+    const make = (): void => {
+      const made = sql(
+        'INSERT INTO credentials (name, revision, fence, state, due_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING',
+      ).run(name, initial.revision, initial.fence, known.text(initial))
+      if (Number(made.changes) === 0) return
+      writeRotation(sql, initial, limits.rotations)
+      writeAftermath(sql, { before: undefined, state: initial }, limits.rotations)
+    }
+    if (isWithin) make()
+    else transaction(make)
+    const state = read(name)
+    assert(state !== undefined, `"${name}" has an entry after it was opened`)
+    return state
+  }
   return {
     async open(name, initial) {
       assert(initial.name === name, `the first state of "${name}" is its own`)
-      const there = read(name)
-      if (there !== undefined) return there
-      const text = known.text(initial)
-      // Due at once: nothing is known of a credential that was just made.
-      transaction(() => {
-        const made = sql(
-          'INSERT INTO credentials (name, revision, fence, state, due_at) VALUES (?, ?, ?, ?, 0) ON CONFLICT DO NOTHING',
-        ).run(name, initial.revision, initial.fence, text)
-        if (Number(made.changes) === 0) return
-        writeRotation(sql, initial, limits.rotations)
-        writeAftermath(sql, { before: undefined, state: initial }, limits.rotations)
-      })
-      const state = read(name)
-      assert(state !== undefined, `"${name}" has an entry after it was opened`)
-      return state
+      return openOne(initial, false)
+    },
+    async openAll(initials) {
+      return transaction(() => initials.map((one) => openOne(one, true)))
     },
     async read(name) {
       return read(name)
@@ -64,7 +72,7 @@ export function states(
       const { name } = commit.state
       const state = { ...commit.state, revision: commit.state.revision + 1 }
       const text = known.text(state)
-      const outcome = transaction((): CommitOutcome => {
+      const write = (): CommitOutcome => {
         const row = sql(
           'SELECT revision, fence, claim_owner, claim_fence, last_event_id FROM credentials WHERE name = ?',
         ).get(name)
@@ -81,7 +89,8 @@ export function states(
         if (before?.rotation !== state.rotation) writeRotation(sql, state, limits.rotations)
         writeAftermath(sql, { before, state }, limits.rotations)
         return { kind: 'committed', state, events }
-      })
+      }
+      const outcome = commit.isRepeatable === true ? unflushed(() => transaction(write)) : transaction(write)
       if (outcome.kind === 'committed') known.put(state)
       return outcome
     },

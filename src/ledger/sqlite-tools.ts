@@ -10,6 +10,11 @@ export interface Tools {
   readonly guard: <T>(work: () => T) => T
   /** All or nothing, durable when it returns. */
   readonly transaction: <T>(work: () => T) => T
+  /**
+   * Writes made within survive the end of this process, however it comes, and may be lost where the whole machine stops:
+   * they are flushed with the next ones that are not.
+   */
+  readonly unflushed: <T>(work: () => T) => T
 }
 
 export function databaseTools(database: DatabaseSync, path: string): Tools {
@@ -31,6 +36,15 @@ export function databaseTools(database: DatabaseSync, path: string): Tools {
   return {
     sql: prepared,
     guard,
+    unflushed: (work) =>
+      guard(() => {
+        database.exec('PRAGMA synchronous = NORMAL')
+        try {
+          return work()
+        } finally {
+          if (database.isOpen) database.exec('PRAGMA synchronous = FULL')
+        }
+      }),
     transaction: (work) =>
       guard(() => {
         prepared('BEGIN IMMEDIATE').run()

@@ -1,0 +1,216 @@
+// A service with many credentials in virtual time: what it costs to have them, and when it asks OpenAI.
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import type * as SecretModule from '../../src/core/secret.ts'
+import type * as Types from '../../src/core/types.ts'
+import type * as Engine from '../../src/engine/create-service.ts'
+import type * as Cron from '../../src/engine/cron.ts'
+import type * as Sqlite from '../../src/ledger/sqlite.ts'
+import type * as Memory from '../../src/stores/memory.ts'
+import { VirtualClock } from '../lib/virtual-clock.ts'
+
+const root = new URL(`../../${process.env['BENCH_ROOT'] ?? 'dist'}/`, import.meta.url)
+const ending = process.env['BENCH_ROOT'] === 'src' ? 'ts' : 'js'
+const load = <Module>(path: string): Promise<Module> =>
+  import(new URL(`${path}.${ending}`, root).href) as Promise<Module>
+const { createService } = await load<typeof Engine>('engine/create-service')
+const { createOccurrences } = await load<typeof Cron>('engine/cron')
+const { openSqliteLedger } = await load<typeof Sqlite>('ledger/sqlite')
+const { openMemoryStore } = await load<typeof Memory>('stores/memory')
+const { Secret } = await load<typeof SecretModule>('core/secret')
+
+const minuteMs = 60_000
+const startAt = Date.UTC(2026, 0, 5, 12)
+
+interface Order {
+  readonly folder: string
+  readonly count: number
+  readonly minutes: number
+  readonly verifyEveryMs: number
+}
+
+if (process.env['BENCH_EXIT_MS']) setTimeout(() => process.exit(0), Number(process.env['BENCH_EXIT_MS']))
+process.on('message', (order: Order) => {
+  measure(order).then(
+    (result) => process.send?.(result),
+    (error: unknown) => {
+      process.stderr.write(`${error instanceof Error ? error.stack : 'the measurement failed'}\n`)
+      process.exit(1)
+    },
+  )
+})
+
+async function measure({ folder, count, minutes, verifyEveryMs }: Order): Promise<object> {
+  const clock = new VirtualClock(startAt)
+  const names = Array.from({ length: count }, (_, index) => `app-${index}`)
+  const content: Memory.MemoryContent = new Map()
+  const initial = Object.fromEntries(
+    names.map((name) => [
+      name,
+      { version: `v-${name}`, secret: new Secret(`sk-svcacct-${name}-${'k'.repeat(140)}`), meta: {} },
+    ]),
+  )
+  const store = openMemoryStore({ content, initial }, { system: clock })
+  let reads = 0
+  const countedStore: typeof store = {
+    ...store,
+    read: (ref, options) => {
+      reads += 1
+      return store.read(ref, options)
+    },
+  }
+  const probes: number[] = []
+  const issuer = {
+    kind: 'openai',
+    canMint: false,
+    baseUrl: 'https://api.openai.com/v1',
+    verify: async () => {
+      probes.push(clock.now())
+      await new Promise<void>((resolve) => void clock.after(80, resolve))
+      return [
+        {
+          kind: 'answer' as const,
+          probe: 'models' as const,
+          status: 200,
+          isIssuers: true,
+          organization: 'org-ours',
+          processingMs: 5,
+        },
+      ] as never
+    },
+    close: async () => undefined,
+  }
+  const collect = globalThis.gc ?? (() => undefined)
+  collect()
+  const before = process.memoryUsage()
+  const path = join(folder, 'ledger.db')
+  const open = (): Promise<Awaited<ReturnType<typeof createService>>> =>
+    createService({
+      setups: names.map((name) => ({
+        name,
+        ref: name,
+        store: countedStore,
+        mirrors: [],
+        issuer,
+        expected: { organization: 'org-ours' },
+        mintScopes: [],
+        policy: policyOf(verifyEveryMs),
+        schedule: undefined,
+      })),
+      deps: {
+        system: clock,
+        log: () => undefined,
+        ledger: openSqliteLedger({ path }),
+        occurrences: createOccurrences(),
+        owner: 'this-host',
+        installation: 'bench',
+      },
+      beat: beatOf(clock),
+      version: 'bench',
+      isSandbox: false,
+      close: [],
+    })
+  const openedAt = performance.now()
+  let service = await open()
+  const firstOpenMs = performance.now() - openedAt
+  let waitedMs = 0
+  while (!names.every((name) => service.handOut(name)?.kind === 'available')) {
+    await clock.advance(1_000)
+    waitedMs += 1_000
+    if (waitedMs > 30 * minuteMs) throw new Error('not every credential got its key')
+  }
+  const firstStartMs = performance.now() - openedAt
+  await clock.advance(15 * minuteMs)
+  collect()
+  collect()
+  const after = process.memoryUsage()
+  probes.length = 0
+  reads = 0
+  const cpu = process.cpuUsage()
+  const wallAt = performance.now()
+  const measuredFrom = clock.now()
+  await clock.advance(minutes * minuteMs)
+  const used = process.cpuUsage(cpu)
+  const wallMs = performance.now() - wallAt
+  const perMinute = Array.from({ length: minutes }, () => 0)
+  for (const at of probes) {
+    const minute = Math.min(minutes - 1, Math.floor((at - measuredFrom) / minuteMs))
+    perMinute[minute] = (perMinute[minute] ?? 0) + 1
+  }
+  const stopping = service.stop()
+  let isStopped = false
+  void stopping.then(() => (isStopped = true))
+  while (!isStopped) await clock.advance(1_000)
+  const restartedAt = performance.now()
+  service = await open()
+  while (!names.every((name) => service.handOut(name)?.kind === 'available')) await clock.advance(50)
+  const restartMs = performance.now() - restartedAt
+  return {
+    firstOpenMs,
+    firstStartMs,
+    firstStartVirtualMs: waitedMs,
+    restartMs,
+    rssBytes: after.rss - before.rss,
+    rssTotalBytes: after.rss,
+    heapBytes: after.heapUsed - before.heapUsed,
+    cpuMsPerMinute: (used.user + used.system) / 1_000 / minutes,
+    wallMsPerMinute: wallMs / minutes,
+    probesPerMinute: probes.length / minutes,
+    readsPerMinute: reads / minutes,
+    perMinute,
+    ledgerBytes: statSync(path).size,
+  }
+}
+
+function beatOf(clock: VirtualClock) {
+  let isStopped = false
+  return {
+    start(onBeat: () => void) {
+      const again = (): void => {
+        if (isStopped) return
+        onBeat()
+        clock.after(1_000, again)
+      }
+      clock.after(1_000, again)
+    },
+    stop() {
+      isStopped = true
+    },
+  }
+}
+
+/** The defaults of the configuration. */
+function policyOf(verifyEveryMs: number): Types.Policy {
+  return {
+    canMint: false,
+    isManual: false,
+    storeWritable: false,
+    mirrors: [],
+    overlapMs: 24 * 60 * minuteMs,
+    drainLimitMs: 7 * 24 * 60 * minuteMs,
+    afterLimit: 'wait',
+    quietMs: 5 * minuteMs,
+    provingCount: 3,
+    provingSettleMs: 10_000,
+    activationGraceMs: minuteMs,
+    attemptsMax: 3,
+    phaseDeadlineMs: 15 * minuteMs,
+    retryBaseMs: 500,
+    retryMaxMs: minuteMs,
+    verifyEveryMs,
+    verifyCloselyEveryMs: 30_000,
+    verifyCloselyForMs: 10 * minuteMs,
+    rejectionGapMs: 300,
+    automaticPerDayMax: 3,
+    deadProbes: 3,
+    deadSpanMs: 2 * minuteMs,
+    deadLimitMs: 30 * minuteMs,
+    storePollMs: minuteMs,
+    pendingExpirySeconds: 86_400,
+    keyExpirySeconds: 31_536_000,
+    expiryManaged: false,
+    staleAfterMs: 100 * 24 * 60 * minuteMs,
+    standby: false,
+    standbyMaxAgeMs: 90 * 24 * 60 * minuteMs,
+  }
+}
