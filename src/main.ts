@@ -8,6 +8,7 @@ import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
 import type { HandOut, NoHandOut } from './engine/service.ts'
 import { createLog } from './log.ts'
+import { openAccess } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
@@ -76,6 +77,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       privateFile: home.file('signing-key.pem'),
       publicFile: home.file('signing-key.pub'),
     })
+    const access = await openAccess(config, { tokens, system, log })
+    undo.push(() => access.stop())
     const ledgers = createLedgerPlace()
     const audit = await openAudit({
       config: config.audit,
@@ -115,14 +118,18 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       },
       undo,
     ).finally(() => ledgers.settle())
-    const { listen, allowedHosts, trustedProxies = [], rateLimits } = config
+    const { listen, allowedHosts, trustedProxies = [], rateLimits, tls, socket } = config
     const server = await createServer({
       service,
       tokens,
       signer,
       audit: audit.audit,
       auditRepeats: audit.repeats,
+      authenticator: access.authenticator,
+      certificates: access.certificates,
       listen,
+      ...(tls === undefined ? {} : { tls }),
+      ...(socket === undefined ? {} : { socket }),
       log,
       system,
       version,

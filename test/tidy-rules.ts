@@ -38,7 +38,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
   api: { ...coreWords, zod: fully },
   // The engine reaches the server as an interface; main puts them together.
-  server: { core: fully, engine: asTypes, api: fully, node: fully, fastify: fully, zod: fully },
+  server: { core: fully, engine: asTypes, api: fully, node: fully, fastify: fully, jose: lazily, zod: fully },
   // A few builtins only where they exist: the client also runs where node: does not.
   client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },
   cli: {

@@ -60,6 +60,7 @@ export function open(address: Address, call: Call, idleMs: number): Promise<Inco
     const request = (isTls ? httpsRequest : httpRequest)(
       {
         ...destination(address),
+        ...(address.kind === 'url' ? address.tls : {}),
         path: prefixOf(address) + call.path,
         method: call.method,
         agent: false,
@@ -118,7 +119,13 @@ export function unreachable(address: Address, error: unknown): KeyturnError {
   })
 }
 
+const untrusted = 'The certificate is of an authority that is not known here: name it with KEYTURN_CA_FILE.'
+
 const fixes: Readonly<Record<string, string>> = {
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
+  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate is for another name: set KEYTURN_URL to a name that it has.',
   EPROTO: 'What answers there speaks no TLS: a service on this machine is http://, not https://.',
   EACCES: 'Only the user that runs the service may use its socket: run the command as that user.',
   ENOTFOUND: 'Nobody knows a host of this name: check KEYTURN_URL.',

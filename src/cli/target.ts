@@ -5,8 +5,17 @@ import type { Io } from './io.ts'
 
 /** Where the service is: an origin, or a socket on this machine. */
 export type Address =
-  | { readonly kind: 'url'; readonly url: URL }
+  | { readonly kind: 'url'; readonly url: URL; readonly tls?: ClientTls }
   | { readonly kind: 'unix'; readonly path: string }
+
+/** What an HTTPS connection is made with, as PEM. */
+export interface ClientTls {
+  /** The authority that signs for the service, in place of those that Node knows. */
+  readonly ca?: string
+  /** What the command shows of itself. */
+  readonly cert?: string
+  readonly key?: string
+}
 
 export interface Target {
   readonly address: Address
@@ -22,13 +31,14 @@ export interface Target {
 export async function findTarget(io: Io): Promise<Target> {
   const named = nonEmpty(io.env['KEYTURN_URL'])
   if (named !== undefined) {
-    return { address: parseUrl(named, io.cwd), home: homeOfEnvironment(io), from: 'KEYTURN_URL' }
+    return { address: withTls(parseUrl(named, io.cwd), io), home: homeOfEnvironment(io), from: 'KEYTURN_URL' }
   }
   const { locate } = await import('../config/locate.ts')
-  const { home, listen, from } = await locate({ env: io.env, cwd: io.cwd, readFile: io.readFile })
+  const { home, listen, from, isTls } = await locate({ env: io.env, cwd: io.cwd, readFile: io.readFile })
   if (listen.kind === 'unix') return { address: listen, home, from }
   const host = connectable(listen.host)
-  return { address: { kind: 'url', url: new URL(`http://${host}:${listen.port}`) }, home, from }
+  const url = new URL(`${isTls ? 'https' : 'http'}://${host}:${listen.port}`)
+  return { address: withTls({ kind: 'url', url }, io), home, from }
 }
 
 /** An address to listen on is not always one to connect to. */
@@ -48,6 +58,39 @@ function parseUrl(text: string, cwd: string): Address {
     })
   }
   return { kind: 'url', url }
+}
+
+const tlsFiles = {
+  ca: 'KEYTURN_CA_FILE',
+  cert: 'KEYTURN_CLIENT_CERT_FILE',
+  key: 'KEYTURN_CLIENT_KEY_FILE',
+} as const
+
+function withTls(address: Address, io: Io): Address {
+  if (address.kind === 'unix' || address.url.protocol !== 'https:') return address
+  const ca = pemNamed(io, tlsFiles.ca)
+  const cert = pemNamed(io, tlsFiles.cert)
+  const key = pemNamed(io, tlsFiles.key)
+  if ((cert === undefined) !== (key === undefined))
+    throw new KeyturnError('usage', `${tlsFiles.cert} and ${tlsFiles.key} belong together`, {
+      fix: 'Set both, or neither.',
+    })
+  const tls: ClientTls = {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  }
+  return { ...address, tls }
+}
+
+function pemNamed(io: Io, name: string): string | undefined {
+  const file = nonEmpty(io.env[name])
+  if (file === undefined) return undefined
+  const path = resolve(io.cwd, file)
+  const text = nonEmpty(readToken(io, path))
+  if (text !== undefined) return text
+  throw new KeyturnError('file_unusable', `${name} names ${path}, which is not there or empty`, {
+    fix: `Correct ${name}.`,
+  })
 }
 
 function homeOfEnvironment(io: Io): string {

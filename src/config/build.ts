@@ -8,6 +8,7 @@ import { buildFederated } from './identity.ts'
 import { buildLastKnownGood } from './last-known-good.ts'
 import { buildLedger } from './ledger.ts'
 import { isLoopback } from './listen.ts'
+import { buildListener } from './listener.ts'
 import { named, unknownName } from './named.ts'
 import { parseProxy } from './networks.ts'
 import { isOpen, isSamePlace, type Place, placesOf } from './places.ts'
@@ -44,17 +45,22 @@ export interface BuildContext {
 export function buildConfig(
   file: ConfigFile,
   context: BuildContext,
-): { readonly config: Config; readonly problems: readonly ConfigProblem[] } {
+): {
+  readonly config: Config
+  readonly problems: readonly ConfigProblem[]
+  readonly warnings: readonly ConfigProblem[]
+} {
   const problems: ConfigProblem[] = []
+  const warnings: ConfigProblem[] = []
   const report: Report = (path, message, fix) => {
     problems.push({ ...context.document.place(path), path: dotted(path), message, fix })
   }
   const { listen } = context
-  if (listen.kind === 'tcp' && !isLoopback(listen.host) && !file.allowPlaintext) {
+  if (listen.kind === 'tcp' && !isLoopback(listen.host) && !file.allowPlaintext && file.tls === undefined) {
     report(
       ['listen'],
       'listening beyond this machine would send keys over the network unencrypted',
-      'Listen on 127.0.0.1 or unix:PATH, or set allowPlaintext: true where something in front encrypts.',
+      'Configure tls, listen on 127.0.0.1 or unix:PATH, or set allowPlaintext: true where something in front encrypts.',
     )
   }
   const credentials: CredentialConfig[] = []
@@ -77,12 +83,18 @@ export function buildConfig(
   reportShared(secrets, context.sources.env, report)
   const ledger = buildLedger(file.ledger, context.resolve, report)
   const lastKnownGood = buildLastKnownGood(file.lastKnownGood, context.home, context.resolve)
+  const warn: Report = (path, message, fix) => {
+    warnings.push({ ...context.document.place(path), path: dotted(path), message, fix })
+  }
+  const names = [...credentials, ...federated, ...adminKeys.map((one) => one.config)].map((one) => one.name)
+  const listener = buildListener(file, { context, names, report, warn })
   const config: Config = {
     source: context.source,
     home: context.home,
     ...(ledger.kind === 'sqlite' ? {} : { ledger }),
     listen,
     allowedHosts: file.allowedHosts,
+    ...listener,
     trustedProxies: file.trustedProxies.map(parseProxy).filter((proxy) => proxy !== undefined),
     rateLimits: file.rateLimits,
     audit: buildAudit(file.audit, { home: context.home, resolve: context.resolve, report }),
@@ -92,7 +104,7 @@ export function buildConfig(
     ...(federated.length === 0 ? {} : { federated }),
     ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
   }
-  return { config, problems }
+  return { config, problems, warnings }
 }
 
 /** Two credentials on one secret would each undo what the other does to it; so would a mirror. */

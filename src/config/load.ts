@@ -17,7 +17,12 @@ export const configFileName = 'keyturn.yaml'
 export const problemsMax = 20
 
 export type ConfigCheck =
-  | { readonly kind: 'valid'; readonly config: Config }
+  | {
+      readonly kind: 'valid'
+      readonly config: Config
+      /** What is allowed and hardly meant. */
+      readonly warnings?: readonly ConfigProblem[]
+    }
   | { readonly kind: 'invalid'; readonly source: string; readonly problems: readonly ConfigProblem[] }
   | { readonly kind: 'missing'; readonly message: string; readonly fix: string }
 
@@ -168,7 +173,8 @@ function checkFile(
     resolve: (relative) => resolve(folder, relative),
   })
   problems.push(...built.problems)
-  return problems.length === 0 ? { kind: 'valid', config: built.config } : invalid()
+  if (problems.length > 0) return invalid()
+  return { kind: 'valid', config: built.config, warnings: inOrder(built.warnings) }
 }
 
 function shownPath(path: string, cwd: string): string {

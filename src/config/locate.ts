@@ -5,6 +5,8 @@ import type { Config, ConfigSources, ListenConfig } from './types.ts'
 export interface Location {
   readonly home: string
   readonly listen: ListenConfig
+  /** Whether it speaks HTTPS there. */
+  readonly isTls: boolean
   /** Which setting said so, for messages. */
   readonly from: string
 }
@@ -18,7 +20,7 @@ export async function locate(sources: ConfigSources): Promise<Location> {
   const home = resolve(cwd, trimmed(env['KEYTURN_HOME']) ?? '.keyturn')
   const named = trimmed(env['KEYTURN_LISTEN'])
   const listen = named === undefined ? undefined : parseListen(named, (path) => resolve(cwd, path))
-  if (listen !== undefined) return { home, listen, from: 'KEYTURN_LISTEN' }
+  if (listen !== undefined) return { home, listen, isTls: false, from: 'KEYTURN_LISTEN' }
   if (named !== undefined) throw await wrongListen()
   const { checkConfig, describeProblem } = await import('./load.ts')
   const check = checkConfig(sources)
@@ -35,7 +37,12 @@ export async function locate(sources: ConfigSources): Promise<Location> {
     )
   }
   const standard = parseListen(defaultListen, String)
-  return { home, listen: standard ?? { kind: 'tcp', host: '127.0.0.1', port: 7420 }, from: 'the default' }
+  return {
+    home,
+    listen: standard ?? { kind: 'tcp', host: '127.0.0.1', port: 7420 },
+    isTls: false,
+    from: 'the default',
+  }
 }
 
 /** Going on with the default would look for the service where nobody said that it is. */
@@ -46,8 +53,8 @@ async function wrongListen(): Promise<Error> {
   })
 }
 
-function ofConfig({ home, listen, source }: Config): Location {
-  return { home, listen, from: source }
+function ofConfig({ home, listen, tls, source }: Config): Location {
+  return { home, listen, isTls: tls !== undefined, from: source }
 }
 
 function trimmed(text: string | undefined): string | undefined {

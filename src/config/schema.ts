@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { credentialNamePattern } from '../core/types.ts'
+import { accessSchema, socketFileSchema, tlsSchema } from './access-schema.ts'
 import { auditSchema } from './audit-schema.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
@@ -378,6 +379,9 @@ export const fileSchema = z
       .describe(
         'Host headers that are answered besides those of this machine and of the address it listens on; without ports.',
       ),
+    tls: tlsSchema.optional(),
+    socket: socketFileSchema.optional(),
+    access: accessSchema.optional(),
     trustedProxies: z
       .array(
         text(proxyShape, '').refine((value) => parseProxy(value) !== undefined, {

@@ -1,3 +1,4 @@
+import type { AccessPolicy } from '../core/access.ts'
 import type { BlackoutWindow } from '../core/blackout.ts'
 import type { UnleasedConsumer } from '../core/overlap.ts'
 import type { LogLevel, Occurrences } from '../core/ports.ts'
@@ -301,6 +302,27 @@ export interface LastKnownGoodConfig {
   readonly maxAgeMs: number
 }
 
+export interface TlsConfig {
+  /** Absolute paths. */
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string
+  readonly clientCertificates: 'optional' | 'required'
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+export interface AccessConfig {
+  /** What keyturn.yaml itself says. */
+  readonly rules: AccessPolicy
+  /** Absolute: a file with further rules. */
+  readonly file?: string
+}
+
+export interface SocketConfig {
+  readonly mode: number
+  readonly group?: string | number
+}
+
 export interface Config {
   /** Where it came from, for messages: a path, or `environment`. */
   readonly source: string
@@ -309,6 +331,9 @@ export interface Config {
   readonly listen: ListenConfig
   /** Values of the Host header that are answered besides this machine's and the address listened on; without ports. */
   readonly allowedHosts: readonly string[]
+  readonly tls?: TlsConfig
+  readonly socket?: SocketConfig
+  readonly access?: AccessConfig
   /** Who may pass requests on for others. Absent: nobody. */
   readonly trustedProxies?: readonly (Network | 'unix')[]
   /** How often one caller may ask. Absent: as often as it likes. */

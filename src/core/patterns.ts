@@ -34,3 +34,34 @@ export function globOf(pattern: string, never: readonly string[] = []): (text: s
   if (parts.length === 1) return (text) => text === pattern
   return (text) => text.startsWith(first) && fits(text.slice(first.length), 1)
 }
+
+/**
+ * The same for names with parts: `*` stops at `.`, `/` and `:`, and `**` stops at nothing. All places that the text read
+ * so far could be at are kept at once, so that the time is bounded by the product of the two lengths.
+ */
+export function partsGlob(pattern: string): (text: string) => boolean {
+  const steps = pattern.match(/\*\*|\*|[^*]/gu) ?? []
+  return (text) => {
+    let places = reached(steps, new Set([0]))
+    for (const character of text) {
+      const next = new Set<number>()
+      for (const place of places) {
+        const step = steps[place]
+        const isStar = step === '**' || (step === '*' && !separators.has(character))
+        if (isStar) next.add(place)
+        else if (step === character) next.add(place + 1)
+      }
+      if (next.size === 0) return false
+      places = reached(steps, next)
+    }
+    return places.has(steps.length)
+  }
+}
+
+const separators = new Set(['.', '/', ':'])
+
+/** A star may stand for nothing. */
+function reached(steps: readonly string[], places: Set<number>): Set<number> {
+  for (const place of places) if (steps[place]?.startsWith('*') === true) places.add(place + 1)
+  return places
+}

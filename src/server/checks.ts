@@ -83,7 +83,11 @@ export function createChecks(options: ChecksOptions): Checks {
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
       const { headers, socket } = request
-      const found = auth.authenticate({ authorization: headers.authorization, socket })
+      const found = auth.authenticate({
+        authorization: headers.authorization,
+        socket,
+        address: () => addressOf(sources, request),
+      })
       const decide = (caller: Caller | undefined): Admission =>
         caller === undefined
           ? { kind: 'refused', refusal: { error: refuseFailure(request) } }

@@ -1,7 +1,8 @@
 import { chmodSync } from 'node:fs'
-import { lstat, unlink } from 'node:fs/promises'
+import { chmod, chown, lstat, readFile, stat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
+import { dirname } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { KeyturnError } from '../core/errors.ts'
 
@@ -9,22 +10,38 @@ export type Listen =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string }
 
+/** Who may connect to a Unix socket. */
+export interface SocketFile {
+  /** Default: 0600. */
+  readonly mode?: number
+  /** By name or number. */
+  readonly group?: string | number
+}
+
+const privateMode = 0o600
+
 export interface Listening {
   readonly url: string
   readonly port?: number
 }
 
 /** `address_in_use` where somebody else listens there, `config_invalid` where nobody can. */
-export async function listenOn(server: Server, listen: Listen): Promise<Listening> {
-  if (listen.kind === 'unix') return listenOnSocket(server, listen.path)
+export async function listenOn(
+  server: Server,
+  listen: Listen,
+  options: SocketFile & { readonly isTls?: boolean } = {},
+): Promise<Listening> {
+  if (listen.kind === 'unix') return listenOnSocket(server, listen.path, options)
   await begin(server, listen, () => server.listen({ host: listen.host, port: listen.port }))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : listen.port
-  return { url: `http://${reachable(listen.host)}:${port}`, port }
+  return { url: `${options.isTls === true ? 'https' : 'http'}://${reachable(listen.host)}:${port}`, port }
 }
 
-async function listenOnSocket(server: Server, path: string): Promise<Listening> {
+async function listenOnSocket(server: Server, path: string, file: SocketFile): Promise<Listening> {
   const listen: Listen = { kind: 'unix', path }
+  await refuseOpenFolder(dirname(path))
+  const group = await groupId(file.group)
   try {
     await begin(server, listen, () => bindPrivately(server, path))
   } catch (thrown) {
@@ -34,7 +51,49 @@ async function listenOnSocket(server: Server, path: string): Promise<Listening> 
     await unlink(path)
     await begin(server, listen, () => bindPrivately(server, path))
   }
+  await openTo(path, { group, mode: file.mode ?? privateMode }).catch((thrown: unknown) => {
+    server.close()
+    throw thrown
+  })
   return { url: `unix:${path}` }
+}
+
+/** First the group, then the mode: the other way round, a wrong group could connect for a moment. */
+async function openTo(
+  path: string,
+  { group, mode }: { readonly group: number | undefined; readonly mode: number },
+): Promise<void> {
+  try {
+    if (group !== undefined) await chown(path, -1, group)
+    if (mode !== privateMode) await chmod(path, mode)
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
+    throw new KeyturnError('config_invalid', `The socket ${path} cannot be given to its group (${code}).`, {
+      fix: 'Run keyturn as a member of that group, or leave socket.group out.',
+      cause: thrown,
+    })
+  }
+}
+
+/** Where everybody may rename and remove what others made, anybody could put their own socket in the place of ours. */
+async function refuseOpenFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined)
+  // A folder that is not there makes listening fail, and that says so.
+  if (found === undefined || (found.mode & 0o002) === 0 || (found.mode & 0o1000) !== 0) return
+  throw new KeyturnError('permissions_lax', `Everybody may replace the files in ${folder}, the socket too.`, {
+    fix: `chmod o-w ${folder}, or choose another folder for the socket.`,
+  })
+}
+
+async function groupId(group: string | number | undefined): Promise<number | undefined> {
+  if (group === undefined || typeof group === 'number') return group
+  const groups = await readFile('/etc/group', 'utf8').catch(() => '')
+  const line = groups.split('\n').find((one) => one.startsWith(`${group}:`))
+  const id = Number(line?.split(':')[2])
+  if (line !== undefined && Number.isInteger(id)) return id
+  throw new KeyturnError('config_invalid', 'The group of the socket is not known on this machine.', {
+    fix: 'Correct socket.group, or give its number.',
+  })
 }
 
 /** 0600 from the first moment on: binding happens within `listen`, under the mask. */

@@ -7,6 +7,7 @@ import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
 import { type Audited, createAudited } from './audited.ts'
 import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
+import type { CertificateWay } from './auth/certificates.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { createFastLane, type FastLane, type FastLaneOptions } from './fast-lane.ts'
@@ -16,13 +17,14 @@ import { createHosts } from './hosts.ts'
 import { createOnce } from './idempotency.ts'
 import { createLeases } from './leases.ts'
 import { defaultLimits, type ServerLimits } from './limits.ts'
-import { type Listen, listenOn } from './listen.ts'
+import { type Listen, listenOn, type SocketFile } from './listen.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal } from './problem.ts'
 import { createRates, noRates, type RateLimits } from './rates.ts'
 import { expectationRefusal, refuseRaw } from './raw-refusals.ts'
 import { createStreams } from './streams.ts'
 import { createCoarseClock, every } from './ticker.ts'
+import { readTls, serverTls, type TlsOptions, watchTls } from './tls.ts'
 import type { TokenStore } from './tokens.ts'
 import { createWaiters } from './waiters.ts'
 
@@ -37,6 +39,12 @@ export interface ServerOptions {
   readonly auditRepeats?: Audit
   /** Signs reports. */
   readonly signer: Signer
+  /** HTTPS. Default: plain HTTP. */
+  readonly tls?: TlsOptions
+  /** Is told of connections before TLS, and when the authorities of client certificates change. */
+  readonly certificates?: Pick<CertificateWay, 'opened' | 'forget'>
+  /** Who may connect to a Unix socket. Default: its user alone. */
+  readonly socket?: SocketFile
   /** Port 0 lets the system choose. */
   readonly listen: Listen
   readonly log: Log
@@ -81,11 +89,16 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     refuse: (response, error) => answer(response, { error }, context),
   })
   // An `import` of node:http loads undici as well, for the WebSocket that it exports: 25 ms before the first key.
-  const http = process.getBuiltinModule('node:http')
-  const server = http.createServer(httpOptions(limits), (request, response) => {
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (!state.isStopping && lane(request, response)) return
     app.handle(request, response)
-  })
+  }
+  const { server, stopWatching } = await listener({ ...options, limits, onRequest }).catch(
+    (thrown: unknown) => {
+      close()
+      throw thrown
+    },
+  )
   harden(server, limits, context)
   const sockets = trackSockets(server)
 
@@ -93,6 +106,7 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     if (state.isStopping) return
     state.isStopping = true
     cancelLoading()
+    stopWatching()
     const closed = new Promise<void>((resolve) => server.close(() => resolve()))
     close()
     const sweep = () => {
@@ -113,13 +127,42 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
 
   let cancelLoading = () => {}
   try {
-    const listening = await listenOn(server, options.listen)
+    const listening = await listenOn(server, options.listen, {
+      isTls: options.tls !== undefined,
+      ...options.socket,
+    })
     cancelLoading = system.after(appDelayMs, app.start, { background: true })
     return { ...listening, stop }
   } catch (thrown) {
+    stopWatching()
     close()
     throw thrown
   }
+}
+
+/** A server that speaks HTTP or, with certificates that are read again when they change, HTTPS. */
+async function listener(
+  options: Pick<ServerOptions, 'tls' | 'system' | 'log' | 'certificates'> & {
+    readonly limits: ServerLimits
+    readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  },
+): Promise<{ readonly server: Server; readonly stopWatching: () => void }> {
+  const { tls, system, log, limits, onRequest } = options
+  if (tls === undefined) {
+    const server = process.getBuiltinModule('node:http').createServer(httpOptions(limits), onRequest)
+    return { server, stopWatching: () => {} }
+  }
+  const material = await readTls(tls)
+  const server = process
+    .getBuiltinModule('node:https')
+    .createServer({ ...httpOptions(limits), ...serverTls(tls, material) }, onRequest)
+  server.on('connection', (socket: Socket) => options.certificates?.opened(socket))
+  const onClientCa = (): void => {
+    options.certificates?.forget()
+    // Clients that use them come back at once and show their certificate to the new authorities.
+    server.closeIdleConnections()
+  }
+  return { server, stopWatching: watchTls({ server, options: tls, material, system, log, onClientCa }) }
 }
 
 function assemble(

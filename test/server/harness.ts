@@ -6,6 +6,7 @@ import { onTestFinished } from 'vitest'
 import type { Problem } from '../../src/api/types.ts'
 import { createSigner } from '../../src/audit/signing-key.ts'
 import type { Ledger, Log, Signer, System } from '../../src/core/ports.ts'
+import type { Authenticator } from '../../src/server/auth/authenticator.ts'
 import type { TrustedProxy } from '../../src/server/forwarded.ts'
 import type { ServerLimits } from '../../src/server/limits.ts'
 import type { Listen } from '../../src/server/listen.ts'
@@ -46,6 +47,7 @@ export function shiftedSystem(): ShiftedSystem {
 }
 
 export interface HarnessOptions {
+  readonly authenticator?: Authenticator
   readonly limits?: Partial<ServerLimits>
   readonly allowedHosts?: readonly string[]
   readonly trustedProxies?: readonly TrustedProxy[]

@@ -24,6 +24,7 @@ export async function run(context: Context): Promise<ExitCode> {
     ])
     return exitCodes.failed
   }
+  for (const warning of check.warnings ?? []) out.warn(describeProblem(check.config.source, warning))
   const { source, credentials, federated = [], adminKeys = [] } = check.config
   const names = [...credentials, ...federated].map(({ name }) => name)
   const internal = adminKeys.map(({ name }) => name)

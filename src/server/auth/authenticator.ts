@@ -7,6 +7,8 @@ import type { Caller } from './caller.ts'
 export interface RequestFacts {
   readonly authorization: string | undefined
   readonly socket: Socket
+  /** Who is behind a trusted proxy. Default: the other end of the connection. */
+  readonly address?: () => string
 }
 
 /** Finds out who asks. Several ways in, one answer: the same Caller, or nobody. */

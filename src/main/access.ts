@@ -1,0 +1,152 @@
+import { readFile, stat } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { Config } from '../config/types.ts'
+import { noAccess } from '../core/access.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Cancel, Log, System } from '../core/ports.ts'
+import { httpFetch, type IssuerFetch } from '../issuers/http-fetch.ts'
+import type { Authenticator } from '../server/auth/authenticator.ts'
+import { type CertificateWay, createCertificateWay } from '../server/auth/certificates.ts'
+import { createEveryWay } from '../server/auth/every-way.ts'
+import { createJwtWay } from '../server/auth/jwt.ts'
+import { createKeySets } from '../server/auth/key-sets.ts'
+import { createPolicyHolder, type PolicyHolder } from '../server/auth/policy.ts'
+import { every } from '../server/ticker.ts'
+import type { TokenStore } from '../server/tokens.ts'
+
+/** Who is let in, as configured. */
+export interface Access {
+  readonly authenticator: Authenticator
+  readonly policy: PolicyHolder
+  readonly certificates: CertificateWay
+  stop(): void
+}
+
+const pollMs = 500
+const textBytesMax = 1_048_576
+const answerMs = 5_000
+
+/** `config_invalid` where the policy file cannot be used. */
+export async function openAccess(
+  config: Config,
+  context: { readonly tokens: TokenStore; readonly system: System; readonly log: Log },
+): Promise<Access> {
+  const { tokens, system, log } = context
+  const policy = createPolicyHolder(config.access?.rules ?? noAccess)
+  const stop = await followPolicyFile(config, { policy, system, log })
+  const certificates = createCertificateWay({ policy, system })
+  const keys = createKeySets({
+    getText: getTextWith(httpFetch, system),
+    readFile: (path) => readFile(path, 'utf8'),
+    system,
+    log,
+  })
+  const jwt = createJwtWay({ policy, keys, system, log })
+  const isUnixSocket = config.listen.kind === 'unix'
+  return {
+    authenticator: createEveryWay({ tokens, policy, jwt, certificates, isUnixSocket }),
+    policy,
+    certificates,
+    stop,
+  }
+}
+
+/** What a file says that cannot be used any more leaves the rules as they were: nobody is locked out by a slip, nor let in. */
+async function followPolicyFile(
+  config: Config,
+  { policy, system, log }: { readonly policy: PolicyHolder; readonly system: System; readonly log: Log },
+): Promise<Cancel> {
+  const { access } = config
+  if (access?.file === undefined) return () => {}
+  const { file, rules } = access
+  const { readPolicyFile, joinPolicies } = await import('../config/access.ts')
+  const { credentials, federated = [], adminKeys = [] } = config
+  const names = [...credentials, ...federated, ...adminKeys].map(({ name }) => name)
+  const load = async (): Promise<void> => {
+    const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
+      throw unusable(file, 'it cannot be read', thrown)
+    })
+    const check = readPolicyFile(text, { names, resolve: (path) => resolve(dirname(file), path) })
+    if (check.kind === 'invalid') {
+      const [first] = check.problems
+      throw unusable(file, `line ${first?.line ?? 1}: ${first?.path ?? ''}: ${first?.message ?? ''}`)
+    }
+    policy.replace(joinPolicies(rules, check.policy))
+  }
+  let signature = await signatureOf(file)
+  await load()
+  let isLooking = false
+  const look = async (): Promise<void> => {
+    const now = await signatureOf(file)
+    if (now === signature) return
+    signature = now
+    try {
+      await load()
+      log('info', 'the policy was read again', { file })
+    } catch (thrown) {
+      log('error', 'the new policy cannot be used; the one from before counts', {
+        error: toKeyturnError(thrown, 'reading the policy'),
+      })
+    }
+  }
+  return every(system, pollMs, () => {
+    if (isLooking) return
+    isLooking = true
+    void look().finally(() => {
+      isLooking = false
+    })
+  })
+}
+
+async function signatureOf(path: string): Promise<string> {
+  return stat(path, { bigint: true }).then(
+    ({ ino, mtimeNs, size }) => `${ino}:${mtimeNs}:${size}`,
+    () => 'absent',
+  )
+}
+
+function unusable(file: string, what: string, cause?: unknown): KeyturnError {
+  return new KeyturnError('config_invalid', `The policy ${file} cannot be used: ${what}.`, {
+    fix: "'keyturn config check' shows all that is wrong in it.",
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** A whole text, in bounded time and size, from where it was asked and nowhere else. */
+export function getTextWith(fetch: IssuerFetch, system: System): (url: string) => Promise<string> {
+  return async (url) => {
+    const ending = new AbortController()
+    const cancel = system.after(answerMs, () => ending.abort(), { background: true })
+    try {
+      const { isSafeUrl } = await import('../config/fields.ts')
+      if (!isSafeUrl(url)) throw refused(url, 'it is not reached by HTTPS')
+      const response = await fetch(url, {
+        method: 'GET',
+        headers: { accept: 'application/json' },
+        signal: ending.signal,
+        redirect: 'manual',
+      })
+      if (response.status !== 200 || response.body === null) {
+        await response.body?.cancel?.()
+        throw refused(url, `it answered ${response.status}`)
+      }
+      const chunks: Uint8Array[] = []
+      let bytes = 0
+      for await (const chunk of response.body) {
+        bytes += chunk.byteLength
+        if (bytes > textBytesMax) throw refused(url, 'it answers with more than fits')
+        chunks.push(chunk)
+      }
+      return Buffer.concat(chunks).toString('utf8')
+    } finally {
+      cancel()
+    }
+  }
+}
+
+function refused(url: string, what: string): KeyturnError {
+  return new KeyturnError('config_invalid', `The keys at ${url} cannot be had: ${what}.`, {
+    fix: 'Correct jwks or issuer under access.jwt, or name a file (jwksFile).',
+    retryable: true,
+  })
+}

@@ -1,0 +1,161 @@
+import { hash } from 'node:crypto'
+import type { JwtRule } from '../../core/access.ts'
+import { looksLikeKey } from '../../core/key-shape.ts'
+import type { Log, System } from '../../core/ports.ts'
+import type { RequestFacts } from './authenticator.ts'
+import { type Caller, createCaller } from './caller.ts'
+import { createFailures } from './failures.ts'
+import { type Claims, fitsRule, leewaySeconds, peek } from './jwt-claims.ts'
+import type { KeySets } from './key-sets.ts'
+import { shownName } from './names.ts'
+import type { PolicyHolder } from './policy.ts'
+
+type JwtFacts = Omit<RequestFacts, 'authorization'>
+
+/** Callers who show a JSON web token of a configured issuer. */
+export interface JwtWay {
+  /** Never rejects. At once for whom is remembered, and for what cannot be good. */
+  authenticate(authorization: string, facts: JwtFacts): Caller | undefined | Promise<Caller | undefined>
+  isLive(caller: Caller): boolean
+}
+
+export interface JwtWayOptions {
+  readonly policy: PolicyHolder
+  readonly keys: KeySets
+  readonly system: Pick<System, 'now'>
+  readonly log: Log
+}
+
+/** Longer ones are not looked at: the largest known, of Azure with groups, have some 5,000. */
+const tokenCharsMax = 8_192
+const rememberMs = 60_000
+const rememberedMax = 10_000
+/** Verifications under way at once; more wait for nothing and are nobody. */
+const pendingMax = 1_000
+
+interface Remembered {
+  readonly caller: Caller
+  readonly until: number
+  readonly generation: number
+}
+
+interface Life {
+  readonly endsAt: number
+  readonly generation: number
+}
+
+export function createJwtWay(options: JwtWayOptions): JwtWay {
+  return new Verifier(options)
+}
+
+class Verifier implements JwtWay {
+  readonly #options: JwtWayOptions
+  /** By the digest of the whole token; the longest unused goes first. */
+  readonly #remembered = new Map<string, Remembered>()
+  /** One verification of a token, however many requests bring it at once. */
+  readonly #pending = new Map<string, Promise<Caller | undefined>>()
+  readonly #lives = new WeakMap<Caller, Life>()
+  readonly #failures: ReturnType<typeof createFailures>
+
+  constructor(options: JwtWayOptions) {
+    this.#options = options
+    this.#failures = createFailures(options.system)
+    options.policy.onChange(() => this.#remembered.clear())
+  }
+
+  authenticate(authorization: string, facts: JwtFacts): Caller | undefined | Promise<Caller | undefined> {
+    const { policy, system } = this.#options
+    if (policy.policy.jwt.length === 0) return undefined
+    const token = tokenOf(authorization)
+    if (token === undefined) return undefined
+    const digest = hash('sha256', token, 'binary')
+    const now = system.now()
+    const known = this.#remembered.get(digest)
+    if (known !== undefined) {
+      this.#remembered.delete(digest)
+      if (known.generation === policy.generation && now < known.until) {
+        this.#remembered.set(digest, known)
+        return known.caller
+      }
+    }
+    return (
+      this.#pending.get(digest) ??
+      this.#begin(token, digest, facts.address?.() ?? facts.socket.remoteAddress ?? '')
+    )
+  }
+
+  isLive(caller: Caller): boolean {
+    const { policy, system } = this.#options
+    const life = this.#lives.get(caller)
+    return life !== undefined && life.generation === policy.generation && system.now() < life.endsAt
+  }
+
+  /** What the token itself says is looked at first: what could not be good even if it were genuine costs no signature. */
+  #begin(token: string, digest: string, address: string): Caller | undefined | Promise<Caller | undefined> {
+    const { policy, system } = this.#options
+    const now = system.now()
+    const said = peek(token)
+    const rule = said === undefined ? undefined : findRule(policy, said, now)
+    if (said === undefined || rule === undefined) return undefined
+    if (this.#pending.size >= pendingMax || this.#failures.isTooMany(address)) return undefined
+    const { generation } = policy
+    const work = this.#verify(token, rule).then((claims) => {
+      this.#pending.delete(digest)
+      if (claims === undefined) this.#failures.note(address)
+      if (claims === undefined) return undefined
+      // By the rules that count now, which may be others than when it began.
+      if (generation !== policy.generation) return this.#begin(token, digest, address)
+      return this.#remember(digest, rule, claims)
+    })
+    this.#pending.set(digest, work)
+    return work
+  }
+
+  async #verify(token: string, rule: JwtRule): Promise<Claims | undefined> {
+    const { keys, log, system } = this.#options
+    try {
+      const payload = await keys.verify(token, rule)
+      if (payload === undefined) return undefined
+      return fitsRule(payload, rule, system.now()) ? payload : undefined
+    } catch (thrown) {
+      log('warn', 'a web token could not be looked at', {
+        issuer: rule.issuer,
+        error: thrown,
+      })
+      return undefined
+    }
+  }
+
+  #remember(digest: string, rule: JwtRule, claims: Claims): Caller | undefined {
+    const { policy, system } = this.#options
+    const subject = claims[rule.nameClaim]
+    const name = typeof subject === 'string' ? shownName(`${rule.name}/${subject}`) : undefined
+    if (name === undefined || looksLikeKey(name)) return undefined
+    const { generation } = policy
+    const id = `jwt_${hash('sha256', JSON.stringify([rule.name, rule.issuer, subject]), 'hex').slice(0, 16)}`
+    const caller = createCaller({ id, name, kind: 'jwt', grants: rule.grants })
+    const now = system.now()
+    const endsAt = Number(claims['exp']) * 1_000
+    this.#lives.set(caller, { endsAt: endsAt + leewaySeconds * 1_000, generation })
+    if (this.#remembered.size >= rememberedMax) {
+      const [oldest] = this.#remembered.keys()
+      if (oldest !== undefined) this.#remembered.delete(oldest)
+    }
+    this.#remembered.set(digest, { caller, until: Math.min(now + rememberMs, endsAt), generation })
+    return caller
+  }
+}
+
+function findRule({ policy }: PolicyHolder, said: NonNullable<ReturnType<typeof peek>>, now: number) {
+  return policy.jwt.find(
+    (rule) =>
+      rule.algorithms.some((algorithm) => algorithm === said.algorithm) && fitsRule(said.claims, rule, now),
+  )
+}
+
+function tokenOf(authorization: string): string | undefined {
+  if (authorization.length > tokenCharsMax || authorization.slice(0, 7).toLowerCase() !== 'bearer ')
+    return undefined
+  const token = authorization.slice(7)
+  return /^[\w-]+\.[\w-]+\.[\w-]+$/.test(token) ? token : undefined
+}

@@ -1,0 +1,150 @@
+import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
+import type { JwtRule } from '../../core/access.ts'
+import { KeyturnError } from '../../core/errors.ts'
+import type { Log, System } from '../../core/ports.ts'
+import { type Claims, leewaySeconds } from './jwt-claims.ts'
+
+/** The public keys of issuers, fetched when they are first needed and kept fresh behind the requests that need them. */
+export interface KeySets {
+  /** The claims, where the signature is the issuer's; undefined where it is not. Throws where no key can be had. */
+  verify(token: string, rule: JwtRule): Promise<Claims | undefined>
+}
+
+export interface KeySetsOptions {
+  /** The text at an address; redirects are not followed, and it ends in bounded time and size. */
+  readonly getText: (url: string) => Promise<string>
+  readonly readFile: (path: string) => Promise<string>
+  readonly system: Pick<System, 'now'>
+  readonly log: Log
+}
+
+/** Older keys are used once more and fetched anew behind it. */
+const freshMs = 600_000
+/** For so long the last good keys count while the issuer cannot be asked. */
+const keptMs = 86_400_000
+/** A key that is not known is asked for at most this often, or anybody could make us ask all the time. */
+const cooldownMs = 30_000
+
+interface Kept {
+  keys: JWTVerifyGetKey | undefined
+  fetchedAt: number
+  triedAt: number
+  loading: Promise<void> | undefined
+}
+
+export function createKeySets(options: KeySetsOptions): KeySets {
+  const { system, log } = options
+  const sets = new Map<string, Kept>()
+
+  const load = (rule: JwtRule, kept: Kept): Promise<void> => {
+    kept.loading ??= fetchKeys(rule, options)
+      .then((keys) => {
+        kept.keys = keys
+        kept.fetchedAt = system.now()
+      })
+      .catch((thrown: unknown) => {
+        const isOld = system.now() - kept.fetchedAt >= keptMs
+        log(isOld ? 'error' : 'warn', 'the public keys of an issuer cannot be had', {
+          issuer: rule.issuer,
+          isLastGoodUsed: kept.keys !== undefined && !isOld,
+          error: thrown,
+        })
+        if (isOld) kept.keys = undefined
+      })
+      .finally(() => {
+        kept.loading = undefined
+      })
+    kept.triedAt = system.now()
+    return kept.loading
+  }
+  const mayAskAgain = (kept: Kept): boolean => system.now() - kept.triedAt >= cooldownMs
+
+  return {
+    async verify(token, rule) {
+      const place = rule.jwksFile ?? rule.jwksUrl ?? rule.issuer
+      let kept = sets.get(place)
+      if (kept === undefined) {
+        kept = { keys: undefined, fetchedAt: 0, triedAt: Number.NEGATIVE_INFINITY, loading: undefined }
+        sets.set(place, kept)
+      }
+      const isDue = system.now() - kept.fetchedAt >= freshMs && mayAskAgain(kept)
+      const isTooOld = system.now() - kept.fetchedAt >= keptMs
+      if (kept.keys === undefined || isTooOld) {
+        if (kept.loading !== undefined || mayAskAgain(kept)) await load(rule, kept)
+      } else if (isDue) void load(rule, kept)
+      if (kept.keys === undefined) throw new KeyturnError('timeout', `no public keys of ${rule.issuer} yet`)
+      const first = await check(token, rule, kept.keys, system)
+      if (first !== 'unknown key') return first
+      if (kept.loading === undefined && !mayAskAgain(kept)) return undefined
+      await load(rule, kept)
+      const second = await check(token, rule, kept.keys, system)
+      return second === 'unknown key' ? undefined : second
+    },
+  }
+}
+
+async function check(
+  token: string,
+  rule: JwtRule,
+  keys: JWTVerifyGetKey,
+  system: Pick<System, 'now'>,
+): Promise<Claims | undefined | 'unknown key'> {
+  const { jwtVerify, errors } = await import('jose')
+  try {
+    const { payload } = await jwtVerify(token, keys, {
+      algorithms: [...rule.algorithms],
+      issuer: rule.issuer,
+      audience: [...rule.audience],
+      requiredClaims: ['iat', 'exp'],
+      clockTolerance: leewaySeconds,
+      currentDate: new Date(system.now()),
+    })
+    return payload
+  } catch (thrown) {
+    if (thrown instanceof errors.JWKSNoMatchingKey) return 'unknown key'
+    if (thrown instanceof errors.JOSEError) return undefined
+    throw thrown
+  }
+}
+
+async function fetchKeys(rule: JwtRule, options: KeySetsOptions): Promise<JWTVerifyGetKey> {
+  const { createLocalJWKSet } = await import('jose')
+  const text =
+    rule.jwksFile === undefined
+      ? await options.getText(rule.jwksUrl ?? (await discover(rule.issuer, options)))
+      : await options.readFile(rule.jwksFile)
+  const set = parsed(text)
+  if (!isKeySet(set)) throw unusable(rule.issuer, 'its key set has not the form of one')
+  return createLocalJWKSet(set)
+}
+
+async function discover(issuer: string, { getText }: KeySetsOptions): Promise<string> {
+  const document = parsed(await getText(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
+  const isTheirs = isRecord(document) && document['issuer'] === issuer
+  const uri = isTheirs ? document['jwks_uri'] : undefined
+  if (typeof uri !== 'string')
+    throw unusable(issuer, 'its discovery document names another issuer, or no keys')
+  return uri
+}
+
+function isKeySet(value: unknown): value is JSONWebKeySet {
+  return isRecord(value) && Array.isArray(value['keys']) && value['keys'].every(isRecord)
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown
+  } catch {
+    return undefined
+  }
+}
+
+function unusable(issuer: string, what: string): KeyturnError {
+  return new KeyturnError('config_invalid', `The issuer ${issuer} cannot be used: ${what}.`, {
+    fix: 'Correct the issuer, or name its key set (jwks or jwksFile) under access.jwt.',
+  })
+}

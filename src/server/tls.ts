@@ -1,0 +1,145 @@
+import { readFile, stat } from 'node:fs/promises'
+import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Cancel, Log, System } from '../core/ports.ts'
+import { every } from './ticker.ts'
+
+export interface TlsOptions {
+  readonly cert: string
+  readonly key: string
+  readonly clientCa?: string
+  readonly clientCertificates: 'optional' | 'required'
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** The files of the configuration, read and proven to fit together. */
+export interface TlsMaterial {
+  readonly context: SecureContextOptions
+  /** Changes whenever a file does. */
+  readonly signature: string
+  /** The text of the authorities, to see whether they changed. */
+  readonly clientCa: string
+}
+
+const pollMs = 1_000
+/** A whole handshake has to be over by then. */
+export const handshakeMs = 10_000
+
+/** `config_invalid` where a file is missing, or certificate and key do not belong together. */
+export async function readTls(options: TlsOptions): Promise<TlsMaterial> {
+  const signature = await signatureOf(options)
+  const { minVersion } = options
+  const [cert, key, clientCa] = await Promise.all([
+    read(options.cert),
+    read(options.key),
+    options.clientCa === undefined ? '' : read(options.clientCa),
+  ])
+  const context: SecureContextOptions = {
+    cert,
+    key,
+    minVersion,
+    ...(clientCa === '' ? {} : { ca: clientCa }),
+  }
+  try {
+    createSecureContext(context)
+  } catch (thrown) {
+    throw new KeyturnError(
+      'config_invalid',
+      `The certificate ${options.cert} cannot be used (${codeOf(thrown)}).`,
+      {
+        fix: `Put a PEM chain into it, the key that belongs to it into ${options.key}, and authorities into clientCa.`,
+        cause: thrown,
+      },
+    )
+  }
+  return { context, signature, clientCa }
+}
+
+/** For `https.createServer`. Whoever shows no certificate, or none that counts, can still show a token. */
+export function serverTls(options: TlsOptions, { context }: TlsMaterial) {
+  return {
+    ...context,
+    handshakeTimeout: handshakeMs,
+    requestCert: options.clientCa !== undefined,
+    rejectUnauthorized: options.clientCa !== undefined && options.clientCertificates === 'required',
+  }
+}
+
+/**
+ * Reads the files again when they change. Connections that are open live on; what does not fit together is said once and
+ * leaves everything as it was, since a certificate and its key are seldom replaced in the same instant.
+ */
+export function watchTls(input: {
+  readonly server: Pick<Server, 'setSecureContext'>
+  readonly options: TlsOptions
+  readonly material: TlsMaterial
+  readonly system: System
+  readonly log: Log
+  /** The authorities are others now. */
+  readonly onClientCa: () => void
+}): Cancel {
+  const { server, options, system, log } = input
+  let { signature, clientCa } = input.material
+  /** What could not be used when it was looked at last, and whether that was said. */
+  let bad = { signature: '', isTold: false }
+  let isLooking = false
+  const look = async (): Promise<void> => {
+    const now = await signatureOf(options).catch(() => 'unreadable')
+    if (now === signature || (now === bad.signature && bad.isTold)) return
+    try {
+      const material = await readTls(options)
+      server.setSecureContext(material.context)
+      signature = material.signature
+      log('info', 'the certificate was read again', { cert: options.cert })
+      if (material.clientCa === clientCa) return
+      clientCa = material.clientCa
+      input.onClientCa()
+    } catch (thrown) {
+      // Once more before it is said: the second file may be on its way.
+      const isTold = now === bad.signature
+      bad = { signature: now, isTold }
+      if (isTold)
+        log('error', 'the new certificate cannot be used; the one from before is', {
+          error: toKeyturnError(thrown, 'reading the certificate'),
+        })
+    }
+  }
+  return every(system, pollMs, () => {
+    if (isLooking) return
+    isLooking = true
+    void look().finally(() => {
+      isLooking = false
+    })
+  })
+}
+
+async function signatureOf({ cert, key, clientCa }: TlsOptions): Promise<string> {
+  const parts = await Promise.all(
+    [cert, key, ...(clientCa === undefined ? [] : [clientCa])].map(async (path) => {
+      try {
+        const { ino, mtimeNs, size } = await stat(path, { bigint: true })
+        return `${ino}:${mtimeNs}:${size}`
+      } catch (thrown) {
+        throw unreadable(path, thrown)
+      }
+    }),
+  )
+  return parts.join(' ')
+}
+
+async function read(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((thrown: unknown) => {
+    throw unreadable(path, thrown)
+  })
+}
+
+function unreadable(path: string, thrown: unknown): KeyturnError {
+  return new KeyturnError('config_invalid', `The file ${path} cannot be read (${codeOf(thrown)}).`, {
+    fix: `Let the user that runs keyturn read ${path}.`,
+    cause: thrown,
+  })
+}
+
+function codeOf(thrown: unknown): string {
+  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
+}

@@ -1,0 +1,81 @@
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { expect, it, onTestFinished } from 'vitest'
+import { send } from '../../src/cli/http.ts'
+import { findTarget } from '../../src/cli/target.ts'
+import { makeAuthority } from '../stores/fakes/authority.ts'
+import { fakeIo } from './fake-io.ts'
+
+const authority = makeAuthority('servers')
+const clients = makeAuthority('clients')
+
+async function service() {
+  const asked: { path: string | undefined; name: string | undefined }[] = []
+  const options = {
+    ...authority.issue({ ips: [[127, 0, 0, 1]] }),
+    ca: clients.cert,
+    requestCert: true,
+    rejectUnauthorized: false,
+  }
+  const server = createServer(options, (request, response) => {
+    const socket = request.socket as TLSSocket
+    asked.push({
+      path: request.url,
+      name: socket.authorized ? socket.getPeerCertificate().subjectaltname : '',
+    })
+    if (request.url === '/moved') response.writeHead(307, { location: '/elsewhere' }).end()
+    else response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
+}
+
+const mine = clients.issue({ dns: ['ops.internal'] })
+const files = { '/pki/ca.pem': authority.cert, '/pki/me.pem': mine.cert, '/pki/me.key': mine.key }
+const call = { method: 'GET', path: '/healthz', token: 'kt_op_x' } as const
+
+it('speaks HTTPS with an authority and a certificate of its own, and follows no redirect', async () => {
+  const { url, asked } = await service()
+  const env = {
+    KEYTURN_URL: url,
+    KEYTURN_CA_FILE: '/pki/ca.pem',
+    KEYTURN_CLIENT_CERT_FILE: '/pki/me.pem',
+    KEYTURN_CLIENT_KEY_FILE: '/pki/me.key',
+  }
+  const { address } = await findTarget(fakeIo({ env, files }))
+  expect((await send(address, call)).status).toBe(200)
+  expect((await send(address, { ...call, path: '/moved' })).status).toBe(307)
+  expect(asked).toEqual([
+    { path: '/healthz', name: 'DNS:ops.internal' },
+    { path: '/moved', name: 'DNS:ops.internal' },
+  ])
+})
+
+it('talks to nobody whose certificate is of an authority that it does not know, and says what to do', async () => {
+  const { url, asked } = await service()
+  const { address } = await findTarget(fakeIo({ env: { KEYTURN_URL: url }, files }))
+  await expect(send(address, call)).rejects.toMatchObject({
+    code: 'service_unreachable',
+    fix: expect.stringContaining('KEYTURN_CA_FILE'),
+  })
+  expect(asked).toEqual([])
+})
+
+it('looks for a service that speaks TLS by HTTPS', async () => {
+  const text = 'tls: { cert: a, key: b }\ncredentials: { openai: { store: { kind: local } } }\n'
+  const io = fakeIo({ files: { '/srv/app/keyturn.yaml': text } })
+  expect((await findTarget(io)).address).toMatchObject({ url: new URL('https://127.0.0.1:7420') })
+})
+
+it.each([
+  ['a certificate without its key', { KEYTURN_CLIENT_CERT_FILE: '/pki/me.pem' }, 'usage'],
+  ['a file that is not there', { KEYTURN_CA_FILE: '/pki/none.pem' }, 'file_unusable'],
+])('refuses %s', async (_what, env, code) => {
+  const io = fakeIo({ env: { KEYTURN_URL: 'https://localhost', ...env }, files })
+  await expect(findTarget(io)).rejects.toMatchObject({ code })
+})

@@ -1,0 +1,303 @@
+import type { Socket } from 'node:net'
+import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type JwtRule, noAccess } from '../../../src/core/access.ts'
+import type { Caller } from '../../../src/server/auth/caller.ts'
+import { createJwtWay, type JwtWay } from '../../../src/server/auth/jwt.ts'
+import { createKeySets } from '../../../src/server/auth/key-sets.ts'
+import { createPolicyHolder } from '../../../src/server/auth/policy.ts'
+
+const issuer = 'https://issuer.example'
+const start = Date.UTC(2026, 0, 1)
+
+type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
+let pair: KeyPair
+let other: KeyPair
+
+beforeAll(async () => {
+  ;[pair, other] = await Promise.all([generateKeyPair('ES256'), generateKeyPair('ES256')])
+})
+
+const rule: JwtRule = {
+  name: 'cluster',
+  issuer,
+  audience: ['keyturn'],
+  algorithms: ['ES256'],
+  claims: [{ claim: 'sub', patterns: ['system:serviceaccount:team-a:*'] }],
+  nameClaim: 'sub',
+  lifetimeMaxMs: 3_600_000,
+  grants: [{ credentials: ['openai'], may: ['read'] }],
+}
+
+/** What a request from an address shows beside the token. */
+function from(remoteAddress: string): { readonly socket: Socket } {
+  return { socket: { remoteAddress } as Socket }
+}
+
+interface World {
+  readonly way: JwtWay
+  readonly policy: ReturnType<typeof createPolicyHolder>
+  now: number
+  /** What the issuer's address answers; an error where it is away. */
+  answer: () => Promise<string>
+  readonly asked: string[]
+  readonly logs: string[]
+  readonly ask: (token: string, address?: string) => Promise<Caller | undefined>
+}
+
+async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
+  const policy = createPolicyHolder({ ...noAccess, jwt: rules })
+  const asked: string[] = []
+  const logs: string[] = []
+  const keySet = await keySetOf({ one: pair })
+  const log = (level: string, message: string): void => void logs.push(`${level} ${message}`)
+  const self: World = {
+    policy,
+    now: start,
+    asked,
+    logs,
+    answer: async () => keySet,
+    way: undefined as unknown as JwtWay,
+    ask: async (token, address = '10.0.0.1') => self.way.authenticate(`Bearer ${token}`, from(address)),
+  }
+  const system = { now: () => self.now }
+  const getText = async (url: string): Promise<string> => {
+    asked.push(url)
+    return url.endsWith('/openid-configuration')
+      ? JSON.stringify({ issuer, jwks_uri: `${issuer}/keys` })
+      : self.answer()
+  }
+  const keys = createKeySets({ getText, readFile: async () => self.answer(), system, log })
+  return Object.assign(self, { way: createJwtWay({ policy, keys, system, log }) })
+}
+
+async function keySetOf(keys: Readonly<Record<string, KeyPair>>): Promise<string> {
+  const all = Object.entries(keys).map(async ([kid, one]) => ({
+    ...(await exportJWK(one.publicKey)),
+    kid,
+    alg: 'ES256',
+  }))
+  return JSON.stringify({ keys: await Promise.all(all) })
+}
+
+interface Made {
+  readonly claims?: JWTPayload
+  readonly kid?: string
+  readonly key?: KeyPair
+  readonly at?: number
+}
+
+function make({ claims = {}, kid = 'one', key = pair, at = start }: Made = {}): Promise<string> {
+  const seconds = Math.floor(at / 1_000)
+  const all = {
+    iss: issuer,
+    aud: 'keyturn',
+    sub: 'system:serviceaccount:team-a:web',
+    iat: seconds,
+    exp: seconds + 600,
+    ...claims,
+  }
+  return new SignJWT(all).setProtectedHeader({ alg: 'ES256', kid }).sign(key.privateKey)
+}
+
+describe('a web token', () => {
+  it('lets in whom the rule names, with its grants and a name that can be shown', async () => {
+    const { ask, asked } = await world()
+    const caller = await ask(await make())
+    expect(caller).toMatchObject({
+      kind: 'jwt',
+      name: 'cluster/system:serviceaccount:team-a:web',
+      person: 'cluster/system:serviceaccount:team-a:web',
+    })
+    expect([caller?.may('read', 'openai'), caller?.may('operate', 'openai')]).toEqual([true, false])
+    expect(asked).toEqual([`${issuer}/.well-known/openid-configuration`, `${issuer}/keys`])
+  })
+
+  const seconds = start / 1_000
+  it.each<[string, JWTPayload]>([
+    ['another issuer', { iss: 'https://issuer.example/' }],
+    ['another audience', { aud: 'openai' }],
+    ['no audience', { aud: undefined as unknown as string }],
+    ['another namespace', { sub: 'system:serviceaccount:team-b:web' }],
+    ['a name that goes on behind the pattern', { sub: 'system:serviceaccount:team-a:web:x' }],
+    ['no subject', { sub: undefined as unknown as string }],
+    ['an end that has passed', { exp: seconds - 31 }],
+    ['no end', { exp: undefined as unknown as number }],
+    ['no beginning', { iat: undefined as unknown as number }],
+    ['a beginning in the future', { iat: seconds + 31 }],
+    ['a time from which on it counts', { nbf: seconds + 31 }],
+    ['a life longer than allowed', { exp: seconds + 3_601 }],
+    ['an end that is no number', { exp: 'never' as unknown as number }],
+  ])('with %s is nobody, and costs no key', async (_what, claims) => {
+    const { ask, asked } = await world()
+    expect(await ask(await make({ claims }))).toBeUndefined()
+    expect(asked).toEqual([])
+  })
+
+  it('counts within the leeway of thirty seconds, on both sides', async () => {
+    const { ask } = await world()
+    expect(await ask(await make({ claims: { exp: seconds - 29 } }))).toBeDefined()
+    expect(await ask(await make({ claims: { nbf: seconds + 29, iat: seconds + 29 } }))).toBeDefined()
+  })
+
+  it('with a signature of another, or none, or one made with the public key, is nobody', async () => {
+    const { ask } = await world()
+    const good = await make()
+    const [header = '', payload = '', signature = ''] = good.split('.')
+    const headerOf = (said: object): string => Buffer.from(JSON.stringify(said)).toString('base64url')
+    const secret = Buffer.from(JSON.stringify(await exportJWK(pair.publicKey)))
+    const symmetric = await new SignJWT({
+      iss: issuer,
+      aud: 'keyturn',
+      sub: 'system:serviceaccount:team-a:web',
+      iat: seconds,
+      exp: seconds + 600,
+    })
+      .setProtectedHeader({ alg: 'HS256', kid: 'one' })
+      .sign(secret)
+    const forged = [
+      await make({ key: other }),
+      `${header}.${payload}.${signature.slice(0, -4)}AAAA`,
+      `${headerOf({ alg: 'none' })}.${payload}.`,
+      `${headerOf({ alg: 'none' })}.${payload}.${signature}`,
+      symmetric,
+      `${header}.${payload}`,
+      'a.b.c',
+      `${good}.x`,
+    ]
+    for (const token of forged) expect(await ask(token)).toBeUndefined()
+    expect(await ask(good)).toBeDefined()
+  })
+
+  it('is judged by the first rule that fits, and claims may be lists', async () => {
+    const groups: JwtRule = {
+      ...rule,
+      name: 'people',
+      claims: [{ claim: 'groups', patterns: ['admins'] }],
+      nameClaim: 'email',
+      grants: [{ credentials: ['*'], may: ['operate'] }],
+    }
+    const { ask } = await world([groups, rule])
+    const claims = { groups: ['users', 'admins'], email: 'ann@acme.example' }
+    expect((await ask(await make({ claims })))?.name).toBe('people/ann@acme.example')
+    expect((await ask(await make({ claims: { groups: ['users'] } })))?.name).toMatch(/^cluster/)
+    // Whoever the claim does not name is nobody, not somebody without a name.
+    expect(await ask(await make({ claims: { groups: ['admins'] } }))).toBeUndefined()
+  })
+})
+
+describe('a caller who was let in', () => {
+  it('is remembered for a minute, at once and without another look at the signature', async () => {
+    const here = await world()
+    const token = await make()
+    const first = await here.ask(token)
+    here.now += 59_000
+    const again = here.way.authenticate(`Bearer ${token}`, from(''))
+    expect(again).toBe(first)
+    here.now += 2_000
+    expect(here.way.authenticate(`Bearer ${token}`, from(''))).toBeInstanceOf(Promise)
+  })
+
+  it('is never remembered beyond the end of the token', async () => {
+    const here = await world()
+    const token = await make({ claims: { exp: seconds() + 20 } })
+    const caller = await here.ask(token)
+    here.now += 20_000 + 30_000
+    expect(await here.ask(token)).toBeUndefined()
+    expect(caller !== undefined && here.way.isLive(caller)).toBe(false)
+  })
+
+  it('is forgotten at once when the rules change, whether or not they still name them', async () => {
+    const here = await world()
+    const token = await make()
+    const caller = await here.ask(token)
+    expect(caller !== undefined && here.way.isLive(caller)).toBe(true)
+    const narrower = { ...rule, grants: [{ credentials: ['openai'], may: ['audit'] as const }] }
+    here.policy.replace({ ...noAccess, jwt: [narrower] })
+    expect(caller !== undefined && here.way.isLive(caller)).toBe(false)
+    expect((await here.ask(token))?.may('read', 'openai')).toBe(false)
+    here.policy.replace(noAccess)
+    expect(await here.ask(token)).toBeUndefined()
+  })
+
+  it('is judged by the rules that count when the signature has been looked at', async () => {
+    const here = await world()
+    const asking = here.ask(await make())
+    here.policy.replace(noAccess)
+    expect(await asking).toBeUndefined()
+  })
+
+  const seconds = (): number => start / 1_000
+})
+
+describe('keys', () => {
+  it('are fetched once, however many tokens come at the same time', async () => {
+    const { ask, asked } = await world()
+    const tokens = await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        make({ claims: { sub: `system:serviceaccount:team-a:w${index}` } }),
+      ),
+    )
+    const callers = await Promise.all(tokens.map((token) => ask(token)))
+    expect(callers.every((caller) => caller !== undefined)).toBe(true)
+    expect(asked).toHaveLength(2)
+  })
+
+  it('that are not known are asked for, and by strangers at most every thirty seconds', async () => {
+    const here = await world()
+    await here.ask(await make())
+    const before = here.asked.length
+    for (const kid of ['x', 'y', 'z']) await here.ask(await make({ kid }))
+    expect(here.asked.length).toBe(before)
+    here.now += 30_000
+    const rotated = await keySetOf({ one: pair, two: other })
+    here.answer = async () => rotated
+    expect(await here.ask(await make({ kid: 'two', key: other, at: here.now }))).toBeDefined()
+  })
+
+  it('count on while the issuer is away, for a day and no longer, and are fresh again after', async () => {
+    const here = await world()
+    await here.ask(await make())
+    const good = here.answer
+    here.answer = async () => Promise.reject(new Error('away'))
+    for (const hours of [1, 12, 23]) {
+      here.now = start + hours * 3_600_000
+      expect(await here.ask(await make({ at: here.now }))).toBeDefined()
+    }
+    here.now = start + 24 * 3_600_000
+    expect(await here.ask(await make({ at: here.now }))).toBeUndefined()
+    here.answer = good
+    here.now += 30_000
+    expect(await here.ask(await make({ at: here.now }))).toBeDefined()
+  })
+
+  it('are not taken from a document that names another issuer', async () => {
+    const lying: JwtRule = { ...rule, issuer: 'https://liar.example' }
+    const { ask, asked, logs } = await world([lying])
+    expect(await ask(await make({ claims: { iss: 'https://liar.example' } }))).toBeUndefined()
+    expect(asked).toEqual(['https://liar.example/.well-known/openid-configuration'])
+    expect(logs.join()).toContain('cannot be had')
+  })
+})
+
+it('looks at no more than a few bad signatures of one address, and lets others and the remembered go on', async () => {
+  const here = await world()
+  const good = await make()
+  await here.ask(good, '10.0.0.9')
+  const forge = (index: number): Promise<string> =>
+    make({ key: other, claims: { sub: `system:serviceaccount:team-a:f${index}` } })
+  const looked = async (token: string, address: string): Promise<boolean> => {
+    const found = here.way.authenticate(`Bearer ${token}`, from(address))
+    const isLooked = found instanceof Promise
+    await found
+    return isLooked
+  }
+  const each: boolean[] = []
+  for (let index = 0; index < 30; index += 1) each.push(await looked(await forge(index), '10.0.0.9'))
+  expect(each.filter((isLooked) => isLooked)).toHaveLength(20)
+  expect(here.way.authenticate(`Bearer ${good}`, from('10.0.0.9'))).toBeDefined()
+  expect(await looked(await forge(31), '10.0.0.8')).toBe(true)
+  here.now += 3_000
+  expect(await looked(await forge(32), '10.0.0.9')).toBe(true)
+  expect(await looked(await forge(33), '10.0.0.9')).toBe(false)
+})

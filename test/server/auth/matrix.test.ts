@@ -1,0 +1,153 @@
+import { expect, it } from 'vitest'
+import { type Operation, type OperationId, operations } from '../../../src/api/operations.ts'
+import { allGrants, type Grant } from '../../../src/core/grants.ts'
+import type { Authenticator } from '../../../src/server/auth/authenticator.ts'
+import { type Caller, type CallerKind, createCaller } from '../../../src/server/auth/caller.ts'
+import { canary } from '../fake-service.ts'
+import { bearer, type Harness, startServer } from '../harness.ts'
+
+/** What hands out or acts, and the one grant that each needs; written down here once more, so that a slip shows. */
+const needed: Partial<Record<OperationId, Grant>> = {
+  getCredential: 'read',
+  reportRejection: 'read',
+  bringVersion: 'operate',
+  verifyCredential: 'operate',
+  startRotation: 'operate',
+  pauseRotation: 'operate',
+  resumeRotation: 'operate',
+  abortRotation: 'operate',
+  rollBack: 'operate',
+  revokeVersion: 'operate',
+  dropLease: 'operate',
+  getInventory: 'operate',
+  listTokens: 'operate',
+  createToken: 'operate',
+  rotateToken: 'operate',
+  revokeToken: 'operate',
+}
+
+const kinds: readonly CallerKind[] = ['token', 'jwt', 'certificate', 'socket']
+const scopes = ['openai', 'openai-prod', 'openai*', '*'] as const
+const grantSets: readonly (readonly Grant[])[] = [[], ...allGrants.map((grant) => [grant]), allGrants]
+
+const callers = new Map<string, Caller>()
+for (const [index, may] of grantSets.entries())
+  for (const scope of scopes) {
+    const kind = kinds[callers.size % kinds.length] ?? 'token'
+    const id = `c${index}-${scope}`
+    callers.set(id, createCaller({ id, name: 'somebody', kind, grants: [{ credentials: [scope], may }] }))
+  }
+
+/** Every other caller is made out later, as one whose signature has to be looked at. */
+const authenticator: Authenticator = {
+  authenticate({ authorization = '' }) {
+    const caller = callers.get(authorization.slice('Bearer '.length))
+    return caller?.kind === 'jwt' ? Promise.resolve(caller) : caller
+  },
+  isLive: () => true,
+  onChange: () => () => undefined,
+}
+
+/** What the rules say, worked out from the words of the contract and not from the code that enforces them. */
+function isAllowed(caller: Caller, id: OperationId, name: string): boolean {
+  const { access, path }: Operation = operations[id]
+  if (access === 'open') return true
+  const isNamed = path.includes('{name}')
+  if (access === 'seen')
+    return !isNamed || ['read', 'operate', 'audit'].some((grant) => has(caller, grant, name))
+  const grants: readonly Grant[] = typeof access === 'string' ? [access] : access
+  return grants.some((grant) => has(caller, grant, isNamed ? name : undefined))
+}
+
+function has({ id }: Caller, grant: string, name: string | undefined): boolean {
+  const [index = '', ...rest] = id.slice(1).split('-')
+  const scope = rest.join('-')
+  if (grantSets[Number(index)]?.some((one) => one === grant) !== true) return false
+  if (grant === 'metrics' || grant === 'dashboard' || scope === '*') return true
+  return name !== undefined && (scope === 'openai*' || scope === name)
+}
+
+const bodies: Partial<Record<OperationId, unknown>> = {
+  reportRejection: { version: 'version-1', status: 401 },
+  bringVersion: { apiKey: 'x'.repeat(40) },
+  createToken: { name: 'made', credentials: ['openai'] },
+  rotateToken: { name: 'nobody' },
+}
+
+async function ask(harness: Harness, id: OperationId, name: string, headers: Record<string, string>) {
+  const { method, path } = operations[id]
+  const target = path.replace('{name}', name).replace(/\{\w+\}/, 'some-id')
+  const hasBody = method === 'POST'
+  const response = await fetch(harness.url + target, {
+    method,
+    headers: { ...headers, ...(hasBody ? { 'content-type': 'application/json' } : {}) },
+    ...(hasBody ? { body: JSON.stringify(bodies[id] ?? {}) } : {}),
+  })
+  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true
+  const text = isStream ? '' : await response.text()
+  if (isStream) await response.body?.cancel()
+  return { status: response.status, text }
+}
+
+const ids = Object.keys(operations) as OperationId[]
+
+it('asks for the grant that each act and each secret needs', () => {
+  for (const [id, grant] of Object.entries(needed) as [OperationId, Grant][])
+    expect([id, operations[id].access]).toEqual([id, grant])
+})
+
+it('lets no caller without the right grant have a secret or act, on any route, of any kind', async () => {
+  const harness = await startServer({ authenticator })
+  const { service } = harness
+  const done = (): number => service.acts.length + service.rotationsStarted.length + service.reports.length
+  let allowed = 0
+  for (const id of ids)
+    for (const [key, caller] of callers)
+      for (const name of operations[id].path.includes('{name}') ? ['openai', 'no-such'] : ['openai']) {
+        const before = done()
+        const tokens = harness.tokens.list().length
+        const { status, text } = await ask(harness, id, name, bearer(key))
+        const what = `${id} of ${name} by ${caller.kind} ${key}: ${status}`
+        expect(status, what).toBeLessThan(600)
+        expect(text.includes(canary) && id !== 'getCredential', what).toBe(false)
+        if (isAllowed(caller, id, name) && name !== 'no-such') {
+          allowed += 1
+          // A token beyond its maker is refused by content, not by route.
+          if (id !== 'createToken') expect([401, 403], what).not.toContain(status)
+          if (id === 'getCredential') expect(text, what).toContain(canary)
+        } else if (operations[id].access !== 'open') {
+          expect([403, 404], what).toContain(status)
+          expect(text.includes(canary), what).toBe(false)
+          expect([done(), harness.tokens.list().length], what).toEqual([before, tokens])
+        }
+      }
+  expect(allowed).toBeGreaterThan(150)
+})
+
+it('lets nobody in who is not made out, and tells them nothing of what there is', async () => {
+  const harness = await startServer({ authenticator })
+  for (const id of ids) {
+    const { access, path }: Operation = operations[id]
+    if (access === 'open') continue
+    const said = new Set<string>()
+    for (const name of path.includes('{name}') ? ['openai', 'openai-prod', 'no-such'] : ['openai'])
+      for (const headers of [{}, bearer('stranger'), { authorization: 'Basic eDp5' }]) {
+        const { status, text } = await ask(harness, id, name, headers)
+        expect([id, status]).toEqual([id, 401])
+        said.add(text.replace(/urn:keyturn:request:[^"]+/, ''))
+      }
+    expect([id, said.size]).toEqual([id, 1])
+  }
+})
+
+it('judges a hand-out in the fast lane as it does behind it', async () => {
+  const harness = await startServer({ authenticator })
+  for (const key of callers.keys())
+    for (const name of ['openai', 'openai-prod', 'no-such']) {
+      const fast = await harness.get(`/v1/credentials/${name}`, bearer(key))
+      const slow = await harness.get(`/v1/credentials/${name}?wait=0`, bearer(key))
+      expect([key, name, fast.status]).toEqual([key, name, slow.status])
+      const bodies = await Promise.all([fast.text(), slow.text()])
+      if (fast.status === 200) expect(bodies[0]).toBe(bodies[1])
+    }
+})
