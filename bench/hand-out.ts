@@ -76,7 +76,7 @@ async function alternate(
   return results
 }
 
-async function startBare(scope: Scope, service: RunningService): Promise<Server> {
+export async function startBare(scope: Scope, service: RunningService): Promise<Server> {
   const answer = JSON.stringify(await answerOf(service))
   const child = startChild(scope, 'bare-server.ts', { env: { BENCH_ANSWER: answer } })
   return await new Promise((resolve, reject) => {

@@ -1,5 +1,6 @@
 // npm run bench [-- NAME…] [--json]: ratios measured in one run, each with its goal and what came of it.
 import { cpus } from 'node:os'
+import { audit } from './audit.ts'
 import { handOut } from './hand-out.ts'
 import { key } from './key.ts'
 import { buildIfNeeded } from './lib/build.ts'
@@ -9,7 +10,7 @@ import { promotion } from './promotion.ts'
 import { start } from './start.ts'
 import { storesBench } from './stores.ts'
 
-const benches: readonly Bench[] = [handOut, key, start, promotion, memory, storesBench]
+const benches: readonly Bench[] = [handOut, audit, key, start, promotion, memory, storesBench]
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith('--'))

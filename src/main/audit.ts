@@ -44,7 +44,7 @@ const pruneEveryMs = 3_600_000
 
 export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
   const { home, ledger, signer, system, log } = options
-  const config = options.config ?? defaultAudit(home.path, options.isSandbox ? 'async' : 'durable')
+  const config = options.config ?? defaultAudit(home.path, defaultReads(options))
   const id = journalId(home, system)
   const others: Sink[] = []
   for (const place of config.sinks) if (place.kind !== 'file') others.push(await sinkOf(place, options))
@@ -93,6 +93,13 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
       await journal.close()
     },
   }
+}
+
+/** The sandbox shows either way; what is configured is not overruled by an environment. */
+function defaultReads({ isSandbox, env }: AuditOptions): AuditConfig['reads'] {
+  if (!isSandbox) return 'durable'
+  const asked = env['KEYTURN_SANDBOX_AUDIT_READS']?.trim()
+  return asked === 'durable' || asked === 'off' ? asked : 'async'
 }
 
 async function sinkOf(

@@ -1,0 +1,74 @@
+import { startBare } from './hand-out.ts'
+import { type Bench, type Figure } from './lib/figure.ts'
+import { closing, startChild, startService, temporaryFolder } from './lib/processes.ts'
+import { median } from './lib/statistics.ts'
+
+const connections = 256
+const roundMs = 1_000
+const rounds = 5
+const path = '/v1/credentials/openai'
+
+/** Hand-outs whose rows are on the disk before the reply leaves, against node:http answering the same bytes to everybody. */
+export const audit: Bench = {
+  name: 'audit',
+  seconds: 20,
+  run: () =>
+    closing(async (scope) => {
+      const start = async (reads: string) =>
+        startService(scope, {
+          home: await temporaryFolder(scope),
+          env: { KEYTURN_SANDBOX_AUDIT_READS: reads },
+        })
+      const durable = await start('durable')
+      const off = await start('off')
+      const bare = await startBare(scope, off)
+      const load = startChild(scope, 'load.ts')
+      const measure = async (port: number, token: string): Promise<number> => {
+        const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n\r\n`
+        const order = { host: '127.0.0.1', port, request, connections, ms: roundMs }
+        const { perSecond } = await load.ask(order, roundMs + 10_000)
+        return Number(perSecond)
+      }
+      const ask = {
+        bare: () => measure(bare.port, off.appToken),
+        durable: () => measure(Number(durable.url.port), durable.appToken),
+        off: () => measure(Number(off.url.port), off.appToken),
+      }
+      for (const warm of [ask.bare, ask.durable, ask.off]) await warm()
+      const results: { bare: number; durable: number; off: number }[] = []
+      for (let round = 0; round < rounds; round += 1) {
+        const off = await ask.off()
+        const durable = await ask.durable()
+        results.push({ off, durable, bare: await ask.bare() })
+      }
+      return figures(results)
+    }),
+}
+
+function figures(
+  results: readonly { readonly bare: number; readonly durable: number; readonly off: number }[],
+): readonly Figure[] {
+  const bench = 'audit'
+  const of = (what: 'bare' | 'durable' | 'off'): string =>
+    median(results.map((round) => round[what])).toFixed(0)
+  const note = (what: 'durable' | 'off'): string =>
+    `${of(what)}/s against ${of('bare')}/s, ${connections} connections, median of ${rounds} rounds`
+  return [
+    {
+      bench,
+      what: 'requests/s, each row on the disk before its reply, against bare node:http',
+      value: median(results.map((round) => round.durable / round.bare)),
+      unit: 'x',
+      budget: { is: 'at least', value: 0.7 },
+      goal: { is: 'at least', value: 0.8 },
+      note: note('durable'),
+    },
+    {
+      bench,
+      what: 'the same without rows of reads',
+      value: median(results.map((round) => round.off / round.bare)),
+      unit: 'x',
+      note: note('off'),
+    },
+  ]
+}
