@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash as digest } from 'node:crypto'
 import { redactKeys } from '../core/key-shape.ts'
 import type { AuditEntry, SignedDocument } from '../core/ports.ts'
 
@@ -120,7 +120,7 @@ function parsed(line: string): Row | undefined {
 }
 
 export function sha256(text: string | Uint8Array): string {
-  return createHash('sha256').update(text).digest('hex')
+  return digest('sha256', text, 'hex')
 }
 
 function inner(value: object): string {

@@ -31,12 +31,12 @@ describe('the journal', () => {
     const { journal } = await open({ files: disk })
     await settled()
     const before = disk.syncs
-    await Promise.all(Array.from({ length: 100 }, async (_, index) => journal.record(read(index))))
+    await Promise.all(Array.from({ length: 50 }, async (_, index) => journal.record(read(index))))
     expect(disk.syncs - before).toBe(1)
     disk.crash()
     const rows = rowsOf(disk)
     expect(rows.filter(({ kind }) => kind === 'read').map(({ generation }) => generation)).toEqual(
-      Array.from({ length: 100 }, (_, index) => index),
+      Array.from({ length: 50 }, (_, index) => index),
     )
     expectChain(rows)
     expect(rows[0]).toMatchObject({ kind: 'journal', action: 'begun', detail: { journal: id } })
