@@ -127,6 +127,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       auditRepeats: audit.repeats,
       authenticator: access.authenticator,
       certificates: access.certificates,
+      auditReader: audit.reader,
       listen,
       ...(tls === undefined ? {} : { tls }),
       ...(socket === undefined ? {} : { socket }),

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { allGrants } from '../core/grants.ts'
 import type {
+  AuditHeads,
+  AuditPage,
   BlastRadius,
   CheckSummary,
   CredentialAnswer,
@@ -286,6 +288,44 @@ export const signingKeyAnswer = z
     pem: text,
   })
   .meta({ id: 'SigningKeyAnswer' }) satisfies z.ZodType<SigningKeyAnswer>
+
+const signed = z.object({ payload: text, protected: text, signature: text })
+
+export const auditPage = z
+  .object({
+    journal: text,
+    items: z.array(
+      z.looseObject({
+        seq: z.int().min(1),
+        at: instant,
+        kind: text.describe('read, act, refusal or journal'),
+        action: text,
+        outcome: text,
+        prev: text,
+        hash: text,
+      }),
+    ),
+    through: z.int().min(0).describe('Send it as `after` for the next page.'),
+    isEnd: z.boolean(),
+  })
+  .meta({ id: 'AuditPage' }) satisfies z.ZodType<AuditPage>
+
+export const auditHeads = z
+  .object({
+    journal: text,
+    reads: text,
+    seq: z.int().min(0),
+    durable: z.int().min(0),
+    sealed: z.int().min(0),
+    refused: z.int().min(0),
+    lost: z.int().min(0),
+    sinks: z.array(
+      z.object({ name: text, isTaking: z.boolean(), behind: z.int().min(0), missed: z.int().min(0) }),
+    ),
+    headTroubles: z.array(text),
+    items: z.array(signed),
+  })
+  .meta({ id: 'AuditHeads' }) satisfies z.ZodType<AuditHeads>
 
 export const eventMessage = z
   .object({

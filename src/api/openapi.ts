@@ -32,6 +32,33 @@ const queryTexts: Readonly<Record<string, JsonObject>> = {
     description: 'A version id, a unique beginning of one, or a fingerprint. Default: what is current.',
     schema: { type: 'string', maxLength: 128 },
   },
+  after: {
+    description: 'Rows after the one of this number.',
+    schema: { type: 'integer', minimum: 0 },
+  },
+  limit: {
+    description: 'So many rows at most. Default: 100.',
+    schema: { type: 'integer', minimum: 0, maximum: 1_000 },
+  },
+  kind: {
+    description: 'Only rows of this kind: read, act, refusal or journal.',
+    schema: { type: 'string', maxLength: 64 },
+  },
+  action: { description: 'Only rows of this action.', schema: { type: 'string', maxLength: 64 } },
+  outcome: { description: 'Only rows of this outcome.', schema: { type: 'string', maxLength: 64 } },
+  credential: { description: 'Only rows of this credential.', schema: { type: 'string', maxLength: 63 } },
+  caller: {
+    description: 'Only rows of the caller of this id or name.',
+    schema: { type: 'string', maxLength: 200 },
+  },
+  since: {
+    description: 'Only rows from this instant on.',
+    schema: { type: 'string', format: 'date-time' },
+  },
+  until: {
+    description: 'Only rows before this instant.',
+    schema: { type: 'string', format: 'date-time' },
+  },
 }
 
 /** The contract as an OpenAPI 3.1 document, made from `operations` and the schemas of bodies and answers. */

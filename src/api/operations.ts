@@ -233,6 +233,23 @@ export const operations = {
     summary: 'Revokes a token at once',
     status: 204,
   },
+  getAudit: {
+    method: 'GET',
+    path: '/v1/audit',
+    access: 'audit',
+    summary: 'Rows of the audit journal of this replica, oldest first',
+    query: ['after', 'limit', 'kind', 'action', 'outcome', 'credential', 'caller', 'since', 'until'],
+    status: 200,
+    answer: answers.auditPage,
+  },
+  getAuditHeads: {
+    method: 'GET',
+    path: '/v1/audit/heads',
+    access: 'audit',
+    summary: 'How the audit journal does, and its newest signed heads',
+    status: 200,
+    answer: answers.auditHeads,
+  },
   getSigningKey: {
     method: 'GET',
     path: '/v1/signing-key',

@@ -52,6 +52,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   ledger_unreachable: 503,
   ledger_corrupt: 503,
   audit_unavailable: 503,
+  audit_broken: 400,
   report_invalid: 400,
   signing_key_unknown: 400,
   service_unreachable: 503,

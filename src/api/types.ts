@@ -36,6 +36,8 @@ export const routes = {
   tokens: '/v1/tokens',
   tokenRotations: '/v1/tokens/rotations',
   token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
+  audit: '/v1/audit',
+  auditHeads: '/v1/audit/heads',
   signingKey: '/v1/signing-key',
   health: '/healthz',
   ready: '/readyz',
@@ -438,4 +440,45 @@ export interface Readiness {
     /** Absent: what is handed out does not come from the last-known-good file. */
     readonly lastKnownGood?: LastKnownGoodSummary
   }[]
+}
+
+/** One row of the audit journal, as it stands in the file. */
+export interface AuditRow {
+  readonly seq: number
+  readonly at: string
+  readonly kind: string
+  readonly action: string
+  readonly outcome: string
+  readonly prev: string
+  readonly hash: string
+}
+
+/** GET /v1/audit: rows of this replica, oldest first. */
+export interface AuditPage {
+  readonly journal: string
+  readonly items: readonly AuditRow[]
+  /** Send it as `after` for the next page. */
+  readonly through: number
+  /** Whether there was nothing beyond. */
+  readonly isEnd: boolean
+}
+
+/** GET /v1/audit/heads: how the journal does, and its newest signed heads as the ledger has them. */
+export interface AuditHeads {
+  readonly journal: string
+  readonly reads: string
+  readonly seq: number
+  readonly durable: number
+  readonly sealed: number
+  /** Replies that were refused because their row could not be written in time, and reads without a row (`async` only). */
+  readonly refused: number
+  readonly lost: number
+  readonly sinks: readonly {
+    readonly name: string
+    readonly isTaking: boolean
+    readonly behind: number
+    readonly missed: number
+  }[]
+  readonly headTroubles: readonly string[]
+  readonly items: readonly SignedReport[]
 }

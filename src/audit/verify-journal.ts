@@ -237,6 +237,26 @@ class Walk {
   }
 }
 
+/** Heads as a place keeps them, one per line; a line that was not finished when somebody stopped is left out. */
+export function readHeads(text: string): readonly SignedDocument[] {
+  return text.split('\n').flatMap((line) => {
+    const opened = openDocument(line, headType)
+    return opened.kind === 'document' ? [opened.document] : []
+  })
+}
+
+/** Whose each is, as it says itself; whether that is so is looked at when the journal is verified. */
+export function headsByJournal(
+  heads: readonly SignedDocument[],
+): ReadonlyMap<string, readonly SignedDocument[]> {
+  const found = new Map<string, SignedDocument[]>()
+  for (const head of heads) {
+    const journal = headOf(Buffer.from(head.payload, 'base64url').toString('utf8'))?.journal
+    if (journal !== undefined) found.set(journal, [...(found.get(journal) ?? []), head])
+  }
+  return found
+}
+
 function headOf(payload: string): Head | undefined {
   try {
     const head = JSON.parse(payload) as Partial<Head> | null

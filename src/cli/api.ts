@@ -1,4 +1,6 @@
 import {
+  type AuditHeads,
+  type AuditPage,
   type BlastRadius,
   type BringRequest,
   type CredentialAnswer,
@@ -52,6 +54,8 @@ export interface Api {
   leases(name: string): Promise<readonly LeaseSummary[]>
   dropLease(name: string, instance: string): Promise<void>
   inventory(): Promise<InventoryAnswer>
+  audit(query: AuditFilter & { readonly after: number }): Promise<AuditPage>
+  auditHeads(): Promise<AuditHeads>
   tokens(): Promise<readonly TokenSummary[]>
   createToken(request: TokenRequest): Promise<TokenAnswer>
   rotateToken(request: TokenRotationRequest): Promise<TokenAnswer>
@@ -59,6 +63,11 @@ export interface Api {
   /** Calls back for every event of the credential until the signal; ends, with or without an error, when the stream does. */
   follow(name: string, onEvent: () => void, signal: AbortSignal): Promise<void>
 }
+
+/** Which rows of the audit; what is absent lets all through. */
+export type AuditFilter = Readonly<
+  Partial<Record<'kind' | 'action' | 'outcome' | 'credential' | 'caller' | 'since' | 'until', string>>
+>
 
 /** More names than this are no help. */
 const namesShownMax = 20
@@ -146,6 +155,12 @@ export function createApi(options: ApiOptions): Api {
       await of(name, call({ method: 'DELETE', path: routes.lease(name, instance) }))
     },
     inventory: () => get(routes.inventory),
+    audit: (query) => {
+      const asked = new URLSearchParams()
+      for (const [name, value] of Object.entries(query)) asked.set(name, String(value))
+      return get(`${routes.audit}?${asked.toString()}`)
+    },
+    auditHeads: () => get(routes.auditHeads),
     tokens: () => items(routes.tokens),
     createToken: (request) => post(routes.tokens, request),
     rotateToken: (request) => post(routes.tokenRotations, request),

@@ -11,6 +11,8 @@ export interface Output {
   readonly paint: Paint
   /** A result: with --json as one document, else as the lines. */
   result(value: unknown, lines: () => readonly string[]): void
+  /** One line of a result that has no end. */
+  line(text: string): void
   /** A value exactly as it is, for `get`; with a line break only on a terminal. */
   raw(value: string): void
   /** Said beside the result. */
@@ -47,6 +49,7 @@ export function createOutput(options: OutputOptions): Output {
       if (isJson) stdout.write(`${jsonText(value)}\n`)
       else for (const text of lines()) line(stdout, text)
     },
+    line: (text) => line(stdout, text),
     raw(value) {
       stdout.write(stdout.isTerminal ? `${safeLine(value, { hasColour: false })}\n` : value)
     },

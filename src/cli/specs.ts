@@ -1,3 +1,4 @@
+import { auditSpecs } from './audit-specs.ts'
 import type { CommandSpec } from './command.ts'
 
 /**
@@ -327,6 +328,7 @@ export const specs: readonly CommandSpec[] = [
     exits: '0 written, 1 there is one already, 2 wrong usage',
     load: () => import('./commands/init.ts'),
   },
+  ...auditSpecs,
   {
     name: 'token create',
     args: [{ name: 'token-name', description: 'Whose token it is, e.g. billing-worker.' }],
@@ -394,6 +396,7 @@ export const specs: readonly CommandSpec[] = [
 
 /** Groups of commands, and what they say about themselves. */
 export const groups: Readonly<Record<string, string>> = {
+  audit: 'who read, changed or was refused what',
   config: 'look at the configuration',
   token: 'tokens of apps and operators',
 }

@@ -62,6 +62,7 @@ export const errorCodes = [
   'ledger_corrupt',
   // The audit.
   'audit_unavailable',
+  'audit_broken',
   // A signed report.
   'report_invalid',
   'signing_key_unknown',

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { realFiles } from '../audit/files.ts'
-import { createFolderHeads, createLedgerHeads } from '../audit/head-places.ts'
+import { createFolderHeads, createLedgerHeads, headsInLedger } from '../audit/head-places.ts'
 import { createHeadKeeper, type HeadPlace } from '../audit/heads.ts'
-import type { JournalStatus } from '../audit/journal.ts'
+import { pageOf } from '../audit/journal-reader.ts'
 import { openJournal } from '../audit/open-journal.ts'
 import { createRepeats } from '../audit/repeats.ts'
 import type { Sink } from '../audit/sink.ts'
@@ -12,6 +12,7 @@ import type { AuditConfig, AuditPlaceConfig, SecretSource } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
+import type { AuditReader } from '../server/audit-routes.ts'
 import { every } from '../server/ticker.ts'
 import type { Environment } from './compose.ts'
 import type { Home } from './home.ts'
@@ -35,7 +36,7 @@ export interface OpenedAudit {
   readonly repeats: Audit
   readonly id: string
   readonly folders: readonly string[]
-  status(): JournalStatus & { readonly sealed: number; readonly headTroubles: readonly string[] }
+  readonly reader: AuditReader
   /** Writes what is left, seals it, and closes. */
   close(): Promise<void>
 }
@@ -73,6 +74,10 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
   }
   const heads = createHeadKeeper({ journal, id, signer, places, system, log })
   const repeats = createRepeats(journal, system)
+  const status: AuditReader['status'] = () => {
+    const { sealed, troubles } = heads.status()
+    return { ...journal.status(), reads: config.reads, sealed, headTroubles: troubles }
+  }
   const stopPruning = every(system, pruneEveryMs, () => void prune())
   void prune()
   return {
@@ -80,9 +85,21 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
     repeats,
     id,
     folders,
-    status() {
-      const { sealed, troubles } = heads.status()
-      return { ...journal.status(), sealed, headTroubles: troubles }
+    reader: {
+      async page({ after, limit, filter }) {
+        const folder = folders[0]
+        if (folder === undefined)
+          throw new KeyturnError('not_found', 'No folder holds the audit journal of this service.', {
+            fix: 'Name one under audit.sinks, or ask where its webhook goes.',
+          })
+        const { rows, through, isEnd } = pageOf({ files: realFiles, folder, after, limit, filter })
+        return { journal: id, items: rows, through, isEnd }
+      },
+      async heads() {
+        const isInLedger = config.heads.some(({ kind }) => kind === 'ledger')
+        return { ...status(), items: isInLedger ? await headsInLedger(ledger, id) : [] }
+      },
+      status,
     },
     async close() {
       stopPruning()

@@ -1,5 +1,6 @@
 import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { AuditReader } from './audit-routes.ts'
 import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Checks } from './checks.ts'
@@ -18,6 +19,7 @@ export interface ServerContext {
   readonly tokens: TokenStore
   readonly auth: Authenticator
   readonly audited: Audited
+  readonly auditReader: AuditReader | undefined
   readonly signer: Signer
   readonly handOuts: HandOuts
   readonly leases: Leases

@@ -1,4 +1,5 @@
 import type { Service } from '../engine/service.ts'
+import type { AuditReader } from './audit-routes.ts'
 import { verifiedAgeSeconds } from './hand-out.ts'
 
 /** Counters of this process. Labels are names of operations, credentials and statuses: few, and never a secret. */
@@ -13,6 +14,8 @@ export interface Metrics {
 export interface Gauges {
   readonly streams: () => number
   readonly waiters: () => number
+  /** Absent: there is no audit. */
+  readonly audit?: AuditReader['status']
 }
 
 export const metricsType = 'text/plain; version=0.0.4; charset=utf-8'
@@ -32,10 +35,40 @@ export function createMetrics(service: Service, gauges: Gauges): Metrics {
         ...requestLines(requests, metrics),
         ...gauge('keyturn_event_streams', 'Open event streams.', [['', gauges.streams()]]),
         ...gauge('keyturn_long_polls', 'Requests that wait for a change.', [['', gauges.waiters()]]),
+        ...auditLines(gauges.audit?.()),
         '',
       ].join('\n'),
   }
   return metrics
+}
+
+function auditLines(audit: ReturnType<AuditReader['status']> | undefined): readonly string[] {
+  if (audit === undefined) return []
+  const { sinks: places } = audit
+  const sinks = (value: (sink: (typeof places)[number]) => number): readonly Sample[] =>
+    places.map((sink): Sample => [`{sink="${sink.name.replaceAll(/["\\\n]/g, '_')}"}`, value(sink)])
+  return [
+    ...gauge('keyturn_audit_row', 'The number of the last row of the audit journal.', [['', audit.seq]]),
+    ...gauge('keyturn_audit_unsealed', 'Rows that no signed head seals yet.', [
+      ['', Math.max(0, audit.seq - audit.sealed)],
+    ]),
+    ...family('keyturn_audit_refused_total', 'counter', 'Replies refused for want of a row.', [
+      ['', audit.refused],
+    ]),
+    ...family('keyturn_audit_lost_total', 'counter', 'Reads without a row; only where nobody waits.', [
+      ['', audit.lost],
+    ]),
+    ...gauge(
+      'keyturn_audit_sink_taking',
+      '1 while this place takes rows.',
+      sinks((one) => (one.isTaking ? 1 : 0)),
+    ),
+    ...gauge(
+      'keyturn_audit_sink_behind',
+      'Rows that this place still waits for.',
+      sinks((one) => one.behind),
+    ),
+  ]
 }
 
 type Sample = readonly [labels: string, value: number]

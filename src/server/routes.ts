@@ -6,6 +6,7 @@ import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
+import { auditHandlers } from './audit-routes.ts'
 import type { Caller } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
@@ -35,6 +36,7 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
     ...credentialHandlers(context),
     ...rotationHandlers(context),
     ...reportHandlers(context),
+    ...auditHandlers(context),
     ...leaseHandlers(context),
     ...tokenHandlers(context),
     ...processHandlers(context),

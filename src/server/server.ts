@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { AuditReader } from './audit-routes.ts'
 import { type Audited, createAudited } from './audited.ts'
 import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
 import type { CertificateWay } from './auth/certificates.ts'
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly audit?: Audit
   /** The same for what may come as often as somebody likes; it counts. Default: `audit`. */
   readonly auditRepeats?: Audit
+  /** Shows what was written down. */
+  readonly auditReader?: AuditReader
   /** Signs reports. */
   readonly signer: Signer
   /** HTTPS. Default: plain HTTP. */
@@ -171,6 +174,7 @@ function assemble(
   clock: ReturnType<typeof createCoarseClock>,
   isStopping: () => boolean,
 ) {
+  const { auditReader } = options
   const { service, tokens, signer, system, log, version, isSandbox, listen } = options
   const auth = options.authenticator ?? tokenAuthenticator(tokens)
   const hosts = createHosts({
@@ -188,6 +192,7 @@ function assemble(
   const metrics: Metrics = createMetrics(service, {
     streams: () => streams.count,
     waiters: () => waiters.count,
+    ...(auditReader === undefined ? {} : { audit: () => auditReader.status() }),
   })
   const audited: Audited = createAudited({
     audit: options.audit,
@@ -211,6 +216,7 @@ function assemble(
     tokens,
     auth,
     audited,
+    auditReader,
     signer,
     handOuts,
     leases,

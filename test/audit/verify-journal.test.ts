@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createHeadKeeper } from '../../src/audit/heads.ts'
 import { publicJwk, thumbprint } from '../../src/audit/jwk.ts'

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import type { Problem } from '../../src/api/types.ts'
 import { createSigner } from '../../src/audit/signing-key.ts'
-import type { Ledger, Log, Signer, System } from '../../src/core/ports.ts'
+import type { Audit, Ledger, Log, Signer, System } from '../../src/core/ports.ts'
+import type { AuditReader } from '../../src/server/audit-routes.ts'
 import type { Authenticator } from '../../src/server/auth/authenticator.ts'
 import type { TrustedProxy } from '../../src/server/forwarded.ts'
 import type { ServerLimits } from '../../src/server/limits.ts'
@@ -54,6 +55,8 @@ export interface HarnessOptions {
   readonly rateLimits?: RateLimits
   readonly listen?: Listen
   readonly remember?: Ledger['remember']
+  readonly audit?: Audit
+  readonly auditReader?: AuditReader
   /** Credentials beside the two, internal ones. */
   readonly internal?: readonly string[]
 }

@@ -58,7 +58,8 @@ function refusalOf(found: Exclude<Verification, { kind: 'valid' }>, because: str
 
 const howToTrust = '--key FILE with the public key, or --key-id ID where you have compared the id.'
 
-async function findTrust(context: Context): Promise<Trusted> {
+/** From --key, --key-id, or the key beside the installation itself. */
+export async function findTrust(context: Context): Promise<Trusted> {
   const { options } = context
   const [file, keyId] = [options.text('key'), options.text('keyId')]
   if (file !== undefined && keyId !== undefined)

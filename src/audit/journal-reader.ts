@@ -1,0 +1,65 @@
+import { segmentsAfter } from './file-sink.ts'
+import type { AuditFiles } from './files.ts'
+import { type Row, readRow } from './row.ts'
+import { linesOf, segmentsIn } from './segments.ts'
+
+/** Which rows somebody asks for; what is absent lets all through. */
+export interface RowFilter {
+  readonly kind?: string
+  readonly action?: string
+  readonly outcome?: string
+  readonly credential?: string
+  /** The id or the name. */
+  readonly caller?: string
+  /** ISO 8601: from the one on and before the other. */
+  readonly since?: string
+  readonly until?: string
+}
+
+export interface RowPage {
+  readonly rows: readonly Row[]
+  /** Rows through this one were looked at: where the next page begins after. */
+  readonly through: number
+  readonly isEnd: boolean
+}
+
+/** So many rows are looked at for one page, however few of them fit: a request has an end. */
+const lookedAtMax = 20_000
+
+/** Rows after the given one, in their order. Whether they are as they were written is what verifying finds out. */
+export function pageOf(options: {
+  readonly files: Pick<AuditFiles, 'list' | 'read'>
+  readonly folder: string
+  readonly after: number
+  readonly limit: number
+  readonly filter: RowFilter
+}): RowPage {
+  const { files, folder, after, limit, filter } = options
+  const rows: Row[] = []
+  let through = after
+  let lookedAt = 0
+  for (const segment of segmentsAfter(segmentsIn(files, folder), after))
+    for (const line of linesOf(files, segment.path)) {
+      const read = line.isWhole ? readRow(line.text) : undefined
+      if (read?.kind !== 'row' || read.row.seq <= after) continue
+      through = read.row.seq
+      if (isWanted(read.row, filter)) rows.push(read.row)
+      lookedAt += 1
+      if (rows.length >= limit || lookedAt >= lookedAtMax) return { rows, through, isEnd: false }
+    }
+  return { rows, through, isEnd: true }
+}
+
+/** Instants as the journal writes them can be compared as text. */
+export function isWanted(row: Row, filter: RowFilter): boolean {
+  const { caller } = row
+  return (
+    (filter.kind === undefined || row.kind === filter.kind) &&
+    (filter.action === undefined || row.action === filter.action) &&
+    (filter.outcome === undefined || row.outcome === filter.outcome) &&
+    (filter.credential === undefined || row.credential === filter.credential) &&
+    (filter.caller === undefined || caller?.id === filter.caller || caller?.name === filter.caller) &&
+    (filter.since === undefined || row.at >= filter.since) &&
+    (filter.until === undefined || row.at < filter.until)
+  )
+}

@@ -1,0 +1,52 @@
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { type Context, usage } from './command.ts'
+
+/** The files of one journal. */
+export interface JournalFiles {
+  readonly folder: string
+  readonly paths: readonly string[]
+}
+
+const filePattern = /\.jsonl$/
+const headsPattern = /\.heads\.jsonl$/
+
+/**
+ * What a path names: a file, the folder of one journal, or the folder that has journals in folders of their own, as
+ * `audit.sinks` names it. Default: `audit` in the home folder.
+ */
+export async function journalsAt(context: Context, given: string): Promise<readonly JournalFiles[]> {
+  const { io } = context
+  const path = given === '' ? join((await context.target()).home, 'audit') : resolve(io.cwd, given)
+  if (!existsSync(path))
+    throw usage(`there is no ${path}`, 'Name the folder that audit.sinks has, or one of its files.')
+  if (!statSync(path).isDirectory()) return [{ folder: dirname(path), paths: [path] }]
+  const own = filesIn(path)
+  if (own.length > 0) return [{ folder: path, paths: own }]
+  const journals = readdirSync(path, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => ({ folder: join(path, name), paths: filesIn(join(path, name)) }))
+    .filter(({ paths }) => paths.length > 0)
+  if (journals.length > 0)
+    return journals.toSorted((a, b) => basename(a.folder).localeCompare(basename(b.folder)))
+  throw usage(`there is no journal in ${path}`, 'Name the folder that audit.sinks has, or one of its files.')
+}
+
+function filesIn(folder: string): readonly string[] {
+  return readdirSync(folder)
+    .filter((name) => filePattern.test(name) && !headsPattern.test(name))
+    .sort()
+    .map((name) => join(folder, name))
+}
+
+/** Files that hold heads, one per line: of a place that audit.heads names, or what `keyturn audit heads` printed. */
+export function headFilesAt(context: Context, given: string): readonly string[] {
+  const path = resolve(context.io.cwd, given)
+  if (!existsSync(path))
+    throw usage(`there is no ${path}`, 'Name the folder that audit.heads has, or one of its files.')
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path)
+    .filter((name) => headsPattern.test(name))
+    .sort()
+    .map((name) => join(path, name))
+}

@@ -1,0 +1,90 @@
+import type { AuditRow } from '../../api/types.ts'
+import type { AuditFilter } from '../api.ts'
+import { type Context, usage } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+
+const followMs = 1_000
+const limitDefault = 50
+
+/** The latest rows that fit, or with --follow what comes from now on. */
+export async function run(context: Context): Promise<ExitCode> {
+  const { io, out, options } = context
+  const api = await context.api()
+  const filter = filterOf(context)
+  const limit = Number(options.text('limit') ?? limitDefault)
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000)
+    throw usage(
+      '--limit takes a whole number from 1 to 10000',
+      `Leave it out for the latest ${limitDefault}.`,
+    )
+  let after = 0
+  let latest: AuditRow[] = []
+  const toEnd = async (onPage: (rows: readonly AuditRow[]) => void): Promise<void> => {
+    for (let isEnd = false; !isEnd; ) {
+      const page = await api.audit({ ...filter, after })
+      onPage(page.items)
+      after = page.through
+      ;({ isEnd } = page)
+    }
+  }
+  await toEnd((rows) => {
+    latest = [...latest, ...rows].slice(-limit)
+  })
+  if (!options.has('follow')) {
+    out.result({ items: latest }, () => out.table([header, ...latest.map(cells)]))
+    return exitCodes.done
+  }
+  let isOver = false
+  let wake = (): void => undefined
+  const cancel = io.onSignal(() => {
+    isOver = true
+    wake()
+  })
+  const show = (rows: readonly AuditRow[]): void => {
+    for (const row of rows)
+      if (out.isJson) out.line(JSON.stringify(row))
+      else out.line(cells(row).join('  '))
+  }
+  show(latest)
+  while (!isOver) {
+    await new Promise<void>((resolve) => {
+      wake = resolve
+      io.after(followMs, resolve)
+    })
+    if (!isOver) await toEnd(show)
+  }
+  cancel()
+  return exitCodes.done
+}
+
+const header = ['ROW', 'AT', 'KIND', 'ACTION', 'OUTCOME', 'CALLER', 'CREDENTIAL', 'FROM']
+
+function cells(row: AuditRow): string[] {
+  const { caller, credential, source, count } = row as AuditRow & {
+    readonly caller?: { readonly name?: string }
+    readonly credential?: string
+    readonly source?: string
+    readonly count?: number
+  }
+  const outcome = count === undefined ? row.outcome : `${row.outcome} (${count} more)`
+  return [
+    String(row.seq),
+    row.at,
+    row.kind,
+    row.action,
+    outcome,
+    caller?.name ?? '-',
+    credential ?? '-',
+    source ?? '-',
+  ]
+}
+
+export function filterOf({ options }: Context): AuditFilter {
+  const fields = ['kind', 'action', 'outcome', 'credential', 'caller', 'since', 'until'] as const
+  return Object.fromEntries(
+    fields.flatMap((name) => {
+      const value = options.text(name)
+      return value === undefined ? [] : [[name, value]]
+    }),
+  )
+}

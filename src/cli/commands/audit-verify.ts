@@ -1,0 +1,86 @@
+import { basename } from 'node:path'
+import type { JournalVerification } from '../../audit/verify-journal.ts'
+import { KeyturnError } from '../../core/errors.ts'
+import type { SignedDocument } from '../../core/ports.ts'
+import { headFilesAt, type JournalFiles, journalsAt } from '../audit-files.ts'
+import { argument, type Context } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { findTrust } from './report-verify.ts'
+
+interface Found {
+  readonly folder: string
+  readonly result: JournalVerification
+}
+
+/** Needs no service: the files, the key, and the heads of the second place; a service that runs is asked for its heads. */
+export async function run(context: Context): Promise<ExitCode> {
+  const { out } = context
+  const journals = await journalsAt(context, argument(context, 0))
+  const { trust } = await findTrust(context)
+  const { headsByJournal, verifyJournal } = await import('../../audit/verify-journal.ts')
+  const { realFiles } = await import('../../audit/files.ts')
+  const { thumbprint } = await import('../../audit/jwk.ts')
+  if (trust.kind === 'nobody')
+    throw new KeyturnError(
+      'signing_key_unknown',
+      'nobody vouches for the key that the journal is sealed with',
+      {
+        fix: 'Give the public key of the installation (keyturn report key): --key FILE, or --key-id ID where you have compared the id.',
+      },
+    )
+  const keyId = trust.kind === 'id' ? trust.keyId : thumbprint(trust.jwk)
+  const heads = headsByJournal(await headsFor(context))
+  const found = journals.map(({ folder, paths }: JournalFiles): Found => {
+    const own = heads.get(basename(folder)) ?? []
+    return { folder, result: verifyJournal({ files: realFiles, paths, keyId, heads: own }) }
+  })
+  for (const { folder, result } of found)
+    if (result.kind === 'intact' && !result.isHeld)
+      out.warn(
+        `${folder}: no heads of a second place were held against it, so rows that were cut off after row ${result.sealed} would not show: --heads PATH`,
+      )
+  out.result({ isIntact: found.every(({ result }) => result.kind === 'intact'), journals: found }, () =>
+    found.flatMap(linesOf),
+  )
+  const broken = found.find(({ result }) => result.kind === 'broken')
+  if (broken?.result.kind !== 'broken') return exitCodes.done
+  const { fault } = broken.result
+  const where = fault.file === undefined ? '' : ` (${fault.file}:${fault.line ?? 0})`
+  throw new KeyturnError('audit_broken', `row ${fault.seq} is ${words[fault.kind]}${where}: ${fault.why}`, {
+    fix: 'Keep the files as they are. Rows before this one are as they were written; compare the rest with another place that audit.sinks names.',
+  })
+}
+
+const words = {
+  changed: 'changed',
+  removed: 'removed',
+  reordered: 'out of order',
+  cut_off: 'cut off',
+  foreign: 'foreign',
+} as const
+
+function linesOf({ folder, result }: Found): readonly string[] {
+  if (result.kind === 'broken') return [`${folder}: broken after ${result.rows} rows`]
+  const { rows, first, last, sealed, isUnfinished } = result
+  return [
+    `${folder}: intact, rows ${first} to ${last} (${rows}), sealed through row ${sealed}`,
+    ...(isUnfinished ? ['  its last line is not finished yet; nobody was told of it'] : []),
+  ]
+}
+
+async function headsFor(context: Context): Promise<readonly SignedDocument[]> {
+  const given = context.options.list('heads')
+  if (given.length > 0) {
+    const { readHeads } = await import('../../audit/verify-journal.ts')
+    return given
+      .flatMap((path) => headFilesAt(context, path))
+      .flatMap((path) => readHeads(context.io.readFile(path) ?? ''))
+  }
+  if (context.options.has('offline')) return []
+  try {
+    return (await (await context.api()).auditHeads()).items
+  } catch (thrown) {
+    if (thrown instanceof KeyturnError) return []
+    throw thrown
+  }
+}
