@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { CredentialSummary } from './api/types.ts'
 import { defaultListen, isLoopback, listenShape, parseListen } from './config/listen.ts'
 import type { Config } from './config.ts'
@@ -13,12 +13,13 @@ import { composeService, type Environment } from './main/compose.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
-import { loadLedger } from './main/ledger.ts'
+import { loadLedger, openTokenShelf } from './main/ledger.ts'
 import { assertOwnConfiguration, assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.ts'
 import { openTokens } from './main/tokens.ts'
+import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'
 
 /** The composition root: the only place that knows every part. */
@@ -71,7 +72,12 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const env = mode?.env ?? options.env
     // What can refuse this start goes before anything is minted.
     const isFromEnvironment = config.source === 'environment'
-    const tokens = await openTokens(home, { system, log, withApp: isSandbox || isFromEnvironment })
+    const tokens = await openTokens(home, {
+      system,
+      log,
+      withApp: isSandbox || isFromEnvironment,
+      shelf: await openTokenShelf(config.ledger, { home: home.path, env: options.env, system, log }),
+    })
     undo.push(() => tokens.close())
     const signer = createSigner({
       privateFile: home.file('signing-key.pem'),
@@ -150,6 +156,30 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     }
   } catch (thrown) {
     await unwind(undo)
+    throw thrown
+  }
+}
+
+/** The tokens of a home without its service, for the command line on the same machine. */
+export async function openLocalTokens(options: {
+  readonly home: string
+  readonly env: Environment
+  readonly cwd: string
+}): Promise<TokenStore> {
+  const { home, env } = options
+  const system = createSystem()
+  const log = logTo({ log: { level: 'warn', format: 'text' } }, system)
+  const shelf = await openTokenShelf(await ledgerOf(options), { home, env, system, log })
+  const path = shelf ?? join(home, 'tokens.json')
+  return openTokenStore({ path, system, log })
+}
+
+/** Without a configuration there is nothing that replicas could share. */
+async function ledgerOf(options: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config['ledger']> {
+  try {
+    return (await loadFrom(options)).ledger
+  } catch (thrown) {
+    if (thrown instanceof KeyturnError && thrown.code === 'config_missing') return undefined
     throw thrown
   }
 }

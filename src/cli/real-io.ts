@@ -1,5 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { createSystem } from '../system.ts'
 import type { Io } from './io.ts'
 import { terminalStreams } from './output.ts'
@@ -33,13 +33,8 @@ export function realIo(): Io {
     writePrivateFile,
     loadMain: () => import('../main.ts'),
     async openLocalTokens(home) {
-      const [{ openTokenStore }, { createLog }] = await Promise.all([
-        import('../server/tokens.ts'),
-        import('../log.ts'),
-      ])
-      const write = (line: string): void => streams.stderr.write(`${line}\n`)
-      const log = createLog({ level: 'warn', format: 'text', write, clock: system })
-      return await openTokenStore({ path: join(home, 'tokens.json'), system, log })
+      const { openLocalTokens } = await import('../main.ts')
+      return openLocalTokens({ home, env: process.env, cwd: process.cwd() })
     },
   }
 }

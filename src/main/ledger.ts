@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { isOnThisMachine, type LedgerAddress, parseLedgerUrl } from '../config/ledger.ts'
 import type { LedgerConfig, SecretSource } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Ledger, Log, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { PostgresTarget } from '../ledger/postgres.ts'
+import type { TokenShelf } from '../server/token-shelf.ts'
 import type { Environment } from './compose.ts'
 
 export interface OpenedLedger {
@@ -34,8 +36,38 @@ export async function loadLedger(config: LedgerConfig | undefined): Promise<Open
   return ({ env, system, log }) => {
     const target = targetOf(config, env)
     const ledger = openPostgresLedger({ target, migrate: config.migrate, system, log })
-    return { ledger, owner: system.uuid() }
+    const owner = system.uuid()
+    // Else nobody could tell which replica a claim in the ledger is of.
+    log('info', 'this replica shares its ledger with others', { claimsAs: owner, schema: config.schema })
+    return { ledger, owner }
   }
+}
+
+/** Where the replicas that share a ledger share their tokens: in a schema beside it. Undefined where there is one process. */
+export async function openTokenShelf(
+  config: LedgerConfig | undefined,
+  context: {
+    readonly home: string
+    readonly env: Environment
+    readonly system: System
+    readonly log: Log
+  },
+): Promise<TokenShelf | undefined> {
+  if (config?.kind !== 'postgres') return undefined
+  const [{ openPostgresShelf }, { sharedTokenShelf }] = await Promise.all([
+    import('../ledger/postgres-shelf.ts'),
+    import('./token-shelf.ts'),
+  ])
+  const { home, env, system, log } = context
+  const target = targetOf(config, env)
+  const beside = { ...target, schema: `${target.schema}_tokens`, connectionsMax: 2 }
+  return sharedTokenShelf({
+    shelf: openPostgresShelf({ target: beside, key: 'tokens', migrate: config.migrate, log }),
+    cacheFile: join(home, 'tokens-kept.json'),
+    formerFile: join(home, 'tokens.json'),
+    system,
+    log,
+  })
 }
 
 type PostgresConfig = Extract<LedgerConfig, { kind: 'postgres' }>

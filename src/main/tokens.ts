@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { Log, System } from '../core/ports.ts'
+import type { TokenShelf } from '../server/token-shelf.ts'
 import { openTokenStore, type TokenStore } from '../server/tokens.ts'
 import type { Home } from './home.ts'
 
@@ -9,10 +10,16 @@ import type { Home } from './home.ts'
  */
 export async function openTokens(
   home: Home,
-  context: { readonly system: System; readonly log: Log; readonly withApp: boolean },
+  context: {
+    readonly system: System
+    readonly log: Log
+    readonly withApp: boolean
+    /** Where several replicas share them: the first of all leaves a token, the others find that there is one. */
+    readonly shelf: TokenShelf | undefined
+  },
 ): Promise<TokenStore> {
-  const { system, log } = context
-  const tokens = await openTokenStore({ path: home.file('tokens.json'), system, log })
+  const { system, log, shelf } = context
+  const tokens = await openTokenStore({ path: shelf ?? home.file('tokens.json'), system, log })
   await ensureToken(tokens, home, 'operator')
   if (context.withApp) await ensureToken(tokens, home, 'app')
   return tokens

@@ -44,7 +44,7 @@ async function readTokenFile(path: string): Promise<ShelfContent> {
   const text = await readPrivate(path).catch((thrown: unknown) => {
     throw thrown instanceof KeyturnError ? thrown : unreadable(path, thrown)
   })
-  return { tokens: parse(path, text), signature }
+  return { tokens: parseTokens(`The token file ${path}`, text), signature }
 }
 
 /** What was opened is what is judged and read. Opening waits for nothing: a pipe in its place would hold up the start for ever. */
@@ -72,7 +72,7 @@ async function writeTokenFile(path: string, tokens: readonly StoredToken[], syst
   try {
     const file = await open(temporary, 'wx', 0o600)
     try {
-      await file.writeFile(`${JSON.stringify({ version: formatVersion, tokens }, null, 2)}\n`)
+      await file.writeFile(tokensText(tokens))
       await file.sync()
     } finally {
       await file.close()
@@ -90,22 +90,28 @@ async function writeTokenFile(path: string, tokens: readonly StoredToken[], syst
   }
 }
 
-function parse(path: string, text: string): readonly StoredToken[] {
+/** The tokens as they lie on any shelf. */
+export function tokensText(tokens: readonly StoredToken[]): string {
+  return `${JSON.stringify({ version: formatVersion, tokens }, null, 2)}\n`
+}
+
+/** What `tokensText` wrote, looked through. `where` begins the sentence that says what is wrong with it. */
+export function parseTokens(where: string, text: string): readonly StoredToken[] {
   let content: unknown
   try {
     content = JSON.parse(text)
   } catch {
     // The message of JSON.parse quotes the text; the place to look at is the file itself.
-    throw malformed(path, 'it is not JSON')
+    throw notTokens(where, 'it is not JSON')
   }
   if (!isRecord(content) || !Array.isArray(content['tokens']))
-    throw malformed(path, 'it has no list of tokens')
+    throw notTokens(where, 'it has no list of tokens')
   if (content['version'] !== formatVersion)
-    throw malformed(path, `its version is not ${formatVersion}; was it written by a newer keyturn?`)
+    throw notTokens(where, `its version is not ${formatVersion}; was it written by a newer keyturn?`)
   const tokens: readonly unknown[] = content['tokens']
-  if (tokens.length > tokensMax) throw malformed(path, `it holds more than ${tokensMax} tokens`)
+  if (tokens.length > tokensMax) throw notTokens(where, `it holds more than ${tokensMax} tokens`)
   return tokens.map((token, index) => {
-    if (!isStoredToken(token)) throw malformed(path, `entry ${index + 1} is no token`)
+    if (!isStoredToken(token)) throw notTokens(where, `entry ${index + 1} is no token`)
     return token
   })
 }
@@ -142,7 +148,11 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 function malformed(path: string, what: string): KeyturnError {
-  return new KeyturnError('config_invalid', `The token file ${path} cannot be used: ${what}.`, {
+  return notTokens(`The token file ${path}`, what)
+}
+
+function notTokens(where: string, what: string): KeyturnError {
+  return new KeyturnError('config_invalid', `${where} cannot be used: ${what}.`, {
     fix: 'Restore it from a backup, or move it away and make new tokens with `keyturn token create`.',
   })
 }

@@ -8,7 +8,7 @@ import { createSystem } from '../../src/system.ts'
 
 async function openIn(path: string): Promise<void> {
   const home = await openHome(path)
-  const context = { system: createSystem(), log: () => undefined, withApp: true }
+  const context = { system: createSystem(), log: () => undefined, withApp: true, shelf: undefined }
   const tokens = await openTokens(home, context)
   await tokens.close()
   home.close()

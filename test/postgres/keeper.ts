@@ -31,7 +31,7 @@ const signal = (await lines.next()).value === 'SIGINT' ? 'SIGINT' : 'SIGQUIT'
 server.kill(signal)
 await exited
 
-/** The first message of the protocol, answered only by a server that takes connections. */
+/** A server that is still starting takes connections and refuses them; one that is ready asks who it is. */
 async function untilItAnswers({ exitCode }: ChildProcess, port: number): Promise<void> {
   const triesMax = 600
   for (let tries = 0; tries < triesMax && exitCode === null; tries++) {
@@ -41,12 +41,15 @@ async function untilItAnswers({ exitCode }: ChildProcess, port: number): Promise
 }
 
 function answers(port: number): Promise<boolean> {
-  const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])
+  const parameters = Buffer.from('user\0nobody\0database\0postgres\0\0')
+  const head = Buffer.alloc(8)
+  head.writeInt32BE(head.length + parameters.length, 0)
+  head.writeInt32BE(3 << 16, 4)
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write(sslRequest))
-    socket.once('data', () => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(Buffer.concat([head, parameters])))
+    socket.once('data', (answer) => {
       socket.destroy()
-      resolve(true)
+      resolve(answer.toString('latin1', 0, 1) === 'R')
     })
     socket.once('error', () => resolve(false))
     socket.once('close', () => resolve(false))
