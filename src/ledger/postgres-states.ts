@@ -7,6 +7,9 @@ import type { Query } from './postgres-connection.ts'
 import { newer } from './postgres-schema.ts'
 import { aheadMs, clockSql, fromNow, type PostgresTools, stateOfRow } from './postgres-tools.ts'
 
+/** Rows that one statement makes or reads. */
+const openedAtOnce = 1_000
+
 export interface Kept {
   readonly events: number
   readonly rotations: number
@@ -16,7 +19,7 @@ export interface Kept {
 export function states(
   tools: PostgresTools,
   kept: Kept,
-): Pick<Ledger, 'open' | 'read' | 'readAll' | 'commit'> {
+): Pick<Ledger, 'open' | 'openAll' | 'read' | 'readAll' | 'commit'> {
   const { ready, known } = tools
 
   async function read(name: CredentialName): Promise<CredentialState | undefined> {
@@ -28,25 +31,71 @@ export function states(
     return state
   }
 
-  return {
-    async open(name, initial) {
-      assert(initial.name === name, `the first state of "${name}" is its own`)
-      const there = await read(name)
-      if (there !== undefined) return there
-      const text = known.text(initial)
-      const database = await ready()
-      // Due at once: nothing is known of a credential that was just made.
-      await database.transaction(async (query) => {
-        const made = await query(
-          `INSERT INTO credentials (name, revision, fence, state, due_at) VALUES ($1, $2, $3, $4, 0)
+  async function readThese(names: readonly CredentialName[]): Promise<Map<CredentialName, CredentialState>> {
+    const { query } = await ready()
+    const found = new Map<CredentialName, CredentialState>()
+    for (let from = 0; from < names.length; from += openedAtOnce) {
+      const rows = await query('SELECT name, revision, fence, state FROM credentials WHERE name = ANY ($1)', [
+        names.slice(from, from + openedAtOnce),
+      ])
+      for (const row of rows) {
+        const state = stateOfRow(row, known)
+        known.put(state)
+        found.set(state.name, state)
+      }
+    }
+    return found
+  }
+
+  async function open(name: CredentialName, initial: CredentialState): Promise<CredentialState> {
+    assert(initial.name === name, `the first state of "${name}" is its own`)
+    const there = await read(name)
+    if (there !== undefined) return there
+    const text = known.text(initial)
+    const database = await ready()
+    // Due at once: nothing is known of a credential that was just made.
+    await database.transaction(async (query) => {
+      const made = await query(
+        `INSERT INTO credentials (name, revision, fence, state, due_at) VALUES ($1, $2, $3, $4, 0)
           ON CONFLICT DO NOTHING RETURNING name`,
-          [name, initial.revision, initial.fence, text],
+        [name, initial.revision, initial.fence, text],
+      )
+      if (made.length > 0) await writeHistory(query, { before: undefined, state: initial }, kept)
+    })
+    const state = await read(name)
+    assert(state !== undefined, `"${name}" has an entry after it was opened`)
+    return state
+  }
+
+  return {
+    open,
+    async openAll(initials) {
+      const names = initials.map(({ name }) => name)
+      const before = await readThese(names)
+      // What was just made has no history, and needs no more than its row.
+      const fresh = initials.filter(
+        (one) => !before.has(one.name) && one.rotation === undefined && !hasEnded(undefined, one),
+      )
+      const { query } = await ready()
+      for (let from = 0; from < fresh.length; from += openedAtOnce) {
+        const some = fresh.slice(from, from + openedAtOnce)
+        await query(
+          `INSERT INTO credentials (name, revision, fence, state, due_at)
+          SELECT name, revision, fence, state, 0 FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[])
+            AS made (name, revision, fence, state)
+          ORDER BY name ON CONFLICT DO NOTHING`,
+          [
+            some.map(({ name }) => name),
+            some.map(({ revision }) => revision),
+            some.map(({ fence }) => fence),
+            some.map((one) => known.text(one)),
+          ],
         )
-        if (made.length > 0) await writeHistory(query, { before: undefined, state: initial }, kept)
-      })
-      const state = await read(name)
-      assert(state !== undefined, `"${name}" has an entry after it was opened`)
-      return state
+      }
+      const there = fresh.length === 0 ? before : await readThese(names)
+      const opened: CredentialState[] = []
+      for (const one of initials) opened.push(there.get(one.name) ?? (await open(one.name, one)))
+      return opened
     },
     read,
     async readAll() {

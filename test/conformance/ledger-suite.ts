@@ -65,6 +65,19 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect((await ledger.readAll()).map((state) => state.name)).toEqual(['azure', 'openai'])
       })
 
+      it('opens many in one step, in their order, and leaves those alone that are there', async () => {
+        const { state } = await put({ ...(await fresh('b')), generation: 7 })
+        const turning = stateOf('c', {
+          rotation: rotationOf('c', 'r1'),
+          retirements: [retirementOf('dead', { rotation: 'r1' })],
+        })
+        const opened = await ledger.openAll?.([stateOf('d'), stateOf('b', { generation: 9 }), turning])
+        expect(opened).toEqual([stateOf('d'), state, turning])
+        expect(await ledger.readAll()).toEqual([state, turning, stateOf('d')])
+        expect(await ledger.rotation('c', 'r1')).toEqual(rotationOf('c', 'r1'))
+        expect(await ledger.aftermath('c', { rotation: 'r1' })).toHaveLength(1)
+      })
+
       it('keeps a state as it was given, with the next revision', async () => {
         const state = await fresh()
         const changed = { ...state, generation: 4, belonging: { project: 'proj "ü" \n' }, automaticAt: [1] }

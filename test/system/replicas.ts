@@ -109,7 +109,7 @@ async function layReplica(parts: {
     },
     proxy,
     service: notStarted,
-    owners: () => logs.map((text) => String(parseLine(text)?.['claimsAs'] ?? '')).filter((one) => one !== ''),
+    owners: () => logs.map((text) => parseLine(text)?.['claimsAs']).filter((one) => typeof one === 'string'),
   }
 }
 
