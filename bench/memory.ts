@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { collected, collectOnSignal, type Usage } from './lib/collected.ts'
 import type { Bench, Figure } from './lib/figure.ts'
 import {
   closing,
@@ -17,18 +17,6 @@ const streamsCount = 1_000
 const openAtOnce = 50
 /** By then all that a start leaves for later is loaded. */
 const settleMs = 3_000
-
-/** Text and not a file of ours, since what strips types from a file would stay in memory. */
-const collectOnSignal = `process.on('SIGUSR2', () => {
-  for (let round = 0; round < 4; round += 1) gc()
-  const { renameSync, writeFileSync } = process.getBuiltinModule('node:fs')
-  const path = process.env.BENCH_MEMORY
-  const spaces = process.getBuiltinModule('node:v8').getHeapSpaceStatistics()
-  const sum = (name) => spaces.reduce((total, space) => total + space[name], 0)
-  const usage = { rss: process.memoryUsage.rss(), heap: sum('physical_space_size'), used: sum('space_used_size') }
-  writeFileSync(path + '.next', JSON.stringify(usage))
-  renameSync(path + '.next', path)
-})`
 
 /** What the service keeps resident with nothing to do, and for each stream that waits. Linux only. */
 export const memory: Bench = {
@@ -46,37 +34,13 @@ export const memory: Bench = {
       })
       await sleep(settleMs)
       const asIs = residentBytes(service)
-      const none = await collected(service, told)
+      const none = await collected(service.child, told)
       await openStreams(scope, service, streamsCount)
-      const one = await collected(service, told)
+      const one = await collected(service.child, told)
       await openStreams(scope, service, streamsCount)
-      const two = await collected(service, told)
+      const two = await collected(service.child, told)
       return figures(asIs, { none, one, two })
     }),
-}
-
-interface Usage {
-  readonly rss: number
-  /** What V8 has taken from the system, and what of it is in use. */
-  readonly heap: number
-  readonly used: number
-}
-
-async function collected(service: RunningService, told: string): Promise<Usage> {
-  let usage: Usage | undefined
-  // The second collection frees what the finalizers of the first let go.
-  for (let round = 0; round < 2; round += 1) {
-    await rm(told, { force: true })
-    service.child.kill('SIGUSR2')
-    const read = async (): Promise<boolean> => {
-      const text = await readFile(told, 'utf8').catch(() => undefined)
-      if (text !== undefined) usage = JSON.parse(text) as Usage
-      return text !== undefined
-    }
-    await until('the service collects its garbage', read, 10_000)
-  }
-  if (usage === undefined) throw new Error('the service did not tell its memory')
-  return usage
 }
 
 function residentBytes(service: RunningService): number {

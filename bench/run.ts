@@ -9,8 +9,9 @@ import { memory } from './memory.ts'
 import { promotion } from './promotion.ts'
 import { start } from './start.ts'
 import { storesBench } from './stores.ts'
+import { streams } from './streams.ts'
 
-const benches: readonly Bench[] = [handOut, audit, key, start, promotion, memory, storesBench]
+const benches: readonly Bench[] = [handOut, audit, key, start, promotion, memory, storesBench, streams]
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith('--'))

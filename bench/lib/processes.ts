@@ -80,6 +80,27 @@ export async function startService(
   }
 }
 
+/** `keyturn serve` with a configuration of one's own. */
+export async function startConfigured(
+  scope: Scope,
+  options: {
+    readonly home: string
+    readonly config: string
+    readonly nodeFlags?: readonly string[]
+    readonly env?: Readonly<Record<string, string>>
+  },
+): Promise<RunningService> {
+  const { home, config, nodeFlags = [], env } = options
+  const child = spawn(process.execPath, [...nodeFlags, bin, 'serve', '--config', config, '--json'], {
+    env: environment({ KEYTURN_HOME: home, KEYTURN_LISTEN: '127.0.0.1:0', ...env }),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  scope.add(() => end(child))
+  const { url } = await firstSaid<{ readonly url: string }>(child)
+  const operatorToken = (await readFile(join(home, 'operator.token'), 'utf8')).trim()
+  return { child, url: new URL(url), home, appToken: '', operatorToken }
+}
+
 export function spawnService(options: {
   readonly home: string
   readonly nodeFlags: readonly string[]

@@ -6,8 +6,10 @@ import type { CredentialEvent } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Caller } from './auth/caller.ts'
+import { drained, type Frame, frame, needsDrain, writeFrame } from './frame.ts'
 import type { Leases } from './leases.ts'
 import type { ServerLimits } from './limits.ts'
+import { createRecentEvents, type RecentEvents } from './recent-events.ts'
 import { every } from './ticker.ts'
 
 export interface StreamRequest {
@@ -39,7 +41,7 @@ interface Stream {
   /** The last event written: none is written twice, none backwards. */
   lastId: number
   /** Live events that arrive while older ones are still being read from the ledger. */
-  backlog: CredentialEvent[] | undefined
+  backlog: Frame[] | undefined
 }
 
 /** Heartbeats are spread over so many parts of their interval: 10,000 writes at once would hold up every hand-out. */
@@ -50,7 +52,7 @@ const replayPagesMax = 100
 /** Clients come back after this long, spread so that they do not all come at once. */
 const retryMs = 500
 const retrySpreadMs = 1_500
-const heartbeat = ': still here\n\n'
+const heartbeat = frame(': still here\n\n')
 const noLongerGood = 'the token is no longer good'
 
 export interface StreamsOptions {
@@ -71,6 +73,7 @@ class StreamHub implements Streams {
   readonly #byName = new Map<string, Set<Stream>>()
   readonly #slots = Array.from({ length: heartbeatSlots }, () => new Set<Stream>())
   readonly #perToken = new Map<string, number>()
+  readonly #recent: RecentEvents
   readonly #cancels: readonly Cancel[]
   #count = 0
   #beats = 0
@@ -78,6 +81,7 @@ class StreamHub implements Streams {
   constructor(options: StreamsOptions) {
     const { service, auth, system, limits } = options
     this.#options = options
+    this.#recent = createRecentEvents(service)
     this.#cancels = [
       service.onEvent((event) => this.#tell(event)),
       auth.onChange(() => this.#dismiss()),
@@ -135,16 +139,20 @@ class StreamHub implements Streams {
   }
 
   async #begin(stream: Stream, afterId: number | undefined): Promise<void> {
-    const { service } = this.#options
-    const head = await service.lastEventId(stream.name)
+    const known = this.#recent.after(stream.name, afterId)
+    if (known !== undefined) {
+      this.#greet(stream, afterId ?? known.head)
+      for (const event of known.events) this.#send(stream, event)
+      stream.backlog = undefined
+      return
+    }
+    const head = await this.#recent.load(stream.name)
     // An id beyond ours is one of a ledger that was lost: there is nothing to replay, and waiting for it would never end.
-    stream.lastId = afterId === undefined ? head : Math.min(afterId, head)
-    const hello = this.#message(stream.name, 'hello', { lastEventId: stream.lastId })
-    this.#write(stream, `id: ${stream.lastId}\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`)
+    this.#greet(stream, afterId === undefined ? head : Math.min(afterId, head))
     for (let page = 0; stream.lastId < head && page < replayPagesMax; page += 1) {
-      const events = await service.events(stream.name, stream.lastId)
+      const events = await this.#options.service.events(stream.name, stream.lastId)
       if (events.length === 0) break
-      await this.#replay(stream, events)
+      await this.#replay(stream, events.map(frameOf))
     }
     // While these are written more may arrive behind them; the loop ends when none has.
     const backlog = stream.backlog ?? []
@@ -152,28 +160,33 @@ class StreamHub implements Streams {
     stream.backlog = undefined
   }
 
+  #greet(stream: Stream, lastEventId: number): void {
+    stream.lastId = lastEventId
+    const hello = this.#message(stream.name, 'hello', { lastEventId })
+    this.#write(stream, frame(`id: ${lastEventId}\nevent: hello\ndata: ${JSON.stringify(hello)}\n\n`))
+  }
+
+  #send(stream: Stream, event: Frame): void {
+    if (event.id <= stream.lastId) return
+    stream.lastId = event.id
+    this.#write(stream, event)
+  }
+
   /** At the pace of the reader, unlike live events: what it reads from the ledger need not wait in memory. */
-  async #replay(stream: Stream, events: readonly CredentialEvent[]): Promise<void> {
+  async #replay(stream: Stream, events: readonly Frame[]): Promise<void> {
     for (const event of events) {
-      if (event.id <= stream.lastId) continue
-      if (stream.response.writableNeedDrain) await drained(stream.response)
-      stream.lastId = event.id
-      this.#write(stream, frameOf(event))
+      if (needsDrain(stream.response)) await drained(stream.response)
+      this.#send(stream, event)
     }
   }
 
   #tell(event: CredentialEvent): void {
-    const streams = this.#byName.get(event.credential)
-    if (streams === undefined || streams.size === 0) return
-    const frame = frameOf(event)
-    for (const stream of streams) {
-      if (stream.backlog !== undefined) {
-        if (stream.backlog.length < this.#options.limits.streamBacklogMax) stream.backlog.push(event)
-        else this.#cut(stream, 'too much happened while it replayed')
-      } else if (event.id > stream.lastId) {
-        stream.lastId = event.id
-        this.#write(stream, frame)
-      }
+    const told = frameOf(event)
+    this.#recent.note(event.credential, told)
+    for (const stream of this.#byName.get(event.credential) ?? []) {
+      if (stream.backlog === undefined) this.#send(stream, told)
+      else if (stream.backlog.length < this.#options.limits.streamBacklogMax) stream.backlog.push(told)
+      else this.#cut(stream, 'too much happened while it replayed')
     }
   }
 
@@ -198,14 +211,14 @@ class StreamHub implements Streams {
         if (!this.#options.auth.isLive(stream.caller)) this.#bye(stream, noLongerGood)
   }
 
-  #write(stream: Stream, frame: string): void {
+  #write(stream: Stream, written: Frame): void {
     const { response } = stream
     // It may have been dismissed, cut off or left while the ledger was read.
     if (response.writableEnded || response.destroyed) return
     // Looked at before, not after: a message of any size gets through to a reader that keeps up.
     if (response.writableLength > this.#options.limits.streamBufferBytesMax)
       this.#cut(stream, 'its reader is too slow')
-    else response.write(frame)
+    else writeFrame(response, written)
   }
 
   #cut(stream: Stream, why: string): void {
@@ -250,7 +263,7 @@ const streamHeaders = [
   'nosniff',
 ]
 
-function frameOf(event: CredentialEvent): string {
+function frameOf(event: CredentialEvent): Frame {
   const message: EventMessage = {
     credential: event.credential,
     kind: event.kind,
@@ -258,19 +271,5 @@ function frameOf(event: CredentialEvent): string {
     at: new Date(event.at).toISOString(),
     data: event.data,
   }
-  return `id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(message)}\n\n`
-}
-
-/** Resolves when there is room again, or nobody left to write to. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const finish = () => {
-      response.off('drain', finish)
-      response.off('close', finish)
-      resolve()
-    }
-    response.on('drain', finish)
-    response.on('close', finish)
-    if (response.destroyed) finish()
-  })
+  return frame(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(message)}\n\n`, event.id)
 }
