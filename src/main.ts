@@ -49,8 +49,9 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const system = options.system ?? createSystem()
   const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
   const log = options.log ?? logTo(base, system)
-  if (options.isOwnProcess === true && options.sandbox !== true) await hardenProcess(processParts(), log)
-  assertOwnConfiguration(base.source, process.getuid?.())
+  if (options.isOwnProcess === true && options.sandbox !== true)
+    await hardenProcess(processParts(options.env), log)
+  assertOwnFiles(base)
   const home = await openHome(base.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
@@ -215,7 +216,7 @@ export async function tick(
   const system = options.system ?? createSystem()
   const config = options.config ?? (await loadFrom(options))
   const log = options.log ?? logTo(config, system)
-  assertOwnConfiguration(config.source, process.getuid?.())
+  assertOwnFiles(config)
   const home = await openHome(config.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
@@ -300,6 +301,12 @@ export async function openEmbedded(options: {
 /** Nothing that Keyturn does in an app's process may keep that process from ending. */
 function backgroundOnly(system: System): System {
   return { ...system, after: (delayMs, callback) => system.after(delayMs, callback, { background: true }) }
+}
+
+/** What says where keys are sent and who gets them: the configuration, the policy, the certificates. */
+function assertOwnFiles({ source, access, tls }: Config): void {
+  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa])
+    if (path !== undefined) assertOwnConfiguration(path, process.getuid?.())
 }
 
 /** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */

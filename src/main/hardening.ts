@@ -8,6 +8,8 @@ export interface ProcessParts {
   /** Where an inspector listens; undefined: nowhere. */
   readonly inspectorUrl: () => string | undefined
   readonly on: (signal: 'SIGUSR1', listener: () => void) => void
+  /** What Node was started with, NODE_OPTIONS among it. */
+  readonly flags: readonly string[]
   readonly report: { excludeEnv?: boolean } | undefined
   /** /proc/self/limits; undefined where there is none. */
   readonly limits: () => string | undefined
@@ -29,6 +31,15 @@ export async function hardenProcess(parts: ProcessParts, log: Log): Promise<void
       'A debugger is listening, and through it anybody on this machine reads every key.',
       {
         fix: 'Start without --inspect (look at NODE_OPTIONS), or use the sandbox.',
+      },
+    )
+  const dump = parts.flags.find((flag) => /^--heap(?:snapshot|-prof)/.test(flag))
+  if (dump !== undefined)
+    throw new KeyturnError(
+      'config_invalid',
+      'Node is told to write its memory to files, and with it every key.',
+      {
+        fix: `Start without ${dump.split('=', 1)[0]} (look at NODE_OPTIONS), or use the sandbox.`,
       },
     )
   // Node starts the debugger on this signal; whoever listens to it takes that away.

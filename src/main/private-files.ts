@@ -45,7 +45,7 @@ export function assertPrivateFiles(file: (name: string) => string, uid: number |
 }
 
 /**
- * The same of the configuration, which says where keys are kept and sent: a link is followed, since that is how they are
+ * The same of the configuration, the policy and certificates, which say where keys are sent and who gets them: a link is followed, since that is how they are
  * mounted, and the superuser may own it.
  */
 export function assertOwnConfiguration(path: string, uid: number | undefined): void {
@@ -55,12 +55,12 @@ export function assertOwnConfiguration(path: string, uid: number | undefined): v
   if (found === undefined) return
   if (found.uid !== uid && found.uid !== 0)
     throw lax(
-      `The configuration ${path} belongs to another user.`,
+      `${path} belongs to another user, who can say with it who gets keys and where they are sent.`,
       `chown it to the user that runs Keyturn, or to root.`,
     )
   if ((found.mode & 0o022) !== 0)
     throw lax(
-      `Others on this machine can write the configuration ${path}, and with it say where keys are sent.`,
+      `Others on this machine can write ${path}, and with it say who gets keys and where they are sent.`,
       `chmod go-w '${path}', and look at what is in it.`,
     )
 }

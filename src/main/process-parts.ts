@@ -5,12 +5,13 @@ import type { ProcessParts } from './hardening.ts'
 const runMsMax = 2_000
 
 /** The process that this runs in. */
-export function processParts(): ProcessParts {
+export function processParts(env: Readonly<Record<string, string | undefined>>): ProcessParts {
   return {
     platform: process.platform,
     pid: process.pid,
     inspectorUrl: () => process.getBuiltinModule('node:inspector').url(),
     on: (signal, listener) => void process.on(signal, listener),
+    flags: [...process.execArgv, ...(env['NODE_OPTIONS'] ?? '').split(/\s+/)],
     report: process.report,
     limits: () => {
       try {

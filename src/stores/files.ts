@@ -121,7 +121,18 @@ export function syncFolder(path: string): void {
 /** Refuses what others on this machine could read. Windows has no such modes, so nothing is concluded there. */
 export function assertPrivate(path: string, kind: 'file' | 'folder'): void {
   if (process.platform === 'win32') return
-  const mode = statSync(path).mode & 0o777
+  const found = statSync(path)
+  const own = process.getuid?.()
+  // The superuser's is taken: that is how secrets are mounted.
+  if (found.uid !== own && found.uid !== 0)
+    throw new KeyturnError(
+      'permissions_lax',
+      `The ${kind} ${path} belongs to another user, who can read it.`,
+      {
+        fix: `chown it to the user that Keyturn runs as: ls -ld '${path}'`,
+      },
+    )
+  const mode = found.mode & 0o777
   if ((mode & 0o077) === 0) return
   const wanted = (kind === 'folder' ? privateFolderMode : privateFileMode).toString(8)
   throw new KeyturnError(

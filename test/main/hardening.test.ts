@@ -18,6 +18,7 @@ async function harden(own: Partial<ProcessParts>) {
       pid: 4_711,
       inspectorUrl: () => undefined,
       on: (signal) => void signals.push(signal),
+      flags: [],
       report,
       limits: () => off,
       run: async (program, args) => ran.push([program, ...args].join(' ')) > 0,
@@ -35,6 +36,16 @@ describe('the process', () => {
       fix: expect.stringContaining('NODE_OPTIONS'),
     })
   })
+
+  it.each(['--heapsnapshot-signal=SIGUSR2', '--heapsnapshot-near-heap-limit=3', '--heap-prof'])(
+    'does not start where Node is told to write its memory to files: %s',
+    async (flag) => {
+      await expect(harden({ flags: ['--enable-source-maps', flag] })).rejects.toMatchObject({
+        code: 'config_invalid',
+        fix: expect.stringContaining(flag.split('=')[0] ?? flag),
+      })
+    },
+  )
 
   it('takes the signal that would start one, and the environment out of diagnostic reports', async () => {
     const { signals, report } = await harden({})
@@ -73,7 +84,7 @@ describe('a real process', () => {
         '-e',
         `
         import { processParts } from ${JSON.stringify(new URL('../../src/main/process-parts.ts', import.meta.url).href)}
-        const isHidden = await processParts().run('sh', ['-c', '[ -z "$MARKER" ]'])
+        const isHidden = await processParts({}).run('sh', ['-c', '[ -z "$MARKER" ]'])
         process.exitCode = isHidden && process.env.MARKER === 'here' ? 0 : 1
       `,
       ],
@@ -94,7 +105,7 @@ describe('a real process', () => {
         import { processParts } from ${JSON.stringify(new URL('../../src/main/process-parts.ts', import.meta.url).href)}
         let told = () => {}
         const ignored = new Promise((resolve) => { told = resolve })
-        await hardenProcess(processParts(), (level, message) => { if (message.startsWith('SIGUSR1')) told() })
+        await hardenProcess(processParts({}), (level, message) => { if (message.startsWith('SIGUSR1')) told() })
         const alive = setInterval(() => {}, 1000)
         process.kill(process.pid, 'SIGUSR1')
         await ignored
@@ -114,7 +125,7 @@ describe('a real process', () => {
   })
 
   it('has no core dumps any more where the system has prlimit', async () => {
-    const parts = processParts()
+    const parts = processParts({})
     const isSettable = await parts.run('prlimit', ['--version'])
     const child = spawn(
       'sh',
@@ -126,7 +137,7 @@ describe('a real process', () => {
         import { hardenProcess } from ${JSON.stringify(new URL('../../src/main/hardening.ts', import.meta.url).href)}
         import { processParts } from ${JSON.stringify(new URL('../../src/main/process-parts.ts', import.meta.url).href)}
         const logs = []
-        const parts = processParts()
+        const parts = processParts({})
         await hardenProcess(parts, (level, message) => logs.push(message))
         const isOff = /^Max core file size\\s+0 /m.test(parts.limits() ?? '')
         process.stdout.write(JSON.stringify({ isOff, isTold: logs.length > 0 }))

@@ -1,7 +1,10 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Operation, operations } from '../../src/api/operations.ts'
 import type { Problem } from '../../src/api/types.ts'
+import { createCaller } from '../../src/server/auth/caller.ts'
+import { createFastLane, type FastLaneOptions } from '../../src/server/fast-lane.ts'
 import { canary } from './fake-service.ts'
 import { bearer, type Harness, rawGet, rawRequest, startServer, until } from './harness.ts'
 
@@ -295,6 +298,48 @@ describe('a credential that the caller may not see', () => {
         expect(hidden, `${method} ${path}`).toEqual(await told('openai-nope'))
         expect(hidden.status).toBeGreaterThanOrEqual(401)
       }
+  })
+
+  it('is not looked up before the caller is known to be allowed to read it', () => {
+    const asked: string[] = []
+    const lane = createFastLane({
+      handOuts: {
+        prepared(name) {
+          asked.push(name)
+          return undefined
+        },
+      },
+      auth: {
+        authenticate: ({ authorization }) =>
+          authorization === undefined
+            ? undefined
+            : createCaller({
+                id: 'a',
+                name: 'a',
+                kind: 'token',
+                grants: [{ credentials: ['mine'], may: ['read'] }],
+              }),
+        isLive: () => true,
+        onChange: () => () => undefined,
+      },
+      hosts: { allows: () => true },
+      headersMax: 100,
+    } as Partial<FastLaneOptions> as FastLaneOptions)
+    const look = (name: string, headers: readonly string[]) =>
+      lane(
+        {
+          method: 'GET',
+          url: `/v1/credentials/${name}`,
+          rawHeaders: ['Host', 'localhost', ...headers],
+          socket: {},
+        } as IncomingMessage,
+        {} as ServerResponse,
+      )
+    for (const name of ['mine', 'theirs', 'nope']) {
+      look(name, [])
+      look(name, ['Authorization', 'Bearer x'])
+    }
+    expect(asked).toEqual(['mine'])
   })
 
   it('is named to nobody by the answers that need no token, nor to apps by those that do', async () => {

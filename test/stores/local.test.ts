@@ -1,6 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, cp, mkdir, readdir, readFile, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Decrypter } from 'age-encryption'
@@ -136,6 +148,16 @@ describe('the files of the local store', () => {
     ])
     await chmod(join(folder, 'identity.txt'), 0o600)
     expect(await (await open(home)).read('openai')).toBeDefined()
+    // Only the superuser can give files away; everybody else cannot come into that state.
+    if (process.getuid?.() !== 0) return
+    for (const path of [folder, join(folder, 'identity.txt')]) {
+      await chown(path, 65_534, 65_534)
+      expect(await failure(open(home))).toMatchObject({
+        code: 'permissions_lax',
+        message: expect.stringContaining(`${path} belongs to another user`),
+      })
+      await chown(path, 0, 0)
+    }
   })
 
   it('are malformed by name where they are damaged, and nothing is written over', async () => {
