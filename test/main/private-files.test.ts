@@ -9,6 +9,7 @@ import {
   believedFiles,
   secretFiles,
 } from '../../src/main/private-files.ts'
+import { openSafeFile, type SafeFileOptions } from '../../src/main/safe-file.ts'
 
 const uid = process.getuid?.() ?? 0
 let folder = ''
@@ -117,4 +118,33 @@ describe('the configuration', () => {
   it('that came from no file is none', () => {
     expect(refusal(() => assertOwnConfiguration('environment', uid))).toBeUndefined()
   })
+})
+
+describe('the last-known-good file', () => {
+  const unused = {
+    encrypt: () => Promise.reject(new Error('nothing is written here')),
+    decrypt: () => Promise.reject(new Error('it was read')),
+  }
+
+  it.each([0o640, 0o604, 0o644])(
+    'is not read with mode %o, nor from another user, nor through a link',
+    async (mode) => {
+      const read = (as = uid) =>
+        openSafeFile({
+          path: file('keys.age'),
+          encrypter: unused,
+          decrypter: unused,
+          uid: as,
+        } as unknown as SafeFileOptions).read()
+      writeFileSync(file('keys.age'), 'x')
+      chmodSync(file('keys.age'), mode)
+      await expect(read()).rejects.toMatchObject({ code: 'permissions_lax' })
+      chmodSync(file('keys.age'), 0o600)
+      await expect(read(uid + 1)).rejects.toMatchObject({ code: 'permissions_lax' })
+      rmSync(file('keys.age'))
+      writeFileSync(file('elsewhere'), 'x', { mode: 0o600 })
+      symlinkSync(file('elsewhere'), file('keys.age'))
+      await expect(read()).rejects.toMatchObject({ code: 'file_unusable' })
+    },
+  )
 })
