@@ -145,6 +145,10 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       allowedHosts,
       trustedProxies,
       ...(rateLimits === undefined ? {} : { rateLimits }),
+      approvals: {
+        rules: () => access.policy.policy.approvals,
+        documents: ledgers.documents,
+      },
       remember: (request) => ledgers.ledger().remember(request),
     })
     undo.push(() => server.stop())

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { allGrants } from '../core/grants.ts'
 import type {
+  ApprovalOutcome,
+  ApprovalSummary,
   AuditHeads,
   AuditPage,
   BlastRadius,
@@ -369,6 +371,25 @@ export const problem = z
   })
   .meta({ id: 'Problem' }) satisfies z.ZodType<Problem>
 
+export const approvalSummary = z
+  .object({
+    id: text,
+    act: z.enum(['emergency', 'revocation']),
+    version: textOrNull.describe('Which version is to be revoked; null for an emergency.'),
+    isCompromised: z.boolean(),
+    isEvenIfLast: z.boolean(),
+    reason: textOrNull,
+    requestedBy: text,
+    requestedAt: instant,
+    expiresAt: instant,
+  })
+  .meta({ id: 'ApprovalSummary' }) satisfies z.ZodType<ApprovalSummary>
+
+export const approvalOutcome = z
+  .object({ id: text, rotation: rotationSummary.nullable(), version: versionSummary.nullable() })
+  .meta({ id: 'ApprovalOutcome' }) satisfies z.ZodType<ApprovalOutcome>
+
+export const approvalList = listOf(approvalSummary, 'ApprovalList')
 export const credentialList = listOf(credentialSummary, 'CredentialList')
 export const versionList = listOf(versionSummary, 'VersionList')
 export const rotationList = listOf(rotationSummary, 'RotationList')

@@ -15,6 +15,7 @@ export const statuses: Readonly<Record<ErrorCode, number>> = {
   too_many_requests: 429,
   usage: 400,
   confirmation_needed: 409,
+  approval_needed: 409,
   no_verified_key: 503,
   rotation_in_progress: 409,
   rotation_halted: 409,

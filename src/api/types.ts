@@ -5,9 +5,14 @@
  * Instants in messages are ISO 8601 in UTC; durations are whole seconds and end in `Seconds`.
  */
 
-import type { Grant, GrantRule } from '../core/grants.ts'
-
 export type { Grant, GrantRule } from '../core/grants.ts'
+export type {
+  ApprovalSummary,
+  TokenAnswer,
+  TokenRequest,
+  TokenRotationRequest,
+  TokenSummary,
+} from './access-types.ts'
 
 export const routes = {
   credentials: '/v1/credentials',
@@ -29,6 +34,9 @@ export const routes = {
   revocations: (name: string, version: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/versions/${encodeURIComponent(version)}/revocations`,
   blastRadius: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/blast-radius`,
+  approvals: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/approvals`,
+  approval: (name: string, id: string) =>
+    `/v1/credentials/${encodeURIComponent(name)}/approvals/${encodeURIComponent(id)}`,
   leases: (name: string) => `/v1/credentials/${encodeURIComponent(name)}/leases`,
   lease: (name: string, instance: string) =>
     `/v1/credentials/${encodeURIComponent(name)}/leases/${encodeURIComponent(instance)}`,
@@ -352,39 +360,11 @@ export interface RevocationRequest {
   readonly confirm?: string
 }
 
-export interface TokenRequest {
-  readonly name: string
-  /** operator: every grant on everything. Default: app. */
-  readonly role?: 'app' | 'operator'
-  /** On which credentials; names, or patterns such as `team-*` and `*`. Ignored for operators. */
-  readonly credentials?: readonly string[]
-  /** What may be done with them. Default: read. */
-  readonly grants?: readonly Grant[]
-  readonly expiresInSeconds?: number
-}
-
-/** POST /v1/tokens/rotations: a second token beside the one that is live under this name. */
-export interface TokenRotationRequest {
-  readonly name: string
-  /** How long the old one stays good. Default: an hour. */
-  readonly overlapSeconds?: number
-}
-
-export interface TokenSummary {
+/** What was done when it was approved: a rotation was started, or a version revoked. */
+export interface ApprovalOutcome {
   readonly id: string
-  readonly name: string
-  readonly role: 'app' | 'operator'
-  /** What may be read. */
-  readonly credentials: readonly string[]
-  readonly grants: readonly GrantRule[]
-  readonly createdAt: string
-  readonly expiresAt: string | null
-  readonly lastUsedAt: string | null
-}
-
-/** POST /v1/tokens: the only answer that holds the token itself. */
-export interface TokenAnswer extends TokenSummary {
-  readonly token: string
+  readonly rotation: RotationSummary | null
+  readonly version: VersionSummary | null
 }
 
 /** A message of the event stream: `id`, `event: <kind>`, `data: <this>`. */

@@ -1,4 +1,6 @@
 import {
+  type ApprovalOutcome,
+  type ApprovalSummary,
   type AuditHeads,
   type AuditPage,
   type BlastRadius,
@@ -51,6 +53,8 @@ export interface Api {
   rollback(name: string, request: RollbackRequest): Promise<CredentialSummary>
   bring(name: string, request: BringRequest): Promise<VersionSummary>
   revoke(name: string, version: string, request: RevocationRequest): Promise<VersionSummary>
+  approvals(name: string): Promise<readonly ApprovalSummary[]>
+  approve(name: string, id: string): Promise<ApprovalOutcome>
   leases(name: string): Promise<readonly LeaseSummary[]>
   dropLease(name: string, instance: string): Promise<void>
   inventory(): Promise<InventoryAnswer>
@@ -150,6 +154,8 @@ export function createApi(options: ApiOptions): Api {
     rollback: (name, request) => of(name, post(routes.rollbacks(name), request)),
     bring: (name, request) => of(name, post(routes.versions(name), request)),
     revoke: (name, version, request) => of(name, post(routes.revocations(name, version), request)),
+    approvals: (name) => of(name, items(routes.approvals(name))),
+    approve: (name, id) => post(routes.approval(name, id), {}),
     leases: (name) => of(name, items(routes.leases(name))),
     async dropLease(name, instance) {
       await of(name, call({ method: 'DELETE', path: routes.lease(name, instance) }))

@@ -15,6 +15,7 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 
 const forHumans: readonly ErrorCode[] = [
   'confirmation_needed',
+  'approval_needed',
   'rotation_halted',
   'rehearsal_failed',
   'blackout',

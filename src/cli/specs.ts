@@ -196,6 +196,20 @@ export const specs: readonly CommandSpec[] = [
     load: () => import('./commands/revoke.ts'),
   },
   {
+    name: 'approve',
+    args: [
+      name,
+      { name: 'id', description: 'What to approve. Without it, what waits is listed.', isOptional: true },
+    ],
+    summary: 'approve an act of another person, where two are needed',
+    details:
+      'Where access.approvals says so, an emergency or a revocation waits for a second person, for 15 minutes. Shows who loses what, wants the name typed, and does it. Whoever asked for it cannot approve it.',
+    options: [confirm],
+    example: 'keyturn approve openai apr_3f9c2a71d04b',
+    exits: `${usual}, 3 confirmation needed`,
+    load: () => import('./commands/approve.ts'),
+  },
+  {
     name: 'leases',
     args: [name],
     summary: 'show who holds which generation of the key, or drop one that will not come back',

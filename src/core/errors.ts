@@ -19,6 +19,7 @@ export const errorCodes = [
   'too_many_requests',
   'usage',
   'confirmation_needed',
+  'approval_needed',
   // What stands in the way of handing out or turning a credential.
   'no_verified_key',
   'rotation_in_progress',

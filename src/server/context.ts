@@ -1,5 +1,6 @@
 import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { Approvals } from './approvals.ts'
 import type { AuditReader } from './audit-routes.ts'
 import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
@@ -25,6 +26,7 @@ export interface ServerContext {
   readonly leases: Leases
   readonly waiters: Waiters
   readonly streams: Streams
+  readonly approvals: Approvals
   readonly checks: Checks
   readonly metrics: Metrics
   readonly once: Once

@@ -6,6 +6,7 @@ import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
+import { approvalHandlers } from './approval-routes.ts'
 import { auditHandlers } from './audit-routes.ts'
 import type { Caller } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
@@ -38,12 +39,13 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
     ...reportHandlers(context),
     ...auditHandlers(context),
     ...leaseHandlers(context),
+    ...approvalHandlers(context),
     ...tokenHandlers(context),
     ...processHandlers(context),
   }
 }
 
-function credentialHandlers({ service }: ServerContext) {
+function credentialHandlers({ service, approvals }: ServerContext) {
   return {
     listCredentials: async ({ request, caller }) => {
       const asked = namesAsked(request)
@@ -68,10 +70,11 @@ function credentialHandlers({ service }: ServerContext) {
     },
     rollBack: async ({ request, name, actor }) =>
       service.rollback(name, parseBody(bodies.rollbackRequest, request.body, false), actor),
-    revokeVersion: async ({ request, reply, name, actor }) => {
+    revokeVersion: async ({ request, reply, name, caller, actor }) => {
       const version = param(request, 'version')
       if (!versionIdPattern.test(version)) throw notFound('version')
       const body = parseBody(bodies.revocationRequest, request.body, false)
+      await approvals.need(name, { kind: 'revocation', version, request: body }, caller)
       return reply.code(202).send(await service.revoke(name, version, body, actor))
     },
   } satisfies Partial<Record<OperationId, Handler>>
@@ -106,9 +109,10 @@ function rotationHandlers(context: ServerContext) {
   } satisfies Partial<Record<OperationId, Handler>>
 }
 
-function startRotation({ service, once }: ServerContext): Handler {
+function startRotation({ service, once, approvals }: ServerContext): Handler {
   return async ({ request, reply, name, caller, actor }) => {
     const body = parseBody(bodies.rotationRequest, request.body, false)
+    if (body.mode === 'emergency') await approvals.need(name, { kind: 'emergency', request: body }, caller)
     const key = idempotencyKey(request)
     const work = async (): Promise<Answer> => {
       const rotation = await service.rotate(name, body, actor)

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import { type ApprovalsOptions, createApprovals, noApprovals } from './approvals.ts'
 import type { AuditReader } from './audit-routes.ts'
 import { type Audited, createAudited } from './audited.ts'
 import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
@@ -61,6 +62,8 @@ export interface ServerOptions {
   readonly trustedProxies?: readonly TrustedProxy[]
   /** Default: none. */
   readonly rateLimits?: RateLimits
+  /** Which acts need two persons, and where they wait for the second. Default: none. */
+  readonly approvals?: Pick<ApprovalsOptions, 'rules' | 'documents'>
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -224,6 +227,11 @@ function assemble(
     streams,
     checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
+    approvals: createApprovals({
+      ...(options.approvals ?? noApprovals),
+      system,
+      isKnown: isKnownTo(tokens, system),
+    }),
     once: createOnce(system, options.remember),
     limits,
     system,
@@ -240,6 +248,15 @@ function assemble(
     clock.stop()
   }
   return { context, createLane, close }
+}
+
+/** Of tokens this can be told; what else there is ends by itself sooner than an approval. */
+function isKnownTo(tokens: TokenStore, system: System): ApprovalsOptions['isKnown'] {
+  return ({ id, kind }) =>
+    kind !== 'token' ||
+    tokens
+      .list()
+      .some((one) => one.id === id && (one.expiresAt === null || system.now() < Date.parse(one.expiresAt)))
 }
 
 /** Unique within this process and, by its random beginning, among all. */

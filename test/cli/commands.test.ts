@@ -417,6 +417,32 @@ describe('bring', () => {
   })
 })
 
+describe('two persons', () => {
+  it('says what to do where a second one is needed, and ends with 3', async () => {
+    const fix = "Have another operator run 'keyturn approve openai apr_1' within 15 minutes."
+    service.refuse('POST /v1/credentials/openai/rotations', 409, 'approval_needed', 'It waits as apr_1.', fix)
+    const { code, err } = await keyturn('rotate openai --emergency')
+    expect(code).toBe(3)
+    expect(err).toContain(fix)
+  })
+
+  it('shows what waits, and who asked for it', async () => {
+    const { code, out } = await keyturn('approve openai')
+    expect(code).toBe(0)
+    expect(out).toMatch(/apr_1 +an emergency rotation, and the old key revoked.* ann .*found in a log/)
+    expect(service.asked.map(({ method }) => method)).toEqual(['GET'])
+  })
+
+  it('does it when the name is given, and only what waits', async () => {
+    expect((await keyturn('approve openai apr_1')).code).toBe(3)
+    expect((await keyturn('approve openai apr_2 --confirm openai')).code).toBe(1)
+    expect(service.asked.some(({ method }) => method === 'POST')).toBe(false)
+    const { code, out } = await keyturn('approve openai apr_1 --confirm openai')
+    expect([code, out]).toEqual([0, expect.stringMatching(/rotation .* has started/)])
+    expect(service.asked.at(-1)?.path).toBe('/v1/credentials/openai/approvals/apr_1')
+  })
+})
+
 describe('tokens', () => {
   it('prints a new token once, alone on standard output', async () => {
     const { out, err } = await keyturn('token create billing --credential openai --credential b --expires 2d')

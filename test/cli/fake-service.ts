@@ -1,6 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { BlastHolder, InventoryAnswer, LeaseSummary, RotationSummary } from '../../src/api/types.ts'
+import type {
+  ApprovalSummary,
+  BlastHolder,
+  InventoryAnswer,
+  LeaseSummary,
+  RotationSummary,
+} from '../../src/api/types.ts'
 import { signedReport, signingKey } from './report-samples.ts'
 import {
   blastRadiusOf,
@@ -46,6 +52,18 @@ const holder: BlastHolder = {
   seenAt: instant(-5),
   isSilent: false,
   isListening: true,
+}
+
+const approval: ApprovalSummary = {
+  id: 'apr_1',
+  act: 'emergency',
+  version: null,
+  isCompromised: true,
+  isEvenIfLast: false,
+  reason: 'found in a log',
+  requestedBy: 'ann',
+  requestedAt: instant(-60),
+  expiresAt: instant(840),
 }
 
 const leases: readonly LeaseSummary[] = [
@@ -95,6 +113,12 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
         sharedWith: ['openai-eval'],
       }),
     'POST /v1/credentials/openai/versions/v-old/revocations': () => ({ ...versionSummary, stage: 'retired' }),
+    'GET /v1/credentials/openai/approvals': () => ({ items: [approval] }),
+    'POST /v1/credentials/openai/approvals/apr_1': () => ({
+      id: 'apr_1',
+      rotation: rotationAt('minting'),
+      version: null,
+    }),
     'GET /v1/credentials/openai/leases': () => ({ items: leases }),
     'DELETE /v1/credentials/openai/leases/web-2': () => undefined,
     'GET /v1/tokens': () => ({ items: [tokenSummary] }),

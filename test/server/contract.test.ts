@@ -18,13 +18,14 @@ const paths: readonly string[] = Object.entries(routes)
     path
       .replace('/credentials/N', '/credentials/{name}')
       .replace('/rotations/I', '/rotations/{id}')
+      .replace('/approvals/I', '/approvals/{id}')
       .replace('/tokens/N', '/tokens/{id}')
       .replace('/versions/V', '/versions/{version}')
       .replace('/leases/L', '/leases/{instance}'),
   )
 
 function secondOf(name: string): string {
-  if (name.startsWith('rotation')) return 'I'
+  if (name.startsWith('rotation') || name === 'approval') return 'I'
   return name === 'lease' ? 'L' : 'V'
 }
 

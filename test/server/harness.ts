@@ -12,7 +12,7 @@ import type { TrustedProxy } from '../../src/server/forwarded.ts'
 import type { ServerLimits } from '../../src/server/limits.ts'
 import type { Listen } from '../../src/server/listen.ts'
 import type { RateLimits } from '../../src/server/rates.ts'
-import { createServer, type RunningServer } from '../../src/server/server.ts'
+import { createServer, type RunningServer, type ServerOptions } from '../../src/server/server.ts'
 import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
 import { createSystem } from '../../src/system.ts'
 import { createFakeService, type FakeService } from './fake-service.ts'
@@ -48,6 +48,7 @@ export function shiftedSystem(): ShiftedSystem {
 }
 
 export interface HarnessOptions {
+  readonly approvals?: NonNullable<ServerOptions['approvals']>
   readonly authenticator?: Authenticator
   readonly limits?: Partial<ServerLimits>
   readonly allowedHosts?: readonly string[]
