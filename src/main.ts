@@ -229,6 +229,24 @@ export async function tick(
     const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
     const kept = await openForTick({ config, home, system, log, env: options.env })
     undo.push(() => kept.lastKnownGood?.stop())
+    const [{ openAudit }, { createSigner }] = await Promise.all([
+      import('./main/audit.ts'),
+      import('./audit/signing-key.ts'),
+    ])
+    const audit = await openAudit({
+      config: config.audit,
+      isSandbox: false,
+      home,
+      ledger,
+      signer: createSigner({
+        privateFile: home.file('signing-key.pem'),
+        publicFile: home.file('signing-key.pub'),
+      }),
+      env: options.env,
+      version: packageVersion(),
+      system,
+      log,
+    })
     const service = await composeService({
       config,
       system,
@@ -236,6 +254,8 @@ export async function tick(
       env: options.env,
       ledger,
       owner,
+      audit: audit.audit,
+      closeBeforeLedger: [() => audit.close()],
       ...kept,
       patienceMs: 30_000,
       installationFile: home.file('installation'),

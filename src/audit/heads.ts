@@ -46,6 +46,8 @@ export interface HeadOptions {
 }
 
 const everyMsDefault = 5_000
+/** A service that is killed soon after each of its starts seals all the same. */
+const firstMs = 250
 
 export function createHeadKeeper(options: HeadOptions): HeadKeeper {
   const { journal, id, signer, places, system, log } = options
@@ -97,18 +99,18 @@ export function createHeadKeeper(options: HeadOptions): HeadKeeper {
     return sealing
   }
 
-  const arm = (): void => {
+  const arm = (ms: number): void => {
     cancel = system.after(
-      options.everyMs ?? everyMsDefault,
+      ms,
       () => {
         void seal().then(() => {
-          if (!isStopped) arm()
+          if (!isStopped) arm(options.everyMs ?? everyMsDefault)
         })
       },
       { background: true },
     )
   }
-  arm()
+  arm(firstMs)
   return {
     seal,
     status: () => ({ sealed, troubles: [...troubled] }),

@@ -257,6 +257,17 @@ export function headsByJournal(
   return found
 }
 
+/** What the journal calls itself: in its first row, at every start, and in its heads. */
+export function journalIdOf(files: Pick<AuditFiles, 'read'>, paths: readonly string[]): string | undefined {
+  for (const path of paths)
+    for (const line of linesOf(files, path)) {
+      const read = readRow(line.text)
+      const detail = read.kind === 'row' ? read.row.detail : undefined
+      if (detail?.journal !== undefined) return detail.journal
+    }
+  return undefined
+}
+
 function headOf(payload: string): Head | undefined {
   try {
     const head = JSON.parse(payload) as Partial<Head> | null

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Audit, AuditCaller, AuditEntry } from '../core/ports.ts'
 import type { HandOut } from '../engine/service.ts'
 import type { Caller } from './auth/caller.ts'
@@ -28,9 +29,16 @@ export interface Audited {
     asked: Asked,
     refused: { readonly code: string; readonly status: number },
   ): Promise<void> | undefined
+  /** What never became a request; nobody waits, since nothing was asked for. */
+  unreadable(socket: Duplex, refused: { readonly code: string; readonly status: number }): void
 }
 
-const nothing: Audited = { handOut: () => undefined, act: () => undefined, refusal: () => undefined }
+const nothing: Audited = {
+  handOut: () => undefined,
+  act: () => undefined,
+  refusal: () => undefined,
+  unreadable: () => undefined,
+}
 
 /** Per hand-out; above it they are made anew. */
 const entriesMax = 2_000
@@ -78,6 +86,19 @@ export function createAudited(options: {
         ...common(asked, sourceOf),
         reason: String(status),
       }),
+    unreadable(socket, { code, status }) {
+      const source = 'remoteAddress' in socket ? socket.remoteAddress : undefined
+      repeats
+        .record({
+          kind: 'refusal',
+          action: 'none',
+          outcome: code,
+          caller: callerOf(undefined),
+          reason: String(status),
+          ...(typeof source === 'string' ? { source } : {}),
+        })
+        ?.catch(() => undefined)
+    },
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { KeyturnError } from '../core/errors.ts'
 import type { ServerLimits } from './limits.ts'
-import { type Refusal, rawProblem } from './problem.ts'
+import { problemStatus, type Refusal, rawProblem } from './problem.ts'
 
 /** What the parser refuses never becomes a request; the answer is written by hand, unless one is under way already. */
 export function refuseRaw(
@@ -9,13 +9,16 @@ export function refuseRaw(
   socket: Duplex,
   limits: ServerLimits,
   requestId: string,
+  onRefused: (code: string, status: number) => void,
 ): void {
   const current: unknown = Reflect.get(socket, '_httpMessage')
   if (error.code === 'ECONNRESET' || !socket.writable || (current !== null && current !== undefined)) {
     socket.destroy()
     return
   }
-  socket.end(rawProblem(parserRefusal(error, limits), requestId), () => socket.destroy())
+  const refusal = parserRefusal(error, limits)
+  onRefused(refusal.error.code, problemStatus(refusal))
+  socket.end(rawProblem(refusal, requestId), () => socket.destroy())
 }
 
 function parserRefusal(error: NodeJS.ErrnoException, limits: ServerLimits): Refusal {

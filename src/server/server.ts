@@ -338,7 +338,9 @@ function harden(server: Server, limits: ServerLimits, context: ServerContext): v
   server.maxHeadersCount = 0
   server.timeout = limits.silenceMs
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
-    refuseRaw(error, socket, limits, context.nextRequestId()),
+    refuseRaw(error, socket, limits, context.nextRequestId(), (code, status) =>
+      context.audited.unreadable(socket, { code, status }),
+    ),
   )
   server.on('checkExpectation', (_request: IncomingMessage, response: ServerResponse) =>
     answer(response, expectationRefusal(), context),

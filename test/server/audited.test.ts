@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { operations } from '../../src/api/operations.ts'
 import { createMemoryAudit } from '../audit/memory-audit.ts'
-import { bearer, problemOf, startServer, until } from './harness.ts'
+import { bearer, problemOf, rawRequest, startServer, until } from './harness.ts'
 
 const path = '/v1/credentials/openai'
 
@@ -143,4 +143,11 @@ describe('a refusal is a row with its code, whoever asked', () => {
       url.includes('openai') && code !== 'not_found' ? 'openai' : undefined,
     )
   })
+})
+
+it('what is no request is a refusal too', async () => {
+  const audit = createMemoryAudit()
+  const harness = await startServer({ audit })
+  await rawRequest(harness.port, 'nonsense\r\n\r\n')
+  expect(audit.rows).toMatchObject([{ kind: 'refusal', outcome: 'bad_request', source: '127.0.0.1' }])
 })

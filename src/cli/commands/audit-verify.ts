@@ -17,7 +17,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const { out } = context
   const journals = await journalsAt(context, argument(context, 0))
   const { trust } = await findTrust(context)
-  const { headsByJournal, verifyJournal } = await import('../../audit/verify-journal.ts')
+  const { headsByJournal, journalIdOf, verifyJournal } = await import('../../audit/verify-journal.ts')
   const { realFiles } = await import('../../audit/files.ts')
   const { thumbprint } = await import('../../audit/jwk.ts')
   if (trust.kind === 'nobody')
@@ -31,7 +31,10 @@ export async function run(context: Context): Promise<ExitCode> {
   const keyId = trust.kind === 'id' ? trust.keyId : thumbprint(trust.jwk)
   const heads = headsByJournal(await headsFor(context))
   const found = journals.map(({ folder, paths }: JournalFiles): Found => {
-    const own = heads.get(basename(folder)) ?? []
+    const byId = heads.get(journalIdOf(realFiles, paths) ?? '') ?? heads.get(basename(folder))
+    // Where there is one of each they belong together, whatever the journal says that it is.
+    const isOnly = heads.size === 1 && journals.length === 1
+    const own = byId ?? (isOnly ? [...heads.values()].flat() : [])
     return { folder, result: verifyJournal({ files: realFiles, paths, keyId, heads: own }) }
   })
   for (const { folder, result } of found)
