@@ -5,12 +5,14 @@ import {
   currentOf,
   eventOf,
   handedOut,
+  isDoubtful,
   nextLive,
   recordOf,
   withRecord,
 } from './credential.ts'
 import { alertExpiry } from './expiry.ts'
 import { failOver, mintingFix, replaceDead, turnOutOfOutage } from './failover.ts'
+import { isExpired } from './last-known-good.ts'
 import { refuseInMirror, unjudged } from './mirrors.ts'
 import { pendingOf } from './rotation.ts'
 import { end } from './rotation-moves.ts'
@@ -90,7 +92,9 @@ export function recordCheck(
   }
   if (!isDead || before.withdrawnAt !== undefined) {
     const isStillOut = isDead && version === state.current
-    const next = isStillOut ? turnOutOfOutage(checked, check.verdict, context) : alertExpiry(checked, context)
+    const next = isStillOut
+      ? turnOutOfOutage(checked, check.verdict, context)
+      : (replaceExpired(checked, after, context) ?? alertExpiry(checked, context))
     return { state: next.state, events: [...events, ...next.events] }
   }
   // A key in reserve that is dead must never be what a failover chooses.
@@ -100,6 +104,27 @@ export function recordCheck(
   }
   const failed = failOver(checked, check.verdict, context)
   return { state: failed.state, events: [...events, ...failed.events] }
+}
+
+/**
+ * It has expired, and OpenAI cannot be asked: one that lives takes its place. It is not withdrawn, since nobody said that
+ * it is dead.
+ */
+function replaceExpired(
+  state: CredentialState,
+  record: VersionRecord,
+  context: ChangeContext,
+): Change | undefined {
+  const isAsked = record.version === state.current && record.verdict?.kind === 'unknown'
+  const next = isAsked && isExpired(record, context.now) ? nextLive(state, context.now) : undefined
+  if (next === undefined || isDoubtful(next)) return undefined
+  const why = 'the key handed out has expired, and OpenAI cannot be asked'
+  return takeOver(
+    state,
+    next.version,
+    { who: 'failover', why, isInStore: state.storeCurrent === next.version },
+    context,
+  )
 }
 
 /**

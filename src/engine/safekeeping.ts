@@ -42,7 +42,8 @@ export function createSafekeeping(
   if (file === undefined) return none
   const startedAt = clock.now()
   const seeded = new Map<CredentialName, Remembered>()
-  const seen = new Set<CredentialName>()
+  /** What the file held before anything of this start changed it. */
+  const found = new Map<CredentialName, Remembered | undefined>()
   const lastEventIds = new Map<CredentialName, number>()
 
   function made(state: CredentialState, record: VersionRecord): Remembered | undefined {
@@ -101,8 +102,8 @@ export function createSafekeeping(
       void file.put(state.name, entry, how)
     },
     seed(state) {
-      if (seen.has(state.name)) return
-      seen.add(state.name)
+      if (found.has(state.name)) return
+      found.set(state.name, file.kept(state.name))
       const entry = file.usable(state.name)
       if (entry === undefined || isRuledOut(entry, state)) return
       const { version, fingerprint, secret, name } = entry
@@ -126,7 +127,7 @@ export function createSafekeeping(
       return { entry, until: usableUntil(entry, file.maxAgeMs) }
     },
     generationSeen(state) {
-      const entry = file.kept(state.name)
+      const entry = found.get(state.name)
       if (entry === undefined) return 0
       const current = state.versions.find((one) => one.version === state.current)
       return current?.fingerprint === entry.fingerprint ? entry.generation : entry.generation + 1

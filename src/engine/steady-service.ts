@@ -32,8 +32,9 @@ export const steadyLimits = {
   /** Between tries to open it, doubling, with jitter: many replicas that lost one database must not all come back at once. */
   retryBaseMs: 500,
   retryMaxMs: 30_000,
-  /** Hand-outs that end by the clock alone are looked at this often. */
+  /** Hand-outs that end by the clock alone are looked at when the first of them does, and at least and at most this often. */
   lookMs: 1_000,
+  lookMaxMs: 3_600_000,
   /** Events that are told after taking over, of one credential. */
   eventsMax: 500,
 } as const
@@ -189,7 +190,17 @@ class SteadyService implements RunningService {
       this.#refresh()
       this.#look()
     }
-    this.#cancelLook = this.#options.system.after(steadyLimits.lookMs, again, { background: true })
+    const { lookMs, lookMaxMs } = steadyLimits
+    const delayMs = Math.min(lookMaxMs, Math.max(lookMs, this.#endsAt() - this.#options.system.now()))
+    this.#cancelLook = this.#options.system.after(delayMs, again, { background: true })
+  }
+
+  #endsAt(): number {
+    const { lastKnownGood } = this.#options
+    return this.names.reduce((soonest, name) => {
+      const entry = lastKnownGood.usable(name)
+      return entry === undefined ? soonest : Math.min(soonest, usableUntil(entry, lastKnownGood.maxAgeMs))
+    }, Number.POSITIVE_INFINITY)
   }
 
   /** The same objects as long as nothing changes: bodies are made once for each. */

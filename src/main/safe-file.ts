@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Decrypter, Encrypter } from 'age-encryption'
 import { KeyturnError } from '../core/errors.ts'
@@ -13,14 +13,13 @@ export interface Disk {
   readonly open: (path: string, flags: string | number, mode?: number) => Promise<FileHandle>
   readonly rename: (from: string, to: string) => Promise<void>
   readonly rm: (path: string, options: { readonly force: boolean }) => Promise<void>
-  readonly stat: typeof stat
   readonly mkdir: (
     path: string,
     options: { readonly recursive: boolean; readonly mode: number },
   ) => Promise<unknown>
 }
 
-const realDisk: Disk = { open, rename, rm, stat, mkdir }
+const realDisk: Disk = { open, rename, rm, mkdir }
 
 export interface SafeFileOptions {
   readonly path: string

@@ -226,6 +226,32 @@ describe('an outage', () => {
   })
 })
 
+describe('a key past its expiry, with OpenAI away', () => {
+  const expiresAt = startAt + hourMs
+  const expiring = { ...current, meta: { ...current.meta, expiresAt } }
+
+  it('makes room for one that lives, and is not withdrawn: nobody said that it is dead', () => {
+    const watch = new Watch(stateOf([expiring, standby])).check('a', 'unknown')
+    expect(watch.state.current).toBe('a')
+    const { generation } = watch.state
+    watch.wait(hourMs).check('a', 'unknown')
+    expect(watch.state.current).toBe('b')
+    expect(watch.state.generation).toBeGreaterThan(generation)
+    expect(watch.record('a').withdrawnAt).toBeUndefined()
+  })
+
+  it('stays where nothing that lives is left, or OpenAI accepted it after that instant', () => {
+    const alone = new Watch(stateOf([expiring])).wait(2 * hourMs).check('a', 'unknown')
+    expect(alone.state.current).toBe('a')
+    const expired = { ...standby, meta: { ...standby.meta, expiresAt } }
+    expect(new Watch(stateOf([expiring, expired])).wait(2 * hourMs).check('a', 'unknown').state.current).toBe(
+      'a',
+    )
+    const believed = new Watch(stateOf([expiring, standby])).wait(2 * hourMs).check('a', 'valid')
+    expect(believed.wait(hourMs).check('a', 'unknown').state.current).toBe('a')
+  })
+})
+
 describe('what somebody else puts into the store', () => {
   it('is checked at once and adopted when it works and is ours', () => {
     const watch = new Watch(stateOf([current])).sees('new')

@@ -129,3 +129,53 @@ it('once stopped it keeps no secret and no timer, whatever was under way', async
   expect(rig.keyring.peek('openai', 'a')).toBeUndefined()
   expect(rig.world.time.waiting.all).toBe(0)
 })
+
+it('asks a store for few secrets at once, and for those it could not give at instants of their own', async () => {
+  const names = Array.from({ length: 60 }, (_, index) => `app-${index}`)
+  const world = new World({ names })
+  let atOnce = 0
+  let most = 0
+  let isDown = true
+  const again: number[] = []
+  const store: SecretStore = {
+    ...world.store(),
+    async read(_ref, options) {
+      atOnce += 1
+      most = Math.max(most, atOnce)
+      await new Promise<void>((resolve) => void world.time.after(20, resolve))
+      atOnce -= 1
+      again.push(world.time.now())
+      if (isDown) throw new Error('the store is down')
+      const version = options?.version ?? ''
+      return { version, secret: new Secret(text(version)), meta: {} }
+    },
+  }
+  const states = new Map(
+    names.map((name) => {
+      const known = {
+        stage: 'current',
+        fingerprint: fingerprint(new Secret(text(name)), world.time),
+      } as const
+      return [name, { ...stateOf([recordWith(name, known)]), name }]
+    }),
+  )
+  const keyring = createKeyring(
+    new Map(names.map((name) => [name, world.setup(name, { store })])),
+    world.deps(),
+    { state: (name) => states.get(name) ?? stateOf([]) },
+    () => undefined,
+  )
+  for (const state of states.values()) keyring.follow(state)
+  await world.time.advance(100)
+  expect(most).toBe(16)
+  await world.time.advance(10_000)
+  isDown = false
+  again.length = 0
+  most = 0
+  await world.time.advance(60_000)
+  expect(names.every((name) => keyring.peek(name, name) !== undefined)).toBe(true)
+  expect(most).toBeLessThanOrEqual(16)
+  // Not in step, though they all failed in the same moment.
+  expect(new Set(again).size).toBeGreaterThan(30)
+  keyring.stop()
+})
