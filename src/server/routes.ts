@@ -16,6 +16,7 @@ import { parseBody } from './json-body.ts'
 import { metricsType } from './metrics.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
+import { forReaders } from './unnamed.ts'
 
 /** One request that has passed all checks. */
 export interface Call {
@@ -54,8 +55,12 @@ function credentialHandlers({ service, approvals }: ServerContext) {
       const names = service.names.filter(
         (name) => asked?.has(name) !== false && caller.sees(name) && isShown(name),
       )
-      if (names.length === service.names.length) return { items: await service.summaries() }
-      return { items: await Promise.all(names.map((name) => service.summary(name))) }
+      const isAll = names.length === service.names.length
+      const items = isAll
+        ? await service.summaries()
+        : await Promise.all(names.map((name) => service.summary(name)))
+      const knows = (name: string): boolean => caller.may('operate', name) || caller.may('audit', name)
+      return { items: items.map((item) => (knows(item.name) ? item : forReaders(item))) }
     },
     reportRejection: async ({ request, name, actor }) =>
       service.report(name, parseBody(bodies.rejectionReport, request.body, true), actor),

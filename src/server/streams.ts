@@ -11,6 +11,7 @@ import type { Leases } from './leases.ts'
 import type { ServerLimits } from './limits.ts'
 import { createRecentEvents, type RecentEvents } from './recent-events.ts'
 import { every } from './ticker.ts'
+import { withoutHolder } from './unnamed.ts'
 
 export interface StreamRequest {
   readonly response: ServerResponse
@@ -271,5 +272,7 @@ function frameOf(event: CredentialEvent): Frame {
     at: new Date(event.at).toISOString(),
     data: event.data,
   }
-  return frame(`id: ${event.id}\nevent: ${event.kind}\ndata: ${JSON.stringify(message)}\n\n`, event.id)
+  // One text for all who listen, whatever they may know of.
+  const data = withoutHolder(JSON.stringify(message))
+  return frame(`id: ${event.id}\nevent: ${event.kind}\ndata: ${data}\n\n`, event.id)
 }
