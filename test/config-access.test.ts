@@ -155,6 +155,8 @@ socket: { mode: '0660', group: apps }
       /policy\.yaml:3:\d+: tokens\[0\].*opnai/,
     )
     expect(problemsOf(access, { '/srv/policy.yaml': 'files: x\n' }).join()).toContain("'files' is not known")
+    const misspelt = check(access, { '/srv/policy.yaml': 'jtw: []\n' })
+    expect(misspelt).toMatchObject({ kind: 'invalid', problems: [{ fix: "Did you mean 'jwt'?" }] })
     expect(configOf(access, { '/srv/policy.yaml': wrong.replace('opnai', 'openai') }).access?.file).toBe(
       '/srv/policy.yaml',
     )

@@ -81,13 +81,13 @@ export function createContext(input: {
     },
     target,
     async api(role = 'operator') {
-      const [{ createApi }, { address, home }, { randomUUID }] = await Promise.all([
+      const [{ createApi }, found, { randomUUID }] = await Promise.all([
         import('./api.ts'),
         target(),
         import('node:crypto'),
       ])
-      const token = findToken(io, home, role)
-      return createApi({ address, token, idempotencyKey: () => randomUUID() })
+      const token = findToken(io, found, role)
+      return createApi({ address: found.address, token, idempotencyKey: () => randomUUID() })
     },
   }
 }

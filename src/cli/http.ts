@@ -68,7 +68,7 @@ export function open(address: Address, call: Call, idleMs: number): Promise<Inco
         ...(call.signal === undefined ? {} : { signal: call.signal }),
         headers: {
           accept: call.accept ?? 'application/json',
-          authorization: `Bearer ${call.token}`,
+          ...(call.token === '' ? {} : { authorization: `Bearer ${call.token}` }),
           'user-agent': 'keyturn-cli',
           ...(body === undefined
             ? {}

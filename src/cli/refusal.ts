@@ -50,7 +50,7 @@ function fixOf(code: ErrorCode, { token }: Asked): string | undefined {
     return `The token is the one in ${token.from}. Correct it, or make another beside the service: keyturn token create NAME --role ${token.role} --local`
   }
   if (code === 'forbidden') {
-    return `The token is the one in ${token.from}. Use an operator token (KEYTURN_OPERATOR_TOKEN or _FILE); an app token can only read its credentials.`
+    return `The token is the one in ${token.from}. Use one that has what is named, such as an operator token (KEYTURN_OPERATOR_TOKEN or _FILE).`
   }
   if (code === 'bad_request') return "Correct what is named; 'keyturn COMMAND --help' says what is taken."
   return undefined

@@ -107,6 +107,7 @@ export function nonEmpty(text: string | undefined): string | undefined {
 export type Role = 'operator' | 'app'
 
 export interface Token {
+  /** Empty: none is shown, and the client certificate or the socket says who asks. */
   readonly value: string
   /** Which variable or file it is from, for messages. */
   readonly from: string
@@ -125,7 +126,7 @@ const filesInHome: Readonly<Record<Role, readonly string[]>> = {
 }
 
 /** The token from NAME or NAME_FILE of the environment, else from the home folder. Error: `unauthenticated` where none is found. */
-export function findToken(io: Io, home: string, role: Role): Token {
+export function findToken(io: Io, { home, address }: Pick<Target, 'home' | 'address'>, role: Role): Token {
   for (const name of places[role]) {
     const value = nonEmpty(io.env[name])
     if (value !== undefined) return checked({ value, from: name, role })
@@ -145,9 +146,15 @@ export function findToken(io: Io, home: string, role: Role): Token {
     const text = nonEmpty(readToken(io, path))
     if (text !== undefined) return checked({ value: text, from: path, role })
   }
+  if (isKnownWithout(address)) return { value: '', from: 'none: the connection says who asks', role }
   throw new KeyturnError('unauthenticated', `no ${role} token was found in the environment or in ${home}`, {
     fix: `Set ${places[role][0]} or ${places[role][0]}_FILE, or run the command in the folder where the service was started (KEYTURN_HOME).`,
   })
+}
+
+/** A client certificate is shown, or the service sees who connects to its socket. */
+function isKnownWithout(address: Address): boolean {
+  return address.kind === 'unix' || address.tls?.cert !== undefined
 }
 
 function readToken(io: Io, path: string): string | undefined {
@@ -160,7 +167,7 @@ function readToken(io: Io, path: string): string | undefined {
 
 /** A header takes no line breaks, and Node's error about one would quote the token. */
 function checked(token: Token): Token {
-  if (/^[\u0021-\u007e]{1,4096}$/.test(token.value)) return token
+  if (/^[\u0021-\u007e]{1,8192}$/.test(token.value)) return token
   throw new KeyturnError('unauthenticated', `what stands in ${token.from} is no token`, {
     fix: 'It must be one line of printable characters, as `keyturn token create` prints it.',
   })

@@ -58,6 +58,6 @@ export const limits = {
   keyLengthMax: 4_096,
   /** Of organisations and projects. */
   idLengthMax: 256,
-  tokenLengthMax: 4_096,
+  tokenLengthMax: 8_192,
   detailLengthMax: 400,
 } as const

@@ -4,6 +4,7 @@ import { createMatcher } from '../core/patterns.ts'
 import { type PolicyFile, policyFileSchema } from './access-schema.ts'
 import { type KeyPath, readDocument, secretsIn } from './document.ts'
 import { durationMs } from './duration.ts'
+import { keysAt } from './known-keys.ts'
 import { dotted, problemsOf } from './problems.ts'
 import { nearest } from './suggest.ts'
 import type { ConfigProblem, Report } from './types.ts'
@@ -69,7 +70,13 @@ export function readPolicyFile(
   const problems = [...secretsIn(text), ...document.problems]
   const warnings: ConfigProblem[] = []
   const parsed = policyFileSchema.safeParse(document.value ?? {})
-  if (!parsed.success) problems.push(...problemsOf(parsed.error.issues, document))
+  // The same keys as under `access`, so what is known there is known here.
+  if (!parsed.success)
+    problems.push(
+      ...problemsOf(parsed.error.issues, document, (path) =>
+        keysAt(['access', ...path], { access: document.value }).filter((key) => key !== 'file'),
+      ),
+    )
   const into =
     (list: ConfigProblem[]): Report =>
     (path, message, fix) => {

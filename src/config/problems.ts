@@ -8,14 +8,27 @@ import type { ConfigProblem } from './types.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** Turns what the schema found into problems at places of the file, unknown keys with the nearest known one. */
-export function problemsOf(issues: readonly Issue[], document: ConfigDocument): ConfigProblem[] {
-  return issues.flatMap((issue) => problemsOfIssue(issue, [], document))
+type KeysAt = (path: KeyPath) => string[]
+
+interface Known {
+  readonly document: ConfigDocument
+  readonly keysAtPath: KeysAt
 }
 
-function problemsOfIssue(issue: Issue, base: KeyPath, document: ConfigDocument): ConfigProblem[] {
+/** Turns what the schema found into problems at places of the file, unknown keys with the nearest known one. */
+/** `keysAtPath`: which keys are known at a path. Default: those of keyturn.yaml. */
+export function problemsOf(
+  issues: readonly Issue[],
+  document: ConfigDocument,
+  keysAtPath: KeysAt = (path) => keysAt(path, document.value),
+): ConfigProblem[] {
+  return issues.flatMap((issue) => problemsOfIssue(issue, [], { document, keysAtPath }))
+}
+
+function problemsOfIssue(issue: Issue, base: KeyPath, known: Known): ConfigProblem[] {
+  const { document } = known
   const path = [...base, ...issue.path.map((part) => (typeof part === 'number' ? part : String(part)))]
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, document))
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, known))
   if (issue.code === 'invalid_key') {
     const first = issue.issues[0]
     return [
@@ -27,7 +40,7 @@ function problemsOfIssue(issue: Issue, base: KeyPath, document: ConfigDocument):
   }
   if (issue.code === 'invalid_union') {
     const meant = meantBranch(issue.errors)
-    if (meant !== undefined) return meant.flatMap((inner) => problemsOfIssue(inner, path, document))
+    if (meant !== undefined) return meant.flatMap((inner) => problemsOfIssue(inner, path, known))
   }
   return [wrongValue(path, issue, document)]
 }
@@ -39,8 +52,8 @@ function meantBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] 
   return inside.length === 1 ? inside[0] : undefined
 }
 
-function unknownKey(path: KeyPath, key: string, document: ConfigDocument): ConfigProblem {
-  const known = keysAt(path, document.value)
+function unknownKey(path: KeyPath, key: string, { document, keysAtPath }: Known): ConfigProblem {
+  const known = keysAtPath(path)
   const near = nearest(key, known)
   // A secret pasted where a key belongs must not come back out.
   const shown = looksSecret(key) === undefined && key.length <= 64 ? `'${key}'` : 'a key'

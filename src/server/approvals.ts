@@ -27,7 +27,7 @@ export interface Approvals {
   /** Returns where one person is enough; else notes what was asked for and throws `approval_needed`. */
   need(name: string, act: PendingAct, by: Caller): Promise<void>
   list(name: string): Promise<readonly ApprovalSummary[]>
-  /** Takes it out, so that it is done once: `not_found`, `forbidden` for the person who asked. */
+  /** Takes it out, so that it is done once: `not_found`, `approval_needed` for the person who asked. */
   take(name: string, id: string, by: Caller): Promise<Pending>
   /** False where there is no such one. */
   withdraw(name: string, id: string): Promise<boolean>
@@ -112,7 +112,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
         const found = pending.find((one) => one.id === id)
         if (found === undefined) throw absent()
         if (isSamePerson(found.by, by))
-          throw new KeyturnError('forbidden', 'Who asked for it cannot approve it.', {
+          throw new KeyturnError('approval_needed', 'Who asked for it cannot approve it.', {
             fix: 'Another person approves it, with a token that neither of the two made for the other over the API.',
           })
         if (!isKnown(found.by))

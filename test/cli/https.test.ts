@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
 import { send } from '../../src/cli/http.ts'
-import { findTarget } from '../../src/cli/target.ts'
+import { findTarget, findToken } from '../../src/cli/target.ts'
 import { makeAuthority } from '../stores/fakes/authority.ts'
 import { fakeIo } from './fake-io.ts'
 
@@ -78,4 +78,20 @@ it.each([
 ])('refuses %s', async (_what, env, code) => {
   const io = fakeIo({ env: { KEYTURN_URL: 'https://localhost', ...env }, files })
   await expect(findTarget(io)).rejects.toMatchObject({ code })
+})
+
+it('needs no token where a certificate or the socket says who asks', async () => {
+  const env = {
+    KEYTURN_URL: 'https://localhost',
+    KEYTURN_CLIENT_CERT_FILE: '/pki/me.pem',
+    KEYTURN_CLIENT_KEY_FILE: '/pki/me.key',
+  }
+  const none = (more: Record<string, string>) => {
+    const io = fakeIo({ env: more, files })
+    return findTarget(io).then((target) => findToken(io, target, 'operator').value)
+  }
+  expect(await none(env)).toBe('')
+  expect(await none({ KEYTURN_URL: 'unix:/run/k.sock' })).toBe('')
+  expect(await none({ ...env, KEYTURN_OPERATOR_TOKEN: 'kt_op_x' })).toBe('kt_op_x')
+  await expect(none({ KEYTURN_URL: 'https://localhost' })).rejects.toMatchObject({ code: 'unauthenticated' })
 })

@@ -99,10 +99,10 @@ describe('an emergency that needs two persons', () => {
     )
     const somebody = (await made.json()) as TokenAnswer
     const id = await askedBy(here, here.ann)
-    for (const { token } of [here.ann, again, somebody]) expect(await approve(here, id, token)).toBe(403)
+    for (const { token } of [here.ann, again, somebody]) expect(await approve(here, id, token)).toBe(409)
     // Nor the other way round.
     const theirs = await askedBy(here, somebody, { ...emergency, isCompromised: true, confirm: 'openai' })
-    expect(await approve(here, theirs, here.ann.token)).toBe(403)
+    expect(await approve(here, theirs, here.ann.token)).toBe(409)
     expect(here.harness.service.rotationsStarted).toEqual([])
   })
 
@@ -116,7 +116,7 @@ describe('an emergency that needs two persons', () => {
     )
     const { token } = (await turned.json()) as TokenAnswer
     const id = await askedBy(here, here.ann)
-    expect(await approve(here, id, token)).toBe(403)
+    expect(await approve(here, id, token)).toBe(409)
     expect(await approve(here, id, here.ben.token)).toBe(202)
   })
 
