@@ -99,15 +99,24 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   })
   const listeners = new Set<(event: CredentialEvent) => void>()
   const unread = new Set<CredentialName>()
-  const news = createNews(deps.ledger, { ...deps, since: deps.system.now() }, tell)
+  const generationOf = (name: CredentialName): number => book.state(name).generation
+  const news = createNews(deps.ledger, { ...deps, since: deps.system.now(), isBehind, generationOf }, tell)
   /** After an outage of a shared ledger every credential may have changed. */
   const following = createGate(engineLimits.loadsMax)
   let stopping: Promise<void> | undefined
 
   /** A secret has come, or where it came from was confirmed. */
   function refresh(name: CredentialName): void {
+    const wasBehind = isBehind(name)
     resolver.refresh(book.state(name))
     safekeeping.follow(book.state(name))
+    if (wasBehind && !isBehind(name)) void news.follow(name)
+  }
+  /** Another replica has turned the key, and here the one before is still handed out, until the new one has been read. */
+  function isBehind(name: CredentialName): boolean {
+    const given = resolver.handOut(name)
+    const wanted = handedOut(book.state(name))
+    return given?.kind === 'available' && wanted !== undefined && given.version !== wanted.version
   }
   book.onCommit((state, events) => {
     safekeeping.seed(state)

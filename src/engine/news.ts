@@ -16,9 +16,23 @@ export interface News {
   follow(name: CredentialName): Promise<void>
 }
 
+export interface NewsOptions {
+  readonly log: Log
+  readonly system: Timers
+  /** What is older was told before this process was there. */
+  readonly since: number
+  /**
+   * What the events say cannot be handed out here yet: whoever asked because of them would get what was before, and not ask
+   * again. They are told when `follow` is called after that.
+   */
+  readonly isBehind: (name: CredentialName) => boolean
+  /** Of the state that is handed out from. Events of a later one were read before it was: they wait for it. */
+  readonly generationOf: (name: CredentialName) => number
+}
+
 export function createNews(
   ledger: Pick<Ledger, 'events' | 'lastEventId' | 'watch'>,
-  { log, system, since }: { readonly log: Log; readonly system: Timers; readonly since: number },
+  { log, system, since, isBehind, generationOf }: NewsOptions,
   tell: (event: CredentialEvent) => void,
 ): News {
   const isShared = ledger.watch !== undefined
@@ -39,10 +53,15 @@ export function createNews(
     const after = last ?? Math.max(0, (await ledger.lastEventId(name)) - lookBack)
     const events = await ledger.events(name, after)
     // What was told before this process was there is no news here.
-    for (const event of events) if (last !== undefined || event.at >= since) pass(event)
+    const isNews = (event: CredentialEvent): boolean => last !== undefined || event.at >= since
+    for (const event of events) {
+      if (event.generation > generationOf(name)) return
+      if (isNews(event)) pass(event)
+    }
   }
 
   function follow(name: CredentialName): Promise<void> {
+    if (isBehind(name)) return Promise.resolve()
     const under = reading.get(name)
     if (under !== undefined) {
       waiting.add(name)
@@ -80,6 +99,7 @@ export function createNews(
       }
       const name = first.credential
       const last = told.get(name)
+      if (isBehind(name)) return
       const isNext = last === undefined || first.id === last + 1
       if (isNext && !reading.has(name)) for (const event of events) pass(event)
       // Events of others come before these: all are read in their order.

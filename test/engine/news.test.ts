@@ -29,12 +29,16 @@ function setUp(all: CredentialEvent[]) {
       return () => undefined
     },
   }
-  const news = createNews(ledger, { log: () => undefined, system, since }, ({ id }) => told.push(id))
+  const place = { isBehind: false, generation: 1 }
+  const isBehind = () => place.isBehind
+  const generationOf = () => place.generation
+  const options = { log: () => undefined, system, since, isBehind, generationOf }
+  const news = createNews(ledger, options, ({ id }) => told.push(id))
   const release = async (): Promise<void> => {
     await expect.poll(() => gates.length).toBeGreaterThan(0)
     gates.splice(0).forEach((go) => go())
   }
-  return { all, told, news, release, ledger }
+  return { all, told, news, release, ledger, place }
 }
 
 describe('events of several replicas', () => {
@@ -72,6 +76,35 @@ describe('events of several replicas', () => {
     await release()
     await Promise.all([first, second])
     expect(told).toEqual([1, 2])
+  })
+
+  it('are held back, ours too, until what they say can be handed out here', async () => {
+    const { all, news, told, release, place } = setUp([event(1)])
+    news.committed([event(1)])
+    place.isBehind = true
+    all.push(event(2), event(3))
+    await news.follow('openai')
+    news.committed([event(3)])
+    expect(told).toEqual([1])
+    place.isBehind = false
+    const following = news.follow('openai')
+    await release()
+    await following
+    expect(told).toEqual([1, 2, 3])
+  })
+
+  it('of a state that was not read yet wait for it', async () => {
+    const { all, news, told, release, place } = setUp([event(1)])
+    all.push({ ...event(2), generation: 2 }, { ...event(3), generation: 2 })
+    const before = news.follow('openai')
+    await release()
+    await before
+    expect(told).toEqual([1])
+    place.generation = 2
+    const after = news.follow('openai')
+    await release()
+    await after
+    expect(told).toEqual([1, 2, 3])
   })
 
   it('are read again where the ledger did not tell them', async () => {

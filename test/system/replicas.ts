@@ -130,7 +130,9 @@ function yamlOf(sandbox: Sandbox, secrets: string): string {
     `    issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
     `    expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
     '    policy:',
-    ...Object.entries({ ...fastPolicy, overlap: '3s' }).map(([name, value]) => `      ${name}: ${value}`),
+    ...Object.entries({ ...fastPolicy, overlap: '3s', phaseDeadline: '10m' }).map(
+      ([name, value]) => `      ${name}: ${value}`,
+    ),
     '',
   ].join('\n')
 }

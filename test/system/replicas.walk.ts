@@ -118,7 +118,13 @@ it('tells apps on every replica of a promotion; how fast is printed', async () =
     const asked = fleet.replicas[turn % fleet.replicas.length]
     if (asked === undefined) throw new Error('no replica')
     const { id } = await rotate(asked.rig)
-    const { to: newVersion, endedAt } = await untilTurned(asked.rig, id)
+    const { to: newVersion, endedAt } = await untilPromoted(asked.rig, id)
+    await until(
+      'the old key is dead',
+      async () => (await summary(asked.rig)).retirements.map(({ phase, heldBy }) => ({ phase, heldBy })),
+      (retirements) => retirements.every(({ phase }) => phase === 'dead'),
+      60_000,
+    )
     await untilSeen(apps, newVersion ?? '', [0, 1, 2])
     const promotedAt = Date.parse(endedAt ?? '')
     for (const seen of apps.firstSeenAt) delays.push((seen.get(newVersion ?? '') ?? 0) - promotedAt)
