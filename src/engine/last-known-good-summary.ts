@@ -37,11 +37,11 @@ export function withLastKnownGood(
   return { ...summary, troubles, ...lastKnownGoodOf(handOut) }
 }
 
-export function lastKnownGoodTrouble({ name, verifiedAt }: HandOut, now: number): Trouble {
+export function lastKnownGoodTrouble({ verifiedAt }: HandOut, now: number): Trouble {
   const age = ageText(now - verifiedAt)
   return {
     code: 'last_known_good',
-    summary: `${name} is answered from the last-known-good file: the key proved itself ${age} ago, and nobody could be asked since.`,
+    summary: `Answered from the last-known-good file: the key proved itself ${age} ago, and nobody could be asked since.`,
     fix: 'Bring the ledger, the store or OpenAI back; nothing else has to be done.',
     since: new Date(verifiedAt).toISOString(),
   }

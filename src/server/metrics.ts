@@ -87,6 +87,10 @@ function credentialLines(service: Service, now: number): readonly string[] {
   const ages = handOuts.flatMap(({ labels, handOut }): Sample[] =>
     handOut?.kind === 'available' ? [[labels, verifiedAgeSeconds(handOut, now)]] : [],
   )
+  const lastKnownGood = handOuts.map(({ labels, handOut }): Sample => {
+    const isFromFile = handOut?.kind === 'available' && handOut.isLastKnownGood === true
+    return [labels, isFromFile ? 1 : 0]
+  })
   const spares = service.names
     .filter((name) => !isInternal(name))
     .flatMap((name): Sample[] => {
@@ -95,6 +99,11 @@ function credentialLines(service: Service, now: number): readonly string[] {
     })
   return [
     ...gauge('keyturn_credential_ready', '1 while a verified key is handed out.', ready),
+    ...gauge(
+      'keyturn_last_known_good',
+      '1 while the key comes from the last-known-good file.',
+      lastKnownGood,
+    ),
     ...(working.length === 0
       ? []
       : gauge('keyturn_internal_ready', '1 while an internal credential (an admin key) works.', working)),

@@ -69,8 +69,6 @@ export class SteadyWorld {
   }
   /** Told before each thing that a process does to the ledger or the disk. */
   onStep: (step: string, life: Life) => void = () => undefined
-  storeReads = { atOnce: 0, most: 0, all: 0 }
-  storeLatencyMs = 0
   diskLatencyMs = 0
   life: Life | undefined
 
@@ -200,28 +198,15 @@ export class SteadyWorld {
 
   #store(life: Life): SecretStore {
     const real = this.world.store()
-    const { time } = this.world
     return new Proxy(real, {
       get: (target, name) => {
         const member: unknown = Reflect.get(target, name)
         if (typeof member !== 'function' || name === 'close' || name === 'watch') return member
         return async (...given: unknown[]): Promise<unknown> =>
           await life.ask(async () => {
-            const reads = this.storeReads
-            if (name === 'read') {
-              reads.all += 1
-              reads.atOnce += 1
-              reads.most = Math.max(reads.most, reads.atOnce)
-            }
-            try {
-              if (this.storeLatencyMs > 0)
-                await new Promise<void>((resolve) => void time.after(this.storeLatencyMs, resolve))
-              if (this.store === 'away')
-                throw new KeyturnError('store_unreachable', 'The store is away.', { retryable: true })
-              return await Reflect.apply(member, target, given)
-            } finally {
-              if (name === 'read') reads.atOnce -= 1
-            }
+            if (this.store === 'away')
+              throw new KeyturnError('store_unreachable', 'The store is away.', { retryable: true })
+            return await Reflect.apply(member, target, given)
           })
       },
     })
