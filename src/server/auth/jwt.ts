@@ -99,9 +99,8 @@ class Verifier implements JwtWay {
     if (said === undefined || rule === undefined) return undefined
     if (this.#pending.size >= pendingMax || this.#failures.isTooMany(address)) return undefined
     const { generation } = policy
-    const work = this.#verify(token, rule).then((claims) => {
+    const work = this.#verify(token, rule, address).then((claims) => {
       this.#pending.delete(digest)
-      if (claims === undefined) this.#failures.note(address)
       if (claims === undefined) return undefined
       // By the rules that count now, which may be others than when it began.
       if (generation !== policy.generation) return this.#begin(token, digest, address)
@@ -111,14 +110,17 @@ class Verifier implements JwtWay {
     return work
   }
 
-  async #verify(token: string, rule: JwtRule): Promise<Claims | undefined> {
+  /** That the issuer's keys cannot be had is no failure of whoever asks. */
+  async #verify(token: string, rule: JwtRule, address: string): Promise<Claims | undefined> {
     const { keys, log, system } = this.#options
     try {
       const payload = await keys.verify(token, rule)
-      if (payload === undefined) return undefined
-      return fitsRule(payload, rule, system.now()) ? payload : undefined
+      if (payload !== undefined && fitsRule(payload, rule, system.now())) return payload
+      this.#failures.note(address)
+      return undefined
     } catch (thrown) {
-      log('warn', 'a web token could not be looked at', {
+      // Why is told where the keys are fetched, and not once for every request.
+      log('debug', 'a web token could not be looked at', {
         issuer: rule.issuer,
         error: thrown,
       })

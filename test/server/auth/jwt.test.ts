@@ -271,6 +271,20 @@ describe('keys', () => {
     expect(await here.ask(await make({ at: here.now }))).toBeDefined()
   })
 
+  it('that cannot be had are no failure of who asks, and are asked for again only after a while', async () => {
+    const here = await world()
+    const good = here.answer
+    here.answer = async () => Promise.reject(new Error('away'))
+    for (let index = 0; index < 25; index += 1)
+      expect(
+        await here.ask(await make({ claims: { sub: `system:serviceaccount:team-a:w${index}` } })),
+      ).toBeUndefined()
+    expect(here.asked).toHaveLength(2)
+    here.answer = good
+    here.now += 30_000
+    expect(await here.ask(await make({ at: here.now }))).toBeDefined()
+  })
+
   it('are not taken from a document that names another issuer', async () => {
     const lying: JwtRule = { ...rule, issuer: 'https://liar.example' }
     const { ask, asked, logs } = await world([lying])

@@ -252,6 +252,24 @@ describe('a client certificate', () => {
     expect(await ask(world, { as: others.issue({ uris: [uri] }) })).toBe(200)
   })
 
+  it('counts no longer when its authority is gone, for a request that was under way then', async () => {
+    const world = await start()
+    const as = world.clients.issue({ uris: [uri] })
+    const socket = connect({ port: world.port, host: '127.0.0.1', ca: world.authority.cert, ...as })
+    onTestFinished(() => void socket.destroy())
+    let text = ''
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+    })
+    const begin = 'GET /v1/credentials/openai HTTP/1.1\r\nHost: localhost\r\n'
+    socket.write(`${begin}\r\n${begin}`)
+    await until(() => text.includes('HTTP/1.1 200'))
+    await world.put(world.paths.clientCa, makeAuthority('others').cert)
+    await until(() => world.logs.some((line) => line.includes('was read again')))
+    socket.write('\r\n')
+    await until(() => text.includes('HTTP/1.1 401'))
+  })
+
   it('counts until it ends, though the connection goes on', async () => {
     const world = await start()
     const as = world.clients.issue({ uris: [uri] })
