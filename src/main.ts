@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import { KeyturnError } from './core/errors.ts'
 import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
-import type { HandOut, NoHandOut } from './engine/service.ts'
+import type { HandOut, NoHandOut, RunningService } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { openAccess } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
@@ -195,21 +195,30 @@ function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
 }
 
 function whenReady(
-  service: { readiness(): { readonly ready: boolean }; onHandOut(listener: () => void): () => void },
+  service: Pick<RunningService, 'names' | 'isInternal' | 'handOut' | 'readiness' | 'onHandOut'>,
   system: System,
   ms: number,
 ): Promise<boolean> {
+  const missing = new Set(service.names.filter((name) => !service.isInternal(name)))
+  // Of ten thousand, each that comes is one question, and not ten thousand.
+  const isReady = (): boolean => {
+    for (const name of missing) {
+      if (service.handOut(name)?.kind !== 'available') return false
+      missing.delete(name)
+    }
+    return service.readiness().ready
+  }
   return new Promise((resolve) => {
-    const end = (isReady: boolean): void => {
+    const end = (hasCome: boolean): void => {
       stopListening()
       cancel()
-      resolve(isReady)
+      resolve(hasCome)
     }
     const stopListening = service.onHandOut(() => {
-      if (service.readiness().ready) end(true)
+      if (isReady()) end(true)
     })
     const cancel = system.after(ms, () => end(false))
-    if (service.readiness().ready) end(true)
+    if (isReady()) end(true)
   })
 }
 

@@ -97,6 +97,7 @@ export function buildConfig(
     ...listener,
     trustedProxies: file.trustedProxies.map(parseProxy).filter((proxy) => proxy !== undefined),
     rateLimits: file.rateLimits,
+    verification: file.verification,
     audit: buildAudit(file.audit, { home: context.home, resolve: context.resolve, report }),
     log: file.log,
     credentials,

@@ -398,6 +398,15 @@ export const fileSchema = z
       .prefault({})
       .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
+    verification: z
+      .strictObject({
+        perOrganizationPerMinute: wholeNumber(
+          { default: 3_000, min: 10, max: 100_000 },
+          'Requests a minute by which the keys of one organisation are verified. Where verifyEvery wants more, its intervals are drawn out; what decides a failover never waits.',
+        ),
+      })
+      .prefault({})
+      .describe('How often Keyturn asks the issuer.'),
     ledger: ledgerSchema,
     log: z
       .strictObject({

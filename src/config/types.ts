@@ -338,6 +338,8 @@ export interface Config {
   readonly trustedProxies?: readonly (Network | 'unix')[]
   /** How often one caller may ask. Absent: as often as it likes. */
   readonly rateLimits?: RateLimitsConfig
+  /** How often the issuer is asked for the keys of one organisation. Absent: the default. */
+  readonly verification?: { readonly perOrganizationPerMinute: number }
   /** Absent: what is the default without a file. */
   readonly audit?: AuditConfig
   /** Absent: SQLite in the home folder. */

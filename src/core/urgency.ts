@@ -1,5 +1,6 @@
 import type { Urgency } from './budget.ts'
 import { plan } from './duties.ts'
+import { isPatrolled } from './store-look.ts'
 import {
   type CredentialState,
   isAuthentic,
@@ -40,7 +41,11 @@ export function urgencyNow(
 ): { readonly urgency: Urgency; readonly checks: number } {
   const { duties } = plan(state, policy, now, new Set())
   const checks = duties.filter((one) => one.kind === 'verify')
-  if (checks.length < duties.length || duties.length === 0) return { urgency: 'urgent', checks: 0 }
+  // A look that only confirms what is seen from memory presses nobody, least of all after a night, when all are due.
+  const pressing = duties.filter(
+    (one) => one.kind !== 'verify' && !(one.kind === 'look' && isPatrolled(state, policy)),
+  )
+  if (pressing.length > 0 || checks.length === 0) return { urgency: 'urgent', checks: 0 }
   const kinds = checks.map(({ version }) => urgencyOf(state, version, { now, policy }))
   const urgency = kinds.includes('urgent') ? 'urgent' : kinds.includes('close') ? 'close' : 'routine'
   return { urgency, checks: checks.length }

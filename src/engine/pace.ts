@@ -11,7 +11,7 @@ export interface Pace {
   /** Takes one question of this kind; false: not now. */
   take(organization: string, urgency: Urgency): boolean
   /** It was not asked after all. */
-  giveBack(organization: string, urgency: Urgency): void
+  giveBack(organization: string): void
   /** Questions that nobody had to wait for, or that came with one that was taken. */
   note(organization: string, urgency: Urgency, count: number): void
   /** When the next one of this kind may be taken. */
@@ -38,7 +38,10 @@ export function createPace(clock: Clock, perMinute: number = verificationsPerMin
       budgets.set(organization, spent(budget, perMinute, { urgency, count: 1 }))
       return true
     },
-    giveBack: (organization, urgency) => note(organization, urgency, -1),
+    giveBack(organization) {
+      const budget = budgetOf(organization)
+      budgets.set(organization, { ...budget, tokens: budget.tokens + 1 })
+    },
     note,
     takeAt: (organization, urgency) => mayAskAt(budgetOf(organization), perMinute, urgency),
   }

@@ -22,6 +22,7 @@ import {
   isAuthentic,
   type MirrorId,
   type MirrorState,
+  type Policy,
   type Retirement,
   type Rotation,
   type VersionRecord,
@@ -213,10 +214,24 @@ export function troublesOf(
     })
   const expiring = expiryTrouble(state, setup.policy, now)
   if (expiring !== undefined) troubles.push({ code: 'key_expiring', ...expiring, since: iso(expiring.since) })
-  const all = [...troubles, ...checkTroubles(state), ...standbyTroubles(state, setup.policy, now)]
+  const all = [
+    ...troubles,
+    ...checkTroubles(state),
+    ...standbyTroubles(state, setup.policy, now),
+    ...paceTroubles(setup.policy),
+  ]
   if (all.length > 0 || handedOut(state) !== undefined || isRunning(rotation)) return all
   const summary = `No key of ${state.name} has been verified yet.`
   return [{ code: 'no_verified_key', summary, fix: 'Wait for the first check.', since: null }]
+}
+
+/** Said although nothing is broken: whoever reads how old a verdict may be counts on what is configured. */
+function paceTroubles({ verifyEveryMs, verifyConfiguredMs }: Policy): readonly Trouble[] {
+  if (verifyConfiguredMs === undefined) return []
+  const seconds = (ms: number): string => `${Math.round(ms / 1_000)} s`
+  const summary = `The key is verified every ${seconds(verifyEveryMs)} and not every ${seconds(verifyConfiguredMs)}: its organisation has too many for its rate.`
+  const fix = 'Raise verification.perOrganizationPerMinute, or make verifyEvery longer.'
+  return [{ code: 'verification_stretched', summary, fix, since: null }]
 }
 
 function retirementTroubles(state: CredentialState, one: Retirement): readonly Trouble[] {

@@ -113,7 +113,7 @@ export function createTurns(
         if (isFree(name)) {
           taken.set(name, urgency)
           found.push(name)
-        } else pace.giveBack(organization, urgency)
+        } else pace.giveBack(organization)
       }
     }
     return found
@@ -141,7 +141,7 @@ export function createTurns(
         const setup = setups.get(name)
         const urgency = taken.get(name)
         taken.delete(name)
-        if (setup !== undefined && urgency !== undefined) pace.giveBack(organizationOf(setup), urgency)
+        if (setup !== undefined && urgency !== undefined) pace.giveBack(organizationOf(setup))
         agenda.set(name, system.now() + againMs)
       }
     },

@@ -20,6 +20,7 @@ import { createService } from '../engine/create-service.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import { joinServices } from '../engine/joined-service.ts'
 import type { LastKnownGood } from '../engine/last-known-good.ts'
+import { createPace } from '../engine/pace.ts'
 import type { RunningService } from '../engine/service.ts'
 import type { CredentialSetup, EngineDeps, MirrorSetup } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
@@ -114,6 +115,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       occurrences,
       owner: options.owner,
       installation,
+      pace: createPace(system, config.verification?.perOrganizationPerMinute),
     }
     federated = await openFederated(options, deps, stop)
     const stored = await createService({

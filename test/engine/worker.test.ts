@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger } from '../../src/core/ports.ts'
+import { createPace } from '../../src/engine/pace.ts'
 import { engineLimits } from '../../src/engine/setup.ts'
 import { dayMs, hourMs, minuteMs } from '../core/fixtures.ts'
 import { expectNoUnhandled, operator, World } from './world.ts'
@@ -170,6 +171,44 @@ describe('a thousand credentials', () => {
     await world.start({ beat: 'silent' })
     await world.time.until(() => world.names.every((name) => world.isHandedOut(name)), 5_000, 20)
     expect(world.faults()).toEqual([])
+  }, 60_000)
+
+  it('are verified evenly after a night in which nobody ran: no minute above twice the mean', async () => {
+    const policy = { verifyEveryMs: 5 * minuteMs, verifyCloselyForMs: 0, storePollMs: hourMs }
+    const world = new World({ names: namesOf(1_000), policy })
+    await world.ready({ beat: 'silent' })
+    await world.stop()
+    world.time.jump(12 * hourMs)
+    await world.start({ beat: 'silent' })
+    const minutes: number[] = []
+    for (let minute = 0; minute < 11; minute += 1) {
+      const before = world.issuer.count('verify')
+      await world.time.advance(minuteMs)
+      minutes.push(world.issuer.count('verify') - before)
+    }
+    expect(Math.max(...minutes)).toBeLessThanOrEqual(400)
+    expect(minutes.reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(2_000)
+    const now = world.time.now()
+    for (const name of world.names) {
+      const [record] = (await world.state(name)).versions
+      expect(now - (record?.verifiedAt ?? 0)).toBeLessThanOrEqual(6 * minuteMs)
+    }
+    expect(world.faults()).toEqual([])
+  }, 60_000)
+
+  it('of one organisation with a lower rate are verified less often, and it is said', async () => {
+    const policy = { verifyEveryMs: 5 * minuteMs, verifyCloselyForMs: 0, storePollMs: hourMs }
+    const world = new World({ names: namesOf(100), policy })
+    await world.ready({ beat: 'silent', deps: { pace: createPace(world.time, 10) } })
+    await world.time.advance(10 * minuteMs)
+    const before = world.issuer.count('verify')
+    await world.time.advance(20 * minuteMs)
+    // Ten a minute, and of them four fifths planned.
+    expect(world.issuer.count('verify') - before).toBeLessThanOrEqual(200)
+    expect(world.issuer.count('verify') - before).toBeGreaterThanOrEqual(100)
+    expect(world.logs.some(({ message }) => message.includes('less often than configured'))).toBe(true)
+    const [summary] = await world.service.summaries()
+    expect(summary?.troubles.map(({ code }) => code)).toEqual(['verification_stretched'])
   }, 60_000)
 
   it('none starves while others pause: a key that dies among sixty-four that are being turned is replaced in time', async () => {
