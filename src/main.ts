@@ -101,7 +101,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const closeAudit = once(() => audit.close())
     undo.push(closeAudit)
     const service = await openSteady(
-      { config, home, system, log, env, version },
+      { config, home, system, log, env, version, ledgers },
       async (lastKnownGood) => {
         const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env, system, log })
         const opened = await composeService({

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Config } from '../config.ts'
-import { KeyturnError } from '../core/errors.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Ledger, Log, System } from '../core/ports.ts'
 import type { LastKnownGood } from '../engine/last-known-good.ts'
 import type { RunningService } from '../engine/service.ts'
@@ -26,6 +26,8 @@ export interface LedgerPlace {
   open(ledger: Ledger): void
   /** Whether it is open is decided for now: nobody waits for it any longer. */
   settle(): void
+  /** Why it is not open now. */
+  failed(thrown: unknown): void
   isOpen(): boolean
   /** Throws while there is none. */
   ledger(): Ledger
@@ -37,10 +39,12 @@ export function createLedgerPlace(): LedgerPlace {
   let current: Ledger | undefined
   let settle: () => void = () => undefined
   const settled = new Promise<void>((resolve) => (settle = resolve))
+  let reason: KeyturnError | undefined
   const ledger = (): Ledger => {
     if (current !== undefined) return current
-    throw new KeyturnError('ledger_unreachable', 'The ledger is not open.', {
-      fix: 'Look at the log: it says what keeps the ledger or a store from being opened.',
+    const why = reason === undefined ? 'The ledger is not open.' : reason.message
+    throw new KeyturnError('ledger_unreachable', `Nothing can be changed or looked up now. ${why}`, {
+      fix: reason?.fix ?? 'Look at the log: it says what keeps the ledger or a store from being opened.',
       retryable: true,
     })
   }
@@ -50,6 +54,7 @@ export function createLedgerPlace(): LedgerPlace {
       settle()
     },
     settle: () => settle(),
+    failed: (thrown) => void (reason = toKeyturnError(thrown, 'opening the ledger and the stores')),
     isOpen: () => current !== undefined,
     ledger,
     documents: {
@@ -76,11 +81,19 @@ export function once(work: () => Promise<void>): () => Promise<void> {
  * opened here is put on `undo`; where there is a file to go on, `open` is called again and again until it succeeds.
  */
 export async function openSteady(
-  parts: Parts & { readonly version: string },
-  open: (kept: Kept) => Promise<RunningService>,
+  parts: Parts & { readonly version: string; readonly ledgers: LedgerPlace },
+  openOnce: (kept: Kept) => Promise<RunningService>,
   undo: (() => Promise<void> | void)[],
 ): Promise<RunningService> {
-  const { config, system, log, version } = parts
+  const { config, system, log, version, ledgers } = parts
+  const open = async (kept: Kept): Promise<RunningService> => {
+    try {
+      return await openOnce(kept)
+    } catch (thrown) {
+      ledgers.failed(thrown)
+      throw thrown
+    }
+  }
   const lastKnownGood = await openConfigured({ ...parts, installationFile: parts.home.file('installation') })
   undo.push(() => lastKnownGood?.stop())
   const credentials = credentialsOf(config)

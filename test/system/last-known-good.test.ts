@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { Readiness } from '../../src/api/types.ts'
+import { tick } from '../../src/main.ts'
 import {
   breath,
   call,
@@ -24,6 +25,7 @@ import {
   untilPromoted,
   untilReady,
 } from './harness.ts'
+import { serveRig } from './in-process.ts'
 import { spawnService } from './process.ts'
 
 const options: RigOptions = {
@@ -103,6 +105,7 @@ it('killed, and started with ledger, store and OpenAI all away: the same key, wi
     body: {},
   })
   expect(refused).toMatchObject({ status: 503, body: { code: 'ledger_unreachable' } })
+  expect(refused.body.fix).toMatch(/Move it away/)
 
   let isOver = false
   const statuses: number[] = []
@@ -157,3 +160,26 @@ it('a key that was withdrawn does not come back with a restart: not even the ins
   expect(walked.outcome).toBe('promoted')
   expect((await handOut(rig)).body.apiKey).toBe(replaced.body.apiKey)
 }, 120_000)
+
+it('what a beat withdraws does not come back from the file that the service wrote before', async () => {
+  const rig = await prepareRig(options)
+  const first = await spawnService(rig)
+  await untilReady(rig)
+  await untilWritten(rig)
+  const dead = (await handOut(rig)).body
+  const { current } = await summary(rig)
+  await first.kill()
+  rig.sandbox.deleteKey(current?.keyId ?? '')
+  const log = (): void => undefined
+  await until(
+    'a beat has found out',
+    async () => (await tick({ env: rig.env, cwd: rig.home, log })).credentials[0],
+    (found) => found?.current?.keyId !== current?.keyId,
+  )
+  takeAllAway(rig)
+  const started = await serveRig(rig).then(
+    () => 'with the next key',
+    () => 'without any',
+  )
+  if (started === 'with the next key') expect((await handOut(rig)).body.apiKey).not.toBe(dead.apiKey)
+}, 60_000)
