@@ -152,18 +152,25 @@ export interface Apps {
   readonly firstSeenAt: readonly ReadonlyMap<string, number>[]
 }
 
-export function startApps(fleet: Fleet, pauses = 1): Apps {
+/** `callEvery`: of so many looks at the key one is followed by a call, so that calls do not take the time that is measured. */
+export function startApps(fleet: Fleet, callEvery = 1): Apps {
   const failures: string[] = []
   let calls = 0
   let isOver = false
   const firstSeenAt = fleet.replicas.map(() => new Map<string, number>())
   const live = async ({ rig }: Replica, index: number): Promise<void> => {
     const client = createClient({ url: rig.url, token: rig.appToken(), env: {}, onError: () => undefined })
+    let looks = 0
     while (!isOver) {
       try {
         const { apiKey, version } = await client.getOpenAICredential()
         const seen = firstSeenAt[index]
         if (seen?.has(version) === false) seen.set(version, Date.now())
+        looks += 1
+        if (looks % callEvery !== 0) {
+          await breath()
+          continue
+        }
         const answer = await fetch(`${fleet.sandbox.baseUrl}/models`, {
           headers: { authorization: `Bearer ${apiKey}` },
         })
@@ -173,7 +180,7 @@ export function startApps(fleet: Fleet, pauses = 1): Apps {
       } catch (thrown) {
         failures.push(`app ${index}: ${String(thrown)}`)
       }
-      for (let pause = 0; pause < pauses; pause += 1) await breath()
+      await breath()
     }
     client.close()
   }

@@ -17,14 +17,14 @@ import {
 const takeOverMs = 120_000
 
 /** Slow enough for every phase to be hit, and a database that keeps what it confirmed. */
-async function prepare(): Promise<{ fleet: Fleet; apps: Apps; server: PostgresServer }> {
+async function prepare(callEvery?: number): Promise<{ fleet: Fleet; apps: Apps; server: PostgresServer }> {
   const server = await startPostgres({ isDurable: true })
   onTestFinished(() => server.stop())
   const fleet = await startFleet(server.address, { count: 3, knobs: { latencyMs: 15 } })
-  return { fleet, apps: startApps(fleet), server }
+  return { fleet, apps: startApps(fleet, callEvery), server }
 }
 
-/** Begins a rotation by another replica than the one that will work on it can be known before; says who works in the phase. */
+/** Begins a rotation at the first replica, whoever will work on it; says who does, once it is in the phase. */
 async function rotateUntil(fleet: Fleet, phase: string): Promise<{ id: string; holder: Replica }> {
   const [asked] = fleet.replicas
   if (asked === undefined) throw new Error('no replica')
@@ -111,7 +111,7 @@ for (const phase of ['minting', 'proving', 'promoting'] as const)
   }, 240_000)
 
 it('tells apps on every replica of a promotion; how fast is printed', async () => {
-  const { fleet, apps } = await prepare()
+  const { fleet, apps } = await prepare(25)
   const delays: number[] = []
   const turns = Number(process.env['KEYTURN_WALK_TURNS'] ?? 40)
   for (let turn = 0; turn < turns; turn += 1) {
