@@ -44,7 +44,7 @@ interface Round {
   readonly cpuUs: number
 }
 
-interface Server {
+export interface Server {
   readonly port: number
   readonly process: ChildProcess
 }
