@@ -69,6 +69,15 @@ export function readPolicyFile(
   const document = readDocument(text)
   const problems = [...secretsIn(text), ...document.problems]
   const warnings: ConfigProblem[] = []
+  // A file that was cut off, by a full disk or while it is being written, must not pass for one without rules.
+  if (problems.length === 0 && (document.value ?? null) === null)
+    problems.push({
+      line: 1,
+      column: 1,
+      path: '',
+      message: 'the file is empty',
+      fix: 'Write {} for no rules.',
+    })
   const parsed = policyFileSchema.safeParse(document.value ?? {})
   // The same keys as under `access`, so what is known there is known here.
   if (!parsed.success)

@@ -29,11 +29,17 @@ const answerMs = 5_000
 /** `config_invalid` where the policy file cannot be used. */
 export async function openAccess(
   config: Config,
-  context: { readonly tokens: TokenStore; readonly system: System; readonly log: Log },
+  context: {
+    readonly tokens: TokenStore
+    readonly system: System
+    readonly log: Log
+    /** Of the policy file; a test can let it fail. */
+    readonly readText?: (path: string) => Promise<string>
+  },
 ): Promise<Access> {
-  const { tokens, system, log } = context
+  const { tokens, system, log, readText = (path) => readFile(path, 'utf8') } = context
   const policy = createPolicyHolder(config.access?.rules ?? noAccess)
-  const stop = await followPolicyFile(config, { policy, system, log })
+  const stop = await followPolicyFile(config, { policy, system, log, readText })
   const certificates = createCertificateWay({ policy, system })
   const keys = createKeySets({
     getText: getTextWith(httpFetch, system),
@@ -54,7 +60,17 @@ export async function openAccess(
 /** What a file says that cannot be used any more leaves the rules as they were: nobody is locked out by a slip, nor let in. */
 async function followPolicyFile(
   config: Config,
-  { policy, system, log }: { readonly policy: PolicyHolder; readonly system: System; readonly log: Log },
+  {
+    policy,
+    system,
+    log,
+    readText,
+  }: {
+    readonly policy: PolicyHolder
+    readonly system: System
+    readonly log: Log
+    readonly readText: (path: string) => Promise<string>
+  },
 ): Promise<Cancel> {
   const { access } = config
   if (access?.file === undefined) return () => {}
@@ -62,10 +78,11 @@ async function followPolicyFile(
   const { readPolicyFile, joinPolicies } = await import('../config/access.ts')
   const { credentials, federated = [], adminKeys = [] } = config
   const names = [...credentials, ...federated, ...adminKeys].map(({ name }) => name)
-  const load = async (): Promise<void> => {
-    const text = await readFile(file, 'utf8').catch((thrown: unknown) => {
+  const read = (): Promise<string> =>
+    readText(file).catch((thrown: unknown) => {
       throw unusable(file, 'it cannot be read', thrown)
     })
+  const use = (text: string): void => {
     const check = readPolicyFile(text, { names, resolve: (path) => resolve(dirname(file), path) })
     if (check.kind === 'invalid') {
       const [first] = check.problems
@@ -74,20 +91,25 @@ async function followPolicyFile(
     policy.replace(joinPolicies(rules, check.policy))
   }
   let signature = await signatureOf(file)
-  await load()
+  use(await read())
+  let told = signature
   let isLooking = false
   const look = async (): Promise<void> => {
     const now = await signatureOf(file)
     if (now === signature) return
-    signature = now
     try {
-      await load()
+      const text = await read()
+      // What could not be read, as for want of a file handle, is tried again: it may take something from somebody.
+      signature = now
+      use(text)
       log('info', 'the policy was read again', { file })
     } catch (thrown) {
-      log('error', 'the new policy cannot be used; the one from before counts', {
-        error: toKeyturnError(thrown, 'reading the policy'),
-      })
+      if (told !== now)
+        log('error', 'the new policy cannot be used; the one from before counts', {
+          error: toKeyturnError(thrown, 'reading the policy'),
+        })
     }
+    told = now
   }
   return every(system, pollMs, () => {
     if (isLooking) return

@@ -85,6 +85,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
   return {
     async need(name, act, by) {
       if (personsFor(rules(), name, act) < 2) return
+      if (by.kind === 'socket') throw nobodyInParticular()
       const now = system.now()
       const waiting = await change(name, (pending) => {
         const same = pending.find((one) => sameAct(one.act, act))
@@ -111,6 +112,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
       change(name, (pending) => {
         const found = pending.find((one) => one.id === id)
         if (found === undefined) throw absent()
+        if (by.kind === 'socket') throw nobodyInParticular()
         if (isSamePerson(found.by, by))
           throw new KeyturnError('approval_needed', 'Who asked for it cannot approve it.', {
             fix: 'Another person approves it, with a token that neither of the two made for the other over the API.',
@@ -180,6 +182,17 @@ function needed(name: string, { id, act }: Pending): KeyturnError {
   return new KeyturnError('approval_needed', `${what} of ${name} needs a second person; it waits as ${id}.`, {
     fix: `Have another operator run 'keyturn approve ${name} ${id}' within 15 minutes (POST /v1/credentials/${name}/approvals/${id}).`,
   })
+}
+
+/** Whoever has a token and can reach the socket would be two persons by leaving the token out. */
+function nobodyInParticular(): KeyturnError {
+  return new KeyturnError(
+    'forbidden',
+    'This needs two persons, and over the socket none is told from another.',
+    {
+      fix: 'Ask with a token, a web token or a certificate of your own.',
+    },
+  )
 }
 
 function absent(): KeyturnError {

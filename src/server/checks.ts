@@ -7,7 +7,7 @@ import type { Service } from '../engine/service.ts'
 import { type Authenticator, isPending } from './auth/authenticator.ts'
 import { type Caller, nobody } from './auth/caller.ts'
 import { refuseBrowser } from './browsers.ts'
-import type { Sources } from './forwarded.ts'
+import { isForwarded, type Sources } from './forwarded.ts'
 import type { Hosts } from './hosts.ts'
 import type { ServerLimits } from './limits.ts'
 import type { Refusal } from './problem.ts'
@@ -87,6 +87,7 @@ export function createChecks(options: ChecksOptions): Checks {
         authorization: headers.authorization,
         socket,
         address: () => addressOf(sources, request),
+        isPassedOn: () => isForwarded(request.rawHeaders),
       })
       const decide = (caller: Caller | undefined): Admission =>
         caller === undefined

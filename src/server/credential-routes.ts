@@ -61,8 +61,10 @@ export function eventsRoute(context: ServerContext): Handler {
         fix: 'Come back in a moment.',
         retryable: true,
       })
-    const instance = headerOf(call, instanceHeader)
-    touchLease(context, call, context.service.handOut(name)?.generation ?? 0)
+    // Who may not have the key uses no generation of it, and must not hold up the end of an old one.
+    const isUser = caller.may('read', name)
+    const instance = isUser ? headerOf(call, instanceHeader) : undefined
+    if (isUser) touchLease(context, call, context.service.handOut(name)?.generation ?? 0)
     const isOpen = context.streams.open({
       response: reply.raw,
       name,

@@ -63,7 +63,7 @@ const otherForwarding: ReadonlySet<string> = new Set([
   'client-ip',
 ])
 
-function isForwarded(raw: readonly string[]): boolean {
+export function isForwarded(raw: readonly string[]): boolean {
   for (let index = 0; index < raw.length; index += 2) if (isForwardingHeader(raw[index] ?? '')) return true
   return false
 }

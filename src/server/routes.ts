@@ -8,14 +8,16 @@ import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
 import { approvalHandlers } from './approval-routes.ts'
 import { auditHandlers } from './audit-routes.ts'
-import type { Caller } from './auth/caller.ts'
+import { type Caller, covers } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
+import { isForwarded } from './forwarded.ts'
 import type { Answer } from './idempotency.ts'
 import { parseBody } from './json-body.ts'
 import { metricsType } from './metrics.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
+import { beyondMaker } from './token-plans.ts'
 import { forReaders } from './unnamed.ts'
 
 /** One request that has passed all checks. */
@@ -166,7 +168,12 @@ function leaseHandlers({ service, streams }: ServerContext) {
   } satisfies Partial<Record<OperationId, Handler>>
 }
 
-function tokenHandlers({ tokens, service }: ServerContext) {
+function tokenHandlers({ tokens, service, auth }: ServerContext) {
+  /** Rules go by the name, so that who chooses the name chooses what they give. */
+  const refuseBeyond = (name: string, caller: Caller): void => {
+    const ruled = auth.ruledGrants?.(name)
+    if (ruled !== undefined && !covers(caller, ruled)) throw beyondMaker(name)
+  }
   return {
     listTokens: () => ({ items: tokens.list() }),
     createToken: async ({ request, reply, caller }) => {
@@ -175,10 +182,12 @@ function tokenHandlers({ tokens, service }: ServerContext) {
       const isForReading = role === 'app' && grants.includes('read')
       const internal = isForReading ? body.credentials?.find((name) => service.isInternal(name)) : undefined
       if (internal !== undefined) throw ungrantable(internal)
+      refuseBeyond(body.name, caller)
       return reply.code(201).send(await tokens.create(body, caller))
     },
     rotateToken: async ({ request, reply, caller }) => {
       const body = parseBody(bodies.tokenRotationRequest, request.body, true)
+      refuseBeyond(body.name, caller)
       return reply.code(201).send(await tokens.rotate(body, caller))
     },
     revokeToken: async ({ request, reply }) => {
@@ -202,7 +211,12 @@ function processHandlers(context: ServerContext) {
         })
       const readiness = service.readiness()
       const { authorization } = request.headers
-      const caller = await auth.authenticate({ authorization, socket: request.raw.socket })
+      const { socket, rawHeaders } = request.raw
+      const caller = await auth.authenticate({
+        authorization,
+        socket,
+        isPassedOn: () => isForwarded(rawHeaders),
+      })
       const credentials = namedTo(caller, readiness)
       return reply.code(readiness.ready ? 200 : 503).send({ ...readiness, credentials })
     },

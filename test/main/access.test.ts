@@ -1,4 +1,4 @@
-import { rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
@@ -32,14 +32,20 @@ credentials: { openai: { store: { kind: local } }, other: { store: { kind: local
     logs.push(`${level} ${message} ${fields?.['error'] instanceof Error ? fields['error'].message : ''}`)
   const system = shiftedSystem()
   const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
-  const access = await openAccess(config, { tokens, system, log })
+  const reading = { failures: 0 }
+  const readText = async (path: string): Promise<string> => {
+    if (reading.failures === 0) return readFile(path, 'utf8')
+    reading.failures -= 1
+    throw Object.assign(new Error('no file handle is left'), { code: 'EMFILE' })
+  }
+  const access = await openAccess(config, { tokens, system, log, readText })
   onTestFinished(async () => {
     access.stop()
     await tokens.close()
   })
   const credentialsOf = (): readonly string[] | undefined =>
     access.policy.policy.tokens[0]?.grants[0]?.credentials
-  return { put, logs, access, credentialsOf, config }
+  return { put, logs, access, credentialsOf, config, reading }
 }
 
 it('reads the policy again when it changes, behind the rules of keyturn.yaml', async () => {
@@ -53,6 +59,11 @@ it('reads the policy again when it changes, behind the rules of keyturn.yaml', a
 it('keeps the last good policy where the new one cannot be used or is gone, and says so', async () => {
   const { put, logs, access, credentialsOf } = await open()
   const { generation } = access.policy
+  for (const [index, nothing] of ['', '# nothing yet\n'].entries()) {
+    await put(nothing)
+    await until(() => logs.filter((line) => line.includes('the file is empty')).length === index + 1)
+  }
+  logs.length = 0
   await put(policyOf('nobody'))
   await until(() => logs.some((line) => line.includes("no credential is named 'nobody'")))
   await put('tokens: {')
@@ -60,6 +71,15 @@ it('keeps the last good policy where the new one cannot be used or is gone, and 
   expect([credentialsOf(), access.policy.generation]).toEqual([['openai'], generation])
   await put(policyOf('other'))
   await until(() => credentialsOf()?.[0] === 'other')
+})
+
+it('reads a policy that could not be read when it changed, as soon as it can be, and says it once', async () => {
+  const { put, logs, credentialsOf, reading } = await open()
+  reading.failures = 2
+  await put(policyOf('other'))
+  await until(() => credentialsOf()?.[0] === 'other')
+  expect(reading.failures).toBe(0)
+  expect(logs.filter((line) => line.includes('cannot be read'))).toHaveLength(1)
 })
 
 it('does not start on a policy that cannot be used', async () => {

@@ -3,6 +3,7 @@ import type { ApprovalSummary, List, TokenAnswer } from '../../src/api/types.ts'
 import type { ApprovalRule } from '../../src/core/access.ts'
 import type { LedgerDocument } from '../../src/core/ports.ts'
 import { isSamePerson, personsFor } from '../../src/server/approvals.ts'
+import { createCaller } from '../../src/server/auth/caller.ts'
 import { bearer, type Harness, problemOf, startServer } from './harness.ts'
 
 /** The documents of a ledger that several replicas share. */
@@ -129,6 +130,29 @@ describe('an emergency that needs two persons', () => {
     const seen = await here.harness.get('/v1/credentials/openai/approvals', bearer(auditor.token))
     expect(seen.status).toBe(200)
     expect(await approve(here, id, auditor.token)).toBe(403)
+  })
+
+  it('is neither asked for nor approved over the socket, where one person could be two', async () => {
+    const shared = documents()
+    const here = await world(shared)
+    const id = await askedBy(here, here.ann)
+    const socket = createCaller({
+      id: 'socket',
+      name: 'socket',
+      kind: 'socket',
+      grants: [{ credentials: ['*'], may: ['operate'] }],
+    })
+    const authenticator = { authenticate: () => socket, isLive: () => true, onChange: () => () => undefined }
+    const approvals = { rules: () => rules, documents: shared }
+    const over = await startServer({ approvals, authenticator })
+    const paths = [`approvals/${id}`, 'rotations', 'versions/version-1/revocations']
+    for (const path of paths) {
+      const body = path === 'rotations' ? emergency : {}
+      const answer = await over.send('POST', `/v1/credentials/openai/${path}`, body)
+      expect([path, answer.status]).toEqual([path, 403])
+    }
+    expect(over.service.rotationsStarted).toEqual([])
+    expect(await waiting(here)).toHaveLength(1)
   })
 
   it('is asked for once: the same once more is the same, another is another', async () => {

@@ -98,6 +98,18 @@ describe('the event stream', () => {
     stream.close()
   })
 
+  it('makes no lease for whom the key is not handed out to, who would hold up the end of an old one', async () => {
+    const harness = await startServer({ limits: { heartbeatMs: 30 } })
+    const auditor = await harness.tokens.create({ name: 'auditor', credentials: ['*'], grants: ['audit'] })
+    const headers = { 'keyturn-instance': 'none', 'keyturn-generation-in-flight': '1' }
+    const theirs = await openStream(harness, { ...headers, ...bearer(auditor.token) })
+    const stream = await openStream(harness, { 'keyturn-instance': 'web-1' })
+    await until(() => harness.service.touches.length >= 2 && theirs.comments.length >= 5)
+    expect(new Set(harness.service.touches.map(({ instance }) => instance))).toEqual(new Set(['web-1']))
+    theirs.close()
+    stream.close()
+  })
+
   it('ends when its token is revoked', async () => {
     const harness = await startServer()
     const stream = await openStream(harness)

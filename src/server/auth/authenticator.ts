@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { GrantRule } from '../../core/grants.ts'
 import type { Cancel } from '../../core/ports.ts'
 import type { TokenStore } from '../tokens.ts'
 import type { Caller } from './caller.ts'
@@ -9,6 +10,8 @@ export interface RequestFacts {
   readonly socket: Socket
   /** Who is behind a trusted proxy. Default: the other end of the connection. */
   readonly address?: () => string
+  /** Whether a proxy passed it on: then the connection is the proxy's, and not of whom it speaks for. Default: no. */
+  readonly isPassedOn?: () => boolean
 }
 
 /** Finds out who asks. Several ways in, one answer: the same Caller, or nobody. */
@@ -22,6 +25,8 @@ export interface Authenticator {
   isLive(caller: Caller): boolean
   /** Told after somebody may have lost or gained something: tokens, policy, certificates. */
   onChange(listener: () => void): Cancel
+  /** What the rules give a token of this name, whatever it was made with; undefined where they name none such. */
+  ruledGrants?(tokenName: string): readonly GrantRule[] | undefined
 }
 
 export function isPending(

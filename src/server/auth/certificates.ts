@@ -102,8 +102,9 @@ export function createCertificateWay(options: {
   }
 }
 
-function endOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
+/** Both ends: with several addresses of this machine, two connections can come from one port of the other. */
+function endOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
 
 function firstFit(names: CertificateNames, { policy }: PolicyHolder) {

@@ -28,7 +28,9 @@ export function createEveryWay(options: EveryWayOptions): Authenticator {
       const { authorization } = facts
       if (authorization !== undefined)
         return tokens.authenticate(authorization) ?? jwt.authenticate(authorization, facts)
-      return certificates.authenticate(facts.socket) ?? (isUnixSocket ? socket.caller() : undefined)
+      // What a proxy passes on comes over its connection from anybody: the socket's rules are for who opens it.
+      const isOwn = isUnixSocket && facts.isPassedOn?.() !== true
+      return certificates.authenticate(facts.socket) ?? (isOwn ? socket.caller() : undefined)
     },
     isLive(caller) {
       switch (caller.kind) {
@@ -44,6 +46,7 @@ export function createEveryWay(options: EveryWayOptions): Authenticator {
           return false
       }
     },
+    ruledGrants: (name) => tokens.grantsOf(name),
     onChange(listener) {
       const cancels = [tokens.onChange(listener), policy.onChange(listener), certificates.onChange(listener)]
       return () => {
@@ -54,10 +57,12 @@ export function createEveryWay(options: EveryWayOptions): Authenticator {
 }
 
 /** Tokens whose names the policy names have the grants that it gives them. */
-function underRules(tokens: EveryWayOptions['tokens'], policy: PolicyHolder): EveryWayOptions['tokens'] {
+function underRules(tokens: EveryWayOptions['tokens'], policy: PolicyHolder) {
   /** The other caller that stands for one of the store's; and the store's for that. */
   let ruled = new WeakMap<Caller, Caller>()
   let origins = new WeakMap<Caller, Caller>()
+  /** All that ever stood for another: their grants are those of rules that may be gone. */
+  const everRuled = new WeakSet<Caller>()
   let generation = policy.generation
   let rules = compile(policy)
   const refresh = (): void => {
@@ -68,7 +73,7 @@ function underRules(tokens: EveryWayOptions['tokens'], policy: PolicyHolder): Ev
     origins = new WeakMap()
   }
   return {
-    authenticate(header) {
+    authenticate(header: string | undefined): Caller | undefined {
       const caller = tokens.authenticate(header)
       refresh()
       if (caller === undefined || rules.length === 0) return caller
@@ -80,15 +85,20 @@ function underRules(tokens: EveryWayOptions['tokens'], policy: PolicyHolder): Ev
       const other = createCaller({ id, name, kind, person, grants: rule.grants })
       ruled.set(caller, other)
       origins.set(other, caller)
+      everRuled.add(other)
       return other
     },
-    isLive(caller) {
+    isLive(caller: Caller): boolean {
       refresh()
       const origin = origins.get(caller)
       if (origin !== undefined) return tokens.isLive(origin)
-      return tokens.isLive(caller) && !rules.some(({ fits }) => fits(caller.name))
+      return !everRuled.has(caller) && tokens.isLive(caller) && !rules.some(({ fits }) => fits(caller.name))
     },
-    onChange: (listener) => tokens.onChange(listener),
+    onChange: (listener: () => void) => tokens.onChange(listener),
+    grantsOf(name: string) {
+      refresh()
+      return rules.find(({ fits }) => fits(name))?.grants
+    },
   }
 }
 

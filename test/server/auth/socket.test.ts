@@ -36,6 +36,7 @@ async function start(socket: SocketFile = {}, folderMode = 0o700) {
     socket,
     signer: signerIn(home),
     listen: { kind: 'unix', path },
+    trustedProxies: ['unix'],
     log,
     system,
     version: '1',
@@ -45,14 +46,21 @@ async function start(socket: SocketFile = {}, folderMode = 0o700) {
   return { path, policy, tokens }
 }
 
-function ask(socketPath: string, path: string, headers: Record<string, string> = {}): Promise<number> {
+function ask(
+  socketPath: string,
+  path: string,
+  headers: Record<string, string> = {},
+  body?: object,
+): Promise<number> {
+  const method = body === undefined ? 'GET' : 'POST'
+  const all = body === undefined ? headers : { ...headers, 'content-type': 'application/json' }
   return new Promise((resolve, reject) => {
-    request({ socketPath, path, headers, agent: false }, (answer) => {
+    request({ socketPath, path, method, headers: all, agent: false }, (answer) => {
       answer.resume()
       resolve(answer.statusCode ?? 0)
     })
       .on('error', reject)
-      .end()
+      .end(body === undefined ? undefined : JSON.stringify(body))
   })
 }
 
@@ -92,7 +100,58 @@ describe('the Unix socket', () => {
   })
 })
 
+it('whom a proxy passes on has nothing by the socket of the proxy', async () => {
+  const { path, policy, tokens } = await start()
+  policy.replace({ ...noAccess, socket: [{ credentials: ['openai'], may: ['read'] }] })
+  const openai = '/v1/credentials/openai'
+  expect(await ask(path, openai)).toBe(200)
+  const passedOn = { 'x-forwarded-for': '203.0.113.7' }
+  expect(await ask(path, openai, passedOn)).toBe(401)
+  expect(await ask(path, openai, { via: '1.1 proxy' })).toBe(401)
+  const { token } = await tokens.create({ name: 'web', credentials: ['openai'] })
+  expect(await ask(path, openai, { ...passedOn, authorization: `Bearer ${token}` })).toBe(200)
+})
+
 describe('rules for tokens', () => {
+  it('end what they let in when they are gone, where they gave more than the token has', async () => {
+    const { path, policy, tokens } = await start()
+    const made = await tokens.create({ name: 'ci-1', credentials: ['openai-prod'] })
+    const headers = { authorization: `Bearer ${made.token}` }
+    const wider = [{ name: 'ci-*', grants: [{ credentials: ['openai'], may: ['read' as const] }] }]
+    policy.replace({ ...noAccess, tokens: wider })
+    const stream = request({ socketPath: path, path: '/v1/credentials/openai/events', headers, agent: false })
+    const ended = new Promise<string>((resolve) => {
+      stream.on('response', (answer) => {
+        let text = ''
+        answer.on('data', (chunk: Buffer) => {
+          if (text === '') policy.replace(noAccess)
+          text += chunk.toString()
+        })
+        answer.on('end', () => resolve(text))
+      })
+    })
+    stream.end()
+    expect(await ended).toContain('the token is no longer good')
+    expect(await ask(path, '/v1/credentials/openai', headers)).toBe(404)
+    expect(await ask(path, '/v1/credentials/openai-prod', headers)).toBe(200)
+  })
+
+  it('give nobody a token that may more than its maker, by the choice of its name', async () => {
+    const { path, policy, tokens } = await start()
+    const maker = await tokens.create({ name: 'maker', credentials: ['*'], grants: ['operate'] })
+    await tokens.create({ name: 'ci-old', credentials: ['openai'], grants: ['operate'] })
+    policy.replace({
+      ...noAccess,
+      tokens: [{ name: 'ci-*', grants: [{ credentials: ['openai'], may: ['read'] }] }],
+    })
+    const headers = { authorization: `Bearer ${maker.token}` }
+    const make = (name: string): Promise<number> =>
+      ask(path, '/v1/tokens', headers, { name, credentials: ['openai'], grants: ['operate'] })
+    expect(await make('other')).toBe(201)
+    expect(await make('ci-new')).toBe(403)
+    expect(await ask(path, '/v1/tokens/rotations', headers, { name: 'ci-old' })).toBe(403)
+  })
+
   it('take the place of what the token was made with, also for streams that are open', async () => {
     const { path, policy, tokens } = await start()
     const made = await tokens.create({ name: 'ci-1', credentials: ['openai'] })

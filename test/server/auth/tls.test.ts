@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:https'
 import { join } from 'node:path'
-import { connect, type TLSSocket } from 'node:tls'
+import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { noAccess } from '../../../src/core/access.ts'
 import { createCertificateWay, namesOf } from '../../../src/server/auth/certificates.ts'
@@ -270,6 +270,22 @@ describe('a client certificate', () => {
     await until(() => text.includes('HTTP/1.1 401'))
   })
 
+  it.each(['TLSv1.2', 'TLSv1.3'] as const)(
+    'counts no longer by a session of before that is resumed, when its authority is gone: %s',
+    async (version) => {
+      const world = await start()
+      const as = { ...world.clients.issue({ uris: [uri] }), minVersion: version, maxVersion: version }
+      const first = await visit(world, as)
+      expect(await visit(world, { ...as, session: first.session })).toMatchObject({
+        status: '200',
+        isResumed: true,
+      })
+      await world.put(world.paths.clientCa, makeAuthority('others').cert)
+      await until(() => world.logs.some((line) => line.includes('was read again')))
+      expect(await visit(world, { ...as, session: first.session })).toMatchObject({ status: '401' })
+    },
+  )
+
   it('counts until it ends, though the connection goes on', async () => {
     const world = await start()
     const as = world.clients.issue({ uris: [uri] })
@@ -280,6 +296,26 @@ describe('a client certificate', () => {
     expect(await ask(world, { agent })).toBe(401)
   })
 })
+
+/** One request on a connection of its own. */
+async function visit(world: World, options: ConnectionOptions) {
+  const socket = connect({ port: world.port, host: '127.0.0.1', ca: world.authority.cert, ...options })
+  let session: Buffer | undefined
+  let text = ''
+  let isResumed = false
+  socket.on('session', (given: Buffer) => {
+    session = given
+  })
+  socket.on('data', (chunk: Buffer) => {
+    text += chunk.toString()
+  })
+  socket.on('secureConnect', () => {
+    isResumed = socket.isSessionReused()
+    socket.write('GET /v1/credentials/openai HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
+  })
+  await once(socket, 'close')
+  return { status: text.split(' ')[1], session, isResumed }
+}
 
 /** An event stream that has said hello. */
 async function stream(world: World, as: Issued): Promise<TLSSocket> {
