@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 
@@ -24,11 +25,17 @@ const server = spawn(order.command, order.args, {
   ...order.owner,
 })
 const exited = once(server, 'exit')
-void exited.then(([code]) => process.exit(typeof code === 'number' ? code : 1))
+let isLeft = false
+void exited.then(([code]) => {
+  // Nobody else is there to take it away.
+  if (isLeft) rmSync(order.folder, { recursive: true, force: true })
+  process.exit(typeof code === 'number' ? code : 1)
+})
 await untilItAnswers(server, order.port)
 process.stdout.write('ready\n')
-const signal = (await lines.next()).value === 'SIGINT' ? 'SIGINT' : 'SIGQUIT'
-server.kill(signal)
+const { value: signal, done: isCut } = await lines.next()
+isLeft = isCut === true
+server.kill(signal === 'SIGINT' ? 'SIGINT' : 'SIGQUIT')
 await exited
 
 /** A server that is still starting takes connections and refuses them; one that is ready asks who it is. */
