@@ -7,6 +7,8 @@ import { instant, type Tools } from './sqlite-tools.ts'
 
 /** Damaged entries that one claim steps over, so that they cannot starve the sound ones. */
 const damagedMax = 100
+/** So many names are looked up one by one; with more, the rows that are due are gone through. */
+const lookedUpMax = 256
 
 /**
  * Who works on what. Claims end with the processes of this host, so a machine that stops takes all of them with it, and
@@ -75,6 +77,7 @@ function due(
   },
 ): readonly CredentialName[] {
   const { owner, now, wanted, max } = asked
+  if (wanted !== undefined && wanted.size <= lookedUpMax) return dueAmong(sql, asked, wanted)
   const rows = sql(
     `SELECT name FROM credentials WHERE due_at <= ? AND (claim_owner IS NULL OR claim_until <= ? OR claim_owner = ?)
     ORDER BY due_at, name`,
@@ -87,6 +90,24 @@ function due(
     if (found.length >= max) break
   }
   return found
+}
+
+/** Looked up one by one: thousands that are due and wait for their rate are not gone through for the few that are asked for. */
+function dueAmong(
+  sql: Tools['sql'],
+  { owner, now, max }: { readonly owner: string; readonly now: number; readonly max: number },
+  wanted: ReadonlySet<CredentialName>,
+): readonly CredentialName[] {
+  const found: { readonly name: CredentialName; readonly dueAt: number }[] = []
+  for (const name of wanted) {
+    const row = sql(
+      `SELECT due_at FROM credentials WHERE name = ? AND due_at <= ?
+      AND (claim_owner IS NULL OR claim_until <= ? OR claim_owner = ?)`,
+    ).get(name, now, now, owner)
+    if (row !== undefined) found.push({ name, dueAt: Number(row['due_at']) })
+  }
+  const sorted = found.toSorted((one, other) => one.dueAt - other.dueAt || (one.name < other.name ? -1 : 1))
+  return sorted.slice(0, max).map(({ name }) => name)
 }
 
 /**
