@@ -39,6 +39,7 @@ export function createPatrol(options: PatrolOptions): Patrol {
   let underWay = 0
   let isStopped = false
   let cancel: Cancel = () => undefined
+  let latestAt = system.now()
 
   function go(): void {
     cancel()
@@ -62,12 +63,15 @@ export function createPatrol(options: PatrolOptions): Patrol {
 
   function again(): void {
     const now = system.now()
-    for (const setup of setups.values()) {
-      const at = agenda.at(setup.name)
-      if (at !== undefined && at > now + setup.policy.storePollMs * 1.1)
-        agenda.set(setup.name, now + pauseMs(setup))
-    }
+    if (now < latestAt) planAnew()
+    latestAt = now
     go()
+  }
+
+  /** The clock was set back: what was planned before would not come for as long as it was ahead. */
+  function planAnew(): void {
+    for (const setup of setups.values())
+      if (agenda.at(setup.name) !== undefined) agenda.set(setup.name, system.now() + pauseMs(setup))
   }
 
   function pauseMs({ policy }: CredentialSetup): number {
