@@ -4,7 +4,7 @@ import type { Bench, Figure } from './lib/figure.ts'
 import { closing, startChild, temporaryFolder } from './lib/processes.ts'
 
 const counts = [100, 1_000, 10_000] as const
-const minutes = 10
+const minutes = 5
 const verifyEveryMs = 300_000
 const withinMs = 600_000
 
@@ -25,7 +25,7 @@ interface Told {
 /** What 100, 1,000 and 10,000 credentials cost a replica that has nothing to do but to look after them, in virtual time. */
 export const scale: Bench = {
   name: 'scale',
-  seconds: 180,
+  seconds: 60,
   run: () =>
     closing(async (scope) => {
       const folder = await temporaryFolder(scope, true)
