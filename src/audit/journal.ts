@@ -59,7 +59,10 @@ export interface Journal extends Audit {
   close(): Promise<void>
 }
 
-const earlyRows = 64
+/** With so many the disk is set to work before the turn is over: it writes while the rest is being answered. */
+const earlyRows = 128
+/** Rows are gathered as long as each turn of the event loop brings more, and for at most so many turns. */
+const gatherTurnsMax = 32
 const backlogBytesDefault = 64 * 1024 * 1024
 
 export function createJournal(options: JournalOptions): Journal {
@@ -199,16 +202,25 @@ class ChainedJournal implements Journal {
     batch.through = this.#seq
     batch.text += `${line}\n`
     if (batch.text.length > batchBytesMax) this.#open = undefined
-    // With so many the disk is set to work before the turn is over: it writes while the rest is being answered.
     if ((batch.through - batch.from + 1) % earlyRows === 0) this.#pump()
     if (!this.#isScheduled) {
       this.#isScheduled = true
-      this.#options.soon(() => {
-        this.#isScheduled = false
-        this.#pump()
-      })
+      this.#gather(gatherTurnsMax)
     }
     return batch
+  }
+
+  /**
+   * One write costs as much for one row as for a hundred, so that it waits for a turn that brings no more: a lone request
+   * waits for one empty turn of the event loop, many at once go to the disk together.
+   */
+  #gather(turnsLeft: number): void {
+    const seq = this.#seq
+    this.#options.soon(() => {
+      if (this.#seq !== seq && turnsLeft > 0) return this.#gather(turnsLeft - 1)
+      this.#isScheduled = false
+      this.#pump()
+    })
   }
 
   #begin(): OpenBatch {
