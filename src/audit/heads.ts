@@ -23,8 +23,8 @@ export const headType = 'keyturn-audit-head+jws'
 /** The second place. */
 export interface HeadPlace {
   readonly name: string
-  /** Resolves when it is durable there. */
-  put(head: SignedDocument, facts: Head): Promise<void>
+  /** Resolves when it is durable there. `contradicted`: the place has heads of rows that this journal has not, or not so. */
+  put(head: SignedDocument, facts: Head): Promise<'kept' | 'contradicted' | void>
 }
 
 export interface HeadKeeper {
@@ -53,6 +53,7 @@ export function createHeadKeeper(options: HeadOptions): HeadKeeper {
   const { journal, id, signer, places, system, log } = options
   let sealed = 0
   const troubled = new Set<string>()
+  const contradicted = new Set<string>()
   let sealing: Promise<void> | undefined
   let cancel: Cancel = () => undefined
   let isStopped = false
@@ -75,7 +76,14 @@ export function createHeadKeeper(options: HeadOptions): HeadKeeper {
 
   async function putTo(place: HeadPlace, head: SignedDocument, facts: Head): Promise<void> {
     try {
-      await place.put(head, facts)
+      const outcome = await place.put(head, facts)
+      if (outcome === 'contradicted' && !contradicted.has(place.name)) {
+        contradicted.add(place.name)
+        log('error', 'the audit journal lacks rows that signed heads seal: it was cut off, and went on', {
+          place: place.name,
+          verify: 'keyturn audit verify',
+        })
+      }
       if (troubled.delete(place.name))
         log('info', 'heads of the audit reach their place again', { place: place.name })
     } catch (thrown) {

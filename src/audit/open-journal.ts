@@ -26,8 +26,8 @@ export interface OpenedJournal {
   readonly journal: Journal
   /** Where its rows can be read. */
   readonly folders: readonly string[]
-  /** Removes what is older, or more, than is kept; the row that says so comes first. */
-  readonly prune: () => Promise<void>
+  /** Removes what is older, or more, than is kept; the row that says so comes first, and is sealed. */
+  readonly prune: (seal: () => Promise<void>) => Promise<void>
 }
 
 const segmentBytesDefault = 64 * 1024 * 1024
@@ -82,7 +82,7 @@ export async function openJournal(options: OpenJournalOptions): Promise<OpenedJo
   })
   for (const { found: each } of opened)
     if (each.torn !== undefined) void journal.note('torn', each.torn).catch(() => undefined)
-  return { journal, folders, prune: () => prune(opened, journal, options) }
+  return { journal, folders, prune: (seal) => prune(opened, { journal, seal }, options) }
 }
 
 /** A folder that was away when Keyturn ended gets what the others have. */
@@ -106,7 +106,7 @@ async function bring(from: FileSink | undefined, to: FileSink, before: number): 
 
 async function prune(
   sinks: readonly FileSink[],
-  journal: Journal,
+  { journal, seal }: { readonly journal: Journal; readonly seal: () => Promise<void> },
   options: OpenJournalOptions,
 ): Promise<void> {
   const { system, log } = options
@@ -116,6 +116,7 @@ async function prune(
       const prunable = sink.prunable(keep)
       if (prunable === undefined) continue
       await journal.note('pruned', prunable.detail)
+      await seal()
       sink.remove(prunable)
       log('info', 'old files of the audit journal were removed', {
         folder: sink.folder,

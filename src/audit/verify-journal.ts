@@ -66,7 +66,7 @@ class Walk {
   #last: Row | undefined
   #rows = 0
   #sealed = 0
-  #prunedTo: { readonly through: number; readonly hash: string } | undefined
+  #prunedTo: { readonly hash: string; readonly at: number } | undefined
   #isUnfinished = false
   #place: { readonly file: string; readonly line: number } = { file: '', line: 0 }
   readonly #recent = new Map<number, string>()
@@ -168,7 +168,7 @@ class Walk {
       this.#journal = id
     }
     if (action === 'pruned' && detail?.through !== undefined && detail.through + 1 === this.#first?.seq)
-      this.#prunedTo = { through: detail.through, hash: detail.hash ?? '' }
+      this.#prunedTo = { hash: detail.hash ?? '', at: seq }
     if (action === 'head' && detail?.head !== undefined) this.#inside(detail.head, seq)
   }
 
@@ -224,6 +224,14 @@ class Walk {
         'removed',
         1,
         `rows 1 to ${first.seq - 1} are not there, and no row says that they were removed for their age`,
+      )
+    // Whoever can write the file can add such a row behind the last head, and remove what they like before it.
+    const { at } = this.#prunedTo
+    if (this.#options.keyId !== undefined && at > this.#sealed)
+      this.#fault(
+        'removed',
+        1,
+        `rows 1 to ${first.seq - 1} are not there, and row ${at}, which says that they were removed for their age, is sealed by no head`,
       )
   }
 

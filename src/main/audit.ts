@@ -78,8 +78,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
     const { sealed, troubles } = heads.status()
     return { ...journal.status(), reads: config.reads, sealed, headTroubles: troubles }
   }
-  const stopPruning = every(system, pruneEveryMs, () => void prune())
-  void prune()
+  const stopPruning = every(system, pruneEveryMs, () => void prune(() => heads.seal()))
+  void prune(() => heads.seal())
   return {
     audit: journal,
     repeats,

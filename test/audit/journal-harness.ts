@@ -1,6 +1,6 @@
 import type { AuditFiles } from '../../src/audit/files.ts'
 import type { AuditReads, Journal } from '../../src/audit/journal.ts'
-import { openJournal } from '../../src/audit/open-journal.ts'
+import { type OpenedJournal, openJournal } from '../../src/audit/open-journal.ts'
 import type { Sink } from '../../src/audit/sink.ts'
 import type { AuditEntry, Cancel, System } from '../../src/core/ports.ts'
 import { createSystem } from '../../src/system.ts'
@@ -52,7 +52,7 @@ export interface OpenOptions {
 
 export async function open(
   options: OpenOptions,
-): Promise<{ journal: Journal; prune: () => Promise<void>; logs: string[] }> {
+): Promise<{ journal: Journal; prune: OpenedJournal['prune']; logs: string[] }> {
   const logs: string[] = []
   const { journal, prune } = await openJournal({
     id,

@@ -199,7 +199,7 @@ describe('the journal', () => {
     for (let number = 0; number < 20; number += 1) await journal.record(read(number))
     system.pass(2 * 86_400_000)
     await journal.record(read(21))
-    await prune()
+    await prune(async () => undefined)
     const rows = rowsOf(disk)
     const pruned = rows.find(({ action }) => action === 'pruned')
     expect(pruned?.detail).toMatchObject({ through: (rows[0]?.seq ?? 0) - 1, hash: rows[0]?.prev })

@@ -1,12 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto'
 import * as fc from 'fast-check'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createHeadKeeper } from '../../src/audit/heads.ts'
+import { createFolderHeads, createLedgerHeads, headsInLedger } from '../../src/audit/head-places.ts'
+import { createHeadKeeper, headFormat, headType } from '../../src/audit/heads.ts'
 import { publicJwk, thumbprint } from '../../src/audit/jwk.ts'
 import { signDocument } from '../../src/audit/jws.ts'
-import { chained, readRow } from '../../src/audit/row.ts'
-import { type JournalVerification, verifyJournal } from '../../src/audit/verify-journal.ts'
-import type { SignedDocument, Signer } from '../../src/core/ports.ts'
+import { chained, journalBody, type Row, readRow } from '../../src/audit/row.ts'
+import { type JournalVerification, readHeads, verifyJournal } from '../../src/audit/verify-journal.ts'
+import type { Ledger, LedgerDocument, SignedDocument, Signer } from '../../src/core/ports.ts'
 import { createFakeDisk, type FakeDisk } from './fake-disk.ts'
 import { id, manualSystem, open, read, settled } from './journal-harness.ts'
 
@@ -82,6 +83,25 @@ function withLines(journal: Written, change: (lines: string[]) => readonly strin
   })
 }
 
+function rowOf(line: string): Row {
+  const read = readRow(line)
+  if (read.kind !== 'row') throw new Error(read.why)
+  return read.row
+}
+
+/** Of a ledger, by compare-and-swap. */
+function memoryDocuments(): Pick<Ledger, 'document' | 'putDocument'> {
+  const kept = new Map<string, LedgerDocument>()
+  return {
+    document: async (key) => kept.get(key),
+    async putDocument({ key, value, revision }) {
+      if ((kept.get(key)?.revision ?? 0) !== revision) return false
+      kept.set(key, { value, revision: revision + 1 })
+      return true
+    },
+  }
+}
+
 let journal: Written
 let foreign: Written
 
@@ -136,10 +156,12 @@ describe('a journal as it was written', () => {
     const system = manualSystem()
     const options = { files: disk, system, segmentBytesMax: 2_000, keep: { ms: 86_400_000, bytes: 1e9 } }
     const { journal: one, prune } = await open(options)
+    const signer = signerWith(privateKey)
+    const keeper = createHeadKeeper({ journal: one, id, signer, places: [], system, log: () => undefined })
     for (let number = 0; number < 20; number += 1) await one.record(read(number))
     system.pass(2 * 86_400_000)
     await one.record(read(21))
-    await prune()
+    await prune(() => keeper.seal())
     const paths = [...disk.contents.keys()].sort()
     expect(verifyJournal({ files: disk, paths, keyId })).toMatchObject({ kind: 'intact' })
     expect(verifyJournal({ files: disk, paths: paths.slice(1), keyId })).toMatchObject({
@@ -166,6 +188,73 @@ describe('whatever somebody does to it is found', () => {
       .disk.contents.get('/one/000000000000001.jsonl')
       ?.toString()
       .split('\n').length ?? 0
+
+  it('the beginning removed, with a row behind the last head that says it was for its age', () => {
+    const forged = withLines(journal, (lines) => {
+      const left = lines.slice(25)
+      const [first] = left
+      const last = left.at(-1)
+      if (first === undefined || last === undefined) return left
+      const [begin, end] = [rowOf(first), rowOf(last)]
+      const body = journalBody('pruned', { sink: '/audit', through: begin.seq - 1, hash: begin.prev })
+      return [...left, chained({ seq: end.seq + 1, at: end.at, body, prev: end.hash }).line]
+    })
+    expect(found(forged)).toMatchObject({ kind: 'removed', seq: 1 })
+    expect(found(forged, { heads: journal.heads.slice(-1) })).toMatchObject({ kind: 'removed', seq: 1 })
+  })
+
+  it('the end cut off before a start, though the journal goes on and is sealed again and again', async () => {
+    const disk = createFakeDisk()
+    const system = manualSystem()
+    const ledger = memoryDocuments()
+    const logs: string[] = []
+    const start = async () => {
+      const { journal: one } = await open({ files: disk, system })
+      const keeper = createHeadKeeper({
+        journal: one,
+        id,
+        signer: signerWith(privateKey),
+        places: [createLedgerHeads(ledger, id)],
+        system,
+        log: (_level, message) => void logs.push(message),
+      })
+      return { one, keeper }
+    }
+    const first = await start()
+    for (let number = 0; number < 10; number += 1) await first.one.record(read(number))
+    await first.keeper.seal()
+    const [path = ''] = disk.contents.keys()
+    const lines = String(disk.contents.get(path)).split('\n').slice(0, 6)
+    disk.write(path, Buffer.from(`${lines.join('\n')}\n`))
+    const second = await start()
+    for (let number = 0; number < 30; number += 1) {
+      await second.one.record(read(number))
+      await second.keeper.seal()
+    }
+    const heads = await headsInLedger(ledger, id)
+    const result = verifyJournal({ files: disk, paths: [path], heads, keyId })
+    expect(result).toMatchObject({ kind: 'broken', fault: { kind: 'changed' } })
+    expect(logs.filter((line) => line.includes('it was cut off, and went on'))).toHaveLength(1)
+  })
+
+  it('the same where heads are in a folder, however many come after', async () => {
+    const disk = createFakeDisk()
+    const head = async (seq: number): Promise<SignedDocument> =>
+      signerWith(privateKey).sign(
+        JSON.stringify({ format: headFormat, journal: id, seq, hash: '', at: '' }),
+        headType,
+      )
+    const [cutOff, later] = [await head(1_000), await head(20)]
+    const line = (one: SignedDocument): string => `${JSON.stringify(one)}\n`
+    const many = line(later).repeat(Math.ceil((8 * 1024 * 1024) / line(later).length))
+    disk.write(`/heads/${id}.heads.jsonl`, Buffer.from(line(await head(10)) + line(cutOff) + many))
+    const facts = { format: headFormat, journal: id, seq: 20, hash: '', at: '' } as const
+    await createFolderHeads('/heads', id, disk).put(later, facts)
+    expect(disk.contents.get(`/heads/${id}.heads.jsonl`)?.length).toBeLessThan(5 * 1024 * 1024)
+    const kept = readHeads(String(disk.contents.get(`/heads/${id}.passed.heads.jsonl`)))
+    expect(kept).toContainEqual(cutOff)
+    expect(kept.length).toBeLessThan(20)
+  })
 
   it('any byte changed to any other', () => {
     fc.assert(
