@@ -4,7 +4,7 @@ import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { versionIdPattern } from '../core/types.ts'
 import type { Asked } from './audited.ts'
 import type { Caller } from './auth/caller.ts'
-import { type Admission, bodyTooLarge, wrongType } from './checks.ts'
+import { type Admission, bodyTooLarge, unauthenticated, wrongType } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { parseJson, showName } from './json-body.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
@@ -13,6 +13,8 @@ import { createHandlers, type Handler } from './routes.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     caller: Caller | undefined
+    /** What an act was about, once its handler knows: which token was made, whose request was approved. */
+    about: string | undefined
   }
   interface FastifyContextConfig {
     operationId?: OperationId
@@ -36,6 +38,7 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     },
   })
   app.decorateRequest('caller', undefined)
+  app.decorateRequest('about', undefined)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(
     'application/json',
@@ -69,7 +72,11 @@ function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId,
       const { caller } = request
       if (caller === undefined) throw new KeyturnError('internal', 'a request came past the checks')
       const isAct = operation.method !== 'GET'
-      if (isAct) await context.audited.act(askedOf(context, request), 'asked')
+      if (isAct) {
+        await context.audited.act(askedOf(context, request), 'asked')
+        // As for a hand-out: taken back while the row was written.
+        if (!context.auth.isLive(caller)) throw unauthenticated()
+      }
       const answer: unknown = await handler({
         request,
         reply,
@@ -219,12 +226,14 @@ function sendProblem(
 
 function askedOf(context: ServerContext, request: FastifyRequest): Asked {
   const params = (request.params ?? {}) as Readonly<Record<string, string | undefined>>
-  const { name, version } = params
+  const { name, version, id, instance } = params
+  const about = request.about ?? id ?? instance
   return {
     action: request.routeOptions.config.operationId ?? 'none',
     caller: request.caller,
     ...(name !== undefined && context.service.names.includes(name) ? { credential: name } : {}),
     ...(version !== undefined && versionIdPattern.test(version) ? { version } : {}),
+    ...(about === undefined ? {} : { about }),
     requestId: request.id,
     raw: request.raw,
   }

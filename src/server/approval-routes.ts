@@ -13,6 +13,7 @@ export function approvalHandlers({ approvals, service }: ServerContext) {
     approve: async ({ request, reply, name, caller }) => {
       parseBody(noBody, request.body, false)
       const { id, act, by } = await approvals.take(name, idOf(request), caller)
+      request.about = `${id} asked for by ${by.name} ${by.id}`
       // Both stand in the record of what was done.
       const actor = { name: `${by.name} with ${caller.name}` }
       const outcome: ApprovalOutcome =

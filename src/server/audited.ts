@@ -12,6 +12,8 @@ export interface Asked {
   /** A name that is configured; others are what somebody made up. */
   readonly credential?: string
   readonly version?: string
+  /** Of an act: the rotation, token, approval or instance that it concerns. */
+  readonly about?: string
   readonly requestId?: string
   readonly raw: IncomingMessage
 }
@@ -77,7 +79,12 @@ export function createAudited(options: {
     act(asked, outcome) {
       const isRepeatable = asked.action === repeatable
       if (isRepeatable && outcome === 'done') return undefined
-      return (isRepeatable ? repeats : audit).record({ kind: 'act', outcome, ...common(asked, sourceOf) })
+      return (isRepeatable ? repeats : audit).record({
+        kind: 'act',
+        outcome,
+        ...common(asked, sourceOf),
+        ...(asked.about === undefined ? {} : { reason: asked.about }),
+      })
     },
     refusal: (asked, { code, status }) =>
       repeats.record({

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { openApiDocument } from '../api/openapi.ts'
 import type { OperationId } from '../api/operations.ts'
-import { type Readiness, routes } from '../api/types.ts'
+import { type Readiness, routes, type TokenAnswer } from '../api/types.ts'
 import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
@@ -183,18 +183,24 @@ function tokenHandlers({ tokens, service, auth }: ServerContext) {
       const internal = isForReading ? body.credentials?.find((name) => service.isInternal(name)) : undefined
       if (internal !== undefined) throw ungrantable(internal)
       refuseBeyond(body.name, caller)
-      return reply.code(201).send(await tokens.create(body, caller))
+      return reply.code(201).send(told(request, await tokens.create(body, caller)))
     },
     rotateToken: async ({ request, reply, caller }) => {
       const body = parseBody(bodies.tokenRotationRequest, request.body, true)
       refuseBeyond(body.name, caller)
-      return reply.code(201).send(await tokens.rotate(body, caller))
+      return reply.code(201).send(told(request, await tokens.rotate(body, caller)))
     },
     revokeToken: async ({ request, reply }) => {
       if (!(await tokens.revoke(param(request, 'id')))) throw notFound('token')
       return reply.code(204).send()
     },
   } satisfies Partial<Record<OperationId, Handler>>
+}
+
+/** Names are chosen by who makes the token: without its id nobody could tell later whose it was. */
+function told(request: FastifyRequest, made: TokenAnswer): TokenAnswer {
+  request.about = `${made.id} ${made.name}`
+  return made
 }
 
 function processHandlers(context: ServerContext) {

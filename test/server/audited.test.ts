@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { operations } from '../../src/api/operations.ts'
+import type { TokenAnswer } from '../../src/api/types.ts'
 import { createMemoryAudit } from '../audit/memory-audit.ts'
 import { bearer, problemOf, rawRequest, startServer, until } from './harness.ts'
 
@@ -100,6 +101,37 @@ it('an act is a row before it begins and one after it, and does not begin withou
   expect(refused.status).toBe(503)
   expect((await problemOf(refused)).code).toBe('audit_unavailable')
   expect(harness.service.rotationsStarted).toHaveLength(before)
+})
+
+it('the row of a token that was made, turned or revoked says which', async () => {
+  const audit = createMemoryAudit()
+  const harness = await startServer({ audit })
+  const make = async (route: string, body: object) =>
+    (await (await harness.send('POST', route, body)).json()) as TokenAnswer
+  const made = await make('/v1/tokens', { name: 'ann', credentials: ['openai'] })
+  const turned = await make('/v1/tokens/rotations', { name: 'ann' })
+  await harness.send('DELETE', `/v1/tokens/${made.id}`)
+  const done = audit.rows.filter(({ outcome }) => outcome === 'done')
+  expect(done.map(({ action, reason }) => [action, reason])).toEqual([
+    ['createToken', `${made.id} ann`],
+    ['rotateToken', `${turned.id} ann`],
+    ['revokeToken', made.id],
+  ])
+  expect(JSON.stringify(audit.rows)).not.toContain(made.token)
+})
+
+it('an act for a token that was taken back while its row was written does not happen', async () => {
+  const audit = createMemoryAudit()
+  const harness = await startServer({ audit })
+  const { id, token } = await harness.tokens.create({ name: 'gone', role: 'operator' })
+  audit.hold()
+  const asked = harness.send('POST', `${path}/rotations`, {}, bearer(token))
+  await harness.get('/healthz')
+  await harness.get('/healthz')
+  await harness.tokens.revoke(id)
+  audit.settle('durable')
+  expect((await asked).status).toBe(401)
+  expect(harness.service.rotationsStarted).toEqual([])
 })
 
 it('every operation that is no GET is an act', async () => {

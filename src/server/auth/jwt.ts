@@ -52,6 +52,8 @@ class Verifier implements JwtWay {
   readonly #options: JwtWayOptions
   /** By the digest of the whole token; the longest unused goes first. */
   readonly #remembered = new Map<string, Remembered>()
+  /** Digests of tokens whose signature was good once: no forger has one, whatever address they share with others. */
+  readonly #proven = new Set<string>()
   /** One verification of a token, however many requests bring it at once. */
   readonly #pending = new Map<string, Promise<Caller | undefined>>()
   readonly #lives = new WeakMap<Caller, Life>()
@@ -97,17 +99,27 @@ class Verifier implements JwtWay {
     const said = peek(token)
     const rule = said === undefined ? undefined : findRule(policy, said, now)
     if (said === undefined || rule === undefined) return undefined
-    if (this.#pending.size >= pendingMax || this.#failures.isTooMany(address)) return undefined
+    const isHeldUp = this.#pending.size >= pendingMax || this.#failures.isTooMany(address)
+    if (isHeldUp && !this.#proven.has(digest)) return undefined
     const { generation } = policy
     const work = this.#verify(token, rule, address).then((claims) => {
       this.#pending.delete(digest)
       if (claims === undefined) return undefined
+      this.#prove(digest)
       // By the rules that count now, which may be others than when it began.
       if (generation !== policy.generation) return this.#begin(token, digest, address)
       return this.#remember(digest, rule, claims)
     })
     this.#pending.set(digest, work)
     return work
+  }
+
+  #prove(digest: string): void {
+    // Taken out first, so that the longest unused goes first.
+    this.#proven.delete(digest)
+    const [oldest] = this.#proven.size >= rememberedMax ? this.#proven : []
+    if (oldest !== undefined) this.#proven.delete(oldest)
+    this.#proven.add(digest)
   }
 
   /** That the issuer's keys cannot be had is no failure of whoever asks. */

@@ -315,3 +315,17 @@ it('looks at no more than a few bad signatures of one address, and lets others a
   expect(await looked(await forge(32), '10.0.0.9')).toBe(true)
   expect(await looked(await forge(33), '10.0.0.9')).toBe(false)
 })
+
+it('holds up nobody for the bad signatures of a neighbour whose token was good before', async () => {
+  const here = await world()
+  const good = await make()
+  await here.ask(good)
+  for (let minute = 0; minute < 5; minute += 1) {
+    here.now += 61_000
+    for (let index = 0; index < 25; index += 1)
+      await here.ask(
+        await make({ key: other, at: here.now, claims: { sub: `system:serviceaccount:team-a:f${index}` } }),
+      )
+    expect(await here.ask(good)).toBeDefined()
+  }
+})
