@@ -8,7 +8,7 @@ import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
 import type { HandOut, NoHandOut, RunningService } from './engine/service.ts'
 import { createLog } from './log.ts'
-import { openAccess } from './main/access.ts'
+import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
@@ -136,7 +136,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       certificates: access.certificates,
       auditReader: audit.reader,
       listen,
-      ...(tls === undefined ? {} : { tls }),
+      ...(tls === undefined ? {} : { tls: { ...tls, readText: readOwn } }),
       ...(socket === undefined ? {} : { socket }),
       log,
       system,
@@ -338,7 +338,8 @@ function backgroundOnly(system: System): System {
 
 /** What says where keys are sent and who gets them: the configuration, the policy, the certificates. */
 function assertOwnFiles({ source, access, tls }: Config): void {
-  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa])
+  const jwks = access?.rules.jwt.map(({ jwksFile }) => jwksFile) ?? []
+  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa, ...jwks])
     if (path !== undefined) assertOwnConfiguration(path, process.getuid?.())
 }
 

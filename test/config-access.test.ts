@@ -130,6 +130,16 @@ socket: { mode: '0660', group: apps }
       "jwt: [{ name: x, issuer: 'https://token.actions.githubusercontent.com', audience: k, claims: { repository: '*/app' }, grants: [] }]",
       /for everybody/,
     ],
+    [
+      'everybody at GitHub by a star behind a word that all have',
+      "jwt: [{ name: x, issuer: 'https://token.actions.githubusercontent.com', audience: k, claims: { sub: 'repo:*/app:ref:refs/heads/main' }, grants: [] }]",
+      /for everybody/,
+    ],
+    [
+      'everybody at another that makes tokens for everybody',
+      "jwt: [{ name: x, issuer: 'https://app.terraform.io', audience: k, claims: { terraform_run_phase: apply }, grants: [] }]",
+      /for everybody/,
+    ],
   ])('refuses %s', (_what, rule, says) => {
     expect(problemsOf(`access:\n  ${rule}\n`).join('\n')).toMatch(says)
   })

@@ -151,6 +151,9 @@ const publicIssuers: readonly { readonly host: string; readonly claims: readonly
     ],
   },
   { host: 'accounts.google.com', claims: ['sub', 'email', 'hd'] },
+  { host: 'app.terraform.io', claims: ['sub', 'terraform_organization_name', 'terraform_organization_id'] },
+  { host: 'agent.buildkite.com', claims: ['sub', 'organization_slug', 'organization_id'] },
+  { host: 'oidc.vercel.com', claims: ['sub', 'owner', 'owner_id'] },
   { host: 'gitlab.com', claims: ['project_path', 'project_id', 'namespace_path', 'namespace_id', 'sub'] },
 ]
 
@@ -169,7 +172,7 @@ function buildJwt(rule: PolicyFile['jwt'][number], { grants, at, resolve, checks
   const isNarrow = (names?: readonly string[]): boolean =>
     claims.some(
       ({ claim, patterns }) =>
-        names?.includes(claim) !== false && patterns.every((pattern) => /^[^*]{2}/.test(pattern)),
+        names?.includes(claim) !== false && patterns.every((pattern) => hasFixedBeginning(claim, pattern)),
     )
   const known = publicIssuers.find(({ host }) => new URL(rule.issuer).hostname === host)
   if (known !== undefined && !isNarrow(known.claims))
@@ -194,6 +197,11 @@ function buildJwt(rule: PolicyFile['jwt'][number], { grants, at, resolve, checks
     lifetimeMaxMs: durationMs(rule.lifetimeMax),
     grants,
   }
+}
+
+/** In `sub` the beginning may be a word for what follows, as in `repo:acme/app`: the same for everybody. */
+function hasFixedBeginning(claim: string, pattern: string): boolean {
+  return /^[^*]{2}/.test(claim === 'sub' ? pattern.replace(/^[a-z_]+:/, '') : pattern)
 }
 
 /** The first rule that fits decides, so one that asks for no less than an earlier one is never reached. */

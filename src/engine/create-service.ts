@@ -103,6 +103,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const news = createNews(deps.ledger, { ...deps, since: deps.system.now(), isBehind, generationOf }, tell)
   /** After an outage of a shared ledger every credential may have changed. */
   const following = createGate(engineLimits.loadsMax)
+  const toFollow = new Set<CredentialName>()
   let stopping: Promise<void> | undefined
 
   /** A secret has come, or where it came from was confirmed. */
@@ -165,9 +166,14 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
 
   /** What another replica committed is handed out here too, though only one of them has the claim. */
   async function followLedger(name: CredentialName): Promise<void> {
-    if (!setups.has(name) || stopping !== undefined) return
+    // Told of again before it is read, it is read once: anybody in the database can notify, as often as they like.
+    if (!setups.has(name) || stopping !== undefined || toFollow.has(name)) return
+    toFollow.add(name)
     try {
-      const latest = await following.run(() => deps.ledger.read(name))
+      const latest = await following.run(() => {
+        toFollow.delete(name)
+        return deps.ledger.read(name)
+      })
       if (latest !== undefined) book.adopt(latest)
       await news.follow(name)
     } catch (thrown) {

@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Config } from '../config/types.ts'
 import { noAccess } from '../core/access.ts'
@@ -13,6 +13,7 @@ import { createKeySets } from '../server/auth/key-sets.ts'
 import { createPolicyHolder, type PolicyHolder } from '../server/auth/policy.ts'
 import { every } from '../server/ticker.ts'
 import type { TokenStore } from '../server/tokens.ts'
+import { readOwnConfiguration } from './private-files.ts'
 
 /** Who is let in, as configured. */
 export interface Access {
@@ -33,17 +34,17 @@ export async function openAccess(
     readonly tokens: TokenStore
     readonly system: System
     readonly log: Log
-    /** Of the policy file; a test can let it fail. */
+    /** Of the policy file and of keys of issuers; a test can let it fail. */
     readonly readText?: (path: string) => Promise<string>
   },
 ): Promise<Access> {
-  const { tokens, system, log, readText = (path) => readFile(path, 'utf8') } = context
+  const { tokens, system, log, readText = readOwn } = context
   const policy = createPolicyHolder(config.access?.rules ?? noAccess)
   const stop = await followPolicyFile(config, { policy, system, log, readText })
   const certificates = createCertificateWay({ policy, system })
   const keys = createKeySets({
     getText: getTextWith(httpFetch, system),
-    readFile: (path) => readFile(path, 'utf8'),
+    readFile: readText,
     system,
     log,
   })
@@ -55,6 +56,11 @@ export async function openAccess(
     certificates,
     stop,
   }
+}
+
+/** Whoever can put their own in the place of the policy or of an issuer's keys says who is let in: at each reading, not at the start alone. */
+export function readOwn(path: string): Promise<string> {
+  return readOwnConfiguration(path, process.getuid?.())
 }
 
 /** What a file says that cannot be used any more leaves the rules as they were: nobody is locked out by a slip, nor let in. */
@@ -80,6 +86,7 @@ async function followPolicyFile(
   const names = [...credentials, ...federated, ...adminKeys].map(({ name }) => name)
   const read = (): Promise<string> =>
     readText(file).catch((thrown: unknown) => {
+      if (thrown instanceof KeyturnError) throw thrown
       throw unusable(file, 'it cannot be read', thrown)
     })
   const use = (text: string): void => {

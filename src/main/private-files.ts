@@ -1,4 +1,5 @@
-import { lstatSync, type Stats, statSync } from 'node:fs'
+import { constants, lstatSync, type Stats, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 
@@ -52,7 +53,21 @@ export function assertOwnConfiguration(path: string, uid: number | undefined): v
   // What came from no file has a word in place of a path.
   if (uid === undefined || !isAbsolute(path)) return
   const found = statSync(path, { throwIfNoEntry: false })
-  if (found === undefined) return
+  if (found !== undefined) refuseOfOthers(path, found, uid)
+}
+
+/** The same, and its text: what was opened is what is judged and read, however often it is read again. */
+export async function readOwnConfiguration(path: string, uid: number | undefined): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    if (uid !== undefined) refuseOfOthers(path, await file.stat(), uid)
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+function refuseOfOthers(path: string, found: Stats, uid: number): void {
   if (found.uid !== uid && found.uid !== 0)
     throw lax(
       `${path} belongs to another user, who can say with it who gets keys and where they are sent.`,

@@ -10,6 +10,8 @@ export interface TlsOptions {
   readonly clientCa?: string
   readonly clientCertificates: 'optional' | 'required'
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  /** Reads a file, and refuses one that others can put there. Default: reads it. */
+  readonly readText?: (path: string) => Promise<string>
 }
 
 /** The files of the configuration, read and proven to fit together. */
@@ -30,10 +32,15 @@ export async function readTls(options: TlsOptions): Promise<TlsMaterial> {
   const signature = await signatureOf(options)
   const { minVersion } = options
   const [cert, key, clientCa] = await Promise.all([
-    read(options.cert),
-    read(options.key),
-    options.clientCa === undefined ? '' : read(options.clientCa),
+    read(options.cert, options),
+    read(options.key, options),
+    options.clientCa === undefined ? '' : read(options.clientCa, options),
   ])
+  // Without any authority Node would take all that it trusts itself: the whole Web.
+  if (options.clientCa !== undefined && !clientCa.includes('-----BEGIN'))
+    throw new KeyturnError('config_invalid', `There is no certificate in ${options.clientCa}.`, {
+      fix: 'Put the authorities that sign clients into it, as PEM, or leave tls.clientCa out.',
+    })
   const context: SecureContextOptions = {
     cert,
     key,
@@ -127,9 +134,12 @@ async function signatureOf({ cert, key, clientCa }: TlsOptions): Promise<string>
   return parts.join(' ')
 }
 
-async function read(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((thrown: unknown) => {
-    throw unreadable(path, thrown)
+async function read(
+  path: string,
+  { readText = (file) => readFile(file, 'utf8') }: TlsOptions,
+): Promise<string> {
+  return readText(path).catch((thrown: unknown) => {
+    throw thrown instanceof KeyturnError ? thrown : unreadable(path, thrown)
   })
 }
 

@@ -235,3 +235,26 @@ describe('secrets in memory', () => {
     expect(reads).toEqual([])
   })
 })
+
+it('reads a credential a few times however often others tell of it at once: in a database anybody can notify', async () => {
+  const world = new World()
+  let tell: (name: string) => void = () => undefined
+  let reads = 0
+  const read = world.ledger.read.bind(world.ledger)
+  Object.assign(world.ledger, {
+    watch(listener: typeof tell) {
+      tell = listener
+      return () => undefined
+    },
+    read(name: string) {
+      reads += 1
+      return read(name)
+    },
+  })
+  await world.ready()
+  reads = 0
+  for (let index = 0; index < 5_000; index += 1) tell(index % 2 === 0 ? 'openai' : 'unknown')
+  await settle()
+  expect(reads).toBeGreaterThan(0)
+  expect(reads).toBeLessThan(200)
+})

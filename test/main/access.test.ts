@@ -1,9 +1,9 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Log } from '../../src/core/ports.ts'
-import { getTextWith, openAccess } from '../../src/main/access.ts'
+import { getTextWith, openAccess, readOwn } from '../../src/main/access.ts'
 import { openTokenStore } from '../../src/server/tokens.ts'
 import { shiftedSystem, temporaryFolder, until } from '../server/harness.ts'
 
@@ -13,8 +13,9 @@ const policyOf = (credential: string): string =>
 async function open() {
   const folder = await temporaryFolder()
   const file = join(folder, 'policy.yaml')
-  const put = async (text: string): Promise<void> => {
+  const put = async (text: string, mode = 0o600): Promise<void> => {
     await writeFile(`${file}.new`, text)
+    await chmod(`${file}.new`, mode)
     await rename(`${file}.new`, file)
   }
   await put(policyOf('openai'))
@@ -34,7 +35,7 @@ credentials: { openai: { store: { kind: local } }, other: { store: { kind: local
   const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
   const reading = { failures: 0 }
   const readText = async (path: string): Promise<string> => {
-    if (reading.failures === 0) return readFile(path, 'utf8')
+    if (reading.failures === 0) return readOwn(path)
     reading.failures -= 1
     throw Object.assign(new Error('no file handle is left'), { code: 'EMFILE' })
   }
@@ -45,7 +46,7 @@ credentials: { openai: { store: { kind: local } }, other: { store: { kind: local
   })
   const credentialsOf = (): readonly string[] | undefined =>
     access.policy.policy.tokens[0]?.grants[0]?.credentials
-  return { put, logs, access, credentialsOf, config, reading }
+  return { put, logs, access, credentialsOf, config, reading, file }
 }
 
 it('reads the policy again when it changes, behind the rules of keyturn.yaml', async () => {
@@ -80,6 +81,16 @@ it('reads a policy that could not be read when it changed, as soon as it can be,
   await until(() => credentialsOf()?.[0] === 'other')
   expect(reading.failures).toBe(0)
   expect(logs.filter((line) => line.includes('cannot be read'))).toHaveLength(1)
+})
+
+it('keeps the last policy where others can write the new one', async () => {
+  const { put, logs, credentialsOf, file } = await open()
+  await put(policyOf('other'), 0o666)
+  await until(() => logs.some((line) => line.includes('Others on this machine can write')))
+  expect(credentialsOf()).toEqual(['openai'])
+  await chmod(file, 0o600)
+  await put(policyOf('other'))
+  await until(() => credentialsOf()?.[0] === 'other')
 })
 
 it('does not start on a policy that cannot be used', async () => {

@@ -7,6 +7,7 @@ import {
   assertOwnConfiguration,
   assertPrivateFiles,
   believedFiles,
+  readOwnConfiguration,
   secretFiles,
 } from '../../src/main/private-files.ts'
 import { openSafeFile, type SafeFileOptions } from '../../src/main/safe-file.ts'
@@ -113,6 +114,16 @@ describe('the configuration', () => {
       chownSync(file('keyturn.yaml'), 1_234, 1_234)
     }
     expect(look(uid + 1)).toMatchObject({ code: 'permissions_lax', fix: expect.stringContaining('chown') })
+  })
+
+  it('is judged and read by the same file, also when it is read again', async () => {
+    writeFileSync(file('policy.yaml'), 'tokens: []', { mode: 0o600 })
+    expect(await readOwnConfiguration(file('policy.yaml'), uid)).toBe('tokens: []')
+    chmodSync(file('policy.yaml'), 0o666)
+    await expect(readOwnConfiguration(file('policy.yaml'), uid)).rejects.toMatchObject({
+      code: 'permissions_lax',
+    })
+    await expect(readOwnConfiguration(file('none'), uid)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   it('that came from no file is none', () => {

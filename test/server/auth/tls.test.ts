@@ -9,6 +9,7 @@ import { createCertificateWay, namesOf } from '../../../src/server/auth/certific
 import { createEveryWay } from '../../../src/server/auth/every-way.ts'
 import { createPolicyHolder } from '../../../src/server/auth/policy.ts'
 import { createServer } from '../../../src/server/server.ts'
+import { readTls } from '../../../src/server/tls.ts'
 import { openTokenStore } from '../../../src/server/tokens.ts'
 import { type Authority, type Issued, makeAuthority } from '../../stores/fakes/authority.ts'
 import { createFakeService } from '../fake-service.ts'
@@ -143,6 +144,18 @@ describe('TLS', () => {
     await until(() => world.logs.filter((line) => line.includes('cannot be used')).length === 2)
     expect(await ask(world, { token })).toBe(200)
     expect(world.logs.filter((line) => line.includes('cannot be used'))).toHaveLength(2)
+  })
+
+  it('takes no authorities for none, where Node would take the whole Web', async () => {
+    const world = await start()
+    for (const [index, nothing] of ['', '# nothing\n'].entries()) {
+      await world.put(world.paths.clientCa, nothing)
+      await until(() => world.logs.filter((line) => line.includes('cannot be used')).length === index + 1)
+    }
+    const as = world.clients.issue({ uris: ['spiffe://acme/ns/prod/sa/web'] })
+    expect(await ask(world, { as })).toBe(200)
+    const options = { ...world.paths, clientCertificates: 'optional', minVersion: 'TLSv1.2' } as const
+    await expect(readTls(options)).rejects.toMatchObject({ code: 'config_invalid' })
   })
 
   it('does not start on files that do not fit together', async () => {
