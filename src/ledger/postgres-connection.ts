@@ -1,7 +1,7 @@
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
-import { closed, isBroken, toPostgresError } from './postgres-errors.ts'
+import { closed, isBroken, noPassword, toPostgresError } from './postgres-errors.ts'
 
 /** Where the database is and how it is entered. */
 export interface PostgresTarget {
@@ -54,7 +54,21 @@ const keepAliveMs = 10_000
 export async function openDatabase(target: PostgresTarget, log: Log): Promise<Database> {
   const pg = await import('pg')
   const place = placeOf(target)
-  const pool: Pool = new pg.Pool({ ...clientConfig(target), ...poolConfig(target) })
+  // The pool forgets a client that could not connect and leaves its socket to the server, which may keep it for a minute:
+  // a process that gave up would not end, and one that tries on would take up every connection there is.
+  class EndingClient extends pg.Client {
+    override connect(): Promise<Client>
+    override connect(callback: (error: Error) => void): void
+    override connect(callback?: (error: Error) => void): Promise<Client> | void {
+      if (callback === undefined) return super.connect()
+      super.connect((error: Error) => {
+        // Without one there is no error, whatever the types say.
+        if (error) this.end(ignore)
+        callback(error)
+      })
+    }
+  }
+  const pool: Pool = new pg.Pool({ ...clientConfig(target), ...poolConfig(target), Client: EndingClient })
   const own = new Set<number>()
   pool.on('connect', (client) => own.add(processIdOf(client)))
   pool.on('remove', (client) => own.delete(processIdOf(client)))
@@ -130,8 +144,8 @@ function clientConfig(target: PostgresTarget): ClientConfig {
     port,
     database,
     user,
-    // Always given, or the driver would take PGPASSWORD or a file of the user's.
-    password: async () => (await password?.())?.reveal() ?? '',
+    // Always given, or the driver would take PGPASSWORD or a file of the user's. Called only where the server asks for one.
+    password: async () => (await password?.())?.reveal() ?? noPassword(placeOf(target)),
     ssl:
       tls === undefined
         ? false

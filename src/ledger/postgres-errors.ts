@@ -76,6 +76,15 @@ export function closed(place: string): KeyturnError {
   return new KeyturnError('stopping', `the ledger ${place} is closed`)
 }
 
+/** The server asks for one and none is configured. */
+export function noPassword(place: string): never {
+  throw unreachable(
+    `the ledger ${place} asks for a password, and none is configured`,
+    'Name where it is read from in `ledger.password`: { env: NAME } or { file: PATH }.',
+    undefined,
+  )
+}
+
 /** No answer of PostgreSQL's own: the network, TLS, or a time limit of ours. */
 function notReached(thrown: unknown, place: string): KeyturnError {
   const code = codeOf(thrown)

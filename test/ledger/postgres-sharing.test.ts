@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger, Log, System } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
 import {
@@ -9,6 +10,7 @@ import {
 import { type PostgresMigration, postgresMigrations } from '../../src/ledger/postgres-migrations.ts'
 import { createSystem } from '../../src/system.ts'
 import { createDatabase, sharedPostgres, type TestDatabase } from '../postgres/database.ts'
+import { startDroppingProxy } from '../postgres/dropping-proxy.ts'
 import { eventOf, stateOf } from './states.ts'
 
 let database: TestDatabase
@@ -306,6 +308,29 @@ describe('trouble', () => {
       JSON.stringify(thrown, Object.getOwnPropertyNames(thrown)) + String((thrown as Error).cause)
     for (const word of [secret, database.address.password]) expect(everything).not.toContain(word)
   })
+
+  it.each([
+    ['none is configured', async () => undefined, /asks for a password, and none is configured/],
+    [
+      'it cannot be read',
+      async () => Promise.reject(new KeyturnError('ledger_unreachable', 'the password is away')),
+      /the password is away/,
+    ],
+  ])(
+    'leaves no connection open that came to nothing for want of a password: %s',
+    async (_what, password, said) => {
+      const proxy = await startDroppingProxy(database.address.port)
+      const ledger = open({ target: database.target(schema, { port: proxy.port, password }) })
+      await expect(ledger.readAll()).rejects.toMatchObject({
+        code: 'ledger_unreachable',
+        message: expect.stringMatching(said),
+      })
+      // The server itself would keep it for a minute.
+      await expect.poll(() => proxy.open()).toBe(0)
+      expect(proxy.taken()).toBeGreaterThan(0)
+      await proxy.close()
+    },
+  )
 
   it('goes on after every connection was cut, with a password that was turned meanwhile', async () => {
     const role = `turned_${schema}`

@@ -6,6 +6,9 @@ export interface DroppingProxy {
   drop(): void
   /** What was held up is cut off; new connections get through again. */
   heal(): void
+  /** Connections that are open, and that there were. */
+  open(): number
+  taken(): number
   close(): Promise<void>
 }
 
@@ -13,7 +16,9 @@ export interface DroppingProxy {
 export async function startDroppingProxy(target: number): Promise<DroppingProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   let isDropping = false
+  let taken = 0
   const server = createServer((inner) => {
+    taken += 1
     const outer = connect(target, '127.0.0.1')
     const pair = [inner, outer] as const
     pairs.add(pair)
@@ -46,6 +51,8 @@ export async function startDroppingProxy(target: number): Promise<DroppingProxy>
       isDropping = false
       cut()
     },
+    open: () => pairs.size,
+    taken: () => taken,
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       cut()
