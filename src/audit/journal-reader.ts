@@ -30,6 +30,8 @@ const lookedAtMax = 20_000
 export function pageOf(options: {
   readonly files: Pick<AuditFiles, 'list' | 'read'>
   readonly folder: string
+  /** Only of these files, whatever they are called; else all of the journal in the folder. */
+  readonly paths?: readonly string[]
   readonly after: number
   readonly limit: number
   readonly filter: RowFilter
@@ -38,8 +40,9 @@ export function pageOf(options: {
   const rows: Row[] = []
   let through = after
   let lookedAt = 0
-  for (const segment of segmentsAfter(segmentsIn(files, folder), after))
-    for (const line of linesOf(files, segment.path)) {
+  const paths = options.paths ?? segmentsAfter(segmentsIn(files, folder), after).map(({ path }) => path)
+  for (const path of paths)
+    for (const line of linesOf(files, path)) {
       const read = line.isWhole ? readRow(line.text) : undefined
       if (read?.kind !== 'row' || read.row.seq <= after) continue
       through = read.row.seq

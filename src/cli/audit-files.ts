@@ -6,6 +6,8 @@ import { type Context, usage } from './command.ts'
 export interface JournalFiles {
   readonly folder: string
   readonly paths: readonly string[]
+  /** Where one file was named, not all of its folder. */
+  readonly isFile?: boolean
 }
 
 const filePattern = /\.jsonl$/
@@ -20,7 +22,7 @@ export async function journalsAt(context: Context, given: string): Promise<reado
   const path = given === '' ? join((await context.target()).home, 'audit') : resolve(io.cwd, given)
   if (!existsSync(path))
     throw usage(`there is no ${path}`, 'Name the folder that audit.sinks has, or one of its files.')
-  if (!statSync(path).isDirectory()) return [{ folder: dirname(path), paths: [path] }]
+  if (!statSync(path).isDirectory()) return [{ folder: dirname(path), paths: [path], isFile: true }]
   const own = filesIn(path)
   if (own.length > 0) return [{ folder: path, paths: own }]
   const journals = readdirSync(path, { withFileTypes: true })

@@ -99,6 +99,15 @@ describe('keyturn audit verify', () => {
     expect(err).toContain('--key FILE')
   })
 
+  it('says what to give for a journal of another installation', async () => {
+    const { code, err } = await keyturn(
+      `audit verify ${whole()} --heads ${join(made, 'heads')} --key-id other`,
+    )
+    expect(code).toBe(1)
+    expect(err).toContain('a head of the second place is foreign')
+    expect(err).toContain('give its own key (--key FILE)')
+  })
+
   it('refuses what is no journal', async () => {
     const { code, err } = await keyturn(`audit verify ${join(made, 'nothing')} --key key.pub`)
     expect(code).toBe(2)
@@ -132,6 +141,34 @@ describe('keyturn audit export', () => {
     appendFileSync(to, '')
     const again = await keyturn(`audit export ${folder} --to ${to}`)
     expect([again.code, readFileSync(to, 'utf8')]).toEqual([0, readFileSync(file(), 'utf8')])
+  })
+
+  it('only of the file that is named, whatever it is called', async () => {
+    const text = readFileSync(file(), 'utf8')
+    const copy = join(folder, 'copy-of-some-rows.jsonl')
+    writeFileSync(copy, `${text.split('\n').slice(0, 3).join('\n')}\n`)
+    const { code, out } = await keyturn(`audit export ${copy}`)
+    expect([code, out]).toEqual([0, readFileSync(copy, 'utf8')])
+    const other = join(folder, 'notes.txt')
+    writeFileSync(other, 'no row\n')
+    const none = await keyturn(`audit export ${other}`)
+    expect(none.code).toBe(2)
+    expect(none.err).toContain(`${other} holds no row of an audit journal`)
+  })
+
+  it.each([
+    ['--kind refusals', 'there is no such kind of row'],
+    ['--since yesterday', '--since is no instant'],
+  ])('refuses %s, and shows nothing in place of it', async (option, said) => {
+    const { code, out, err } = await keyturn(`audit export ${folder} ${option}`)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).toContain(said)
+  })
+
+  it('says why somebody takes nothing', async () => {
+    const { code, err } = await keyturn(`audit export ${folder} --to tcp://127.0.0.1:1`)
+    expect(code).toBe(1)
+    expect(err).toContain('tcp://127.0.0.1:1 did not take rows after 0 (ECONNREFUSED)')
   })
 
   it('never in plain text to another machine', async () => {

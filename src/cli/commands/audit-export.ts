@@ -18,7 +18,7 @@ export async function run(context: Context): Promise<ExitCode> {
     import('../../audit/journal-reader.ts'),
     import('../../audit/files.ts'),
   ])
-  const filter = instants(filterOf(context))
+  const filter = filterOf(context)
   const journals = await journalsAt(context, argument(context, 0))
   const begin = Number(options.text('after') ?? 0)
   if (!Number.isSafeInteger(begin) || begin < 0)
@@ -32,22 +32,34 @@ export async function run(context: Context): Promise<ExitCode> {
     wake()
   })
   const once = async (): Promise<void> => {
-    for (const { folder } of journals)
+    for (const { folder, paths, isFile } of journals) {
+      const only = isFile === true ? { paths } : {}
       for (let isEnd = false; !isEnd && !isOver; ) {
         const after = reached.get(folder) ?? begin
-        const page = pageOf({ files: realFiles, folder, after, limit: rowsPerWrite, filter })
+        const page = pageOf({ files: realFiles, folder, ...only, after, limit: rowsPerWrite, filter })
         const text = page.rows.map((row) => `${JSON.stringify(row)}\n`).join('')
         if (text !== '')
           await target.write({ from: after + 1, through: page.through, text }).catch((thrown: unknown) => {
-            throw new KeyturnError('service_unreachable', `${target.name} did not take rows after ${after}`, {
-              fix: `Look at it, then go on with --after ${after}.`,
-              retryable: true,
-              cause: thrown,
-            })
+            const why = codeOf(thrown)
+            throw new KeyturnError(
+              'service_unreachable',
+              `${target.name} did not take rows after ${after}${why === undefined ? '' : ` (${why})`}`,
+              {
+                fix: `Look whether it runs and --to leads to it, then go on with --after ${after}.`,
+                retryable: true,
+                cause: thrown,
+              },
+            )
           })
         reached.set(folder, page.through)
         ;({ isEnd } = page)
       }
+      if (isFile === true && reached.get(folder) === 0)
+        throw usage(
+          `${paths[0]} holds no row of an audit journal`,
+          'Name the folder that audit.sinks has, or one of its files.',
+        )
+    }
   }
   try {
     await once()
@@ -97,16 +109,9 @@ async function targetOf(context: Context): Promise<Pick<Sink, 'name' | 'write' |
   return { name: path, write: async ({ text }) => appendFileSync(path, text), close }
 }
 
-function instants<Filter extends { readonly since?: string; readonly until?: string }>(
-  filter: Filter,
-): Filter {
-  const exact = (name: 'since' | 'until'): Partial<Filter> => {
-    const value = filter[name]
-    if (value === undefined) return {}
-    const at = new Date(value)
-    if (Number.isNaN(at.getTime()))
-      throw usage(`--${name} is no instant`, 'Write it as 2026-11-25T21:00:00Z.')
-    return { [name]: at.toISOString() } as unknown as Partial<Filter>
-  }
-  return { ...filter, ...exact('since'), ...exact('until') }
+/** Of the system, or of the webhook: never its answer's text. */
+function codeOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined
 }

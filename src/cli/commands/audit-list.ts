@@ -79,12 +79,24 @@ function cells(row: AuditRow): string[] {
   ]
 }
 
+const kinds = ['read', 'act', 'refusal', 'journal']
+
+/** What the options ask for, with instants as the journal writes them. */
 export function filterOf({ options }: Context): AuditFilter {
   const fields = ['kind', 'action', 'outcome', 'credential', 'caller', 'since', 'until'] as const
-  return Object.fromEntries(
-    fields.flatMap((name) => {
-      const value = options.text(name)
-      return value === undefined ? [] : [[name, value]]
-    }),
-  )
+  const filter: { -readonly [name in keyof AuditFilter]: AuditFilter[name] } = {}
+  for (const name of fields) {
+    const value = options.text(name)
+    if (value !== undefined)
+      filter[name] = name === 'since' || name === 'until' ? instant(name, value) : value
+  }
+  if (filter.kind !== undefined && !kinds.includes(filter.kind))
+    throw usage('there is no such kind of row', `Use --kind with one of: ${kinds.join(', ')}.`)
+  return filter
+}
+
+function instant(name: string, value: string): string {
+  const at = new Date(value)
+  if (Number.isNaN(at.getTime())) throw usage(`--${name} is no instant`, 'Write it as 2026-11-25T21:00:00Z.')
+  return at.toISOString()
 }

@@ -49,8 +49,12 @@ export async function run(context: Context): Promise<ExitCode> {
   if (broken?.result.kind !== 'broken') return exitCodes.done
   const { fault } = broken.result
   const where = fault.file === undefined ? '' : ` (${fault.file}:${fault.line ?? 0})`
-  throw new KeyturnError('audit_broken', `row ${fault.seq} is ${words[fault.kind]}${where}: ${fault.why}`, {
-    fix: 'Keep the files as they are. Rows before this one are as they were written; compare the rest with another place that audit.sinks names.',
+  const what = fault.seq === 0 ? 'a head of the second place' : `row ${fault.seq}`
+  throw new KeyturnError('audit_broken', `${what} is ${words[fault.kind]}${where}: ${fault.why}`, {
+    fix:
+      fault.kind === 'foreign'
+        ? 'Where the journal is of another replica or installation, give its own key (--key FILE) and its own heads (--heads PATH, or --offline). Where it is not, keep the files as they are and compare them with another place that audit.sinks names.'
+        : 'Keep the files as they are. Rows before this one are as they were written; compare the rest with another place that audit.sinks names.',
   })
 }
 
