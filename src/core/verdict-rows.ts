@@ -120,8 +120,8 @@ const failureRows: readonly VerdictRow[] = [
     kind: 'unknown',
     when: [{ failure: 'aborted' }],
     observed: 'the probe was called off',
-    summary: 'The probe was called off before it ended, because the service is stopping.',
-    fix: 'Nothing needs to be done; the key is probed again after the start.',
+    summary: 'The probe was called off before it ended: the service is stopping, or lost the ledger.',
+    fix: 'Nothing needs to be done; the key is probed again.',
   },
   {
     // Not `rejected`: the issuer never saw it.

@@ -249,6 +249,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
   const summaryOf = (name: CredentialName): CredentialSummary =>
     withLastKnownGood(credentialSummary(book.state(name), contextOf(name).setup, deps.system.now()), {
       handOut: resolver.handOut(name),
+      ledger: worker.ledgerTrouble(),
       file: options.lastKnownGood?.trouble(),
       now: deps.system.now(),
     })

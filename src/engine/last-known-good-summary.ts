@@ -10,15 +10,20 @@ export function lastKnownGoodOf(given: HandOut | NoHandOut | undefined): {
   return { lastKnownGood: { verifiedAt: new Date(given.verifiedAt).toISOString() } }
 }
 
-/** A summary with what the file has to do with it: that the answer comes from there, or that it cannot be written. */
+/**
+ * A summary with what is so in this process alone, whatever the ledger says: that it has no key to give, that it cannot reach the
+ * ledger, that its answer comes from the file, or that the file cannot be written.
+ */
 export function withLastKnownGood(
   summary: CredentialSummary,
   {
     handOut,
+    ledger,
     file,
     now,
   }: {
     readonly handOut: HandOut | NoHandOut | undefined
+    readonly ledger?: Trouble | undefined
     readonly file: FileTrouble | undefined
     readonly now: number
   },
@@ -26,6 +31,12 @@ export function withLastKnownGood(
   const isGiven = handOut?.kind === 'available' && handOut.isLastKnownGood === true
   // A ledger that knows of no key yet is no reason to say that there is none.
   const troubles = summary.troubles.filter(({ code }) => !isGiven || code !== 'no_verified_key')
+  if (ledger !== undefined) troubles.unshift(ledger)
+  // What the ledger knows to be wrong explains it better; where all is well there, this process alone has no key.
+  if (handOut?.kind === 'unavailable' && !summary.isInternal && summary.troubles.length === 0) {
+    const since = new Date(handOut.since).toISOString()
+    troubles.unshift({ code: 'no_verified_key', summary: handOut.summary, fix: handOut.fix, since })
+  }
   if (isGiven) troubles.push(lastKnownGoodTrouble(handOut, now))
   if (file !== undefined && !summary.isInternal)
     troubles.push({

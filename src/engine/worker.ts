@@ -1,4 +1,6 @@
+import type { Trouble } from '../api/types.ts'
 import { stepAt } from '../core/duties.ts'
+import { KeyturnError } from '../core/errors.ts'
 import type { Beat, Cancel, Claim } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { Book } from './book.ts'
@@ -10,6 +12,8 @@ import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 import { createTurns, dueOf } from './turns.ts'
 
 export interface Worker {
+  /** Why nothing can be claimed; undefined where the ledger answered when it was last asked. */
+  ledgerTrouble(): Trouble | undefined
   /** Something may be due: now for a named credential, else at the next look. */
   wake(name?: CredentialName): void
   /** Works until nothing is due any more, at most `drainMs`. */
@@ -50,6 +54,7 @@ export function createWorker(
   let looking: Promise<void> | undefined
   let isLookWanted = false
   let latestAt = system.now()
+  let ledgerTrouble: Trouble | undefined
   /** When the ledger is asked for what nobody here knows to be due. */
   let askedAllAt = Number.NEGATIVE_INFINITY
   const turns = createTurns(setups, (name) => book.state(name), { ...options, system })
@@ -127,11 +132,19 @@ export function createWorker(
   ): Promise<readonly Claim[]> {
     const leaseMs = engineLimits.claimMs
     try {
-      return await ledger.claim({ owner: deps.owner, now: system.now(), leaseMs, limit, names })
+      const claims = await ledger.claim({ owner: deps.owner, now: system.now(), leaseMs, limit, names })
+      ledgerTrouble = undefined
+      return claims
     } catch (thrown) {
+      if (thrown instanceof KeyturnError) noteTrouble(thrown)
       turns.missed(due)
       throw thrown
     }
+  }
+
+  function noteTrouble({ code, message, fix }: KeyturnError): void {
+    const since = ledgerTrouble?.since ?? new Date(system.now()).toISOString()
+    ledgerTrouble = { code, summary: message, fix: fix ?? '', since }
   }
 
   /** Of what other processes did and could not be heard of here, the ledger alone knows. */
@@ -231,6 +244,7 @@ export function createWorker(
   }
 
   return {
+    ledgerTrouble: () => ledgerTrouble,
     wake,
     async drain() {
       const until = system.now() + engineLimits.drainMs

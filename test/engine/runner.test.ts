@@ -94,6 +94,27 @@ describe('a ledger that fails for a while', () => {
     })
   }
 
+  it('is said to whoever asks how things are, until it answers again', async () => {
+    const world = new World()
+    let isDown = false
+    const claim: Ledger['claim'] = async (asked) => {
+      if (isDown) throw new KeyturnError('ledger_unreachable', 'the database is away', { fix: 'start it' })
+      return world.ledger.claim(asked)
+    }
+    await world.ready({ deps: { ledger: { ...world.ledger, close: async () => undefined, claim } } })
+    const troubles = async (): Promise<unknown> => (await world.service.summary('openai')).troubles
+    expect(await troubles()).toEqual([])
+    isDown = true
+    await world.time.advance(600_000)
+    expect(await troubles()).toMatchObject([
+      { code: 'ledger_unreachable', summary: 'the database is away', fix: 'start it' },
+    ])
+    expect(world.isHandedOut()).toBe(true)
+    isDown = false
+    await world.time.advance(600_000)
+    expect(await troubles()).toEqual([])
+  })
+
   it('does not keep the verified key from being handed out', async () => {
     const world = new World()
     const switched = failing(world)
