@@ -157,6 +157,21 @@ socket: { mode: '0660', group: apps }
     expect(warningsOf(`access:\n  jwt:${cluster}\n`)).toEqual([])
   })
 
+  it('warns of rules that nobody can come by, in the policy file too', () => {
+    const rule = '[{ cn: web, grants: [{ credentials: [openai], may: [read] }] }]'
+    const socket = '{ grants: [{ credentials: [openai], may: [read] }] }'
+    expect(warningsOf(`access: { certificates: ${rule}, socket: ${socket} }\n`)).toEqual([
+      'access.certificates: no rule for certificates is ever reached: nobody is asked for one',
+      'access.socket: nobody ever has these grants: Keyturn does not listen on a Unix socket',
+    ])
+    const files = { '/srv/policy.yaml': `certificates: ${rule}\nsocket: ${socket}\n` }
+    expect(warningsOf('access: { file: policy.yaml }\n', files)).toHaveLength(2)
+    expect(warningsOf('listen: unix:k.sock\naccess: { file: policy.yaml }\n', files)).toHaveLength(1)
+    expect(warningsOf(`tls: { cert: a, key: b, clientCa: c }\naccess: { certificates: ${rule} }\n`)).toEqual(
+      [],
+    )
+  })
+
   it('looks into the file that it names, and tells where in it', () => {
     const access = 'access: { file: policy.yaml }\n'
     expect(problemsOf(access).join()).toContain('no policy file /srv/policy.yaml')

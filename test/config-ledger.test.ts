@@ -16,6 +16,17 @@ describe('the ledger', () => {
     expect(loadConfig(sourcesOf('{ kind: sqlite }')).ledger).toBeUndefined()
   })
 
+  it('warns where replicas share it and the store is of one alone', () => {
+    const warned = (ledger: string): readonly string[] => {
+      const found = checkConfig(sourcesOf(ledger))
+      return found.kind === 'valid' ? (found.warnings ?? []).map(({ message }) => message) : ['invalid']
+    }
+    expect(warned('{ kind: postgres, url: "postgres://keyturn@db/state" }')).toEqual([
+      'replicas share this ledger, and the key of openai is kept where only this one reaches it',
+    ])
+    expect(warned('{ kind: sqlite }')).toEqual([])
+  })
+
   it('is PostgreSQL with its defaults, and paths from the folder of the file', () => {
     const yaml =
       '{ kind: postgres, url: "postgres://keyturn@db:5433/state", password: { file: db.password }, tls: { ca: ca.pem } }'

@@ -88,6 +88,8 @@ export function buildConfig(
   }
   const names = [...credentials, ...federated, ...adminKeys.map((one) => one.config)].map((one) => one.name)
   const listener = buildListener(file, { context, names, report, warn })
+  if (ledger.kind === 'postgres')
+    warnOfOwnStores([...credentials, ...adminKeys.map((one) => one.config)], context.home, warn)
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -106,6 +108,23 @@ export function buildConfig(
     ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
   }
   return { config, problems, warnings }
+}
+
+/** What one replica puts where no other one reaches, the others cannot hand out. */
+function warnOfOwnStores(
+  all: readonly { readonly name: string; readonly store: StoreConfig }[],
+  home: string,
+  warn: Report,
+): void {
+  const own = all.find(
+    ({ store }) => store.kind === 'memory' || (store.kind === 'local' && store.folder.startsWith(`${home}/`)),
+  )
+  if (own !== undefined)
+    warn(
+      ['ledger', 'kind'],
+      `replicas share this ledger, and the key of ${own.name} is kept where only this one reaches it`,
+      'Use a store that all of them reach, e.g. { kind: local, folder: /SHARED/FOLDER }.',
+    )
 }
 
 /** Two credentials on one secret would each undo what the other does to it; so would a mirror. */

@@ -1,3 +1,4 @@
+import type { AccessPolicy } from '../core/access.ts'
 import { buildPolicyRules, readPolicyFile } from './access.ts'
 import type { BuildContext } from './build.ts'
 import { present } from './present.ts'
@@ -24,7 +25,7 @@ export function buildListener(
     report(['tls'], 'a Unix socket speaks no TLS', 'Leave tls out, or listen on HOST:PORT.')
   if (tls?.clientCertificates === 'required' && tls.clientCa === undefined)
     report(['tls'], "'clientCa' is missing: nobody could show a certificate", 'Name who signs them.')
-  const access = file.access === undefined ? undefined : buildAccess(file.access, input)
+  const access = file.access === undefined ? undefined : buildAccess(file.access, file, input)
   return present({
     tls:
       tls === undefined
@@ -49,10 +50,26 @@ export function buildListener(
 
 function buildAccess(
   access: NonNullable<ConfigFile['access']>,
+  file: ConfigFile,
   { context, names, report, warn }: ListenerInput,
 ): AccessConfig {
   const { resolve, sources } = context
   const rules = buildPolicyRules(access, ['access'], { names, resolve, report, warn })
+  const warnOfUnused = (used: AccessPolicy, at: Report): void => {
+    if (used.certificates.length > 0 && file.tls?.clientCa === undefined)
+      at(
+        ['certificates'],
+        'no rule for certificates is ever reached: nobody is asked for one',
+        'Name who signs them in tls.clientCa.',
+      )
+    if (used.socket.length > 0 && context.listen.kind !== 'unix')
+      at(
+        ['socket'],
+        'nobody ever has these grants: Keyturn does not listen on a Unix socket',
+        'Set listen to unix:PATH, or leave socket out.',
+      )
+  }
+  warnOfUnused(rules, (path, message, fix) => warn(['access', ...path], message, fix))
   if (access.file === undefined) return { rules }
   const path = resolve(access.file)
   const at = ['access', 'file']
@@ -65,7 +82,10 @@ function buildAccess(
   const tell = (to: Report, { line = 1, column = 1, path: key, message, fix }: ConfigProblem): void =>
     to(at, `${path}:${line}:${column}: ${key === '' ? '' : `${key}: `}${message}`, fix)
   if (check.kind === 'invalid') for (const problem of check.problems) tell(report, problem)
-  else for (const warning of check.warnings) tell(warn, warning)
+  else {
+    for (const warning of check.warnings) tell(warn, warning)
+    warnOfUnused(check.policy, ([key], message, fix) => warn(at, `${path}: ${key}: ${message}`, fix))
+  }
   return { rules, file: path }
 }
 
