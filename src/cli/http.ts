@@ -56,7 +56,7 @@ export async function send(address: Address, call: Call): Promise<Reply> {
 export function open(address: Address, call: Call, idleMs: number): Promise<IncomingMessage> {
   const body = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body))
   const isTls = address.kind === 'url' && address.url.protocol === 'https:'
-  return new Promise((resolve, reject) => {
+  return new Promise<IncomingMessage>((resolve, reject) => {
     const request = (isTls ? httpsRequest : httpRequest)(
       {
         ...destination(address),
@@ -83,6 +83,20 @@ export function open(address: Address, call: Call, idleMs: number): Promise<Inco
       reject(error instanceof KeyturnError ? error : unreachable(address, error)),
     )
     request.end(body)
+  }).catch((thrown: unknown) => {
+    throw isOfTlsFiles(thrown) ? tlsFilesUnusable(thrown) : thrown
+  })
+}
+
+/** Thrown before anything is sent, where a file is no PEM or two do not belong together. */
+function isOfTlsFiles(thrown: unknown): thrown is NodeJS.ErrnoException {
+  return thrown instanceof Error && 'code' in thrown && String(thrown.code).startsWith('ERR_OSSL_')
+}
+
+function tlsFilesUnusable(thrown: NodeJS.ErrnoException): KeyturnError {
+  return new KeyturnError('file_unusable', `the files of the connection cannot be used (${thrown.code})`, {
+    fix: 'KEYTURN_CLIENT_CERT_FILE and KEYTURN_CLIENT_KEY_FILE name a certificate and the key that belongs to it, KEYTURN_CA_FILE an authority; all are PEM.',
+    cause: thrown,
   })
 }
 
@@ -119,11 +133,15 @@ export function unreachable(address: Address, error: unknown): KeyturnError {
   })
 }
 
+const wantsCertificate =
+  'The service wants a client certificate: name it with KEYTURN_CLIENT_CERT_FILE and KEYTURN_CLIENT_KEY_FILE.'
 const untrusted = 'The certificate is of an authority that is not known here: name it with KEYTURN_CA_FILE.'
 
 const fixes: Readonly<Record<string, string>> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: wantsCertificate,
+  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: wantsCertificate,
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate is for another name: set KEYTURN_URL to a name that it has.',
   EPROTO: 'What answers there speaks no TLS: a service on this machine is http://, not https://.',

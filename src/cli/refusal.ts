@@ -47,13 +47,19 @@ function ownProblem(value: unknown): Problem | undefined {
 
 function fixOf(code: ErrorCode, { token }: Asked): string | undefined {
   if (code === 'unauthenticated') {
-    return `The token is the one in ${token.from}. Correct it, or make another beside the service: keyturn token create NAME --role ${token.role} --local`
+    return `${shown(token)} Correct it, or make another beside the service: keyturn token create NAME --role ${token.role} --local`
   }
   if (code === 'forbidden') {
-    return `The token is the one in ${token.from}. Use one that has what is named, such as an operator token (KEYTURN_OPERATOR_TOKEN or _FILE).`
+    return `${shown(token)} Use one that has what is named, such as an operator token (KEYTURN_OPERATOR_TOKEN or _FILE).`
   }
   if (code === 'bad_request') return "Correct what is named; 'keyturn COMMAND --help' says what is taken."
   return undefined
+}
+
+function shown({ value, from }: Token): string {
+  return value === ''
+    ? 'No token was shown: the connection says who asks.'
+    : `The token is the one in ${from}.`
 }
 
 function byStatus(status: number): ErrorCode {

@@ -147,8 +147,11 @@ export function findToken(io: Io, { home, address }: Pick<Target, 'home' | 'addr
     if (text !== undefined) return checked({ value: text, from: path, role })
   }
   if (isKnownWithout(address)) return { value: '', from: 'none: the connection says who asks', role }
+  // Of several replicas only the first has such a file.
+  const another =
+    role === 'operator' ? '; or make one there: keyturn token create NAME --role operator --local' : ''
   throw new KeyturnError('unauthenticated', `no ${role} token was found in the environment or in ${home}`, {
-    fix: `Set ${places[role][0]} or ${places[role][0]}_FILE, or run the command in the folder where the service was started (KEYTURN_HOME).`,
+    fix: `Set ${places[role][0]} or ${places[role][0]}_FILE, or run the command in the folder where the service was started (KEYTURN_HOME)${another}.`,
   })
 }
 

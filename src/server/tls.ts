@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
@@ -37,7 +38,7 @@ export async function readTls(options: TlsOptions): Promise<TlsMaterial> {
     options.clientCa === undefined ? '' : read(options.clientCa, options),
   ])
   // Without any authority Node would take all that it trusts itself: the whole Web.
-  if (options.clientCa !== undefined && !clientCa.includes('-----BEGIN'))
+  if (options.clientCa !== undefined && !/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(clientCa))
     throw new KeyturnError('config_invalid', `There is no certificate in ${options.clientCa}.`, {
       fix: 'Put the authorities that sign clients into it, as PEM, or leave tls.clientCa out.',
     })
@@ -90,6 +91,16 @@ export function watchTls(input: {
   /** What could not be used when it was looked at last, and whether that was said. */
   let bad = { signature: '', isTold: false }
   let isLooking = false
+  const tellIfExpired = ({ cert }: SecureContextOptions): void => {
+    const expiresAt = new X509Certificate(String(cert)).validToDate
+    if (expiresAt.getTime() <= system.now())
+      log('error', 'the certificate has expired: whoever checks it does not connect', {
+        cert: options.cert,
+        expiredAt: expiresAt.toISOString(),
+        fix: 'Put a new one in its place; it is read without a restart.',
+      })
+  }
+  tellIfExpired(input.material.context)
   const look = async (): Promise<void> => {
     const now = await signatureOf(options).catch(() => 'unreadable')
     if (now === signature || (now === bad.signature && bad.isTold)) return
@@ -98,6 +109,7 @@ export function watchTls(input: {
       server.setSecureContext(material.context)
       signature = material.signature
       log('info', 'the certificate was read again', { cert: options.cert })
+      tellIfExpired(material.context)
       if (material.clientCa === clientCa) return
       clientCa = material.clientCa
       input.onClientCa()
@@ -144,8 +156,11 @@ async function read(
 }
 
 function unreadable(path: string, thrown: unknown): KeyturnError {
+  const isMissing = codeOf(thrown) === 'ENOENT'
   return new KeyturnError('config_invalid', `The file ${path} cannot be read (${codeOf(thrown)}).`, {
-    fix: `Let the user that runs keyturn read ${path}.`,
+    fix: isMissing
+      ? 'It is not there: put it there, or correct the path under tls.'
+      : `Let the user that runs keyturn read ${path}.`,
     cause: thrown,
   })
 }

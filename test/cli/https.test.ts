@@ -66,6 +66,23 @@ it('talks to nobody whose certificate is of an authority that it does not know, 
   expect(asked).toEqual([])
 })
 
+it('says what does not fit where the certificate and the key to show are of two', async () => {
+  const { url, asked } = await service()
+  const { key } = clients.issue({ dns: ['another.internal'] })
+  const env = {
+    KEYTURN_URL: url,
+    KEYTURN_CA_FILE: '/pki/ca.pem',
+    KEYTURN_CLIENT_CERT_FILE: '/pki/me.pem',
+    KEYTURN_CLIENT_KEY_FILE: '/pki/other.key',
+  }
+  const { address } = await findTarget(fakeIo({ env, files: { ...files, '/pki/other.key': key } }))
+  await expect(send(address, call)).rejects.toMatchObject({
+    code: 'file_unusable',
+    fix: expect.stringContaining('KEYTURN_CLIENT_KEY_FILE'),
+  })
+  expect(asked).toEqual([])
+})
+
 it('looks for a service that speaks TLS by HTTPS', async () => {
   const text = 'tls: { cert: a, key: b }\ncredentials: { openai: { store: { kind: local } } }\n'
   const io = fakeIo({ files: { '/srv/app/keyturn.yaml': text } })

@@ -299,6 +299,29 @@ describe('a client certificate', () => {
     },
   )
 
+  it('is asked of nobody by a file that is not there, or holds a key in place of an authority', async () => {
+    const { paths, clients, put } = await start()
+    const tls = { ...paths, clientCertificates: 'optional', minVersion: 'TLSv1.2' } as const
+    await put(paths.clientCa, clients.issue({ cn: 'x' }).key)
+    await expect(readTls(tls)).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: `There is no certificate in ${paths.clientCa}.`,
+    })
+    await expect(readTls({ ...tls, clientCa: `${paths.clientCa}.none` })).rejects.toMatchObject({
+      fix: expect.stringContaining('correct the path'),
+    })
+  })
+
+  it('of the service is said to have expired when it is put there too late', async () => {
+    const world = await start()
+    const { cert, key } = world.authority.issue(host)
+    world.system.shiftMs += 40 * 365 * 86_400_000
+    expect(world.logs.join()).not.toContain('has expired')
+    await world.put(world.paths.key, key)
+    await world.put(world.paths.cert, cert)
+    await until(() => world.logs.some((line) => line.startsWith('error the certificate has expired')))
+  })
+
   it('counts until it ends, though the connection goes on', async () => {
     const world = await start()
     const as = world.clients.issue({ uris: [uri] })
