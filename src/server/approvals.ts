@@ -3,7 +3,7 @@ import type { ApprovalRule } from '../core/access.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { createMatcher } from '../core/patterns.ts'
 import type { Ledger, System } from '../core/ports.ts'
-import type { Caller } from './auth/caller.ts'
+import { type Caller, socketPerson } from './auth/caller.ts'
 
 /** What a second person is asked to allow, as it will be done. */
 export type PendingAct =
@@ -85,7 +85,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
   return {
     async need(name, act, by) {
       if (personsFor(rules(), name, act) < 2) return
-      if (by.kind === 'socket') throw nobodyInParticular()
+      if (by.person === socketPerson) throw nobodyInParticular()
       const now = system.now()
       const waiting = await change(name, (pending) => {
         const same = pending.find((one) => sameAct(one.act, act))
@@ -112,7 +112,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
       change(name, (pending) => {
         const found = pending.find((one) => one.id === id)
         if (found === undefined) throw absent()
-        if (by.kind === 'socket') throw nobodyInParticular()
+        if (by.person === socketPerson) throw nobodyInParticular()
         if (isSamePerson(found.by, by))
           throw new KeyturnError('approval_needed', 'Who asked for it cannot approve it.', {
             fix: 'Another person approves it, with a token that neither of the two made for the other over the API.',
@@ -190,7 +190,7 @@ function nobodyInParticular(): KeyturnError {
     'forbidden',
     'This needs two persons, and over the socket none is told from another.',
     {
-      fix: 'Ask with a token, a web token or a certificate of your own.',
+      fix: 'Ask with a token, a web token or a certificate of your own; a token that was made over the socket is none.',
     },
   )
 }

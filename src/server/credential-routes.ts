@@ -39,7 +39,7 @@ export function handOutRoute(context: ServerContext): Handler {
       // Who holds a key learns at once that it is gone; who has none waits for one.
       if (prepared === undefined && (ifNoneMatch !== undefined || isOver)) throw noVerifiedKey(context, call)
       touchLease(context, call, service.handOut(name)?.generation ?? 0)
-      const waiting = waiters.wait(name, leftMs, gone.signal)
+      const waiting = waiters.wait({ name, ms: leftMs, signal: gone.signal, caller: caller.id })
       if (waiting === undefined)
         throw new KeyturnError('too_many_requests', 'Too many requests are waiting for a change already.', {
           fix: 'Ask without ?wait, or use the event stream.',

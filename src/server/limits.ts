@@ -7,6 +7,8 @@ export interface ServerLimits {
   readonly streamsPerTokenMax: number
   /** Long-polls waiting at once. */
   readonly waitersMax: number
+  /** Those of one token, so that no app can take them all. */
+  readonly waitersPerTokenMax: number
   readonly urlCharsMax: number
   readonly headerBytesMax: number
   /** More than any client sends. The parser would leave out what is beyond its own limit without a word. */
@@ -34,6 +36,7 @@ export const defaultLimits: ServerLimits = {
   streamsMax: 12_000,
   streamsPerTokenMax: 10_000,
   waitersMax: 5_000,
+  waitersPerTokenMax: 4_000,
   urlCharsMax: 2_048,
   headerBytesMax: 16_384,
   headersMax: 100,

@@ -189,7 +189,7 @@ function assemble(
     options.rateLimits === undefined ? noRates : createRates({ limits: options.rateLimits, clock })
   const handOuts = createHandOuts({ service, clock, hash: system })
   const leases = createLeases({ service, clock })
-  const waiters = createWaiters({ service, system, waitersMax: limits.waitersMax })
+  const waiters = createWaiters({ service, system, limits })
   const streams = createStreams({ service, auth, leases, system, log, limits })
   const stopListening = auth.onChange(() => waiters.wakeAll())
   const metrics: Metrics = createMetrics(service, {

@@ -7,6 +7,7 @@ import { createFolderHeads } from '../../src/audit/head-places.ts'
 import { createHeadKeeper } from '../../src/audit/heads.ts'
 import type { Journal } from '../../src/audit/journal.ts'
 import { pageOf } from '../../src/audit/journal-reader.ts'
+import { openJournal } from '../../src/audit/open-journal.ts'
 import { run } from '../../src/cli/main.ts'
 import { id, manualSystem, open, read } from '../audit/journal-harness.ts'
 import { bearer, signerIn, startServer } from '../server/harness.ts'
@@ -67,6 +68,38 @@ describe('keyturn audit verify', () => {
     const { code, err } = await keyturn(`audit verify ${whole()} --offline --key key.pub`)
     expect(code).toBe(0)
     expect(err).toContain('rows that were cut off after row 8 would not show: --heads PATH')
+  })
+
+  it('warns of heads of a journal that is not there: one that was taken away begins anew under another id', async () => {
+    const elsewhere = join(made, 'anew')
+    const system = manualSystem()
+    const anew = 'ffeeddccbbaa9988'
+    const { journal: another } = await openJournal({
+      id: anew,
+      folders: [elsewhere],
+      others: [],
+      reads: 'durable',
+      waitMs: 2_000,
+      keep: { ms: 1e12, bytes: 1e12 },
+      keyturn: '1',
+      files: realFiles,
+      system,
+      log: () => undefined,
+      soon: (callback) => queueMicrotask(callback),
+    })
+    const place = createFolderHeads(join(made, 'heads'), anew, realFiles)
+    const signer = signerIn(made)
+    const log = (): void => undefined
+    await createHeadKeeper({ journal: another, id: anew, signer, places: [place], system, log }).seal()
+    await another.close()
+    const heads = join(made, 'heads', `${anew}.heads.jsonl`)
+    const files = { [heads]: readFileSync(heads, 'utf8') }
+    const line = `audit verify ${elsewhere} --heads ${join(made, 'heads')} --key key.pub`
+    const { code, err } = await keyturn(line, { files })
+    rmSync(heads)
+    expect(code).toBe(0)
+    expect(err).toContain(`heads of the journal ${id}, and no such journal here`)
+    expect(err).not.toContain('no heads of a second place')
   })
 
   it('names the first row where something is wrong, with file and line', async () => {

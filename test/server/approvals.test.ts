@@ -3,7 +3,7 @@ import type { ApprovalSummary, List, TokenAnswer } from '../../src/api/types.ts'
 import type { ApprovalRule } from '../../src/core/access.ts'
 import type { LedgerDocument } from '../../src/core/ports.ts'
 import { isSamePerson, personsFor } from '../../src/server/approvals.ts'
-import { createCaller } from '../../src/server/auth/caller.ts'
+import { createCaller, operatorGrants, socketPerson } from '../../src/server/auth/caller.ts'
 import { bearer, type Harness, problemOf, startServer } from './harness.ts'
 
 /** The documents of a ledger that several replicas share. */
@@ -139,8 +139,9 @@ describe('an emergency that needs two persons', () => {
     const socket = createCaller({
       id: 'socket',
       name: 'socket',
+      person: socketPerson,
       kind: 'socket',
-      grants: [{ credentials: ['*'], may: ['operate'] }],
+      grants: operatorGrants,
     })
     const authenticator = { authenticate: () => socket, isLive: () => true, onChange: () => () => undefined }
     const approvals = { rules: () => rules, documents: shared }
@@ -153,6 +154,11 @@ describe('an emergency that needs two persons', () => {
     }
     expect(over.service.rotationsStarted).toEqual([])
     expect(await waiting(here)).toHaveLength(1)
+    // Nor with a token that was made or turned there: by Ann, as well as by anybody.
+    const helper = await here.harness.tokens.create({ name: 'helper', role: 'operator' }, socket)
+    const turned = await here.harness.tokens.rotate({ name: 'ben' }, socket)
+    for (const { token } of [helper, turned]) expect(await approve(here, id, token)).toBe(403)
+    expect(await approve(here, id, here.ben.token)).toBe(202)
   })
 
   it('is asked for once: the same once more is the same, another is another', async () => {

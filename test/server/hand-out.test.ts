@@ -184,6 +184,30 @@ describe('a long-poll', () => {
     await waitersAre(harness, 0)
   })
 
+  it('leaves room for others where one token has taken all that it may, and gives it back', async () => {
+    const harness = await startServer({ limits: { waitersMax: 3, waitersPerTokenMax: 2 } })
+    const another = await harness.tokens.create({ name: 'another', credentials: ['openai'] })
+    const etag = (await harness.get(path)).headers.get('etag') ?? ''
+    const gone = new AbortController()
+    const wait = (token: string, seconds = 60): Promise<number> =>
+      fetch(`${harness.url}${path}?wait=${seconds}`, {
+        headers: { ...bearer(token), 'if-none-match': etag },
+        signal: gone.signal,
+      }).then(
+        ({ status }) => status,
+        () => 0,
+      )
+    const held = [wait(harness.app), wait(harness.app)]
+    await waitersAre(harness, 2)
+    expect(await wait(harness.app)).toBe(429)
+    expect(await wait(another.token, 1)).toBe(304)
+    gone.abort()
+    await Promise.all(held)
+    await waitersAre(harness, 0)
+    const again = await harness.get(`${path}?wait=1`, { 'if-none-match': etag })
+    expect(again.status).toBe(304)
+  })
+
   it('ends with 401 when its token is revoked meanwhile', async () => {
     const harness = await startServer()
     const etag = (await harness.get(path)).headers.get('etag') ?? ''

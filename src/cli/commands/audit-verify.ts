@@ -30,11 +30,14 @@ export async function run(context: Context): Promise<ExitCode> {
     )
   const keyId = trust.kind === 'id' ? trust.keyId : thumbprint(trust.jwk)
   const heads = headsByJournal(await headsFor(context))
+  const unheld = new Set(heads.keys())
   const found = journals.map(({ folder, paths }: JournalFiles): Found => {
-    const byId = heads.get(journalIdOf(realFiles, paths) ?? '') ?? heads.get(basename(folder))
+    const ids = [journalIdOf(realFiles, paths) ?? '', basename(folder)]
+    const byId = ids.find((id) => heads.has(id))
     // Where there is one of each they belong together, whatever the journal says that it is.
-    const isOnly = heads.size === 1 && journals.length === 1
-    const own = byId ?? (isOnly ? [...heads.values()].flat() : [])
+    const [only] = heads.size === 1 && journals.length === 1 ? heads.keys() : []
+    const own = heads.get(byId ?? only ?? '') ?? []
+    unheld.delete(byId ?? only ?? '')
     return { folder, result: verifyJournal({ files: realFiles, paths, keyId, heads: own }) }
   })
   for (const { folder, result } of found)
@@ -42,6 +45,10 @@ export async function run(context: Context): Promise<ExitCode> {
       out.warn(
         `${folder}: no heads of a second place were held against it, so rows that were cut off after row ${result.sealed} would not show: --heads PATH`,
       )
+  for (const id of unheld)
+    out.warn(
+      `there are heads of the journal ${id}, and no such journal here: it is another replica's, or it was taken away`,
+    )
   out.result({ isIntact: found.every(({ result }) => result.kind === 'intact'), journals: found }, () =>
     found.flatMap(linesOf),
   )

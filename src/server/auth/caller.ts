@@ -72,5 +72,8 @@ export function covers(caller: Caller, grants: readonly GrantRule[]): boolean {
   )
 }
 
+/** Of whoever comes over the Unix socket, and of the tokens that they make: no name of a token looks like it. */
+export const socketPerson = '(socket)'
+
 /** Whoever asks where nobody is asked who they are. */
 export const nobody: Caller = createCaller({ id: '', name: 'nobody', kind: 'nobody', grants: [] })

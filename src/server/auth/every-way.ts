@@ -1,7 +1,7 @@
 import { createMatcher } from '../../core/patterns.ts'
 import type { TokenStore } from '../tokens.ts'
 import type { Authenticator } from './authenticator.ts'
-import { type Caller, createCaller } from './caller.ts'
+import { type Caller, createCaller, socketPerson } from './caller.ts'
 import type { CertificateWay } from './certificates.ts'
 import type { JwtWay } from './jwt.ts'
 import type { PolicyHolder } from './policy.ts'
@@ -119,7 +119,13 @@ function socketWay(policy: PolicyHolder) {
         caller:
           socket.length === 0
             ? undefined
-            : createCaller({ id: 'socket', name: 'socket', kind: 'socket', grants: socket }),
+            : createCaller({
+                id: 'socket',
+                name: 'socket',
+                person: socketPerson,
+                kind: 'socket',
+                grants: socket,
+              }),
       }
     }
     return made.caller

@@ -1,8 +1,10 @@
 import { chmod, mkdir, stat } from 'node:fs/promises'
 import { request } from 'node:http'
+import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { noAccess } from '../../../src/core/access.ts'
+import { operatorGrants, socketPerson } from '../../../src/server/auth/caller.ts'
 import { createCertificateWay } from '../../../src/server/auth/certificates.ts'
 import { createEveryWay } from '../../../src/server/auth/every-way.ts'
 import { createPolicyHolder } from '../../../src/server/auth/policy.ts'
@@ -98,6 +100,20 @@ describe('the Unix socket', () => {
     policy.replace(noAccess)
     expect(await ask(path, openai)).toBe(401)
   })
+})
+
+it('who comes over the socket is nobody in particular, and so are the tokens they make', () => {
+  const policy = createPolicyHolder({ ...noAccess, socket: operatorGrants })
+  const tokens = { authenticate: () => undefined, isLive: () => false, onChange: () => () => undefined }
+  const way = createEveryWay({
+    tokens,
+    policy,
+    jwt: { authenticate: () => undefined, isLive: () => false },
+    certificates: createCertificateWay({ policy, system: shiftedSystem() }),
+    isUnixSocket: true,
+  })
+  const socket = new Socket()
+  expect(way.authenticate({ authorization: undefined, socket })).toMatchObject({ person: socketPerson })
 })
 
 it('whom a proxy passes on has nothing by the socket of the proxy', async () => {
