@@ -113,6 +113,8 @@ async function packagesServed(home: string, store: unknown): Promise<readonly st
     home,
     listen: '127.0.0.1:0',
     log: { level: 'error' },
+    // That file is an age file too.
+    lastKnownGood: { enabled: false },
     credentials: { openai: { store, issuer } },
   }
   await writeFile(join(home, 'keyturn.yaml'), JSON.stringify(config))
