@@ -1,7 +1,7 @@
 import { segmentsAfter } from './file-sink.ts'
 import type { AuditFiles } from './files.ts'
 import { type Row, readRow } from './row.ts'
-import { linesOf, segmentsIn } from './segments.ts'
+import { linesOf, placeBefore, segmentsIn } from './segments.ts'
 
 /** Which rows somebody asks for; what is absent lets all through. */
 export interface RowFilter {
@@ -23,12 +23,12 @@ export interface RowPage {
   readonly isEnd: boolean
 }
 
-/** So many rows are looked at for one page, however few of them fit: a request has an end. */
-const lookedAtMax = 20_000
+/** So many rows are looked at for one page, however few of them fit: a request has an end, and hand-outs wait for it. */
+const lookedAtMax = 5_000
 
 /** Rows after the given one, in their order. Whether they are as they were written is what verifying finds out. */
 export function pageOf(options: {
-  readonly files: Pick<AuditFiles, 'list' | 'read'>
+  readonly files: Pick<AuditFiles, 'list' | 'read' | 'size'>
   readonly folder: string
   /** Only of these files, whatever they are called; else all of the journal in the folder. */
   readonly paths?: readonly string[]
@@ -42,7 +42,7 @@ export function pageOf(options: {
   let lookedAt = 0
   const paths = options.paths ?? segmentsAfter(segmentsIn(files, folder), after).map(({ path }) => path)
   for (const path of paths)
-    for (const line of linesOf(files, path)) {
+    for (const line of linesOf(files, path, placeBefore(files, path, after))) {
       const read = line.isWhole ? readRow(line.text) : undefined
       if (read?.kind !== 'row' || read.row.seq <= after) continue
       through = read.row.seq
