@@ -94,6 +94,13 @@ function notReached(thrown: unknown, place: string): KeyturnError {
       'Name the authority that signed it in `ledger.tls.ca`, and in the URL the host name that the certificate has.',
       thrown,
     )
+  // The driver gives no code for it.
+  if (thrown instanceof Error && thrown.message === 'The server does not support SSL connections')
+    return unreachable(
+      `the ledger ${place} speaks no TLS`,
+      'Turn it on there (ssl = on), or say `ledger.tls: off` where nobody can listen between the two.',
+      thrown,
+    )
   return unreachable(
     `the ledger ${place} cannot be reached${code === undefined ? ' or does not answer in time' : ` (${code})`}`,
     'Look whether PostgreSQL runs and the address in `ledger.url` leads to it.',

@@ -295,6 +295,7 @@ describe('trouble', () => {
     ['a wrong password', { password: async () => new Secret(secret) }, /password/],
     ['no such database', { database: 'nowhere' }, /no such database/],
     ['nobody at the port', { port: 1 }, /cannot be reached \(ECONNREFUSED\)/],
+    ['no TLS', { tls: {} }, /speaks no TLS/],
     ['no such host', { host: 'nowhere.invalid' }, /cannot be reached/],
   ])('says what is wrong, and never the password: %s', async (_what, change, said) => {
     const target = database.target(schema, { password: async () => new Secret(secret), ...change })
