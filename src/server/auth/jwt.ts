@@ -8,6 +8,7 @@ import { createFailures } from './failures.ts'
 import { type Claims, fitsRule, leewaySeconds, peek } from './jwt-claims.ts'
 import type { KeySets } from './key-sets.ts'
 import { shownName } from './names.ts'
+import { createNearMisses, type NearMisses } from './near-misses.ts'
 import type { PolicyHolder } from './policy.ts'
 
 type JwtFacts = Omit<RequestFacts, 'authorization'>
@@ -58,11 +59,16 @@ class Verifier implements JwtWay {
   readonly #pending = new Map<string, Promise<Caller | undefined>>()
   readonly #lives = new WeakMap<Caller, Life>()
   readonly #failures: ReturnType<typeof createFailures>
+  readonly #nearMisses: NearMisses
 
   constructor(options: JwtWayOptions) {
     this.#options = options
     this.#failures = createFailures(options.system)
-    options.policy.onChange(() => this.#remembered.clear())
+    this.#nearMisses = createNearMisses(options.log)
+    options.policy.onChange(() => {
+      this.#remembered.clear()
+      this.#nearMisses.forget()
+    })
   }
 
   authenticate(authorization: string, facts: JwtFacts): Caller | undefined | Promise<Caller | undefined> {
@@ -98,7 +104,11 @@ class Verifier implements JwtWay {
     const now = system.now()
     const said = peek(token)
     const rule = said === undefined ? undefined : findRule(policy, said, now)
-    if (said === undefined || rule === undefined) return undefined
+    if (said === undefined) return undefined
+    if (rule === undefined) {
+      this.#nearMisses.note(policy.policy.jwt, said.claims)
+      return undefined
+    }
     const isHeldUp = this.#pending.size >= pendingMax || this.#failures.isTooMany(address)
     if (isHeldUp && !this.#proven.has(digest)) return undefined
     const { generation } = policy

@@ -46,8 +46,13 @@ export function createKeySets(options: KeySetsOptions): KeySets {
         const isOld = system.now() - kept.fetchedAt >= keptMs
         log(isOld ? 'error' : 'warn', 'the public keys of an issuer cannot be had', {
           issuer: rule.issuer,
+          from: rule.jwksFile ?? rule.jwksUrl ?? 'discovery',
           isLastGoodUsed: kept.keys !== undefined && !isOld,
           error: thrown,
+          fix:
+            rule.jwksFile === undefined
+              ? 'Look whether this machine reaches it, or name a file with the keys (jwksFile).'
+              : 'Put the keys of the issuer into the file that jwksFile names.',
         })
         if (isOld) kept.keys = undefined
       })

@@ -5,6 +5,7 @@ import { type JwtRule, noAccess } from '../../../src/core/access.ts'
 import type { Caller } from '../../../src/server/auth/caller.ts'
 import { createJwtWay, type JwtWay } from '../../../src/server/auth/jwt.ts'
 import { createKeySets } from '../../../src/server/auth/key-sets.ts'
+import { createNearMisses } from '../../../src/server/auth/near-misses.ts'
 import { createPolicyHolder } from '../../../src/server/auth/policy.ts'
 
 const issuer = 'https://issuer.example'
@@ -328,4 +329,45 @@ it('holds up nobody for the bad signatures of a neighbour whose token was good b
       )
     expect(await here.ask(good)).toBeDefined()
   }
+})
+
+describe('a token that nearly fits', () => {
+  const claims = { iss: issuer, aud: 'keyturn', sub: 'x', iat: start / 1_000, exp: start / 1_000 + 60 }
+
+  it.each([
+    ['a slash too many', { ...claims, iss: `${issuer}/` }, /differ by a slash/],
+    ['another audience', { ...claims, aud: ['vault'] }, /another audience/],
+    ['no end', { ...claims, exp: undefined }, /no exp/],
+    ['a life too long', { ...claims, exp: claims.exp + 7_200 }, /longer than lifetimeMax/],
+  ])('is told to the operator once until the rules change: %s', (_what, said, why) => {
+    const lines: unknown[] = []
+    const misses = createNearMisses((level, _message, fields) => void lines.push([level, fields?.['why']]))
+    misses.note([rule], said)
+    misses.note([rule], said)
+    expect(lines).toEqual([['warn', expect.stringMatching(why)]])
+    misses.forget()
+    misses.note([rule], said)
+    expect(lines).toHaveLength(2)
+  })
+
+  it('is not told of other issuers, nor of other workloads of this one', () => {
+    const lines: unknown[] = []
+    const misses = createNearMisses((level) => void lines.push(level))
+    for (const said of [claims, { ...claims, iss: 'https://other.example' }, { ...claims, iss: 7 }])
+      misses.note([rule], said)
+    expect(lines).toEqual([])
+  })
+
+  it('is seen by whoever looks at requests', async () => {
+    const { ask, logs } = await world([{ ...rule, issuer: `${issuer}/` }])
+    const token = await new SignJWT({ sub: 'x' })
+      .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+      .setIssuer(issuer)
+      .setAudience('keyturn')
+      .setIssuedAt(start / 1_000)
+      .setExpirationTime(start / 1_000 + 60)
+      .sign(pair.privateKey)
+    expect(await ask(token)).toBeUndefined()
+    expect(logs).toEqual(['warn a web token was nearly taken'])
+  })
 })
