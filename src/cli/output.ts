@@ -9,6 +9,8 @@ export interface Output {
   /** Whether a person looks at standard error, where progress is drawn. */
   readonly isLive: boolean
   readonly paint: Paint
+  /** How wide a result may be; without end where it goes to no terminal. */
+  readonly columns: number
   /** A result: with --json as one document, else as the lines. */
   result(value: unknown, lines: () => readonly string[]): void
   /** One line of a result that has no end. */
@@ -44,6 +46,7 @@ export function createOutput(options: OutputOptions): Output {
     isJson,
     isLive: stderr.isTerminal && options.env['TERM'] !== 'dumb',
     paint,
+    columns: stdout.isTerminal ? stdout.columns : Number.POSITIVE_INFINITY,
     table,
     result(value, lines) {
       if (isJson) stdout.write(`${jsonText(value)}\n`)

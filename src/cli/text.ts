@@ -60,6 +60,21 @@ export function table(rows: readonly (readonly string[])[]): string[] {
   )
 }
 
+/** The same with a header, without the columns that it names one after another as long as it is too wide. */
+export function fittingTable(
+  rows: readonly (readonly string[])[],
+  { columns, droppable }: { readonly columns: number; readonly droppable: readonly string[] },
+): string[] {
+  const lines = table(rows)
+  const [next] = droppable
+  if (next === undefined || lines.every((line) => visibleLength(line) <= columns)) return lines
+  const at = rows[0]?.indexOf(next) ?? -1
+  return fittingTable(at === -1 ? rows : rows.map((row) => row.toSpliced(at, 1)), {
+    columns,
+    droppable: droppable.slice(1),
+  })
+}
+
 const units = [
   ['d', 86_400_000],
   ['h', 3_600_000],

@@ -1,7 +1,8 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { CredentialSummary } from '../../src/api/types.ts'
 import { endingOf } from '../../src/cli/progress.ts'
 import { renderDetail, renderList, renderVersions, type View } from '../../src/cli/summary.ts'
+import { fittingTable, table } from '../../src/cli/text.ts'
 import { instant, rotationAt, start, summaryOf, versionSummary } from './samples.ts'
 
 const view: View = {
@@ -70,4 +71,18 @@ it('the making of a spare is told apart from a rotation', () => {
   expect(running.some((line) => line.includes('spare key r, asked for by ops'))).toBe(true)
   expect(running.some((line) => line.includes('promoting'))).toBe(false)
   expect(endingOf(ended)).toMatchObject({ kind: 'done', summary: 'a spare key is ready' })
+})
+
+describe('a table on a narrow terminal', () => {
+  const rows = [
+    ['ROW', 'KIND', 'CALLER'],
+    ['1', 'refusal', 'billing-worker'],
+  ]
+  it('leaves out what matters least, one column after another, and never a row', () => {
+    const droppable = ['KIND', 'ROW']
+    expect(fittingTable(rows, { columns: 28, droppable })).toEqual(table(rows))
+    expect(fittingTable(rows, { columns: 27, droppable })).toEqual(['ROW  CALLER', '1    billing-worker'])
+    expect(fittingTable(rows, { columns: 18, droppable })).toEqual(['CALLER', 'billing-worker'])
+    expect(fittingTable(rows, { columns: 3, droppable })).toEqual(['CALLER', 'billing-worker'])
+  })
 })

@@ -2,6 +2,7 @@ import type { AuditRow } from '../../api/types.ts'
 import type { AuditFilter } from '../api.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { fittingTable } from '../text.ts'
 
 const followMs = 1_000
 const limitDefault = 50
@@ -31,7 +32,9 @@ export async function run(context: Context): Promise<ExitCode> {
     latest = [...latest, ...rows].slice(-limit)
   })
   if (!options.has('follow')) {
-    out.result({ items: latest }, () => out.table([header, ...latest.map(cells)]))
+    out.result({ items: latest }, () =>
+      fittingTable([header, ...latest.map(cells)], { columns: out.columns, droppable }),
+    )
     return exitCodes.done
   }
   let isOver = false
@@ -57,6 +60,8 @@ export async function run(context: Context): Promise<ExitCode> {
   return exitCodes.done
 }
 
+/** Left out one after another where the terminal is too narrow; all of it stands in the JSON. */
+const droppable = ['KIND', 'ROW', 'FROM', 'CREDENTIAL']
 const header = ['ROW', 'AT', 'KIND', 'ACTION', 'OUTCOME', 'CALLER', 'CREDENTIAL', 'FROM']
 
 function cells(row: AuditRow): string[] {

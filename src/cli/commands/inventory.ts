@@ -2,7 +2,7 @@ import type { InventoryAnswer, InventoryKeySummary } from '../../api/types.ts'
 import type { Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import type { Output } from '../output.ts'
-import { cut, type Paint, short, span, visibleLength, when } from '../text.ts'
+import { cut, fittingTable, type Paint, short, span, when } from '../text.ts'
 
 /** Names are as long as people make them; all of them stands in the JSON. */
 const nameColumns = 24
@@ -12,8 +12,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const api = await context.api()
   const inventory = await api.inventory()
   const now = io.now()
-  const columns = io.stdout.isTerminal ? io.stdout.columns : Number.POSITIVE_INFINITY
-  out.result(inventory, () => render(inventory, { now, out, columns }))
+  out.result(inventory, () => render(inventory, { now, out, columns: out.columns }))
   for (const { what, summary, fix } of inventory.gaps)
     out.warn(`${what} could not be listed: ${summary}${fix === '' ? '' : ` ${fix}`}`)
   return inventory.gaps.length === 0 ? exitCodes.done : exitCodes.failed
@@ -21,7 +20,7 @@ export async function run(context: Context): Promise<ExitCode> {
 
 interface View {
   readonly now: number
-  readonly out: Pick<Output, 'paint' | 'table'>
+  readonly out: Pick<Output, 'paint'>
   readonly columns: number
 }
 
@@ -31,14 +30,8 @@ const droppable = ['OWNER', 'EXPIRES', 'PROJECT', 'NAME', 'LAST USED']
 function render({ items, gaps }: InventoryAnswer, view: View): string[] {
   if (items.length === 0) return [gaps.length === 0 ? 'There is no key.' : 'No key could be listed.']
   const cells = items.map((item) => cellsOf(item, view))
-  const dropped = new Set<string>()
-  for (let left = [...droppable]; ; left = left.slice(1)) {
-    const shown = Object.keys(cells[0] ?? {}).filter((name) => !dropped.has(name))
-    const lines = view.out.table([shown, ...cells.map((row) => shown.map((name) => row[name] ?? ''))])
-    const [next] = left
-    if (next === undefined || lines.every((line) => visibleLength(line) <= view.columns)) return lines
-    dropped.add(next)
-  }
+  const rows = [Object.keys(cells[0] ?? {}), ...cells.map((row) => Object.values(row))]
+  return fittingTable(rows, { columns: view.columns, droppable })
 }
 
 function cellsOf(item: InventoryKeySummary, { now, out }: View): Readonly<Record<string, string>> {
