@@ -14,6 +14,7 @@ import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger, openTokenShelf } from './main/ledger.ts'
+import { auditOutside } from './main/outside.ts'
 import { assertOwnConfiguration, assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
@@ -100,6 +101,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     })
     const closeAudit = once(() => audit.close())
     undo.push(closeAudit)
+    undo.push(auditOutside({ tokens, policy: access.policy, audit: audit.audit }))
     const service = await openSteady(
       { config, home, system, log, env, version, ledgers },
       async (lastKnownGood) => {

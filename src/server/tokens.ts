@@ -4,6 +4,7 @@ import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import { type Caller, covers, createCaller } from './auth/caller.ts'
 import { every } from './ticker.ts'
+import { changesBetween, type TokenChange } from './token-changes.ts'
 import { createTokenFile } from './token-file.ts'
 import { beyondMaker, grantsOf, newToken, planRotation, planToken, type TokenPlan } from './token-plans.ts'
 import { type ShelfContent, type StoredToken, type TokenShelf, tokensMax } from './token-shelf.ts'
@@ -16,6 +17,8 @@ export interface TokenStore {
   isLive(caller: Caller): boolean
   /** Told after tokens were made or revoked, here or by another process. */
   onChange(listener: () => void): Cancel
+  /** Told of what somebody else changed: at the machine, by hand, or at another replica. */
+  onOthers?(listener: (changes: readonly TokenChange[]) => void): Cancel
   /**
    * The answer holds the token; it is nowhere else and cannot be shown again. `by` is who asks over the API: whatever they
    * make counts as theirs where two persons are needed. `bad_request`, `forbidden`, `too_many_requests`.
@@ -70,6 +73,7 @@ class MemoryTokenStore implements TokenStore {
   readonly #system: System
   readonly #log: Log
   readonly #listeners = new Set<() => void>()
+  readonly #ofOthers = new Set<(changes: readonly TokenChange[]) => void>()
   /** By id, as in the file. */
   #tokens = new Map<string, Known>()
   /** By the first bytes of the digest: finding a candidate may leak those, comparing it leaks nothing. */
@@ -112,6 +116,11 @@ class MemoryTokenStore implements TokenStore {
   onChange(listener: () => void): Cancel {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  onOthers(listener: (changes: readonly TokenChange[]) => void): Cancel {
+    this.#ofOthers.add(listener)
+    return () => this.#ofOthers.delete(listener)
   }
 
   list(): readonly TokenSummary[] {
@@ -210,11 +219,14 @@ class MemoryTokenStore implements TokenStore {
     },
   ): Promise<Result> {
     const done = this.#queue.then(async () => {
+      let ofOthers: readonly TokenChange[] = []
       const { content, result } = await this.#shelf.change((before) => {
+        ofOthers = changesBetween(this.#stored(), before)
         const { tokens, result } = work(before)
         return { tokens: tokens.map((token) => this.#withUse(token)), result }
       })
       this.#adopt(content)
+      this.#tellOfOthers(ofOthers)
       return result
     })
     // The queue goes on after a failure; whoever asked for the change is told of it.
@@ -241,16 +253,35 @@ class MemoryTokenStore implements TokenStore {
     for (const listener of this.#listeners) listener()
   }
 
-  async #poll(): Promise<void> {
-    try {
-      await this.#queue
+  #stored(): readonly StoredToken[] {
+    return [...this.#tokens.values()].map(({ stored }) => stored)
+  }
+
+  #tellOfOthers(changes: readonly TokenChange[]): void {
+    if (changes.length > 0) for (const listener of this.#ofOthers) listener(changes)
+  }
+
+  /** In line with the changes: what was read before one must not be taken for what is there after it. */
+  #look(): Promise<void> {
+    const looked = this.#queue.then(async () => {
       const signature = await this.#shelf.signature()
       // A file that vanished is more likely an accident than a wish to lock every app out: what was known stays.
       if (signature === 'absent' && this.#signature !== 'absent')
         throw new KeyturnError('config_missing', `${capital(this.#shelf.where)} is gone.`, {
           fix: 'Restore it; to revoke tokens use `keyturn token revoke`.',
         })
-      if (signature !== this.#signature) await this.load()
+      if (signature === this.#signature) return
+      const before = this.#stored()
+      await this.load()
+      this.#tellOfOthers(changesBetween(before, this.#stored()))
+    })
+    this.#queue = looked.catch(() => undefined)
+    return looked
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.#look()
       this.#isBroken = false
       if (this.#system.now() >= this.#flushAt) await this.#flushUsed()
     } catch (thrown) {

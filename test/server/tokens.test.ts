@@ -7,8 +7,10 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { System } from '../../src/core/ports.ts'
 import type { Caller } from '../../src/server/auth/caller.ts'
+import type { TokenChange } from '../../src/server/token-changes.ts'
 import { withLock } from '../../src/server/token-lock.ts'
 import { checksumOf } from '../../src/server/token-plans.ts'
+import type { StoredToken, TokenShelf } from '../../src/server/token-shelf.ts'
 import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
 import { type ShiftedSystem, shiftedSystem, temporaryFolder, until } from './harness.ts'
 
@@ -152,6 +154,72 @@ describe('the token store', () => {
         .map(({ id }) => id)
         .sort(),
     )
+  })
+
+  it('tells of what others changed, whether it is seen by looking or by changing something oneself, and not of its own', async () => {
+    const { store, path } = await open()
+    const told: TokenChange[] = []
+    store.onOthers?.((changes) => told.push(...changes))
+    const own = await store.create(appRequest)
+    const others = await open(path)
+    const made = await others.store.create({ name: 'ci', credentials: ['openai'] })
+    await until(() => told.length > 0)
+    expect(told.splice(0)).toEqual([{ id: made.id, name: 'ci', what: 'made' }])
+    await others.store.revoke(made.id)
+    await others.store.rotate({ name: 'web' })
+    await store.create({ name: 'mine', credentials: ['openai'] })
+    await until(() => told.length >= 3)
+    expect(told.map(({ name, what }) => `${name} ${what}`).sort()).toEqual([
+      'ci removed',
+      'web changed',
+      'web made',
+    ])
+    expect(told.find(({ what }) => what === 'changed')?.id).toBe(own.id)
+  })
+
+  it('does not take what it read before a change for what is there after it', async () => {
+    const tokens: StoredToken[] = []
+    let signature = 'one'
+    let isRead: () => void = () => undefined
+    const reading = new Promise<void>((resolve) => (isRead = resolve))
+    let answer: () => void = () => undefined
+    const answered = new Promise<void>((resolve) => (answer = resolve))
+    let isSlow = false
+    const shelf: TokenShelf = {
+      where: 'the shelf',
+      async read() {
+        const content = { tokens: [...tokens], signature }
+        if (isSlow) {
+          isRead()
+          await answered
+        }
+        return content
+      },
+      signature: async () => signature,
+      async change(work) {
+        const { tokens: next, result } = work([...tokens])
+        tokens.splice(0, tokens.length, ...next)
+        signature = `${signature}+`
+        return { content: { tokens: [...tokens], signature }, result }
+      },
+      close: async () => undefined,
+    }
+    const store = await openTokenStore({ path: shelf, system: shiftedSystem(), log: () => undefined })
+    onTestFinished(() => store.close())
+    const { id, token } = await store.create(appRequest)
+    isSlow = true
+    signature = 'another'
+    await reading
+    const revoking = store.revoke(id)
+    await new Promise((resolve) => setImmediate(resolve))
+    let isGood = false
+    store.onChange(() => (isGood ||= store.list().some((one) => one.id === id) && tokens.length === 0))
+    isSlow = false
+    answer()
+    await revoking
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(store.authenticate(`Bearer ${token}`)).toBeUndefined()
+    expect(isGood).toBe(false)
   })
 
   it('takes over what another process changed', async () => {
