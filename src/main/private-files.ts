@@ -12,9 +12,11 @@ export const secretFiles: Readonly<Record<string, string>> = {
 
 /** No secrets; but whoever can write them decides what Keyturn believes. (That nobody may read the tokens' hashes either is seen to where they are read.) */
 export const believedFiles: readonly string[] = [
+  'audit-journal',
   'installation',
   'ledger.db',
   'signing-key.pub',
+  'tokens-kept.json',
   'tokens.json',
 ]
 

@@ -39,10 +39,26 @@ export function checksumOf(body: string): string {
   return text
 }
 
+/** What stands in place of a person where Keyturn acts by itself, or nobody is known. */
+const wordsOfOurs: ReadonlySet<string> = new Set([
+  'engine',
+  'failover',
+  'nobody',
+  'outside',
+  'schedule',
+  'socket',
+  'standby',
+  'start',
+])
+
 export function planToken(request: TokenRequest): TokenPlan {
   const { name, role = 'app', expiresInSeconds } = request
   if (looksLikeKey(name))
     throw new KeyturnError('bad_request', 'The name of this token looks like a key, and names are shown.', {
+      fix: 'Name who will hold the token, e.g. billing-worker.',
+    })
+  if (wordsOfOurs.has(name.toLowerCase()))
+    throw new KeyturnError('bad_request', `In reports and in the audit ${name} says that nobody asked.`, {
       fix: 'Name who will hold the token, e.g. billing-worker.',
     })
   const lifeMs = expiresInSeconds === undefined ? undefined : expiresInSeconds * 1_000

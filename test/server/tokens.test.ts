@@ -242,6 +242,16 @@ describe('the token store', () => {
     expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({ tokens: [{ lastUsedAt: usedAt }] })
   })
 
+  it.each(['schedule', 'Failover', 'engine', 'nobody'])(
+    'makes none of the name %s, under which a person would pass for Keyturn itself in signed reports',
+    async (name) => {
+      const { store } = await open()
+      const failure = await failureOf(store.create({ name, role: 'operator' }))
+      expect(failure).toMatchObject({ code: 'bad_request' })
+      expect(store.list()).toEqual([])
+    },
+  )
+
   it('refuses an app token that may read nothing', async () => {
     const { store } = await open()
     for (const credentials of [undefined, []]) {
