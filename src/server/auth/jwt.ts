@@ -157,7 +157,8 @@ class Verifier implements JwtWay {
     if (name === undefined || looksLikeKey(name)) return undefined
     const { generation } = policy
     const id = `jwt_${hash('sha256', JSON.stringify([rule.name, rule.issuer, subject]), 'hex').slice(0, 16)}`
-    const caller = createCaller({ id, name, kind: 'jwt', grants: rule.grants })
+    const person = personOf(rule, claims)
+    const caller = createCaller({ id, name, kind: 'jwt', grants: rule.grants, ...person })
     const now = system.now()
     const endsAt = Number(claims['exp']) * 1_000
     this.#lives.set(caller, { endsAt: endsAt + leewaySeconds * 1_000, generation })
@@ -168,6 +169,12 @@ class Verifier implements JwtWay {
     this.#remembered.set(digest, { caller, until: Math.min(now + rememberMs, endsAt), generation })
     return caller
   }
+}
+
+/** Whom the issuer means, whatever the rule calls them: who fits two rules, by two audiences say, is no second person. */
+function personOf({ issuer }: JwtRule, { sub }: Claims): { readonly person?: string } {
+  if (typeof sub !== 'string') return {}
+  return { person: `jwt_${hash('sha256', JSON.stringify([issuer, sub]), 'hex').slice(0, 32)}` }
 }
 
 function findRule({ policy }: PolicyHolder, said: NonNullable<ReturnType<typeof peek>>, now: number) {

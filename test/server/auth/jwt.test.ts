@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type JwtRule, noAccess } from '../../../src/core/access.ts'
+import { isSamePerson } from '../../../src/server/approvals.ts'
 import type { Caller } from '../../../src/server/auth/caller.ts'
 import { createJwtWay, type JwtWay } from '../../../src/server/auth/jwt.ts'
 import { createKeySets } from '../../../src/server/auth/key-sets.ts'
@@ -108,7 +109,7 @@ describe('a web token', () => {
     expect(caller).toMatchObject({
       kind: 'jwt',
       name: 'cluster/system:serviceaccount:team-a:web',
-      person: 'cluster/system:serviceaccount:team-a:web',
+      person: expect.stringMatching(/^jwt_[0-9a-f]{32}$/),
     })
     expect([caller?.may('read', 'openai'), caller?.may('operate', 'openai')]).toEqual([true, false])
     expect(asked).toEqual([`${issuer}/.well-known/openid-configuration`, `${issuer}/keys`])
@@ -185,6 +186,23 @@ describe('a web token', () => {
     // Whoever the claim does not name is nobody, not somebody without a name.
     expect(await ask(await make({ claims: { groups: ['admins'] } }))).toBeUndefined()
   })
+})
+
+it('is one person by whatever rule, audience and name: who has two tokens of an issuer is not two', async () => {
+  const admins: JwtRule = { ...rule, name: 'admins', audience: ['admin'], nameClaim: 'email' }
+  const { ask } = await world([rule, admins])
+  const [one, other] = [
+    await ask(await make()),
+    await ask(await make({ claims: { aud: 'admin', email: 'web@acme.example' } })),
+  ]
+  const somebody = await ask(await make({ claims: { sub: 'system:serviceaccount:team-a:api' } }))
+  expect([one?.name, other?.name]).toEqual([
+    'cluster/system:serviceaccount:team-a:web',
+    'admins/web@acme.example',
+  ])
+  if (one === undefined || other === undefined || somebody === undefined) throw new Error('they are let in')
+  expect(isSamePerson(one, other)).toBe(true)
+  expect(isSamePerson(one, somebody)).toBe(false)
 })
 
 describe('a caller who was let in', () => {
