@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, type Stats, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { type Context, usage } from './command.ts'
 
@@ -20,9 +20,10 @@ const headsPattern = /\.heads\.jsonl$/
 export async function journalsAt(context: Context, given: string): Promise<readonly JournalFiles[]> {
   const { io } = context
   const path = given === '' ? join((await context.target()).home, 'audit') : resolve(io.cwd, given)
-  if (!existsSync(path))
+  const found = statsOf(path)
+  if (found === undefined)
     throw usage(`there is no ${path}`, 'Name the folder that audit.sinks has, or one of its files.')
-  if (!statSync(path).isDirectory()) return [{ folder: dirname(path), paths: [path], isFile: true }]
+  if (!found.isDirectory()) return [{ folder: dirname(path), paths: [path], isFile: true }]
   const own = filesIn(path)
   if (own.length > 0) return [{ folder: path, paths: own }]
   const journals = readdirSync(path, { withFileTypes: true })
@@ -32,6 +33,11 @@ export async function journalsAt(context: Context, given: string): Promise<reado
   if (journals.length > 0)
     return journals.toSorted((a, b) => basename(a.folder).localeCompare(basename(b.folder)))
   throw usage(`there is no journal in ${path}`, 'Name the folder that audit.sinks has, or one of its files.')
+}
+
+/** Undefined: not there. What another user keeps to himself is a fault that says so. */
+function statsOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false })
 }
 
 function filesIn(folder: string): readonly string[] {
@@ -44,9 +50,10 @@ function filesIn(folder: string): readonly string[] {
 /** Files that hold heads, one per line: of a place that audit.heads names, or what `keyturn audit heads` printed. */
 export function headFilesAt(context: Context, given: string): readonly string[] {
   const path = resolve(context.io.cwd, given)
-  if (!existsSync(path))
+  const found = statsOf(path)
+  if (found === undefined)
     throw usage(`there is no ${path}`, 'Name the folder that audit.heads has, or one of its files.')
-  if (!statSync(path).isDirectory()) return [path]
+  if (!found.isDirectory()) return [path]
   return readdirSync(path)
     .filter((name) => headsPattern.test(name))
     .sort()

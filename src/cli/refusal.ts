@@ -50,7 +50,7 @@ function fixOf(code: ErrorCode, { token }: Asked): string | undefined {
     return `${shown(token)} Correct it, or make another beside the service: keyturn token create NAME --role ${token.role} --local`
   }
   if (code === 'forbidden') {
-    return `${shown(token)} Use one that has what is named, such as an operator token (KEYTURN_OPERATOR_TOKEN or _FILE).`
+    return `${shown(token)} Show one that has what is named, such as an operator token (KEYTURN_OPERATOR_TOKEN or _FILE).`
   }
   if (code === 'bad_request') return "Correct what is named; 'keyturn COMMAND --help' says what is taken."
   return undefined

@@ -143,7 +143,7 @@ export function findToken(io: Io, { home, address }: Pick<Target, 'home' | 'addr
   }
   for (const file of filesInHome[role]) {
     const path = join(home, file)
-    const text = nonEmpty(readToken(io, path))
+    const text = nonEmpty(isKnownWithout(address) ? readIfMine(io, path) : readToken(io, path))
     if (text !== undefined) return checked({ value: text, from: path, role })
   }
   if (isKnownWithout(address)) return { value: '', from: 'none: the connection says who asks', role }
@@ -158,6 +158,15 @@ export function findToken(io: Io, { home, address }: Pick<Target, 'home' | 'addr
 /** A client certificate is shown, or the service sees who connects to its socket. */
 function isKnownWithout(address: Address): boolean {
   return address.kind === 'unix' || address.tls?.cert !== undefined
+}
+
+/** Another user's token beside a socket that lets everybody in is no reason not to ask. */
+function readIfMine(io: Io, path: string): string | undefined {
+  try {
+    return io.readFile(path)
+  } catch {
+    return undefined
+  }
 }
 
 function readToken(io: Io, path: string): string | undefined {

@@ -109,6 +109,15 @@ it('needs no token where a certificate or the socket says who asks', async () =>
   }
   expect(await none(env)).toBe('')
   expect(await none({ KEYTURN_URL: 'unix:/run/k.sock' })).toBe('')
+  const denied = (): never => {
+    throw Object.assign(new Error('denied'), { code: 'EACCES' })
+  }
+  const io = { ...fakeIo({ env: { KEYTURN_URL: 'unix:/run/k.sock' } }), readFile: denied }
+  expect(findToken(io, { home: '/srv', address: { kind: 'unix', path: '/run/k.sock' } }, 'app').value).toBe(
+    '',
+  )
+  const address = { kind: 'url', url: new URL('http://127.0.0.1') } as const
+  expect(() => findToken(io, { home: '/srv', address }, 'app')).toThrow('cannot be read')
   expect(await none({ ...env, KEYTURN_OPERATOR_TOKEN: 'kt_op_x' })).toBe('kt_op_x')
   await expect(none({ KEYTURN_URL: 'https://localhost' })).rejects.toMatchObject({ code: 'unauthenticated' })
 })
