@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkConfig } from '../src/config/load.ts'
+import { checkConfig, loadConfig } from '../src/config/load.ts'
 import type { Config } from '../src/config/types.ts'
 
 function check(access: string, files: Readonly<Record<string, string>> = {}, more = '') {
@@ -170,6 +170,19 @@ socket: { mode: '0660', group: apps }
     expect(warningsOf(`tls: { cert: a, key: b, clientCa: c }\naccess: { certificates: ${rule} }\n`)).toEqual(
       [],
     )
+  })
+
+  it('warns whoever starts with it, too', () => {
+    const told: string[] = []
+    const text = `access: { socket: { grants: [] } }\ncredentials: { openai: { store: { kind: local } } }\n`
+    const rule = text.replace('[]', '[{ credentials: [openai], may: [read] }]')
+    const sources = {
+      env: {},
+      cwd: '/srv',
+      readFile: (path: string) => (path.endsWith('yaml') ? rule : undefined),
+    }
+    loadConfig(sources, (warning) => told.push(warning))
+    expect(told).toEqual([expect.stringMatching(/^\/srv\/keyturn.yaml:1:\d+: access.socket: nobody ever/)])
   })
 
   it('looks into the file that it names, and tells where in it', () => {

@@ -4,14 +4,15 @@ import type { Context } from './command.ts'
 import { cronCheck } from './cron-check.ts'
 
 /** The configuration that serve and tick run with. Errors: `config_missing`, `config_invalid`. */
-export async function readConfiguration({ io, options }: Context): Promise<Config> {
+export async function readConfiguration({ io, options, out }: Context): Promise<Config> {
   const file = options.text('config')
   const [{ loadConfig }, cron] = await Promise.all([import('../config/load.ts'), cronCheck()])
-  return loadConfig({
+  const sources = {
     env: io.env,
     cwd: io.cwd,
     readFile: io.readFile,
     ...cron,
     ...(file === undefined ? {} : { configPath: resolve(io.cwd, file) }),
-  })
+  }
+  return loadConfig(sources, (warning) => out.warn(warning))
 }

@@ -29,12 +29,14 @@ export type ConfigCheck =
 /**
  * The configuration: of `configPath`, else of KEYTURN_CONFIG, else of ./keyturn.yaml, else of keyturn.yaml in the home
  * folder; without a file, of OPENAI_API_KEY alone. Throws `config_invalid` with every problem and its line, or
- * `config_missing` with how to begin.
+ * `config_missing` with how to begin. `warn`: told of what is allowed and hardly meant.
  */
-export function loadConfig(sources: ConfigSources): Config {
+export function loadConfig(sources: ConfigSources, warn?: (warning: string) => void): Config {
   const check = checkConfig(sources)
   if (check.kind === 'missing') throw new KeyturnError('config_missing', check.message, { fix: check.fix })
   if (check.kind === 'invalid') throw invalid(check.source, check.problems)
+  for (const one of (check.warnings ?? []).slice(0, problemsMax))
+    warn?.(describeProblem(check.config.source, one))
   return check.config
 }
 
