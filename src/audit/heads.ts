@@ -87,7 +87,12 @@ export function createHeadKeeper(options: HeadOptions): HeadKeeper {
       if (troubled.delete(place.name))
         log('info', 'heads of the audit reach their place again', { place: place.name })
     } catch (thrown) {
-      if (!troubled.has(place.name))
+      // What keeps a start from going on is told as that; the next one seals what this one wrote.
+      if (isStopped)
+        log('warn', 'the last head of the audit did not reach its place; the next start seals these rows', {
+          place: place.name,
+        })
+      else if (!troubled.has(place.name))
         log('error', 'a head of the audit did not reach its place; trying again', {
           place: place.name,
           error: thrown,
