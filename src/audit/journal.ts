@@ -61,6 +61,8 @@ export interface Journal extends Audit {
 
 /** With so many the disk is set to work before the turn is over: it writes while the rest is being answered. */
 const earlyRows = 128
+/** What nobody waits for is gathered for this long: a write for each turn would cost more than the rows. */
+const unawaitedMs = 50
 /** Rows are gathered as long as each turn of the event loop brings more, and for at most so many turns. */
 const gatherTurnsMax = 32
 const backlogBytesDefault = 64 * 1024 * 1024
@@ -81,6 +83,7 @@ class ChainedJournal implements Journal {
   /** Oldest first; those that no sink has taken yet. */
   readonly #waiting: OpenBatch[] = []
   #isScheduled = false
+  #isLater = false
   #isClosed = false
   /** Rows whose replies were refused because they took too long, until a row says so. */
   #lateFrom: number | undefined
@@ -140,8 +143,13 @@ class ChainedJournal implements Journal {
       return undefined
     }
     const batch = this.#add(this.#bodyOf(entry), entry.at ?? this.#options.system.now())
-    if (!isAwaited) return undefined
+    if (!isAwaited) {
+      this.#writeLater()
+      return undefined
+    }
     batch.awaited += 1
+    if (batch.awaited % earlyRows === 0) this.#pump()
+    this.#writeSoon()
     return batch.written
   }
 
@@ -152,6 +160,7 @@ class ChainedJournal implements Journal {
     if (this.#isClosed) throw this.#unavailable()
     const batch = this.#add(journalBody(action, detail), this.#options.system.now())
     const row = { seq: this.#seq, hash: this.#hash }
+    this.#writeSoon()
     await batch.written
     return row
   }
@@ -202,12 +211,26 @@ class ChainedJournal implements Journal {
     batch.through = this.#seq
     batch.text += `${line}\n`
     if (batch.text.length > batchBytesMax) this.#open = undefined
-    if ((batch.through - batch.from + 1) % earlyRows === 0) this.#pump()
-    if (!this.#isScheduled) {
-      this.#isScheduled = true
-      this.#gather(gatherTurnsMax)
-    }
     return batch
+  }
+
+  #writeLater(): void {
+    if (this.#isLater || this.#isScheduled) return
+    this.#isLater = true
+    this.#options.system.after(
+      unawaitedMs,
+      () => {
+        this.#isLater = false
+        this.#pump()
+      },
+      { background: true },
+    )
+  }
+
+  #writeSoon(): void {
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#gather(gatherTurnsMax)
   }
 
   /**
