@@ -28,25 +28,29 @@ export interface IssuerTraits {
   readonly owner: 'service_account' | 'user'
 }
 
+/** The issuer of each test, which gives the other side so long. */
+type Make = (timeoutMs: number) => Promise<IssuerUnderTest>
+
+/** Longer than any answer takes on a machine that is busy; and short, where none will come. */
+const patientMs = 10_000
+const hastyMs = 300
+const patienceWith = (fault: IssuerFault): number => (fault === 'hang' ? hastyMs : patientMs)
+
 /** What every issuer owes, whatever it stands for. The second half is for those that mint. */
-export function issuerSuite(
-  name: string,
-  traits: boolean | IssuerTraits,
-  make: () => Promise<IssuerUnderTest>,
-): void {
+export function issuerSuite(name: string, traits: boolean | IssuerTraits, make: Make): void {
   const isUsual = typeof traits === 'boolean'
   const { canMint, probe, canSetExpiry, owner }: IssuerTraits = isUsual
     ? { canMint: traits, probe: 'models', canSetExpiry: traits, owner: 'service_account' }
     : traits
   describe(`issuer ${name}`, () => {
     it('proves a key that works', async () => {
-      const { issuer, good } = await make()
+      const { issuer, good } = await make(patientMs)
       const [first] = await issuer.verify(good, {})
       expect(first).toMatchObject({ kind: 'answer', status: 200, isIssuers: true, probe })
     })
 
     it('reports a dead key so that it can be rejected, with one call only', async () => {
-      const { issuer, dead } = await make()
+      const { issuer, dead } = await make(patientMs)
       const seen = await issuer.verify(dead, { scopes: ['api.responses.write'], models: ['gpt-5'] })
       expect(seen).toHaveLength(1)
       const [first] = seen
@@ -59,20 +63,20 @@ export function issuerSuite(
       ['proxy_page', 'foreign_refusal'],
       ['redirect', 'redirected'],
     ] as const)('concludes nothing when the issuer is out of reach: %s', async (fault, cause) => {
-      const { issuer, good, breakWith } = await make()
+      const { issuer, good, breakWith } = await make(patienceWith(fault))
       breakWith(fault)
       const [first] = await issuer.verify(good, {})
       expect(first !== undefined && classify(first)).toMatchObject({ kind: 'unknown', cause })
     })
 
     it('sends nothing that no header can carry', async () => {
-      const { issuer, good } = await make()
+      const { issuer, good } = await make(patientMs)
       const [first] = await issuer.verify(new Secret(`${good.reveal()}\n`), {})
       expect(first).toEqual({ kind: 'no_answer', failure: 'unsendable', probe })
     })
 
     it('ends what is under way when it is closed, and starts nothing after', async () => {
-      const { issuer, good, breakWith } = await make()
+      const { issuer, good, breakWith } = await make(patientMs)
       breakWith('hang')
       const running = issuer.verify(good, {})
       await issuer.close()
@@ -82,7 +86,7 @@ export function issuerSuite(
     })
 
     it('says what it can do, and omits what it cannot', async () => {
-      const { issuer } = await make()
+      const { issuer } = await make(patientMs)
       expect(issuer.canMint).toBe(canMint)
       for (const method of ['mint', 'list', 'revoke', 'check'] as const)
         expect(issuer[method] !== undefined).toBe(canMint)
@@ -97,13 +101,13 @@ export function issuerSuite(
 
 const marker = () => `keyturn-${crypto.randomUUID()}`
 
-async function openedBy(make: () => Promise<IssuerUnderTest>) {
-  const place = await make()
+async function openedBy(make: Make, timeoutMs = patientMs) {
+  const place = await make(timeoutMs)
   assertMints(place.issuer)
   return { ...place, issuer: place.issuer }
 }
 
-function mintingSuite(make: () => Promise<IssuerUnderTest>, owner: IssuerTraits['owner']): void {
+function mintingSuite(make: Make, owner: IssuerTraits['owner']): void {
   const opened = () => openedBy(make)
 
   it('mints a key that works, is found by its marker, and dies when it is revoked', async () => {
@@ -135,7 +139,7 @@ function mintingSuite(make: () => Promise<IssuerUnderTest>, owner: IssuerTraits[
   it.each(['hang', 'server_error', 'proxy_page', 'redirect'] as const)(
     'knows nothing when the issuer is out of reach: %s',
     async (fault) => {
-      const place = await opened()
+      const place = await openedBy(make, patienceWith(fault))
       place.breakWith(fault)
       expect((await place.issuer.mint({ marker: marker() })).kind).toBe('unknown')
       expect((await place.issuer.list()).kind).toBe('failed')
@@ -155,7 +159,7 @@ function mintingSuite(make: () => Promise<IssuerUnderTest>, owner: IssuerTraits[
   })
 }
 
-function expirySuite(make: () => Promise<IssuerUnderTest>): void {
+function expirySuite(make: Make): void {
   it('changes the expiry and confirms it', async () => {
     const place = await openedBy(make)
     assertCanMint(place.issuer)

@@ -4,8 +4,6 @@ import type { Sandbox } from '../../src/sandbox/index.ts'
 import { type IssuerFault, type IssuerUnderTest, issuerSuite } from '../conformance/issuer-suite.ts'
 import { issuerContext, mintingIssuer, sandbox } from './support.ts'
 
-const timeoutMs = 300
-
 function underTest(place: Sandbox, issuer: IssuerUnderTest['issuer']): IssuerUnderTest {
   const dead = place.createServiceAccountKey()
   place.deleteKey(dead.id)
@@ -24,12 +22,12 @@ function underTest(place: Sandbox, issuer: IssuerUnderTest['issuer']): IssuerUnd
   }
 }
 
-issuerSuite('openai, keys on one service account', true, async () => {
+issuerSuite('openai, keys on one service account', true, async (timeoutMs) => {
   const place = await sandbox()
   return underTest(place, mintingIssuer(place, { timeoutMs }))
 })
 
-issuerSuite('openai, the service account by its name', true, async () => {
+issuerSuite('openai, the service account by its name', true, async (timeoutMs) => {
   const place = await sandbox()
   const { adminKey, projectId } = {
     adminKey: async () => new Secret(place.adminKey()),
@@ -45,17 +43,17 @@ issuerSuite('openai, the service account by its name', true, async () => {
   )
 })
 
-issuerSuite('openai, a service account per key', true, async () => {
+issuerSuite('openai, a service account per key', true, async (timeoutMs) => {
   const place = await sandbox()
   return underTest(place, mintingIssuer(place, { mode: 'new_service_account', timeoutMs }))
 })
 
-issuerSuite('openai without an admin key', false, async () => {
+issuerSuite('openai without an admin key', false, async (timeoutMs) => {
   const place = await sandbox()
   return underTest(place, openIssuer({ kind: 'openai', baseUrl: place.baseUrl, timeoutMs }, issuerContext()))
 })
 
-issuerSuite('manual', false, async () => {
+issuerSuite('manual', false, async (timeoutMs) => {
   const place = await sandbox()
   return underTest(place, openIssuer({ kind: 'manual', baseUrl: place.baseUrl, timeoutMs }, issuerContext()))
 })
@@ -63,7 +61,7 @@ issuerSuite('manual', false, async () => {
 issuerSuite(
   'openai, admin keys',
   { canMint: true, probe: 'scope:api.management.read', canSetExpiry: false, owner: 'user' },
-  async () => {
+  async (timeoutMs) => {
     const place = await sandbox()
     const dead = place.createAdminKey()
     place.deleteKey(dead.id)
