@@ -451,7 +451,9 @@ export class Watch implements LedgerWitness, IssuerWitness {
   }
 
   #assertNotInStores(key: TrueKey, credential: string, who: string): void {
-    const { sim } = this.#world
+    const { sim, ledger } = this.#world
+    const state = ledger.latest.get(credential)
+    const isPastLimit = state !== undefined && this.#isPastLimit(key, state)
     const wasPending = ![...this.belief(credential).wasCurrent].some(
       (version) => version === this.#intents.get(key.name),
     )
@@ -460,7 +462,9 @@ export class Watch implements LedgerWitness, IssuerWitness {
       const isRace = sim.now() - store.changedAt < raceMs + sim.options.store.lagMs
       // A key that is given up waits for no mirror that cannot be reached: it was never current there but by hand.
       const isOutOfReach = index > 0 && wasPending && (store.weather.isAway || store.weather.rate > 0.5)
-      if (isThere && !isRace && !isOutOfReach)
+      // docs/mirrors.md: with afterLimit: revoke none is waited for beyond the limit.
+      const isGivenUp = index > 0 && isPastLimit
+      if (isThere && !isRace && !isOutOfReach && !isGivenUp)
         this.#object('no key revoked that a store has for current', `${who}: ${store.name}`)
     }
   }
@@ -491,15 +495,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
 
   #assertNobodyUses(key: TrueKey, state: CredentialState, who: string): void {
     const { sim, apps, ledger } = this.#world
-    const policy = this.#policy(state.name)
-    const limitMs = policy.overlapMs + policy.drainLimitMs
-    // The same key may have been here under several ids.
-    const isPastLimit =
-      policy.afterLimit === 'revoke' &&
-      [...this.belief(state.name).leftAt].some(
-        ([version, leftAt]) => this.#isOf(version, key, state) && sim.now() - leftAt >= limitMs - 30_000,
-      )
-    if (isPastLimit || this.#isClockJustSet()) return
+    if (this.#isPastLimit(key, state) || this.#isClockJustSet()) return
     // Leases are lost with the ledger: who was cut off before it could say anything to the new one is not known of.
     const lostFor = ledger.lostAt === undefined ? Number.POSITIVE_INFINITY : sim.now() - ledger.lostAt
     const knownMs = Math.min(contactMs, lostFor)
@@ -509,6 +505,19 @@ export class Watch implements LedgerWitness, IssuerWitness {
     )
     if (user !== undefined && user.lastContactAt > 0)
       this.#object('no key revoked that an app still uses', `${who}: ${user.name}`)
+  }
+
+  /** Its owners chose that nothing holds it up any longer. The same key may have been here under several ids. */
+  #isPastLimit(key: TrueKey, state: CredentialState): boolean {
+    const policy = this.#policy(state.name)
+    const limitMs = policy.overlapMs + policy.drainLimitMs
+    const now = this.#world.sim.now()
+    return (
+      policy.afterLimit === 'revoke' &&
+      [...this.belief(state.name).leftAt].some(
+        ([version, leftAt]) => this.#isOf(version, key, state) && now - leftAt >= limitMs - 30_000,
+      )
+    )
   }
 
   /** Set ahead, it makes every overlap over and every lease silent, until apps have given a sign of life again. */
