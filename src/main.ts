@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import type { CredentialSummary } from './api/types.ts'
-import { defaultListen, isLoopback, listenShape, parseListen } from './config/listen.ts'
 import type { Config } from './config.ts'
-import { KeyturnError } from './core/errors.ts'
 import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
-import type { HandOut, NoHandOut, RunningService } from './engine/service.ts'
+import type { HandOut, NoHandOut } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
+import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configuration.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger, openTokenShelf } from './main/ledger.ts'
 import { auditOutside } from './main/outside.ts'
-import { assertOwnConfiguration, assertPrivateFiles } from './main/private-files.ts'
+import { assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.ts'
 import { openTokens } from './main/tokens.ts'
+import { whenReady } from './main/when-ready.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'
 
@@ -181,47 +181,9 @@ export async function openLocalTokens(options: {
   return openTokenStore({ path, system, log })
 }
 
-/** Without a configuration there is nothing that replicas could share. */
-async function ledgerOf(options: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config['ledger']> {
-  try {
-    return (await loadFrom(options)).ledger
-  } catch (thrown) {
-    if (thrown instanceof KeyturnError && thrown.code === 'config_missing') return undefined
-    throw thrown
-  }
-}
-
 /** The latest opened is closed first; asked for twice, it is done once. */
 function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
   return closeAll(undo.splice(0).toReversed())
-}
-
-function whenReady(
-  service: Pick<RunningService, 'names' | 'isInternal' | 'handOut' | 'readiness' | 'onHandOut'>,
-  system: System,
-  ms: number,
-): Promise<boolean> {
-  const missing = new Set(service.names.filter((name) => !service.isInternal(name)))
-  // Of ten thousand, each that comes is one question, and not ten thousand.
-  const isReady = (): boolean => {
-    for (const name of missing) {
-      if (service.handOut(name)?.kind !== 'available') return false
-      missing.delete(name)
-    }
-    return service.readiness().ready
-  }
-  return new Promise((resolve) => {
-    const end = (hasCome: boolean): void => {
-      stopListening()
-      cancel()
-      resolve(hasCome)
-    }
-    const stopListening = service.onHandOut(() => {
-      if (isReady()) end(true)
-    })
-    const cancel = system.after(ms, () => end(false))
-    if (isReady()) end(true)
-  })
 }
 
 /** One beat and out: everything that is due is done, and nothing is left running. For cron and its like. */
@@ -336,64 +298,6 @@ export async function openEmbedded(options: {
 /** Nothing that Keyturn does in an app's process may keep that process from ending. */
 function backgroundOnly(system: System): System {
   return { ...system, after: (delayMs, callback) => system.after(delayMs, callback, { background: true }) }
-}
-
-/** What says where keys are sent and who gets them: the configuration, the policy, the certificates. */
-function assertOwnFiles({ source, access, tls }: Config): void {
-  const jwks = access?.rules.jwt.map(({ jwksFile }) => jwksFile) ?? []
-  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa, ...jwks])
-    if (path !== undefined) assertOwnConfiguration(path, process.getuid?.())
-}
-
-/** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
-async function loadFrom({ env, cwd }: Pick<ServeOptions, 'env' | 'cwd'>): Promise<Config> {
-  const [{ loadConfig }, { assertValidCron, createOccurrences }] = await Promise.all([
-    import('./config.ts'),
-    import('./engine/cron.ts'),
-  ])
-  return loadConfig({
-    env,
-    cwd,
-    readFile: readFileIfThere,
-    assertValidCron,
-    occurrences: createOccurrences(),
-  })
-}
-
-function readFileIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw thrown
-  }
-}
-
-/** What of a configuration the sandbox needs before it exists. It is for one machine, whatever the environment says. */
-function emptyConfig({ env, cwd }: ServeOptions): Config {
-  const text = env['KEYTURN_LISTEN']?.trim() || defaultListen
-  const listen = parseListen(text, (path) => resolve(cwd, path))
-  if (listen === undefined || (listen.kind === 'tcp' && !isLoopback(listen.host))) {
-    throw new KeyturnError(
-      'config_invalid',
-      `KEYTURN_LISTEN is not an address on this machine: the sandbox listens on loopback or on a Unix socket.`,
-      {
-        fix: `Set it to ${listenShape}, or unset it.`,
-      },
-    )
-  }
-  const home = resolve(cwd, env['KEYTURN_HOME']?.trim() || '.keyturn')
-  return {
-    source: 'sandbox',
-    home,
-    listen,
-    allowedHosts: [],
-    // So high that it stops nobody, and there all the same: what is tried here is what runs elsewhere.
-    rateLimits: { requestsPerSecond: 1_000_000, burst: 10_000_000, failuresPerMinute: 1_000_000 },
-    log: { level: 'warn', format: 'text' },
-    credentials: [],
-  }
 }
 
 function logTo(config: Pick<Config, 'log'>, system: System): Log {

@@ -1,20 +1,8 @@
+import type { AuditFilter } from '../core/audit.ts'
 import { segmentsAfter } from './file-sink.ts'
 import type { AuditFiles } from './files.ts'
 import { type Row, readRow } from './row.ts'
 import { linesOf, placeBefore, segmentsIn } from './segments.ts'
-
-/** Which rows somebody asks for; what is absent lets all through. */
-export interface RowFilter {
-  readonly kind?: string
-  readonly action?: string
-  readonly outcome?: string
-  readonly credential?: string
-  /** The id or the name. */
-  readonly caller?: string
-  /** ISO 8601: from the one on and before the other. */
-  readonly since?: string
-  readonly until?: string
-}
 
 export interface RowPage {
   readonly rows: readonly Row[]
@@ -34,7 +22,7 @@ export function pageOf(options: {
   readonly paths?: readonly string[]
   readonly after: number
   readonly limit: number
-  readonly filter: RowFilter
+  readonly filter: AuditFilter
 }): RowPage {
   const { files, folder, after, limit, filter } = options
   const rows: Row[] = []
@@ -54,7 +42,7 @@ export function pageOf(options: {
 }
 
 /** Instants as the journal writes them can be compared as text. */
-export function isWanted(row: Row, filter: RowFilter): boolean {
+export function isWanted(row: Row, filter: AuditFilter): boolean {
   const { caller } = row
   return (
     (filter.kind === undefined || row.kind === filter.kind) &&

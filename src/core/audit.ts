@@ -43,3 +43,16 @@ export interface AuditEntry {
 export interface Audit {
   record(entry: AuditEntry): Promise<void> | undefined
 }
+
+/** Which rows somebody asks for; what is absent lets all through. */
+export interface AuditFilter {
+  readonly kind?: string
+  readonly action?: string
+  readonly outcome?: string
+  readonly credential?: string
+  /** The id or the name. */
+  readonly caller?: string
+  /** ISO 8601: from the one on and before the other. */
+  readonly since?: string
+  readonly until?: string
+}

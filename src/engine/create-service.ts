@@ -1,23 +1,21 @@
-import type { CredentialSummary, Readiness } from '../api/types.ts'
-import { withinReach } from '../core/clock.ts'
-import { currentOf, handedOut, initialState } from '../core/credential.ts'
+import type { CredentialSummary } from '../api/types.ts'
+import { handedOut } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { configuredMirrors, mirrorOf } from '../core/mirrors.ts'
 import type { Beat, Cancel } from '../core/ports.ts'
-import { isPatrolled } from '../core/store-look.ts'
-import type { CredentialEvent, CredentialName, CredentialState, MirrorId, Policy } from '../core/types.ts'
+import type { CredentialEvent, CredentialName, CredentialState } from '../core/types.ts'
 import { blastRadius } from './blast-radius.ts'
-import { type Book, createBook } from './book.ts'
+import { createBook } from './book.ts'
 import { bring } from './bring.ts'
 import { closeAll } from './close-all.ts'
 import { createGate } from './gate.ts'
 import { takeInventory } from './inventory.ts'
 import { createKeyring } from './keyring.ts'
 import type { LastKnownGood } from './last-known-good.ts'
-import { lastKnownGoodOf, withLastKnownGood } from './last-known-good-summary.ts'
+import { withLastKnownGood } from './last-known-good-summary.ts'
 import { createLeaseKeeper } from './leases.ts'
 import { createLending, resumeWaiting, type SecretOf } from './lending.ts'
 import { createNews } from './news.ts'
+import { bringWithinReach, mirrorDue, openCredential, opened, storeDue } from './open-credentials.ts'
 import {
   actOnRotation,
   type OperationsContext,
@@ -31,11 +29,11 @@ import {
 import { createPace } from './pace.ts'
 import { createPatrol } from './patrol.ts'
 import { withinRates } from './rates.ts'
+import { readiness } from './readiness.ts'
 import { createReconciler, type ReconcileTimes } from './reconciler.ts'
 import { reportOfRotation, reportOfVersion } from './reports.ts'
 import { createResolver } from './resolver.ts'
-import { createSafekeeping, type Safekeeping } from './safekeeping.ts'
-import { planned } from './scheduling.ts'
+import { createSafekeeping } from './safekeeping.ts'
 import type { Actor, RunningService } from './service.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 import { standbySummary } from './standby-summary.ts'
@@ -43,11 +41,9 @@ import {
   credentialSummary,
   leaseSummary,
   rotationSummary,
-  troublesOf,
   versionSummaries,
   versionSummary,
 } from './summaries.ts'
-import { tellTakenUp } from './taken-up.ts'
 import { createWorker } from './worker.ts'
 
 export interface ServiceOptions {
@@ -342,122 +338,4 @@ function runningRotation(state: CredentialState): ReturnType<typeof rotationSumm
   if (state.rotation === undefined)
     throw new KeyturnError('rotation_not_running', `${state.name} is not being turned.`)
   return rotationSummary(state.rotation, state)
-}
-
-async function openCredential(
-  setup: CredentialSetup,
-  state: CredentialState,
-  {
-    book,
-    deps,
-    safekeeping,
-  }: { readonly book: Book; readonly deps: EngineDeps; readonly safekeeping: Safekeeping },
-): Promise<void> {
-  const now = deps.system.now()
-  book.adopt(state)
-  tellTakenUp(state, deps)
-  try {
-    await bringWithinReach(setup, book)
-    await book.change(setup.name, (before, context) => {
-      // The store is looked at first thing after every start: that is where a change made meanwhile shows.
-      const looked = lookedAtFirst(configuredMirrors(before, setup.policy), now, setup.policy)
-      // A ledger out of a backup is behind what apps were given since: they would not take what comes after.
-      const generation = safekeeping.generationSeen(looked)
-      const raised = generation > looked.generation ? { ...looked, generation } : looked
-      const { isDue, state: scheduled } = planned(raised, setup, deps, context.now)
-      // What became due while nobody ran is left as it is: the worker starts it, and plans the next with it.
-      return { state: isDue ? raised : scheduled, events: [] }
-    })
-  } catch (thrown) {
-    if (!(thrown instanceof KeyturnError && thrown.code === 'internal')) throw thrown
-    // One credential whose state breaks an invariant must not keep all others from being handed out.
-    deps.log('error', 'the state of a credential is not sound; it is left as it is', {
-      credential: setup.name,
-      error: thrown,
-    })
-  }
-}
-
-/** What the ledger has of each; what it does not have yet is made, with its rotation planned. */
-async function opened(
-  setups: ReadonlyMap<CredentialName, CredentialSetup>,
-  deps: EngineDeps,
-): Promise<readonly (readonly [CredentialSetup, CredentialState])[]> {
-  const now = deps.system.now()
-  const all = [...setups.values()]
-  const initials = all.map((setup) => {
-    const initial = configuredMirrors(initialState(setup.name, now), setup.policy)
-    return planned(initial, setup, deps, now).state
-  })
-  const states = (await deps.ledger.openAll?.(initials)) ?? (await openEach(initials, deps))
-  return all.flatMap((setup, index) => {
-    const state = states[index]
-    return state === undefined ? [] : [[setup, state] as const]
-  })
-}
-
-async function openEach(
-  initials: readonly CredentialState[],
-  { ledger }: Pick<EngineDeps, 'ledger'>,
-): Promise<readonly CredentialState[]> {
-  const states: CredentialState[] = []
-  for (const initial of initials) states.push(await ledger.open(initial.name, initial))
-  return states
-}
-
-/** From memory where that is how its store is looked at: ten thousand commits would hold up the start. */
-function lookedAtFirst(before: CredentialState, now: number, policy: Policy): CredentialState {
-  const looked = isPatrolled(before, policy) ? before : (storeDue(before, now) ?? before)
-  return (looked.mirrors ?? []).reduce((state, { id }) => mirrorDue(state, id, now) ?? state, looked)
-}
-
-/** Undefined: it is due already. */
-function storeDue(before: CredentialState, now: number): CredentialState | undefined {
-  return before.nextStoreReadAt <= now ? undefined : { ...before, nextStoreReadAt: now }
-}
-
-function mirrorDue(before: CredentialState, id: MirrorId, now: number): CredentialState | undefined {
-  const mirror = mirrorOf(before, id)
-  if (mirror === undefined || mirror.nextAt <= now) return undefined
-  const mirrors = (before.mirrors ?? []).map((one) => (one === mirror ? { ...one, nextAt: now } : one))
-  return { ...before, mirrors }
-}
-
-async function bringWithinReach(setup: CredentialSetup, book: Book): Promise<void> {
-  await book.change(setup.name, (before, { now, policy }) => {
-    const reached = withinReach(before, now, policy)
-    return reached === before ? undefined : { state: reached, events: [] }
-  })
-}
-
-function readiness(
-  book: Book,
-  setups: ReadonlyMap<CredentialName, CredentialSetup>,
-  handOut: RunningService['handOut'],
-  options: Pick<ServiceOptions, 'version' | 'isSandbox' | 'deps'>,
-): Readiness {
-  const now = options.deps.system.now()
-  const credentials = [...setups.values()].map((setup) => {
-    const { name } = setup
-    const state = book.state(name)
-    const given = handOut(name)
-    const trouble =
-      given?.kind === 'unavailable' ? given.summary : (troublesOf(state, setup, now)[0]?.summary ?? null)
-    const isInternal = setup.isInternal === true
-    return {
-      name,
-      isInternal,
-      ready: isInternal ? handedOut(state) !== undefined : given?.kind === 'available',
-      verdict: currentOf(state)?.verdict?.kind ?? null,
-      trouble,
-      ...lastKnownGoodOf(given),
-    }
-  })
-  return {
-    // Apps get their keys without an admin key too: that it is missing must not take this process out of service.
-    ready: credentials.every((one) => one.ready || one.isInternal),
-    version: options.version,
-    isSandbox: options.isSandbox,
-    credentials,
-  }
 }

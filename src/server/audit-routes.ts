@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { OperationId } from '../api/operations.ts'
 import type { AuditHeads, AuditPage } from '../api/types.ts'
+import type { AuditFilter } from '../core/audit.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { credentialNamePattern } from '../core/types.ts'
 import type { Handler } from './routes.ts'
@@ -15,15 +16,7 @@ export interface AuditReader {
 export interface AuditQuery {
   readonly after: number
   readonly limit: number
-  readonly filter: {
-    readonly kind?: string
-    readonly action?: string
-    readonly outcome?: string
-    readonly credential?: string
-    readonly caller?: string
-    readonly since?: string
-    readonly until?: string
-  }
+  readonly filter: AuditFilter
 }
 
 const limitDefault = 100

@@ -1,0 +1,41 @@
+import type { Readiness } from '../api/types.ts'
+import { currentOf, handedOut } from '../core/credential.ts'
+import type { CredentialName } from '../core/types.ts'
+import type { Book } from './book.ts'
+import { lastKnownGoodOf } from './last-known-good-summary.ts'
+import type { RunningService } from './service.ts'
+import type { CredentialSetup, EngineDeps } from './setup.ts'
+import { troublesOf } from './summaries.ts'
+
+/** Whether each credential can be handed out, and what keeps it from that. */
+export function readiness(
+  book: Book,
+  setups: ReadonlyMap<CredentialName, CredentialSetup>,
+  handOut: RunningService['handOut'],
+  options: { readonly version: string; readonly isSandbox: boolean; readonly deps: EngineDeps },
+): Readiness {
+  const now = options.deps.system.now()
+  const credentials = [...setups.values()].map((setup) => {
+    const { name } = setup
+    const state = book.state(name)
+    const given = handOut(name)
+    const trouble =
+      given?.kind === 'unavailable' ? given.summary : (troublesOf(state, setup, now)[0]?.summary ?? null)
+    const isInternal = setup.isInternal === true
+    return {
+      name,
+      isInternal,
+      ready: isInternal ? handedOut(state) !== undefined : given?.kind === 'available',
+      verdict: currentOf(state)?.verdict?.kind ?? null,
+      trouble,
+      ...lastKnownGoodOf(given),
+    }
+  })
+  return {
+    // Apps get their keys without an admin key too: that it is missing must not take this process out of service.
+    ready: credentials.every((one) => one.ready || one.isInternal),
+    version: options.version,
+    isSandbox: options.isSandbox,
+    credentials,
+  }
+}

@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { defaultListen, isLoopback, listenShape, parseListen } from '../config/listen.ts'
+import type { Config } from '../config.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Environment } from './compose.ts'
+import { assertOwnConfiguration } from './private-files.ts'
+
+/** Where a configuration is looked for. */
+interface Surroundings {
+  readonly env: Environment
+  readonly cwd: string
+}
+
+/** What says where keys are sent and who gets them: the configuration, the policy, the certificates. */
+export function assertOwnFiles({ source, access, tls }: Config): void {
+  const jwks = access?.rules.jwt.map(({ jwksFile }) => jwksFile) ?? []
+  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa, ...jwks])
+    if (path !== undefined) assertOwnConfiguration(path, process.getuid?.())
+}
+
+/** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */
+export async function loadFrom({ env, cwd }: Surroundings): Promise<Config> {
+  const [{ loadConfig }, { assertValidCron, createOccurrences }] = await Promise.all([
+    import('../config.ts'),
+    import('../engine/cron.ts'),
+  ])
+  return loadConfig({
+    env,
+    cwd,
+    readFile: readFileIfThere,
+    assertValidCron,
+    occurrences: createOccurrences(),
+  })
+}
+
+function readFileIfThere(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    throw thrown
+  }
+}
+
+/** What of a configuration the sandbox needs before it exists. It is for one machine, whatever the environment says. */
+export function emptyConfig({ env, cwd }: Surroundings): Config {
+  const text = env['KEYTURN_LISTEN']?.trim() || defaultListen
+  const listen = parseListen(text, (path) => resolve(cwd, path))
+  if (listen === undefined || (listen.kind === 'tcp' && !isLoopback(listen.host))) {
+    throw new KeyturnError(
+      'config_invalid',
+      `KEYTURN_LISTEN is not an address on this machine: the sandbox listens on loopback or on a Unix socket.`,
+      {
+        fix: `Set it to ${listenShape}, or unset it.`,
+      },
+    )
+  }
+  const home = resolve(cwd, env['KEYTURN_HOME']?.trim() || '.keyturn')
+  return {
+    source: 'sandbox',
+    home,
+    listen,
+    allowedHosts: [],
+    // So high that it stops nobody, and there all the same: what is tried here is what runs elsewhere.
+    rateLimits: { requestsPerSecond: 1_000_000, burst: 10_000_000, failuresPerMinute: 1_000_000 },
+    log: { level: 'warn', format: 'text' },
+    credentials: [],
+  }
+}
+
+/** Without a configuration there is nothing that replicas could share. */
+export async function ledgerOf(options: Surroundings): Promise<Config['ledger']> {
+  try {
+    return (await loadFrom(options)).ledger
+  } catch (thrown) {
+    if (thrown instanceof KeyturnError && thrown.code === 'config_missing') return undefined
+    throw thrown
+  }
+}
