@@ -87,7 +87,13 @@ export async function look<Main extends MainDocument>(
     const isFirst = Object.keys(slot.fields ?? {}).length === 0
     if (isFirst && main.withoutField !== undefined) throw main.withoutField
     const state = slot.fields === undefined ? emptySlot : decodeSlot(pair.nameOfSlot(ref), slot.fields)
-    return { slot, main, view: viewOf(state, main, { kind: pair.capabilities.kind, system: context.system }) }
+    const view = viewOf(state, main, { kind: pair.capabilities.kind, system: context.system })
+    // What began at another state of the secret is over. Where this may be an old look at it, nobody can tell.
+    const promoting =
+      pair.proveNewest === undefined
+        ? view.promoting.filter(({ from }) => from === main.token)
+        : view.promoting
+    return { slot, main, view: { ...view, promoting } }
   }
   const first = await once()
   return first.view.isKnown ? first : once()
@@ -128,7 +134,7 @@ export async function change<Main extends MainDocument>(
 /**
  * Promotions that were sent and may still arrive must not where they stand against what is about to be written: those
  * under a lower fence, and those to a version that is about to end. Giving the secret a new token makes the store refuse
- * them. What is left of the list; undefined where the secret changed meanwhile.
+ * them, and fails where the look at it was an old one. What is left of the list; undefined where the secret changed.
  */
 export async function stopPromotions<Main extends MainDocument>(
   { pair }: Pairing<Main>,

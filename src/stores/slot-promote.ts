@@ -27,11 +27,17 @@ export async function promoteInPair<Main extends MainDocument>(
       return isSure || (await pair.proveNewest?.(ref, slot, main)) === true ? { done: lost } : undefined
     }
     const others = await stopPromotions(pairing, ref, { view, main, fence: request.fence })
-    // What was stopped changed the token: begin anew with the one that is there now.
-    if (others === undefined || others !== view.promoting) return undefined
+    if (others === undefined) return undefined
+    const fenced = { ...view.shelf, fence: request.fence }
+    if (others !== view.promoting) {
+      // What was stopped changed the token: begin anew with the one that is there now, and without what is over.
+      const stopped = { shelf: fenced, promoting: others, values: view.values }
+      await pair.writeSlot(ref, slot.token, encodeSlot(ref, stopped, pair.slotFits))
+      return undefined
+    }
     const own = { to: request.to, from: main.token, fence: request.fence }
     const intended: SlotState = {
-      shelf: { ...view.shelf, fence: request.fence },
+      shelf: fenced,
       promoting: [...others.filter(({ to }) => to !== own.to), own],
       values: view.values,
     }

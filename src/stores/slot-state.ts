@@ -74,7 +74,7 @@ export function viewOf(
     recorded: slot.shelf.current,
     isKnown: secret === undefined || known !== undefined,
     shelf: withCurrent(slot.shelf, current, system.now()),
-    promoting: slot.promoting.filter(({ from }) => from === main.token),
+    promoting: slot.promoting,
     values,
   }
 }

@@ -177,3 +177,59 @@ describe('a promotion of several rounds', () => {
     expect([claims.length, addedUnder]).toEqual([2, [claims[1]]])
   })
 })
+
+describe('a promotion that is written down and not yet sent', () => {
+  /** One whose claim comes when the test says so, while the next look at the secret is an old one. */
+  async function underWay() {
+    const others = await open({ maxAttempts: 3 }, plainly, skippingPauses())
+    const { version: expectCurrent } = await establish(others, 'openai')
+    const arrived = Promise.withResolvers<void>()
+    const gate = Promise.withResolvers<void>()
+    const slow = await open({ maxAttempts: 3 }, async (rpc, { secret }, run) => {
+      const { name } = (secret ?? {}) as Message
+      if (rpc === 'UpdateSecret' && String(name).endsWith('/openai')) {
+        arrived.resolve()
+        await gate.promise
+      }
+      return run()
+    })
+    const { version } = await stageNew(slow, 'openai')
+    const promoted = slow.promote('openai', { to: version, expectCurrent, fence: 1 })
+    await arrived.promise
+    state.lag(1, 'openai')
+    return { others, version, promoted, open: gate.resolve, expectCurrent }
+  }
+
+  it.each(['at once', 'after a note on another version'])(
+    'never arrives once its version was retired by one who was told of an older secret, %s',
+    async (when) => {
+      const { others, version, promoted, open: go, expectCurrent } = await underWay()
+      if (when !== 'at once') {
+        await others.annotate('openai', expectCurrent, { keyId: 'key_x' })
+        state.lag(1, 'openai')
+      }
+      await others.retire('openai', { version, fence: 1 })
+      go()
+      expect(await promoted).toEqual({ kind: 'gone' })
+      expect((await others.read('openai'))?.version).toBe(expectCurrent)
+    },
+  )
+
+  it('never arrives once a higher fence was written by one who was told of an older secret', async () => {
+    const { others, promoted, open: go, expectCurrent } = await underWay()
+    await stageNew(others, 'openai', 2)
+    go()
+    expect((await failure(promoted)).message).toContain('under fence 2')
+    expect((await others.read('openai'))?.version).toBe(expectCurrent)
+  })
+
+  it('is stopped by a promotion under a higher fence, which goes on', async () => {
+    const { others, promoted, open: go, expectCurrent } = await underWay()
+    const { version: to } = await stageNew(others, 'openai')
+    state.lag(1, 'openai')
+    expect(await others.promote('openai', { to, expectCurrent, fence: 2 })).toEqual({ kind: 'promoted' })
+    go()
+    expect((await failure(promoted)).message).toContain('under fence 2')
+    expect((await others.read('openai'))?.version).toBe(to)
+  })
+})
