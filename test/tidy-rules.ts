@@ -37,6 +37,8 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
   engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
   api: { ...coreWords, zod: fully },
+  // Stores, issuers and the service reach it through ports; yaml reads manifests, where there are any.
+  doctor: { core: fully, 'api/types.ts': asTypes, node: fully, yaml: lazily },
   // The engine reaches the server as an interface; main puts them together.
   server: { core: fully, engine: asTypes, api: fully, node: fully, fastify: fully, jose: lazily, zod: fully },
   // A few builtins only where they exist: the client also runs where node: does not.
@@ -47,6 +49,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     client: fully,
     config: fully,
     core: fully,
+    doctor: lazily,
     node: fully,
     commander: fully,
     engine: lazily,

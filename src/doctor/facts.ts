@@ -1,0 +1,63 @@
+import type { CredentialSummary } from '../api/types.ts'
+import type { KeyturnError } from '../core/errors.ts'
+import type { ProbeExpectation } from '../core/ports.ts'
+import type { Secret } from '../core/secret.ts'
+import type { Place } from './finding.ts'
+
+/** A text that was found where a key is meant to be, exactly as it stands there, and where that is. */
+export interface KeyPlace {
+  readonly place: Place
+  readonly text: Secret
+}
+
+/** A value that is no secret, and where it comes from. */
+export interface Setting {
+  readonly value: string
+  readonly place: Place
+}
+
+/** All that was read before anything is judged. Checks take it as it is and read nothing twice. */
+export interface Facts {
+  /** What the program would use as its key; undefined where it finds none. */
+  readonly key: KeyPlace | undefined
+  /** Everything that is meant as an OpenAI key anywhere: environment, files, stores. The one above is among them. */
+  readonly keys: readonly KeyPlace[]
+  /** `OPENAI_BASE_URL`, as the client library would take it. */
+  readonly baseUrl: Setting | undefined
+  readonly organization: Setting | undefined
+  readonly project: Setting | undefined
+  /** Models that the source names, or that were asked for. */
+  readonly models: readonly Setting[]
+  readonly keyturn: KeyturnFacts | undefined
+}
+
+/** What a keyturn.yaml, its stores and a running service say. */
+export interface KeyturnFacts {
+  /** The configuration's path, or what stands for it. */
+  readonly source: string
+  /** What is wrong with the configuration, where it could not be read; nothing below is known then. */
+  readonly problems: readonly { readonly message: string; readonly line?: number; readonly column?: number }[]
+  readonly credentials: readonly KeyturnCredential[]
+  /** Only where one is configured or runs at the usual address. */
+  readonly service?: { readonly url: string; readonly problem?: KeyturnError }
+}
+
+export interface KeyturnCredential {
+  readonly name: string
+  readonly store: string
+  readonly baseUrl: string
+  readonly expectation: ProbeExpectation
+  /** What the store gave for the current key. */
+  readonly stored:
+    | {
+        readonly kind: 'found'
+        readonly secret: Secret
+        readonly createdAt?: number
+        readonly expiresAt?: number
+      }
+    | { readonly kind: 'failed'; readonly error: KeyturnError }
+    /** It was not asked: offline. */
+    | { readonly kind: 'unread' }
+  /** As the running service tells it. */
+  readonly status?: CredentialSummary
+}
