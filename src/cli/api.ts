@@ -24,9 +24,9 @@ import {
   type VersionSummary,
 } from '../api/types.ts'
 import { readEvents } from '../client/sse.ts'
-import { nearest } from '../config/suggest.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { redactKeys } from '../core/key-shape.ts'
+import { nearest } from '../core/nearest.ts'
 import { type Call, nameOf, open, send } from './http.ts'
 import { malformed, refusal } from './refusal.ts'
 import type { Address, Token } from './target.ts'

@@ -1,12 +1,12 @@
 import type { AccessPolicy, CertificateRule, JwtRule } from '../core/access.ts'
 import type { GrantRule } from '../core/grants.ts'
+import { nearest } from '../core/nearest.ts'
 import { createMatcher } from '../core/patterns.ts'
 import { type PolicyFile, policyFileSchema } from './access-schema.ts'
 import { type KeyPath, readDocument, secretsIn } from './document.ts'
 import { durationMs } from './duration.ts'
 import { keysAt } from './known-keys.ts'
 import { dotted, problemsOf } from './problems.ts'
-import { nearest } from './suggest.ts'
 import type { ConfigProblem, Report } from './types.ts'
 
 export interface PolicyChecks {

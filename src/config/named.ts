@@ -1,4 +1,4 @@
-import { nearest } from './suggest.ts'
+import { nearest } from '../core/nearest.ts'
 import type { Report } from './types.ts'
 
 /** What is written in place of a name, or stands under it. Undefined, and told, where there is no such name. */

@@ -1,9 +1,8 @@
 import type { z } from 'zod'
-
+import { nearest } from '../core/nearest.ts'
 import type { ConfigDocument, KeyPath } from './document.ts'
 import { keysAt } from './known-keys.ts'
 import { looksSecret } from './secrets.ts'
-import { nearest } from './suggest.ts'
 import type { ConfigProblem } from './types.ts'
 
 type Issue = z.core.$ZodIssue

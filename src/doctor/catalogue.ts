@@ -38,6 +38,7 @@ export const findingKinds = {
   foreign_answer: { row: 'T20', severity: 'error', title: 'somebody else answers for OpenAI' },
   dns_failed: { row: 'T21', severity: 'error', title: 'the name is not resolved' },
   connect_failed: { row: 'T21', severity: 'error', title: 'no connection' },
+  proxy_failed: { row: 'T21', severity: 'error', title: 'the proxy lets nothing through' },
   tls_failed: { row: 'T21', severity: 'error', title: 'TLS fails' },
   timed_out: { row: 'T21', severity: 'error', title: 'no answer in time' },
   openai_failing: { row: 'T22', severity: 'error', title: 'OpenAI itself is failing' },
@@ -78,6 +79,7 @@ export const findingKinds = {
   },
   model_retired: { row: 'T40', severity: 'error', title: 'a model that is gone' },
   endpoint_retired: { row: 'T40', severity: 'error', title: 'an endpoint that is gone' },
+  refusal_unclear: { row: 'T22', severity: 'error', title: 'OpenAI refuses for a reason not known here' },
   // Of Keyturn itself.
   config_invalid: { row: 'K01', severity: 'error', title: "Keyturn's configuration is wrong" },
   service_unreachable: { row: 'K02', severity: 'error', title: 'the Keyturn service does not answer' },

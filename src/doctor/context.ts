@@ -29,6 +29,8 @@ export interface DoctorContext {
     readonly organization?: string
     readonly project?: string
     readonly timeoutMs: number
+    /** The proxy to go over, as a URL; undefined: straight, whatever the environment says. */
+    readonly proxy?: string
   }) => Issuer
   /** What is known from a keyturn.yaml and a running service; undefined where there is neither. */
   readonly keyturn: () => Promise<KeyturnFacts | undefined>

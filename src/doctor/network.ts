@@ -40,12 +40,15 @@ export interface Network {
     target: { readonly host: string; readonly port: number },
     timeoutMs: number,
   ): Promise<Attempt<{ readonly address: string }>>
-  /** The handshake alone. A certificate that is not trusted is an answer, not a failure. */
+  /** The handshake alone, over the proxy where one is given. A certificate that is not trusted is an answer, not a failure. */
   tls(
-    target: { readonly host: string; readonly port: number },
+    target: { readonly host: string; readonly port: number; readonly proxy?: string },
     timeoutMs: number,
   ): Promise<Attempt<{ readonly certificate: PeerCertificate; readonly protocol: string }>>
-  /** One request, over the proxy where one is given. Without one it goes straight, whatever the environment says. */
+  /**
+   * One request, over the proxy where one is given. Without one it goes straight, whatever the environment says. What a
+   * proxy itself refuses is a failure of `connect` with the detail `PROXY_407` or whichever status it gave.
+   */
   request(
     request: {
       readonly url: string
@@ -53,6 +56,8 @@ export interface Network {
       readonly headers: Readonly<Record<string, string>>
       readonly body?: string
       readonly proxy?: string
+      /** To see who answers in somebody's place: nothing secret may be in it. Default false. */
+      readonly acceptsAnyCertificate?: boolean
     },
     timeoutMs: number,
   ): Promise<Attempt<RawAnswer>>

@@ -1,10 +1,10 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { Log, System } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
+import { transportFailure } from '../core/transport-failure.ts'
 import type { Observation, TransportFailure } from '../core/types.ts'
 import type { IssuerFetch, IssuerResponse } from './http-fetch.ts'
 import { isObject, observe, type Sentence } from './openai-observe.ts'
-import { transportFailure } from './transport-failure.ts'
 
 export interface IssuerContext {
   readonly system: System

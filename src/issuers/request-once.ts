@@ -1,7 +1,7 @@
+import { transportFailure } from '../core/transport-failure.ts'
 import type { TransportFailure } from '../core/types.ts'
 import type { HeaderReader, IssuerResponse } from './http-fetch.ts'
 import type { IssuerContext } from './openai-wire.ts'
-import { transportFailure } from './transport-failure.ts'
 
 export interface OneRequest {
   readonly method: 'GET' | 'POST'

@@ -1,5 +1,5 @@
 import type { CredentialAnswer } from '../../api/types.ts'
-import { nearest } from '../../config/suggest.ts'
+import { nearest } from '../../core/nearest.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 

@@ -1,6 +1,6 @@
 import { parseDuration } from '../../config/duration.ts'
-import { nearest } from '../../config/suggest.ts'
 import { allGrants, type Grant } from '../../core/grants.ts'
+import { nearest } from '../../core/nearest.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { openTokens } from '../tokens.ts'

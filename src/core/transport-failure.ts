@@ -1,4 +1,4 @@
-import type { TransportFailure } from '../core/types.ts'
+import type { TransportFailure } from './types.ts'
 
 const causesMax = 6
 
@@ -40,20 +40,28 @@ const failureOfCode: Readonly<Record<string, TransportFailure>> = {
  * the reason below it. Messages are never looked at. What names no step counts as a connection that broke.
  */
 export function transportFailure(thrown: unknown): TransportFailure {
+  return explainFailure(thrown).failure
+}
+
+/** The same with the code that said so, in the words of the operating system or of TLS: `ENOTFOUND`, `CERT_HAS_EXPIRED`. */
+export function explainFailure(thrown: unknown): {
+  readonly failure: TransportFailure
+  readonly detail?: string
+} {
   const queue: unknown[] = [thrown]
   for (let seen = 0; seen < causesMax && queue.length > 0; seen += 1) {
     const error = queue.shift()
     if (typeof error !== 'object' || error === null) continue
     const { code, name, cause, errors } = error as Record<string, unknown>
     const failure = typeof code === 'string' ? failureOf(code) : undefined
-    if (failure !== undefined) return failure
-    if (name === 'AbortError') return 'aborted'
-    if (name === 'TimeoutError') return 'timeout'
+    if (failure !== undefined) return { failure, detail: String(code) }
+    if (name === 'AbortError') return { failure: 'aborted' }
+    if (name === 'TimeoutError') return { failure: 'timeout' }
     queue.push(cause)
     // Several addresses were tried (happy eyeballs): they usually failed alike, so the first speaks for all.
     if (Array.isArray(errors)) queue.push(errors[0])
   }
-  return 'reset'
+  return { failure: 'reset' }
 }
 
 function failureOf(code: string): TransportFailure | undefined {
