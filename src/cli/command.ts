@@ -27,27 +27,48 @@ export interface CommandModule {
   run(context: Context): Promise<ExitCode>
 }
 
+/** What completion offers for a value: these words, files, or what the service has of a kind. */
+export type Offer = readonly string[] | 'files' | ServiceOffer
+
+export const serviceOffers = [
+  'credentials',
+  'versions',
+  'rotations',
+  'approvals',
+  'instances',
+  'tokens',
+  'token-names',
+] as const
+
+export type ServiceOffer = (typeof serviceOffers)[number]
+
+export interface ArgumentSpec {
+  readonly name: string
+  readonly description: string
+  readonly isOptional?: boolean
+  readonly offers?: Offer
+}
+
 export interface OptionSpec {
   /** As commander has it: `--reason <text>`. */
   readonly flags: string
   readonly description: string
   /** May be given several times. */
   readonly isList?: boolean
+  /** For the value that it takes. */
+  readonly offers?: Offer
 }
 
 export interface CommandSpec {
   /** `rotate`, or `token create` for one inside of a group. */
   readonly name: string
   /** `<name> [version]` */
-  readonly args: readonly {
-    readonly name: string
-    readonly description: string
-    readonly isOptional?: boolean
-  }[]
+  readonly args: readonly ArgumentSpec[]
   readonly summary: string
   readonly details: string
   readonly options: readonly OptionSpec[]
-  readonly example: string
+  /** Whole command lines, the most common one first. */
+  readonly examples: readonly [string, ...string[]]
   readonly exits: string
   readonly load: () => Promise<CommandModule>
 }

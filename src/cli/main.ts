@@ -1,11 +1,13 @@
-import { Command, CommanderError } from 'commander'
-import { KeyturnError } from '../core/errors.ts'
+import { CommanderError } from 'commander'
+import { type ErrorCode, KeyturnError } from '../core/errors.ts'
 import { looksLikeKey, redactKeys } from '../core/key-shape.ts'
+import { nearest } from '../core/nearest.ts'
 import { type CommandSpec, createContext } from './command.ts'
 import { type ExitCode, exitCodeOf, exitCodes, Interrupted } from './exit.ts'
 import { faultOf } from './fault.ts'
 import type { Io } from './io.ts'
 import { createOutput } from './output.ts'
+import { buildProgram, type Perform } from './program.ts'
 import { groups, specs } from './specs.ts'
 
 /** What bin/keyturn.js calls: the command line in this process. Resolves with the exit code. */
@@ -17,7 +19,7 @@ export async function main(argv: readonly string[]): Promise<ExitCode> {
 /** Runs one command line (without `node` and the script) and resolves with the exit code; never rejects. */
 export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   let code: ExitCode = exitCodes.done
-  const perform = async (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => {
+  const perform: Perform = async (spec, args, values) => {
     const out = createOutput({ ...io, isJson: values['json'] === true })
     try {
       assertFilled(spec, args)
@@ -29,13 +31,13 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
         code = exitCodes.interrupted
         return
       }
-      const error = faultOf(thrown, `keyturn ${spec.name} failed`)
+      const error = withGuess(faultOf(thrown, `keyturn ${spec.name} failed`), argv)
       out.error(error)
       code = exitCodeOf(error.code)
     }
   }
   try {
-    await buildProgram(io, perform).parseAsync([...argv], { from: 'user' })
+    await buildProgram(io, perform).parseAsync(asParsed(argv), { from: 'user' })
     return code
   } catch (thrown) {
     return exitOf(thrown, argv, io)
@@ -73,7 +75,8 @@ function fixOfUsage(
   }
   if (told.first === "unknown option '--json'") return 'Put it after the command: keyturn status --json.'
   const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
-  return told.guess === '' ? help : `${told.guess} ${help}`
+  const guess = guessedCommand(argv) ?? told.guess
+  return guess === '' ? help : `${guess} ${help}`
 }
 
 /** An empty argument is a variable that was not set, and must not become another command than was meant. */
@@ -85,86 +88,42 @@ function assertFilled(spec: CommandSpec, args: readonly string[]): void {
   })
 }
 
-type Perform = (spec: CommandSpec, args: readonly string[], values: Record<string, unknown>) => Promise<void>
-
-export function buildProgram(io: Pick<Io, 'stdout' | 'stderr' | 'version'>, perform: Perform): Command {
-  const program = prepared(new Command('keyturn'), io)
-    .enablePositionalOptions()
-    .description('Makes sure that an application always holds an OpenAI API key that works.')
-    .version(io.version(), '-v, --version', 'print the version')
-    .helpCommand('help [command]', 'show the help of a command')
-    .addHelpText(
-      'after',
-      `\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 a person is needed.\nBegin with: keyturn serve --sandbox`,
-    )
-  const parents = new Map<string, Command>()
-  for (const spec of specs) {
-    const [first = '', second] = spec.name.split(' ')
-    if (second === undefined) {
-      // Its own options count before the name of a command inside of it, which has some of the same names.
-      parents.set(first, addCommand(program, first, { spec, io, perform }).enablePositionalOptions())
-      continue
-    }
-    let parent = parents.get(first)
-    if (parent === undefined) {
-      parent = prepared(program.command(first), io).description(groups[first] ?? '')
-      parents.set(first, parent)
-    }
-    addCommand(parent, second, { spec, io, perform })
-  }
-  return program
+/**
+ * What the parser is to see. Its own `help` ends at the first word, and where help is asked of a command that is not there, it
+ * shows that of all as if nothing were wrong.
+ */
+function asParsed(argv: readonly string[]): string[] {
+  const isHelp = argv[0] === 'help'
+  const words = isHelp ? argv.slice(1) : argv
+  const [first = '', second = ''] = words
+  const isWord = (word: string): boolean => word !== '' && !word.startsWith('-')
+  if (!isWord(first)) return [...argv]
+  if (!specs.some(({ name }) => name.split(' ')[0] === first) && first !== 'help') return [first]
+  const isUnknown =
+    first in groups && isWord(second) && !specs.some(({ name }) => name === `${first} ${second}`)
+  if (isUnknown) return [first, second]
+  return isHelp ? [...words, '--help'] : [...argv]
 }
 
-function addCommand(
-  parent: Command,
-  name: string,
-  {
-    spec,
-    io,
-    perform,
-  }: { readonly spec: CommandSpec; readonly io: Pick<Io, 'stdout' | 'stderr'>; readonly perform: Perform },
-): Command {
-  const command = prepared(parent.command(name), io).summary(spec.summary)
-  command.description(`${sentence(spec.summary)} ${spec.details}`)
-  for (const argument of spec.args) {
-    command.argument(
-      argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`,
-      argument.description,
-    )
-  }
-  for (const option of spec.options) {
-    if (option.isList === true) command.option(option.flags, option.description, collect, [])
-    else command.option(option.flags, option.description)
-  }
-  command.option('--json', 'Print the result as JSON, and errors as one line of JSON.')
-  command.addHelpText('after', `\nExample:\n  ${spec.example}\n\nExit codes: ${spec.exits}`)
-  command.action(async () => await perform(spec, command.args, command.opts()))
-  return command
+/** Where a command has others inside of it, a mistyped one of these is taken for its argument. */
+function guessedCommand([first = '', second = '']: readonly string[]): string | undefined {
+  const inside = specs.flatMap(({ name }) =>
+    name.startsWith(`${first} `) ? [name.slice(first.length + 1)] : [],
+  )
+  const near = inside.includes(second) ? undefined : nearest(second, inside)
+  return near === undefined ? undefined : `Did you mean 'keyturn ${first} ${near}'?`
 }
 
-function prepared(command: Command, { stdout, stderr }: Pick<Io, 'stdout' | 'stderr'>): Command {
-  return command
-    .exitOverride()
-    .allowExcessArguments(false)
-    .showSuggestionAfterError(true)
-    .configureOutput({
-      writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
-      // Errors are told by `exitOf`, in the form that all errors have.
-      outputError: () => undefined,
-      getOutHelpWidth: () => Math.min(stdout.columns, 100),
-      getErrHelpWidth: () => Math.min(stderr.columns, 100),
-      getOutHasColors: () => false,
-      getErrHasColors: () => false,
-    })
-    .helpOption('-h, --help', 'show this help')
-    .helpCommand(false)
-}
+const namesMayBeWrong: readonly ErrorCode[] = [
+  'not_found',
+  'bad_request',
+  'service_unreachable',
+  'unauthenticated',
+]
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value]
-}
-
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`
+function withGuess(error: KeyturnError, argv: readonly string[]): KeyturnError {
+  const { code, message, fix, cause } = error
+  const guess = namesMayBeWrong.includes(code) ? guessedCommand(argv) : undefined
+  if (guess === undefined) return error
+  return new KeyturnError(code, message, { fix: fix === undefined ? guess : `${guess} ${fix}`, cause })
 }

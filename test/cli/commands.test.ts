@@ -655,8 +655,8 @@ describe('output', () => {
       const { code, out } = await keyturn(`${name} --help`)
       expect(code).toBe(0)
       expect(out).toMatch(/^Usage: keyturn /)
-      expect(out).toMatch(/\nExample:\n {2}\S/)
-      expect(out).toMatch(/\nExit codes: 0 /)
+      expect(out).toMatch(/\nExamples?:\n {2}\S/)
+      expect(out).toMatch(/\nExit codes:\n {2}0 /)
     },
   )
 

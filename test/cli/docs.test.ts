@@ -18,7 +18,7 @@ describe('docs/cli.md', () => {
   it.each(specs.map((spec) => [spec.name, spec] as const))('says of %s what its help says', (name, spec) => {
     const section = sections.get(name) ?? ''
     expect(section).toContain(spec.details)
-    expect(section).toContain(spec.example)
+    for (const example of spec.examples) expect(section).toContain(`\n${example}\n`)
     expect(section).toContain(spec.exits)
     const rows = section.split('\n').filter((line) => line.startsWith('| `'))
     const expected = [

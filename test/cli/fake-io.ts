@@ -14,6 +14,8 @@ export interface FakeIoOptions {
   readonly env?: Readonly<Record<string, string | undefined>>
   readonly files?: Readonly<Record<string, string>>
   readonly isTerminal?: boolean
+  /** Default: 120. */
+  readonly columns?: number
   readonly stdin?: string
   /** Answers typed at questions, in order. */
   readonly typed?: readonly string[]
@@ -37,7 +39,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       for (const wait of waiting) if (written[name].includes(wait.text)) wait.resolve()
     },
     isTerminal,
-    columns: 120,
+    columns: options.columns ?? 120,
   })
   return {
     env: options.env ?? {},

@@ -1,5 +1,6 @@
 import type { AuditRow } from '../../api/types.ts'
 import type { AuditFilter } from '../api.ts'
+import { auditKinds } from '../choices.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { fittingTable } from '../text.ts'
@@ -84,8 +85,6 @@ function cells(row: AuditRow): string[] {
   ]
 }
 
-const kinds = ['read', 'act', 'refusal', 'journal']
-
 /** What the options ask for, with instants as the journal writes them. */
 export function filterOf({ options }: Context): AuditFilter {
   const fields = ['kind', 'action', 'outcome', 'credential', 'caller', 'since', 'until'] as const
@@ -95,8 +94,8 @@ export function filterOf({ options }: Context): AuditFilter {
     if (value !== undefined)
       filter[name] = name === 'since' || name === 'until' ? instant(name, value) : value
   }
-  if (filter.kind !== undefined && !kinds.includes(filter.kind))
-    throw usage('there is no such kind of row', `Use --kind with one of: ${kinds.join(', ')}.`)
+  if (filter.kind !== undefined && !auditKinds.some((kind) => kind === filter.kind))
+    throw usage('there is no such kind of row', `Use --kind with one of: ${auditKinds.join(', ')}.`)
   return filter
 }
 

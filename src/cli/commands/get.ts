@@ -1,21 +1,7 @@
-import type { CredentialAnswer } from '../../api/types.ts'
 import { nearest } from '../../core/nearest.ts'
+import { credentialFields } from '../choices.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
-
-const fields = [
-  'apiKey',
-  'organization',
-  'project',
-  'baseUrl',
-  'version',
-  'fingerprint',
-  'stage',
-  'verdict',
-  'verifiedAt',
-  'rotatesAt',
-  'generation',
-] as const satisfies readonly (keyof CredentialAnswer)[]
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, io } = context
@@ -32,10 +18,10 @@ export async function run(context: Context): Promise<ExitCode> {
   return exitCodes.done
 }
 
-function fieldOf(text: string): (typeof fields)[number] {
-  const found = fields.find((field) => field === text)
+function fieldOf(text: string): (typeof credentialFields)[number] {
+  const found = credentialFields.find((field) => field === text)
   if (found !== undefined) return found
-  const near = nearest(text, fields)
+  const near = nearest(text, credentialFields)
   const hint = near === undefined ? '' : `Did you mean '${near}'? `
-  throw usage('there is no such field', `${hint}There are: ${fields.join(', ')}.`)
+  throw usage('there is no such field', `${hint}There are: ${credentialFields.join(', ')}.`)
 }

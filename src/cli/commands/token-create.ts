@@ -1,15 +1,16 @@
 import { parseDuration } from '../../config/duration.ts'
 import { allGrants, type Grant } from '../../core/grants.ts'
 import { nearest } from '../../core/nearest.ts'
+import { tokenRoles } from '../choices.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { openTokens } from '../tokens.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, options } = context
-  const role = options.text('role') ?? 'app'
-  if (role !== 'app' && role !== 'operator')
-    throw usage('there is no such role', 'Use --role app or --role operator.')
+  const asked = options.text('role') ?? 'app'
+  const role = tokenRoles.find((known) => known === asked)
+  if (role === undefined) throw usage('there is no such role', 'Use --role app or --role operator.')
   const credentials = options.list('credential')
   if (role === 'operator' && credentials.length > 0) {
     throw usage('an operator token is not bound to credentials', 'Leave --credential out, or use --role app.')
