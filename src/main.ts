@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CredentialSummary } from './api/types.ts'
+import type { DiagnoseOptions, Diagnosis } from './cli/io.ts'
 import type { Config } from './config.ts'
 import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
@@ -241,6 +242,12 @@ export async function tick(
   } finally {
     await unwind(undo)
   }
+}
+
+/** Looks at a project and what it holds of OpenAI and of Keyturn. Changes nothing. */
+export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
+  const doctor = await import('./main/doctor.ts')
+  return doctor.diagnose(options)
 }
 
 export interface Embedded {

@@ -7,6 +7,10 @@ import type {
 } from '../api/types.ts'
 import type { Config } from '../config/types.ts'
 import type { Cancel, Log } from '../core/ports.ts'
+import type { Secret } from '../core/secret.ts'
+import type { DoctorOptions, Step } from '../doctor/context.ts'
+import type { RecordedCall } from '../doctor/recorder.ts'
+import type { DoctorReport } from '../doctor/report.ts'
 
 /** One end of the terminal. */
 export interface Stream {
@@ -44,10 +48,30 @@ export interface Served {
   stop(): Promise<void>
 }
 
+export interface DiagnoseOptions {
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** The project's folder, absolute. */
+  readonly folder: string
+  readonly version: string
+  readonly options: DoctorOptions
+  /** A key that is in no place yet: it is looked at, and nothing of the project. */
+  readonly key?: Secret
+  readonly onStep: (step: Step) => void
+  readonly log: Log
+}
+
+export interface Diagnosis {
+  readonly report: DoctorReport
+  /** What was asked over the network, for a support bundle. */
+  readonly calls: readonly RecordedCall[]
+}
+
 /** What the command line needs of the composition root, loaded only by the commands that run the service. */
 export interface Main {
   readonly serve: (options: ServeOptions) => Promise<Served>
   readonly tick: (options: ServeOptions) => Promise<{ readonly credentials: readonly CredentialSummary[] }>
+  /** Looks at a project as it is on this machine, and changes nothing. */
+  readonly diagnose: (options: DiagnoseOptions) => Promise<Diagnosis>
 }
 
 export interface LocalTokens {

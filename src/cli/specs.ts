@@ -1,6 +1,7 @@
 import type { CommandSpec } from './command.ts'
 import { accessSpecs } from './specs/access.ts'
 import { auditSpecs } from './specs/audit.ts'
+import { doctorSpecs } from './specs/doctor.ts'
 import { keysSpecs } from './specs/keys.ts'
 import { lookSpecs } from './specs/look.ts'
 import { startSpecs } from './specs/start.ts'
@@ -12,7 +13,7 @@ import { turnSpecs } from './specs/turn.ts'
  */
 export const sections: readonly { readonly title: string; readonly specs: readonly CommandSpec[] }[] = [
   { title: 'Start', specs: startSpecs },
-  { title: 'Look', specs: lookSpecs },
+  { title: 'Look', specs: [...lookSpecs, ...doctorSpecs] },
   { title: 'Turn', specs: turnSpecs },
   { title: 'Keys', specs: keysSpecs },
   { title: 'Access', specs: accessSpecs },

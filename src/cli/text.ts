@@ -42,6 +42,29 @@ export function cut(text: string, columns: number): string {
   return `${plain.slice(0, Math.max(0, columns - 1)).join('')}…`
 }
 
+/**
+ * Sentences in lines of at most so many columns, broken at blanks; a word that is longer stays whole. `first` stands before
+ * the first line, and as many blanks as `indent` says before the others.
+ */
+export function wrap(
+  text: string,
+  { columns, first, indent }: { readonly columns: number; readonly first: string; readonly indent: number },
+): string[] {
+  const lines: string[] = []
+  let line = first
+  let isEmpty = true
+  for (const word of text.split(/\s+/).filter((one) => one !== '')) {
+    if (!isEmpty && visibleLength(line) + 1 + visibleLength(word) > columns) {
+      lines.push(line)
+      line = ' '.repeat(indent)
+      isEmpty = true
+    }
+    line += isEmpty ? word : ` ${word}`
+    isEmpty = false
+  }
+  return [...lines, line]
+}
+
 /** Columns as wide as their widest cell, two spaces apart; the last one is not padded. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []

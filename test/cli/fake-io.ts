@@ -76,7 +76,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       const missing = async (): Promise<never> => {
         throw new Error('not expected to be called')
       }
-      return { serve: missing, tick: missing, ...options.main }
+      return { serve: missing, tick: missing, diagnose: missing, ...options.main }
     },
     openLocalTokens: async () => {
       if (options.tokens === undefined) throw new Error('not expected to be called')

@@ -1,0 +1,81 @@
+import { resolve } from 'node:path'
+import { parseDuration } from '../../config/duration.ts'
+import { Secret } from '../../core/secret.ts'
+import { argument, type Context, type Options, usage } from '../command.ts'
+import { exitOfReport } from '../doctor-exit.ts'
+import { createSteps } from '../doctor-steps.ts'
+import { renderReport } from '../doctor-text.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { explanationOf } from '../explain.ts'
+import type { DiagnoseOptions, Diagnosis } from '../io.ts'
+
+/** No key is anywhere near as long; a whole file piped in by mistake is. */
+const keyBytesMax = 4_096
+const stepTimeout = { defaultMs: 3_000, minMs: 100, maxMs: 60_000 }
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { out, options } = context
+  const code = options.text('explain')
+  if (code !== undefined) return explain(context, code)
+  const { report } = await examined(context)
+  out.result(report, () => renderReport(report, out))
+  return exitOfReport(report, { isStrict: options.has('strict') })
+}
+
+async function examined(context: Context): Promise<Diagnosis> {
+  const { io, out } = context
+  const asked = await askedOf(context)
+  const { diagnose } = await io.loadMain()
+  const steps = createSteps(out)
+  try {
+    return await diagnose({ ...asked, onStep: steps.show })
+  } finally {
+    steps.clear()
+  }
+}
+
+async function askedOf(context: Context): Promise<Omit<DiagnoseOptions, 'onStep'>> {
+  const { io, options } = context
+  const model = options.text('model')
+  const key = await givenKey(context)
+  return {
+    env: io.env,
+    folder: resolve(io.cwd, argument(context, 0)),
+    version: io.version(),
+    options: {
+      isOffline: options.has('offline'),
+      isBillable: options.has('billable'),
+      stepTimeoutMs: stepTimeoutOf(options),
+      ...(model === undefined ? {} : { model }),
+    },
+    ...(key === undefined ? {} : { key }),
+    // A check that breaks is told in the report; nothing else is worth a line here.
+    log: () => undefined,
+  }
+}
+
+function stepTimeoutOf(options: Options): number {
+  const text = options.text('timeout')
+  if (text === undefined) return stepTimeout.defaultMs
+  const ms = parseDuration(text)
+  if (ms !== undefined && ms >= stepTimeout.minMs && ms <= stepTimeout.maxMs) return ms
+  throw usage('--timeout takes a duration from 100ms to 60s', 'E.g. --timeout 5s.')
+}
+
+/** As it stands there: what clings to it is what is looked for. */
+async function givenKey({ io, options }: Context): Promise<Secret | undefined> {
+  const file = options.text('keyFile')
+  if (file === undefined) return undefined
+  const text = file === '-' ? await io.stdin.readAll(keyBytesMax) : io.readFile(resolve(io.cwd, file))
+  if (text === undefined && file !== '-') throw usage(`there is no file ${file}`, 'Correct --key-file.')
+  if (text === undefined || Buffer.byteLength(text) > keyBytesMax)
+    throw usage('this is too long for a key', 'Give the key alone, on one line.')
+  // Every editor and every echo ends a file with one.
+  return new Secret(text.replace(/\r?\n$/, ''))
+}
+
+function explain({ out }: Context, code: string): ExitCode {
+  const explanation = explanationOf(code)
+  out.result(explanation, () => explanation.text.split('\n'))
+  return exitCodes.done
+}

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs'
+import { nearest } from '../core/nearest.ts'
+import { usage } from './command.ts'
+import { faultOf } from './fault.ts'
+
+/** Two folders up, from src/cli as from dist/cli. */
+const page = new URL('../../docs/troubleshooting.md', import.meta.url)
+
+/** The section of a finding in docs/troubleshooting.md. Errors: `usage` for a code that there is not, `file_unusable`. */
+export function explanationOf(code: string): { readonly code: string; readonly text: string } {
+  const sections = sectionsOf(readPage())
+  const text = sections.get(code)
+  if (text !== undefined) return { code, text }
+  const known = [...sections.keys()]
+  const near = nearest(code, known)
+  throw usage(
+    'there is no finding of that code',
+    near === undefined ? `There are: ${known.join(', ')}.` : `Did you mean ${near}?`,
+  )
+}
+
+/** Sections by their code: from one heading `### \`code\`` to the next heading. */
+export function sectionsOf(text: string): ReadonlyMap<string, string> {
+  const sections = new Map<string, string>()
+  for (const part of text.split(/^(?=#{2,3} )/m)) {
+    const code = /^### `([a-z_]+)`/.exec(part)?.[1]
+    if (code !== undefined) sections.set(code, part.trim())
+  }
+  return sections
+}
+
+function readPage(): string {
+  try {
+    return readFileSync(page, 'utf8')
+  } catch (thrown) {
+    throw faultOf(thrown, 'the explanations could not be read')
+  }
+}

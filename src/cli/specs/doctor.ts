@@ -1,0 +1,59 @@
+import type { CommandSpec } from '../command.ts'
+
+/** The command that looks at a project. */
+export const doctorSpecs: readonly CommandSpec[] = [
+  {
+    name: 'doctor',
+    args: [
+      {
+        name: 'folder',
+        description: 'The project to look at. Default: the folder that you are in.',
+        isOptional: true,
+        offers: 'files',
+      },
+    ],
+    summary: 'find out why a key does not work, or is about to stop working',
+    details:
+      'Looks at the environment, .env files, source, manifests, the way to OpenAI and what it answers, and at Keyturn where it is there. Needs no service and no configuration, changes nothing, costs nothing, and prints one line where all is well.',
+    options: [
+      { flags: '--offline', description: 'Ask nobody: files and environment only.' },
+      {
+        flags: '--billable',
+        description: 'Let one token of a model be spent, which is the only way to see quota and limits.',
+      },
+      {
+        flags: '--model <id>',
+        description: 'A model that the app needs. Default: those that its source names.',
+      },
+      {
+        flags: '--key-file <file>',
+        description:
+          'Look at the key in this file, or from standard input where it is -, and at nothing of the project.',
+        offers: 'files',
+      },
+      {
+        flags: '--config <file>',
+        description: 'The keyturn.yaml to look at. Default: as for serve.',
+        offers: 'files',
+      },
+      { flags: '--strict', description: 'Warnings count as errors.' },
+      {
+        flags: '--timeout <duration>',
+        description: 'For each step on the network, 100ms to 60s. Default: 3s.',
+      },
+      {
+        flags: '--explain <code>',
+        description: 'Print what a finding means, how it comes about and what mends it; looks at nothing.',
+      },
+    ],
+    examples: [
+      'keyturn doctor',
+      'keyturn doctor services/api --offline --json',
+      'keyturn doctor --key-file - < key.txt',
+      'keyturn doctor --explain key_placeholder',
+    ],
+    exits:
+      '0 nothing is wrong (warnings and notes may be told), 1 it could not be told: a look failed, or only the network or OpenAI is away, 2 wrong usage, 3 something is wrong that a person must mend (with --strict also a warning)',
+    load: () => import('../commands/doctor.ts'),
+  },
+]

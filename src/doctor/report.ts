@@ -1,0 +1,190 @@
+import { fingerprint as fingerprintOf } from '../core/fingerprint.ts'
+import { inspectSecret, type KeyKind } from '../core/key-inspection.ts'
+import { redactKeys } from '../core/key-shape.ts'
+import type { Hash } from '../core/ports.ts'
+import type { Fingerprint } from '../core/types.ts'
+import { findingKinds } from './catalogue.ts'
+import type { Step } from './context.ts'
+import type { Examination } from './examine.ts'
+import type { KeyPlace, KeyturnCredential, Setting } from './facts.ts'
+import { describePlace, type Finding, type Place, type Severity } from './finding.ts'
+
+/** Rises when a field changes its meaning or goes away; new fields do not raise it. */
+export const reportSchemaVersion = 1
+
+/** What came of an examination, as plain data without any secret: every output is made of this. */
+export interface DoctorReport {
+  readonly schemaVersion: typeof reportSchemaVersion
+  /** Keyturn's own version. */
+  readonly keyturn: string
+  readonly at: string
+  readonly tookMs: number
+  readonly folder: string
+  readonly isOffline: boolean
+  /** Neither an error nor a warning was found, and every check ran. */
+  readonly isHealthy: boolean
+  /** The key that the program would use; null: none was found. */
+  readonly key: ReportedKey | null
+  /** Every key that was found anywhere, that one among them. */
+  readonly keys: readonly ReportedKey[]
+  readonly baseUrl: ReportedSetting | null
+  readonly organization: ReportedSetting | null
+  readonly project: ReportedSetting | null
+  readonly models: readonly ReportedSetting[]
+  readonly proven: Proven
+  readonly findings: readonly ReportedFinding[]
+  readonly steps: readonly Step[]
+  /** Checks that broke: what they would have found is not known. */
+  readonly broken: readonly { readonly check: string; readonly code: string }[]
+  /** Credentials of a keyturn.yaml; null: there is none that could be read. */
+  readonly credentials: readonly ReportedCredential[] | null
+}
+
+export interface ReportedKey {
+  readonly fingerprint: Fingerprint
+  readonly kind: KeyKind
+  /** As people read it: `OPENAI_API_KEY`, `.env:3`. */
+  readonly at: string
+  readonly place: Place
+}
+
+export interface ReportedSetting {
+  readonly value: string
+  readonly at: string
+}
+
+/** What OpenAI itself answered. */
+export interface Proven {
+  readonly organization: string | null
+  readonly project: string | null
+  readonly models: readonly string[]
+}
+
+export interface ReportedFinding {
+  readonly code: string
+  /** The cause's row in docs/troubleshooting.md. */
+  readonly row: string
+  readonly severity: Severity
+  readonly title: string
+  readonly seen: string
+  readonly cause: string
+  readonly fix: string
+  readonly at: string | null
+  readonly place: Place | null
+  readonly fingerprint: Fingerprint | null
+  readonly requestId: string | null
+}
+
+export interface ReportedCredential {
+  readonly name: string
+  readonly store: string
+  /** Null: its store gave no key. */
+  readonly fingerprint: Fingerprint | null
+  /** As the running service tells them; null: none was asked. */
+  readonly stage: string | null
+  readonly verdict: string | null
+  readonly rotatesAt: string | null
+}
+
+/** Everything is plain from here on: a text that looks like a key after all is taken out. */
+export function reportOf(
+  examination: Examination,
+  about: {
+    readonly hash: Hash
+    readonly version: string
+    readonly at: number
+    readonly folder: string
+    readonly isOffline: boolean
+    readonly steps: readonly Step[]
+    readonly proven: Proven
+  },
+): DoctorReport {
+  const { facts, findings, broken, tookMs } = examination
+  const { hash } = about
+  const key = facts.key === undefined ? null : reportedKey(facts.key, hash)
+  const worst = findings.some(({ severity }) => severity !== 'note')
+  return {
+    schemaVersion: reportSchemaVersion,
+    keyturn: about.version,
+    at: new Date(about.at).toISOString(),
+    tookMs: Math.round(tookMs),
+    folder: about.folder,
+    isOffline: about.isOffline,
+    isHealthy: !worst && broken.length === 0,
+    key,
+    keys: facts.keys.map((one) => reportedKey(one, hash)),
+    baseUrl: reportedSetting(facts.baseUrl),
+    organization: reportedSetting(facts.organization),
+    project: reportedSetting(facts.project),
+    models: facts.models.map(settingOf),
+    proven: about.proven,
+    findings: findings.map(reportedFinding),
+    steps: about.steps,
+    broken,
+    credentials:
+      facts.keyturn === undefined || facts.keyturn.problems.length > 0
+        ? null
+        : facts.keyturn.credentials.map((one) => reportedCredential(one, hash)),
+  }
+}
+
+function reportedKey({ text, place }: KeyPlace, hash: Hash): ReportedKey {
+  return {
+    fingerprint: fingerprintOf(text, hash),
+    kind: inspectSecret(text).kind,
+    at: describePlace(place),
+    place,
+  }
+}
+
+function reportedSetting(setting: Setting | undefined): ReportedSetting | null {
+  return setting === undefined ? null : settingOf(setting)
+}
+
+function settingOf({ value, place }: Setting): ReportedSetting {
+  return { value: withoutCredentials(redactKeys(value)), at: describePlace(place) }
+}
+
+/** An address may carry a user and a password before its host, and a key in its query. */
+export function withoutCredentials(value: string): string {
+  if (!URL.canParse(value)) return value
+  const url = new URL(value)
+  if (url.username === '' && url.password === '' && url.search === '' && url.hash === '') return value
+  url.username = ''
+  url.password = ''
+  url.search = ''
+  url.hash = ''
+  return url.href
+}
+
+function reportedFinding(finding: Finding): ReportedFinding {
+  const { row, title } = findingKinds[finding.code]
+  const { place } = finding
+  return {
+    code: finding.code,
+    row,
+    severity: finding.severity,
+    title,
+    seen: redactKeys(finding.seen),
+    cause: redactKeys(finding.cause),
+    fix: redactKeys(finding.fix),
+    at: place === undefined ? null : redactKeys(describePlace(place)),
+    place: place ?? null,
+    fingerprint: finding.fingerprint ?? null,
+    requestId: finding.requestId ?? null,
+  }
+}
+
+function reportedCredential(
+  { name, store, stored, status }: KeyturnCredential,
+  hash: Hash,
+): ReportedCredential {
+  return {
+    name,
+    store,
+    fingerprint: stored.kind === 'found' ? fingerprintOf(stored.secret, hash) : null,
+    stage: status?.current?.stage ?? null,
+    verdict: status?.current?.check?.verdict ?? null,
+    rotatesAt: status?.rotatesAt ?? null,
+  }
+}

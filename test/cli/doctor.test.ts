@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import type { DiagnoseOptions, Diagnosis } from '../../src/cli/io.ts'
+import { run } from '../../src/cli/main.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
+import { type DoctorReport, reportOf } from '../../src/doctor/report.ts'
+import { createSystem } from '../../src/system.ts'
+import { emptyFacts } from '../doctor/context.ts'
+import { type FakeIoOptions, fakeIo } from './fake-io.ts'
+
+const wrong: Finding = {
+  code: 'key_placeholder',
+  severity: 'error',
+  seen: 'OPENAI_API_KEY holds a placeholder of 8 characters',
+  cause: 'The template was copied and never filled in.',
+  fix: 'read -rs OPENAI_API_KEY && export OPENAI_API_KEY',
+  place: { kind: 'file', path: '.env', line: 3 },
+}
+const late: Finding = { ...wrong, code: 'rotation_overdue', severity: 'warning' }
+const away: Finding = {
+  ...wrong,
+  code: 'dns_failed',
+  place: { kind: 'address', url: 'https://api.openai.com' },
+}
+
+function reportWith(findings: readonly Finding[], over: Partial<DoctorReport> = {}): DoctorReport {
+  const examination = { findings, facts: emptyFacts, broken: [], tookMs: 412 }
+  const about = {
+    hash: createSystem(),
+    version: '9.9.9',
+    at: Date.UTC(2026, 10, 3),
+    folder: '/srv/app',
+    isOffline: false,
+    steps: [],
+    proven: { organization: null, project: null, models: [] },
+  }
+  return { ...reportOf(examination, about), ...over }
+}
+
+async function doctor(line: string, report: DoctorReport, options: FakeIoOptions = {}) {
+  const asked: DiagnoseOptions[] = []
+  const diagnose = async (one: DiagnoseOptions): Promise<Diagnosis> => {
+    asked.push(one)
+    one.onStep({ name: 'dns', about: 'api.openai.com', state: 'running' })
+    return { report, calls: [] }
+  }
+  const io = fakeIo({ ...options, main: { diagnose } })
+  const code = await run(['doctor', ...line.split(' ').filter((word) => word !== '')], io)
+  return { code, out: io.out(), err: io.err(), asked: asked[0], io }
+}
+
+describe('keyturn doctor', () => {
+  it('prints one line where all is well, and ends with 0', async () => {
+    const key = { fingerprint: '0123456789ab', kind: 'project', at: 'OPENAI_API_KEY' } as const
+    const place = { kind: 'variable', name: 'OPENAI_API_KEY' } as const
+    const { code, out, err } = await doctor(
+      '',
+      reportWith([], {
+        key: { ...key, place },
+        proven: { organization: 'org-a', project: 'proj_a', models: ['gpt-5'] },
+      }),
+    )
+    expect(out).toBe(
+      'healthy, key 0123456789ab (project key) from OPENAI_API_KEY, organization org-a, project proj_a, gpt-5 proven, 0.4 s\n',
+    )
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+  })
+
+  it('tells of each finding where it is, what was seen, why, and what to do', async () => {
+    const { code, out } = await doctor('', reportWith([wrong]))
+    expect(out).toBe(
+      [
+        'error key_placeholder: a placeholder in place of the key',
+        '  where .env:3',
+        '  seen  OPENAI_API_KEY holds a placeholder of 8 characters',
+        '  cause The template was copied and never filled in.',
+        '  fix   read -rs OPENAI_API_KEY && export OPENAI_API_KEY',
+        '',
+        '1 error, 0.4 s, more about one: keyturn doctor --explain key_placeholder',
+        '',
+      ].join('\n'),
+    )
+    expect(code).toBe(3)
+  })
+
+  it.each([
+    ['a warning is no failure', '', [late], 0],
+    ['but with --strict', '--strict', [late], 3],
+    ['only the network is away', '', [away], 1],
+    ['the network is away, and something else is wrong', '', [away, wrong], 3],
+    ['the network is away, and something is late', '', [away, late], 1],
+  ] as const)('%s', async (_name, line, findings, code) => {
+    expect((await doctor(line, reportWith(findings))).code).toBe(code)
+  })
+
+  it('does not take a check that broke for health', async () => {
+    const report = reportWith([], { broken: [{ check: 'dotenv', code: 'internal' }] })
+    const { code, out } = await doctor('', report)
+    expect(code).toBe(1)
+    expect(out).toContain('the check dotenv broke (internal)')
+  })
+
+  it('prints the report as JSON', async () => {
+    const report = reportWith([wrong])
+    const { code, out } = await doctor('--json', report)
+    expect(JSON.parse(out)).toEqual(report)
+    expect(code).toBe(3)
+  })
+
+  it('looks where it is told, and as it is told', async () => {
+    const { asked } = await doctor('api --offline --billable --model gpt-5 --timeout 5s', reportWith([]))
+    expect(asked).toMatchObject({
+      folder: '/srv/app/api',
+      options: { isOffline: true, isBillable: true, model: 'gpt-5', stepTimeoutMs: 5_000 },
+    })
+  })
+
+  it.each(['--timeout 5', '--timeout 1ms', '--timeout 2m'])('refuses %s', async (line) => {
+    const { code, err } = await doctor(line, reportWith([]))
+    expect(code).toBe(2)
+    expect(err).toContain('from 100ms to 60s')
+  })
+
+  it('reads a key that is nowhere yet from standard input or a file, with all that clings to it', async () => {
+    const piped = await doctor('--key-file -', reportWith([]), { stdin: ' "key"\n' })
+    expect(piped.asked?.key?.reveal()).toBe(' "key"')
+    const filed = await doctor('--key-file k', reportWith([]), { files: { '/srv/app/k': 'key\r\n' } })
+    expect(filed.asked?.key?.reveal()).toBe('key')
+    expect((await doctor('--key-file other', reportWith([]))).code).toBe(2)
+    expect((await doctor('--key-file -', reportWith([]), { stdin: 'k'.repeat(5_000) })).code).toBe(2)
+  })
+
+  it('draws its steps where a person looks, and takes them away at the end', async () => {
+    const live = await doctor('', reportWith([]), { isTerminal: true })
+    expect(live.err).toMatch(/>\S* *dns +api\.openai\.com/)
+    expect(live.err.endsWith('\u001b[1A\u001b[0J')).toBe(true)
+  })
+})
