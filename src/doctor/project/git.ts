@@ -1,0 +1,83 @@
+import { execFile } from 'node:child_process'
+
+export interface GitFacts {
+  readonly tracked: ReadonlySet<string>
+  /** Of the paths that were asked about. */
+  readonly ignored: ReadonlySet<string>
+}
+
+const runMsMax = 3_000
+const answerBytesMax = 64 * 1_048_576
+
+/**
+ * The folder may come from a stranger: nothing that its repository configures may run, write or call anybody. Of the
+ * caller's environment only what git needs is handed on: no key, and no GIT_DIR that points elsewhere.
+ */
+const guards = [
+  '--no-pager',
+  '-c',
+  'core.fsmonitor=false',
+  '-c',
+  'core.hooksPath=/dev/null',
+  '-c',
+  'core.untrackedCache=false',
+  '-c',
+  'protocol.allow=never',
+]
+const quiet = {
+  GIT_OPTIONAL_LOCKS: '0',
+  GIT_NO_LAZY_FETCH: '1',
+  GIT_TERMINAL_PROMPT: '0',
+  GIT_ATTR_NOSYSTEM: '1',
+  LC_ALL: 'C',
+}
+const handedOn = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'USERPROFILE', 'SYSTEMROOT']
+
+/** What git knows of the paths; undefined where there is no git, no repository, or no answer in time. */
+export async function askGit(
+  folder: string,
+  paths: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<GitFacts | undefined> {
+  const [tracked, ignored] = await Promise.all([
+    run(folder, env, ['ls-files', '-z', '--cached'], [0]),
+    run(folder, env, ['check-ignore', '-z', '--stdin'], [0, 1], paths.map((path) => `${path}\0`).join('')),
+  ])
+  if (tracked === undefined || ignored === undefined) return undefined
+  const facts = { tracked: namesOf(tracked), ignored: namesOf(ignored) }
+  // A folder that a repository around it ignores as a whole is no part of that repository.
+  return facts.tracked.size === 0 && paths.length > 0 && paths.every((path) => facts.ignored.has(path))
+    ? undefined
+    : facts
+}
+
+function namesOf(answer: string): ReadonlySet<string> {
+  return new Set(answer.split('\0').filter((name) => name !== ''))
+}
+
+function run(
+  folder: string,
+  env: Readonly<Record<string, string | undefined>>,
+  args: readonly string[],
+  goodCodes: readonly number[],
+  input = '',
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      'git',
+      [...guards, '-C', folder, ...args],
+      {
+        env: { ...Object.fromEntries(handedOn.map((name) => [name, env[name]])), ...quiet },
+        timeout: runMsMax,
+        killSignal: 'SIGKILL',
+        maxBuffer: answerBytesMax,
+        windowsHide: true,
+      },
+      (error, answer) =>
+        resolve(goodCodes.includes(error === null ? 0 : Number(error.code)) ? answer : undefined),
+    )
+    // Where git has ended before it read everything, its exit code says what there is to say.
+    child.stdin?.on('error', () => child.kill('SIGKILL'))
+    child.stdin?.end(input)
+  })
+}

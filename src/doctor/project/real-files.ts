@@ -1,0 +1,37 @@
+import { readFileSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { ProjectFiles } from './files.ts'
+import { askGit } from './git.ts'
+import { installedVersion } from './installed.ts'
+import { fileBytesMax, walk } from './walk.ts'
+import { realWithin } from './within.ts'
+
+/** The folder on the disk, listed once. Nothing is written, and nothing of it is run. */
+export async function openProjectFiles(options: {
+  readonly folder: string
+  /** Of this process: where git is found, and its settings of this user. */
+  readonly env: Readonly<Record<string, string | undefined>>
+}): Promise<ProjectFiles> {
+  const folder = resolve(options.folder)
+  const paths = walk(folder)
+  const git = await askGit(folder, paths, options.env)
+  return {
+    folder,
+    list: () => paths,
+    read: (path) => readText(folder, path),
+    isTracked: (path) => git?.tracked.has(path),
+    isIgnored: (path) => git?.ignored.has(path),
+    installed: (ecosystem, name) => installedVersion(folder, ecosystem, name),
+  }
+}
+
+function readText(folder: string, path: string): string | undefined {
+  const real = realWithin(folder, path)
+  if (real === undefined) return undefined
+  try {
+    const about = statSync(real)
+    return about.isFile() && about.size <= fileBytesMax ? readFileSync(real, 'utf8') : undefined
+  } catch {
+    return undefined
+  }
+}

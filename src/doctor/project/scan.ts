@@ -1,0 +1,150 @@
+import { inspectKeyShape } from '../../core/key-inspection.ts'
+import { Secret } from '../../core/secret.ts'
+import type { KeyPlace, Setting } from '../facts.ts'
+import { clientCalls, placeOf } from './client-calls.ts'
+import { dotenvLoaders } from './dotenv-loaders.ts'
+import type { ProjectFiles } from './files.ts'
+import { findLibraries, projectKinds } from './libraries.ts'
+import type { Reading } from './option-value.ts'
+import type { ClientCall, ProjectFacts } from './project-facts.ts'
+import { languageOf, readSource, type SourceText } from './source-text.ts'
+import { beforeLiteral, variableUses } from './variable-reads.ts'
+
+/** Of all sources together; what is beyond is left out, so that the work stays bounded whatever the folder holds. */
+const scannedCharactersMax = 48 * 1_048_576
+
+/** What a file must mention to be of interest. */
+const related =
+  /openai|open_ai|dotenv|api[_-]?key|loadEnv|read_env|env_file|\bsk-[A-Za-z0-9]|davinci|gpt-[34]|process\.env|os\.environ|getenv/i
+
+/** Reads the sources and manifests once. Rejects for nothing: what cannot be read is left out. */
+export async function scanProject(files: ProjectFiles): Promise<ProjectFacts> {
+  const sources = readSources(files)
+  const readings = sources.map((source) => ({ source, uses: variableUses(source) }))
+  const clients = readings.flatMap(clientCalls)
+  const libraries = findLibraries(files)
+  const reads = readings.flatMap(readsOf)
+  const keyVariables = [...variablesOf(clients), ...reads.filter(({ value }) => isForOpenAiKey(value))]
+  return {
+    kinds: projectKinds(files.list().filter((path) => files.isIgnored(path) !== true)),
+    sources,
+    clients,
+    keys: sources.flatMap((source) => keysOf(source, clients)),
+    baseUrls: settingsOf(clients, 'baseurl'),
+    models: sources.flatMap(modelsOf),
+    reads,
+    keyVariables: distinct(keyVariables),
+    readsDefaultKey:
+      keyVariables.some(({ value }) => value === 'OPENAI_API_KEY') || clients.some(takesDefaultKey),
+    dotenv: { loaders: dotenvLoaders(files, sources, libraries) },
+    libraries,
+  }
+}
+
+function readSources(files: ProjectFiles): readonly SourceText[] {
+  const sources: SourceText[] = []
+  let characters = 0
+  for (const path of files.list()) {
+    const language = languageOf(path)
+    if (language === undefined || files.isIgnored(path) === true) continue
+    const text = files.read(path)
+    if (text === undefined || isSqueezed(text)) continue
+    characters += text.length
+    if (characters > scannedCharactersMax) break
+    if (related.test(text)) sources.push(readSource(path, language, text))
+  }
+  return sources
+}
+
+/** Written by a bundler: nobody edits lines this long. */
+function isSqueezed(text: string): boolean {
+  return text.length > 20_000 && text.length / (text.split('\n').length + 1) > 500
+}
+
+function readsOf({ source, uses }: Reading): readonly Setting[] {
+  return uses
+    .filter((use) => !use.isWrite)
+    .map((use) => ({ value: use.name, place: placeOf(source, use.start, use.name) }))
+}
+
+function isForOpenAiKey(name: string): boolean {
+  return /open_?ai\w*(?:key|token|secret)/i.test(name) && !/admin|azure|webhook/i.test(name)
+}
+
+const isAzure = (client: ClientCall) => /azure/i.test(client.name)
+
+function variablesOf(clients: readonly ClientCall[]): readonly Setting[] {
+  return clients
+    .filter((client) => !isAzure(client))
+    .flatMap(({ options }) => options)
+    .flatMap(({ name, value, place }) =>
+      name === 'apikey' && value.kind === 'variable' ? [{ value: value.name, place }] : [],
+    )
+}
+
+function takesDefaultKey(client: ClientCall): boolean {
+  const key = client.options.find(({ name }) => name === 'apikey')
+  const isBuilt = !/^(?:openai|environment|header)/.test(client.name) && !isAzure(client)
+  return isBuilt && (key === undefined || key.value.kind === 'nothing')
+}
+
+function settingsOf(clients: readonly ClientCall[], option: string): readonly Setting[] {
+  return clients
+    .filter((client) => !isAzure(client))
+    .flatMap(({ options }) => options)
+    .flatMap(({ name, value, place }) =>
+      name === option && value.kind === 'literal' ? [{ value: value.text, place }] : [],
+    )
+}
+
+function distinct(settings: readonly Setting[]): readonly Setting[] {
+  return [...new Map(settings.map((one) => [JSON.stringify(one), one])).values()]
+}
+
+const keyName =
+  /(?:^|[^A-Za-z0-9])\w{0,30}?open_?ai_?(?:api_?)?(?:key|token|secret)\w{0,10}\s{0,9}(?::\s{0,9}\w{1,20}\s{0,9})?(?:=|:|=>)\s{0,9}$/i
+
+/** What is handed to a client, assigned to a name that says so, or has the shape of a key, once each. */
+function keysOf(source: SourceText, clients: readonly ClientCall[]): readonly KeyPlace[] {
+  const ofClients = clients
+    .filter((client) => client.source === source)
+    .flatMap(({ options }) => options)
+    .flatMap(({ name, value, place }) =>
+      name === 'apikey' && value.kind === 'literal' ? [{ place, text: new Secret(value.text) }] : [],
+    )
+  const ofLiterals = source.literals
+    .filter((literal) => keyName.test(beforeLiteral(source, literal)) || isKey(literal.value))
+    .map((literal) => ({ place: placeOf(source, literal.start), text: new Secret(literal.value) }))
+  const [texts, places]: [Secret[], KeyPlace[]] = [[], []]
+  for (const found of [...ofClients, ...ofLiterals]) {
+    if (texts.some((text) => text.equals(found.text))) continue
+    texts.push(found.text)
+    places.push(found)
+  }
+  return places
+}
+
+function isKey(text: string): boolean {
+  if (text.length < 40 || text.length > 400 || !text.startsWith('sk-')) return false
+  return /^(?:project|service_account|admin|legacy_user)$/.test(inspectKeyShape(text).kind)
+}
+
+const modelName =
+  /^(?:ft:)?(?:gpt-(?!oss|neo|j\b)|chatgpt-|o[1-9](?:-|$)|text-(?:embedding|davinci|curie|babbage|ada|moderation)-|omni-moderation|whisper-|tts-|dall-e-|davinci|curie|babbage|code-davinci|code-cushman|computer-use-|codex-|sora-)[\w.:-]{0,100}$/
+const modelOption =
+  /\b(?:model|engine|model_?name|\w{1,30}_?model)\s{0,9}(?::\s{0,9}\w{1,20}\s{0,9}=|:=|=|:)\s{0,9}$/i
+
+function modelsOf(source: SourceText): readonly Setting[] {
+  return source.literals
+    .filter((literal) => modelName.test(literal.value) && isModelOption(source, literal.start))
+    .map((literal) => ({ value: literal.value, place: placeOf(source, literal.start, 'model') }))
+}
+
+/** `model="…"`, and `"model": "…"` of a body that is written by hand. */
+function isModelOption(source: SourceText, start: number): boolean {
+  const before = source.bare.slice(Math.max(0, start - 80), start)
+  return (
+    modelOption.test(before) ||
+    /["']model["']\s{0,9}[:=]>?\s{0,9}$/.test(source.text.slice(Math.max(0, start - 40), start))
+  )
+}

@@ -1,0 +1,141 @@
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { openProjectFiles } from '../../../src/doctor/project/real-files.ts'
+
+const folders: string[] = []
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true })
+})
+
+function folderOf(texts: Readonly<Record<string, string | Buffer>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-doctor-'))
+  folders.push(folder)
+  for (const [path, text] of Object.entries(texts)) {
+    mkdirSync(dirname(join(folder, path)), { recursive: true })
+    writeFileSync(join(folder, path), text)
+  }
+  return folder
+}
+
+const env = { PATH: process.env['PATH'], HOME: tmpdir() }
+const open = (folder: string) => openProjectFiles({ folder, env })
+const git = (folder: string, ...args: string[]) =>
+  execFileSync('git', ['-C', folder, '-c', 'user.name=a', '-c', 'user.email=a@example.com', ...args], {
+    env: { ...env, GIT_CONFIG_GLOBAL: '/dev/null' },
+  })
+
+describe('the files of a project', () => {
+  it('are listed in order, without what installers and builds wrote, and without what is no text', async () => {
+    const folder = folderOf({
+      'b.py': '',
+      'a/c.ts': '',
+      '.env': '',
+      'node_modules/openai/index.js': '',
+      'site/.next/page.js': '',
+      'py/pyvenv.cfg': '',
+      'py/lib/x.py': '',
+      '__pycache__/b.py': '',
+      'logo.png': 'text all the same',
+      'model.weird': Buffer.from([1, 0, 2]),
+      'large.json': ' '.repeat(1_048_577),
+    })
+    expect((await open(folder)).list()).toEqual(['.env', 'a/c.ts', 'b.py'])
+  })
+
+  it('are read with their byte order mark and line ends', async () => {
+    const files = await open(folderOf({ '.env': '\uFEFFA=1\r\nB=2\r\n' }))
+    expect(files.read('.env')).toBe('\uFEFFA=1\r\nB=2\r\n')
+    expect(files.read('.env.absent')).toBeUndefined()
+  })
+
+  it('end at the folder: neither a link nor a path leads out of it', async () => {
+    const outside = folderOf({ secret: 'no' })
+    const folder = folderOf({ 'real/.env': 'A=1' })
+    symlinkSync(join(outside, 'secret'), join(folder, '.env.outside'))
+    symlinkSync(outside, join(folder, 'linked'))
+    symlinkSync(join('real', '.env'), join(folder, '.env'))
+    symlinkSync('.', join(folder, 'round'))
+    const files = await open(folder)
+    expect(files.list()).toEqual(['.env', 'real/.env'])
+    expect(files.read('.env')).toBe('A=1')
+    for (const path of ['.env.outside', 'linked/secret', '../x', join(outside, 'secret'), '', 'a\0b', '.'])
+      expect(files.read(path)).toBeUndefined()
+  })
+
+  it('tell what git keeps and what it ignores', async () => {
+    const folder = folderOf({
+      '.gitignore': '.env\nlogs/\n',
+      '.env': '',
+      'logs/a.txt': '',
+      'app.py': '',
+      'näher.py': '',
+      'new.py': '',
+    })
+    git(folder, 'init', '-q')
+    git(folder, 'add', 'app.py', 'näher.py', '.gitignore')
+    const files = await open(folder)
+    const about = (path: string) => [files.isTracked(path), files.isIgnored(path)]
+    expect(about('app.py')).toEqual([true, false])
+    expect(about('näher.py')).toEqual([true, false])
+    expect(about('new.py')).toEqual([false, false])
+    expect(about('.env')).toEqual([false, true])
+    expect(about('logs/a.txt')).toEqual([false, true])
+  })
+
+  it('tell nothing of git where there is no repository, where git is not there, and where another ignores it all', async () => {
+    const folder = folderOf({ 'a.py': '', 'inside/b.py': '', '.gitignore': 'inside/' })
+    expect((await open(folder)).isTracked('a.py')).toBeUndefined()
+    git(folder, 'init', '-q')
+    expect((await open(folder)).isTracked('a.py')).toBe(false)
+    const without = await openProjectFiles({ folder, env: { PATH: '/nowhere' } })
+    expect(without.isTracked('a.py')).toBeUndefined()
+    expect((await open(join(folder, 'inside'))).isIgnored('b.py')).toBeUndefined()
+  })
+
+  it('run nothing that a repository of a stranger configures', async () => {
+    const folder = folderOf({ 'a.py': '' })
+    const ran = join(folderOf({}), 'ran')
+    const program = join(folder, 'program.sh')
+    writeFileSync(program, `#!/bin/sh\ntouch ${ran}\n`)
+    chmodSync(program, 0o755)
+    git(folder, 'init', '-q')
+    git(folder, 'add', 'a.py')
+    for (const name of ['core.fsmonitor', 'core.pager', 'core.editor', 'core.sshCommand', 'filter.x.clean'])
+      git(folder, 'config', name, program)
+    writeFileSync(join(folder, '.gitattributes'), '* filter=x\n')
+    writeFileSync(join(folder, 'a.py'), 'changed')
+    const files = await open(folder)
+    expect(files.isTracked('a.py')).toBe(true)
+    expect((await open(dirname(ran))).list()).toEqual([])
+  })
+
+  it('tell the versions that are installed', async () => {
+    const files = await open(
+      folderOf({
+        'node_modules/openai/package.json': '{"name":"openai","version":"4.20.1"}',
+        'node_modules/broken/package.json': '{"version":',
+        'node_modules/odd/package.json': '{"version":"sk-proj-1"}',
+        '.venv/lib/python3.12/site-packages/openai-1.3.0.dist-info/METADATA': '',
+        '.venv/lib/python3.12/site-packages/python_dotenv-1.0.1.dist-info/METADATA': '',
+      }),
+    )
+    expect(files.installed('npm', 'openai')).toBe('4.20.1')
+    expect(files.installed('python', 'openai')).toBe('1.3.0')
+    expect(files.installed('python', 'python-dotenv')).toBe('1.0.1')
+    for (const name of ['broken', 'odd', 'absent', '../..'])
+      expect(files.installed('npm', name)).toBeUndefined()
+  })
+
+  it('are found quickly, however many there are', async () => {
+    const folder = folderOf(
+      Object.fromEntries(
+        Array.from({ length: 3_000 }, (_, index) => [`src/${index % 60}/file-${index}.ts`, 'const a = 1\n']),
+      ),
+    )
+    const files = await open(folder)
+    expect(files.list()).toHaveLength(3_000)
+  })
+})
