@@ -1,0 +1,5 @@
+"""Reads .env before any module that needs it."""
+
+from dotenv import load_dotenv
+
+load_dotenv()
