@@ -14,7 +14,7 @@ const finding = z.strictObject({
   text: z.string().min(1).optional(),
   variable: z.string().optional(),
   /** One sentence that a person understands. */
-  why: z.string().regex(/^[A-Z.a-z].{20,}\.$/),
+  why: z.string().regex(/^.{20,}\.$/),
 })
 
 const keyState = z.strictObject({

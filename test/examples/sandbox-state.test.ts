@@ -31,7 +31,9 @@ async function ask(at: Sandbox, key: string, answer: Answer): Promise<{ status: 
     },
     ...(model === undefined ? {} : { body: JSON.stringify({ model, input: 'Hello' }) }),
   })
-  const body = (await response.json()) as { error?: { code?: string | null } }
+  const isJson = response.headers.get('content-type')?.startsWith('application/json') === true
+  const text = await response.text()
+  const body = (isJson ? JSON.parse(text) : {}) as { error?: { code?: string | null } }
   const code = body.error?.code
   return { status: response.status, ...(typeof code === 'string' ? { code } : {}) }
 }

@@ -34,8 +34,9 @@ function answerOf(command: string, args: readonly string[]) {
 
 const isThere = (command: string, ...args: string[]) => spawnSync(command, args).status === 0
 
-it('every JSON file parses, comments aside', () => {
-  for (const path of named(/\.json$/)) JSON.parse(readFileSync(path, 'utf8').replaceAll(/^\s*\/\/.*$/gm, ''))
+it('every JSON file and notebook parses, comments aside', () => {
+  for (const path of named(/\.(?:json|ipynb)$/))
+    JSON.parse(readFileSync(path, 'utf8').replaceAll(/^\s*\/\/.*$/gm, ''))
 })
 
 it('every YAML file parses', () => {

@@ -1,0 +1,8 @@
+from openai import OpenAI
+
+client = OpenAI()
+
+
+def polite(text: str) -> str:
+    answer = client.responses.create(model="gpt-5-nano", instructions="Say it politely.", input=text)
+    return answer.output_text
