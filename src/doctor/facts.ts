@@ -2,7 +2,10 @@ import type { CredentialSummary } from '../api/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
 import type { ProbeExpectation } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
+import type { DialectName } from './dotenv/dialects.ts'
+import type { DotenvFault } from './dotenv/faults.ts'
 import type { Place } from './finding.ts'
+import type { DotenvLoader, ProjectFacts } from './project/project-facts.ts'
 
 /** A text that was found where a key is meant to be, exactly as it stands there, and where that is. */
 export interface KeyPlace {
@@ -28,7 +31,35 @@ export interface Facts {
   readonly project: Setting | undefined
   /** Models that the source names, or that were asked for. */
   readonly models: readonly Setting[]
+  /** Every dotenv file, those that nobody loads among them; examples and templates are left out. */
+  readonly dotenv: readonly DotenvFile[]
+  /** What the project's sources and manifests say; undefined where they were not looked at. */
+  readonly scan: ProjectFacts | undefined
   readonly keyturn: KeyturnFacts | undefined
+}
+
+/** A file of variables, as whoever loads it reads it. */
+export interface DotenvFile {
+  readonly path: string
+  /** Who loads it. Empty: nobody, as far as can be seen. */
+  readonly loaders: readonly DotenvLoader[]
+  /** Whose rules it was read by. */
+  readonly dialect: DialectName
+  /** In the order of the file; of a name that is set twice, the last one counts. */
+  readonly variables: readonly DotenvVariable[]
+  readonly faults: readonly DotenvFault[]
+}
+
+export interface DotenvVariable {
+  readonly name: string
+  /** As the program gets it; any of them may be a secret. */
+  readonly text: Secret
+  /** Of the name; 1 for the first. */
+  readonly line: number
+  /** Of the first character of the value. */
+  readonly column: number
+  /** Its text says where the value is (`op://…`, `encrypted:…`); what runs the program puts it in. */
+  readonly isReference: boolean
 }
 
 /** What a keyturn.yaml, its stores and a running service say. */

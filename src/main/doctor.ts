@@ -1,9 +1,8 @@
 import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
-import { Secret } from '../core/secret.ts'
 import { checks } from '../doctor/checks.ts'
 import type { DoctorContext, Step } from '../doctor/context.ts'
 import { examine } from '../doctor/examine.ts'
-import type { Facts } from '../doctor/facts.ts'
+import { gather } from '../doctor/gather.ts'
 import type { Network } from '../doctor/network.ts'
 import type { ProjectFiles } from '../doctor/project/files.ts'
 import { createRecorder } from '../doctor/recorder.ts'
@@ -37,7 +36,7 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     },
   }
   const at = system.now()
-  const examination = await examine(context, { gather: async () => ofEnvironment(context), checks })
+  const examination = await examine(context, { gather, checks })
   const proven = recorder.proven(examination.facts.models.map(({ value }) => value))
   const report = reportOf(examination, {
     hash: system,
@@ -68,21 +67,4 @@ const unplugged: Network = {
   connect: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
   tls: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
   request: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
-}
-
-function ofEnvironment({ env }: DoctorContext): Facts {
-  const text = env['OPENAI_API_KEY']
-  const key =
-    text === undefined
-      ? undefined
-      : { place: { kind: 'variable', name: 'OPENAI_API_KEY' } as const, text: new Secret(text) }
-  return {
-    key,
-    keys: key === undefined ? [] : [key],
-    baseUrl: undefined,
-    organization: undefined,
-    project: undefined,
-    models: [],
-    keyturn: undefined,
-  }
 }

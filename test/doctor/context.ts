@@ -11,6 +11,8 @@ export const emptyFacts: Facts = {
   organization: undefined,
   project: undefined,
   models: [],
+  dotenv: [],
+  scan: undefined,
   keyturn: undefined,
 }
 

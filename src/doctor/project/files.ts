@@ -7,6 +7,11 @@ export interface ProjectFiles {
    * binary files, and files over 1 MiB. At most 20,000.
    */
   list(): readonly string[]
+  /**
+   * Files by this name in the folders above, up to the repository's own, nearest first: `../.env`. They are read like all
+   * others. Left out where nothing above may be looked at.
+   */
+  readonly above?: (name: string) => readonly string[]
   /** Its text, byte order mark and line ends as they are; undefined where there is none, or it cannot be read. */
   read(path: string): string | undefined
   /** Whether git keeps it: committed or staged. Undefined where the folder is in no repository. */
