@@ -6,6 +6,7 @@ import type {
   TokenSummary,
 } from '../api/types.ts'
 import type { Config } from '../config/types.ts'
+import type { KeyturnError } from '../core/errors.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { DoctorOptions, Step } from '../doctor/context.ts'
@@ -56,8 +57,20 @@ export interface DiagnoseOptions {
   readonly options: DoctorOptions
   /** A key that is in no place yet: it is looked at, and nothing of the project. */
   readonly key?: Secret
+  /** A keyturn.yaml, absolute; default: the one that serve would read. */
+  readonly configPath?: string
+  /** Whether stores are asked what Keyturn may do there, and each credential's key is proven. */
+  readonly isThorough: boolean
+  readonly askService: () => Promise<ServiceSighting | undefined>
   readonly onStep: (step: Step) => void
   readonly log: Log
+}
+
+/** What came of asking a running service for its credentials. */
+export interface ServiceSighting {
+  readonly url: string
+  readonly credentials: readonly CredentialSummary[]
+  readonly problem?: KeyturnError
 }
 
 export interface Diagnosis {

@@ -1,4 +1,9 @@
 import type { Check } from './check.ts'
+import { configuration } from './keyturn/configuration.ts'
+import { rotation } from './keyturn/rotation.ts'
+import { service } from './keyturn/service.ts'
+import { shared } from './keyturn/shared.ts'
+import { stores } from './keyturn/stores.ts'
 
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
-export const checks: readonly Check[] = []
+export const checks: readonly Check[] = [configuration, stores, service, rotation, shared]

@@ -1,6 +1,6 @@
 import type { CredentialSummary } from '../api/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
-import type { ProbeExpectation } from '../core/ports.ts'
+import type { PermissionFinding, ProbeExpectation } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { DialectName } from './dotenv/dialects.ts'
 import type { DotenvFault } from './dotenv/faults.ts'
@@ -64,20 +64,35 @@ export interface DotenvVariable {
 
 /** What a keyturn.yaml, its stores and a running service say. */
 export interface KeyturnFacts {
-  /** The configuration's path, or what stands for it. */
+  /** The configuration's path as findings show it, or what stands for it. */
   readonly source: string
-  /** What is wrong with the configuration, where it could not be read; nothing below is known then. */
-  readonly problems: readonly { readonly message: string; readonly line?: number; readonly column?: number }[]
+  /** What is wrong with the configuration, where it could not be read; no credential is known then. */
+  readonly problems: readonly KeyturnProblem[]
+  /** What it says that is allowed and hardly meant. */
+  readonly warnings: readonly KeyturnProblem[]
+  /** Of the configuration, then those that only the service knows. */
   readonly credentials: readonly KeyturnCredential[]
-  /** Only where one is configured or runs at the usual address. */
+  /** Only where one is named, or is meant to run and was found. */
   readonly service?: { readonly url: string; readonly problem?: KeyturnError }
+}
+
+export interface KeyturnProblem {
+  readonly message: string
+  readonly fix: string
+  readonly line?: number
+  readonly column?: number
 }
 
 export interface KeyturnCredential {
   readonly name: string
   readonly store: string
+  /** Empty where only the service knows the credential. */
   readonly baseUrl: string
   readonly expectation: ProbeExpectation
+  /** Keyturn makes its keys, the first one too. */
+  readonly canMint: boolean
+  /** Between two scheduled rotations, in milliseconds; undefined: turned only when somebody asks. */
+  readonly rotatesEveryMs?: number
   /** What the store gave for the current key. */
   readonly stored:
     | {
@@ -86,9 +101,12 @@ export interface KeyturnCredential {
         readonly createdAt?: number
         readonly expiresAt?: number
       }
+    | { readonly kind: 'absent' }
     | { readonly kind: 'failed'; readonly error: KeyturnError }
-    /** It was not asked: offline. */
+    /** It was not asked: offline, or only the service may. */
     | { readonly kind: 'unread' }
+  /** What the store says that Keyturn may do there; empty where it was not asked. */
+  readonly permissions: readonly PermissionFinding[]
   /** As the running service tells it. */
   readonly status?: CredentialSummary
 }

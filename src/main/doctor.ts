@@ -1,19 +1,27 @@
+import { statSync } from 'node:fs'
 import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
+import { KeyturnError } from '../core/errors.ts'
+import type { Secret } from '../core/secret.ts'
 import { checks } from '../doctor/checks.ts'
 import type { DoctorContext, Step } from '../doctor/context.ts'
 import { examine } from '../doctor/examine.ts'
+import type { Facts } from '../doctor/facts.ts'
 import { gather } from '../doctor/gather.ts'
 import type { Network } from '../doctor/network.ts'
 import type { ProjectFiles } from '../doctor/project/files.ts'
+import { openProjectFiles } from '../doctor/project/real-files.ts'
 import { createRecorder } from '../doctor/recorder.ts'
 import { reportOf } from '../doctor/report.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { createSystem } from '../system.ts'
+import { keyturnFacts } from './doctor-keyturn.ts'
 
 /** Looks at a project as it is on this machine. Changes nothing. */
 export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
   const { folder, version, options, log } = asked
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
+    throw new KeyturnError('usage', `there is no folder ${folder}`, { fix: 'Name the folder of a project.' })
   const system = createSystem()
   const steps: Step[] = []
   const recorder = createRecorder({
@@ -23,20 +31,29 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
   })
   const context: DoctorContext = {
     env: asked.env,
-    files: noFiles(folder),
+    files: asked.key === undefined ? await openProjectFiles({ folder, env: asked.env }) : noFiles(folder),
     network: recorder.network,
     system,
     log,
     options,
     openIssuer: recorder.openIssuer,
-    keyturn: async () => undefined,
+    keyturn: async () =>
+      asked.key === undefined
+        ? keyturnFacts({
+            ...asked,
+            system,
+            isOffline: options.isOffline,
+            withPermissions: asked.isThorough,
+            storeTimeoutMs: options.stepTimeoutMs,
+          })
+        : undefined,
     onStep(step) {
       if (step.state !== 'running') steps.push(step)
       asked.onStep(step)
     },
   }
   const at = system.now()
-  const examination = await examine(context, { gather, checks })
+  const examination = await examine(context, { gather: gatherer(asked.key), checks })
   const proven = recorder.proven(examination.facts.models.map(({ value }) => value))
   const report = reportOf(examination, {
     hash: system,
@@ -48,6 +65,13 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     proven,
   })
   return { report, calls: recorder.calls }
+}
+
+/** Of a key that is given, what the environment has for a key does not count; where it would send it does. */
+function gatherer(given: Secret | undefined): (context: DoctorContext) => Promise<Facts> {
+  if (given === undefined) return gather
+  const key = { place: { kind: 'variable', name: 'the given key' } as const, text: given }
+  return async (context) => ({ ...(await gather(context)), key, keys: [key] })
 }
 
 /** A folder without any file. */

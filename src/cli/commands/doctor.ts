@@ -3,6 +3,7 @@ import { parseDuration } from '../../config/duration.ts'
 import { Secret } from '../../core/secret.ts'
 import { argument, type Context, type Options, usage } from '../command.ts'
 import { exitOfReport } from '../doctor-exit.ts'
+import { askService } from '../doctor-service.ts'
 import { createSteps } from '../doctor-steps.ts'
 import { renderReport } from '../doctor-text.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -37,15 +38,23 @@ async function examined(context: Context): Promise<Diagnosis> {
 async function askedOf(context: Context): Promise<Omit<DiagnoseOptions, 'onStep'>> {
   const { io, options } = context
   const model = options.text('model')
+  const config = options.text('config')
+  const folder = resolve(io.cwd, argument(context, 0))
+  const configPath = config === undefined ? undefined : resolve(io.cwd, config)
+  const stepTimeoutMs = stepTimeoutOf(options)
   const key = await givenKey(context)
+  const env = configPath === undefined ? io.env : { ...io.env, KEYTURN_CONFIG: configPath }
   return {
     env: io.env,
-    folder: resolve(io.cwd, argument(context, 0)),
+    folder,
     version: io.version(),
+    ...(configPath === undefined ? {} : { configPath }),
+    isThorough: options.has('ci'),
+    askService: () => askService({ ...io, cwd: folder, env }, stepTimeoutMs),
     options: {
       isOffline: options.has('offline'),
       isBillable: options.has('billable'),
-      stepTimeoutMs: stepTimeoutOf(options),
+      stepTimeoutMs,
       ...(model === undefined ? {} : { model }),
     },
     ...(key === undefined ? {} : { key }),
