@@ -2,14 +2,13 @@ import type { BlastHolder, BlastRadius } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Api } from './api.ts'
 import type { Context } from './command.ts'
-import { Interrupted } from './exit.ts'
 import type { Output } from './output.ts'
 import { short, when } from './text.ts'
 
 /** More instances than fit on a screen are counted. */
 const holdersShownMax = 20
 
-/** Shows who loses what, on standard error, before a person confirms it. Undefined where it could not be told: that must hold up nobody. */
+/** Shows who loses what, on standard error, before a person confirms it. Undefined where it could not be told, which must hold up nobody who confirms. */
 export async function showBlastRadius(
   context: Context,
   api: Api,
@@ -34,34 +33,6 @@ export async function showBlastRadius(
 /** Somebody or something may lose a key that it uses. */
 export function isInUse({ isCurrent, holders, mirrors, sharedWith }: BlastRadius): boolean {
   return isCurrent || sharedWith.length > 0 || mirrors.length > 0 || holders.some((one) => !one.isSilent)
-}
-
-/** Types the credential's name, or gives it with --confirm. */
-export async function confirmed(
-  context: Context,
-  asked: { readonly name: string; readonly what: string },
-): Promise<string> {
-  const { name, what } = asked
-  const { io, options } = context
-  const refused = new KeyturnError(
-    'confirmation_needed',
-    `${what}: that needs the name '${name}' typed as confirmation`,
-    {
-      fix: `Add --confirm ${name}, or run it at a terminal and type the name.`,
-    },
-  )
-  const given = options.text('confirm')
-  if (given !== undefined && given !== name) throw refused
-  if (given !== undefined) return given
-  if (!io.stdin.isTerminal) throw refused
-  const answer = await io.stdin.ask(`${what}. Type the name '${name}' to go on: `)
-  if (answer === undefined) {
-    // Ctrl-C leaves the cursor behind the question.
-    context.out.note('')
-    throw new Interrupted('Nothing was done.')
-  }
-  if (answer.trim() !== name) throw refused
-  return name
 }
 
 export function renderBlastRadius(

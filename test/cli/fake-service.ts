@@ -31,6 +31,8 @@ export interface Asked {
 export interface FakeService {
   readonly url: string
   readonly asked: Asked[]
+  /** Answers every request to this path (and method) with this from now on. */
+  answer(route: string, value: unknown): void
   /** Answers the next request to this path (and method) with a problem. */
   refuse(route: string, status: number, code: string, detail: string, fix?: string): void
   /** What the service says of rotation `r`, one after another; the last one stays. */
@@ -80,7 +82,7 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
   const streams = new Set<ServerResponse>()
   const listeners: (() => void)[] = []
 
-  const answers: Readonly<Record<string, (body: unknown) => unknown>> = {
+  const answers: Record<string, (body: unknown) => unknown> = {
     'GET /v1/credentials': () => ({ items: [summaryOf('openai')] }),
     'GET /v1/credentials?names=openai': () => ({ items: [summaryOf('openai', { issuer: 'manual' })] }),
     'GET /v1/inventory': () => (kept.gaps === undefined ? inventory : { items: [], gaps: kept.gaps }),
@@ -181,6 +183,9 @@ export async function fakeService(listen: number | string = 0): Promise<FakeServ
     },
     set gaps(gaps) {
       kept.gaps = gaps
+    },
+    answer(route, value) {
+      answers[route] = () => value
     },
     refuse(route, status, code, detail, fix) {
       const problem = {

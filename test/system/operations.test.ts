@@ -572,7 +572,9 @@ describe('stores that somebody else writes', () => {
     expect(rig.sandbox.isAlive(own.value)).toBe(true)
     const { versions } = await summary(rig)
     const found = versions.find((one) => one.version === 'by-hand')
-    expect((await runCli(rig, ['revoke', 'openai', found?.version ?? ''])).code).toBe(0)
+    expect((await runCli(rig, ['revoke', 'openai', found?.version ?? '', '--confirm', 'openai'])).code).toBe(
+      0,
+    )
     await until(
       'it is dead',
       () => rig.sandbox.isAlive(own.value),

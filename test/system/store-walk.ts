@@ -154,7 +154,16 @@ export async function turnToDeath(stage: Stage): Promise<Turn> {
   if (retirement?.phase === 'kept' || leftMs > 2_000) {
     const isMade = walked.versions.some((one) => one.version === before.version && one.origin === 'minted')
     expect(retirement?.phase).toBe(isMade ? 'draining' : 'kept')
-    const revoked = await keyturn(stage, 'revoke', 'openai', before.version, '--reason', 'nobody reads it')
+    const revoked = await keyturn(
+      stage,
+      'revoke',
+      'openai',
+      before.version,
+      '--reason',
+      'nobody reads it',
+      '--confirm',
+      'openai',
+    )
     expect(revoked.code, revoked.err).toBe(0)
   }
   const { code, out, err } = await waiting

@@ -1,7 +1,8 @@
 import type { ApprovalSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
-import { confirmed, showBlastRadius } from '../blast-radius.ts'
+import { showBlastRadius } from '../blast-radius.ts'
 import { argument, type Context } from '../command.ts'
+import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { short, when } from '../text.ts'
 

@@ -1,7 +1,11 @@
 import type { LeaseSummary } from '../../api/types.ts'
-import { argument, type Context } from '../command.ts'
+import { argument, type Context, usage } from '../command.ts'
+import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { when } from '../text.ts'
+
+/** Not heard of for so long, an instance is believed to have ended; the service says `isSilent` after the same time. */
+const silentMs = 600_000
 
 export async function run(context: Context): Promise<ExitCode> {
   const { out, io, options } = context
@@ -9,16 +13,38 @@ export async function run(context: Context): Promise<ExitCode> {
   const instance = options.text('drop')
   const api = await context.api()
   if (instance !== undefined) {
+    await confirmedLoss(context, { name, instance, leases: await api.leases(name) })
     await api.dropLease(name, instance)
     out.result({ name, dropped: instance }, () => [
       `${name}: the lease of ${instance} is dropped; it no longer keeps an old key alive`,
     ])
     return exitCodes.done
   }
+  if (options.text('confirm') !== undefined)
+    throw usage('--confirm goes with --drop', 'Leave it out: nothing else wants the name.')
   const { generation } = await api.summary(name)
   const items = await api.leases(name)
   out.result({ generation, items }, () => render(items, generation, { now: io.now(), out }))
   return exitCodes.done
+}
+
+/** An instance that was heard of lately lives: with its lease dropped, its key may be revoked under it. */
+async function confirmedLoss(
+  context: Context,
+  {
+    name,
+    instance,
+    leases,
+  }: { readonly name: string; readonly instance: string; readonly leases: readonly LeaseSummary[] },
+): Promise<void> {
+  const { io, out } = context
+  const now = io.now()
+  const alive = leases.filter((one) => one.instance === instance && Date.parse(one.seenAt) > now - silentMs)
+  if (alive.length === 0) return
+  for (const { app, generation, seenAt } of alive)
+    out.note(`${instance} of ${app} holds generation ${generation} of '${name}', seen ${when(seenAt, now)}`)
+  const what = `Dropping the lease of ${instance}, which lives: it may lose the key that it uses`
+  await confirmed(context, { name, what })
 }
 
 /** Those that have not moved on first: it is for them that people look. */

@@ -1,26 +1,28 @@
 import type { VersionSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
+import { redactKeys } from '../../core/key-shape.ts'
 import type { Api } from '../api.ts'
-import { confirmed, isInUse, showBlastRadius } from '../blast-radius.ts'
+import { isInUse, showBlastRadius } from '../blast-radius.ts'
 import { argument, type Context, reasonOf } from '../command.ts'
+import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { short } from '../text.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
-  const { out, options, io } = context
+  const { out, options } = context
   const [name, id] = [argument(context, 0), argument(context, 1)]
   const reason = reasonOf(options)
   const api = await context.api()
-  const radius = await showBlastRadius(context, api, {
-    name,
-    version: id,
-    isOnlyInUse: !options.has('evenIfLast'),
-  })
   const isLastAllowed = options.has('evenIfLast')
-  // A script says what it means by naming the version; a person is shown first who uses it.
-  const isAsked = isLastAllowed || (io.stdin.isTerminal && radius !== undefined && isInUse(radius))
-  const what = `Revoking version ${id} of '${name}' ${isLastAllowed ? 'even if it is the last working key' : 'for good'}`
-  const confirm = isAsked ? await confirmed(context, { name, what }) : options.text('confirm')
+  const radius = await showBlastRadius(context, api, { name, version: id, isOnlyInUse: !isLastAllowed })
+  const what = `Revoking version ${redactKeys(id)} of '${name}' ${isLastAllowed ? 'even if it is the last working key' : 'for good'}`
+  const isOnly = radius?.isCurrent === true && radius.spare === null && !isLastAllowed
+  const alsoNeeds = 'It may be the last working key, and that needs --even-if-last as well.'
+  // What cannot be told may be in use.
+  const isAsked = isLastAllowed || radius === undefined || isInUse(radius)
+  const confirm = isAsked
+    ? await confirmed(context, { name, what, ...(isOnly ? { alsoNeeds } : {}) })
+    : options.text('confirm')
   const version = await revoke(context, api, { confirm, what, reason })
   out.result(version, () => [
     `${name}: version ${short(version.version)} (${version.fingerprint}) is ${version.stage}`,

@@ -1,6 +1,7 @@
 import type { Api } from '../api.ts'
-import { confirmed, showBlastRadius } from '../blast-radius.ts'
+import { showBlastRadius } from '../blast-radius.ts'
 import { argument, type Context, reasonOf, usage } from '../command.ts'
+import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { rotateAll } from '../rotate-all.ts'
 import { short } from '../text.ts'

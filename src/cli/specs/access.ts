@@ -77,10 +77,21 @@ export const accessSpecs: readonly CommandSpec[] = [
     name: 'token revoke',
     args: [{ name: 'id', description: 'As in token list.', offers: 'tokens' }],
     summary: 'take a token back at once',
-    details: 'Whoever uses it is refused from the next request on.',
-    options: [local],
-    examples: ['keyturn token revoke tok_3f9c2a71d04be586'],
-    exits: usual,
+    details:
+      'Whoever uses it is refused from the next request on. One that was used within a day wants the name of its owner typed.',
+    options: [
+      {
+        flags: '--confirm <token-name>',
+        description: 'Whose token it is, where nobody is there to type it.',
+        offers: 'token-names',
+      },
+      local,
+    ],
+    examples: [
+      'keyturn token revoke tok_3f9c2a71d04be586',
+      'keyturn token revoke tok_3f9c2a71d04be586 --confirm billing-worker',
+    ],
+    exits: `${usual}, 3 confirmation needed`,
     load: () => import('../commands/token-revoke.ts'),
   },
 ]

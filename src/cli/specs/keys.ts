@@ -24,7 +24,7 @@ export const keysSpecs: readonly CommandSpec[] = [
     args: [name, version],
     summary: 'revoke one key at the issuer, for good',
     details:
-      'Shows who uses it; at a terminal a key in use wants the name typed. Refuses to revoke the last working key, unless --even-if-last is given and confirmed.',
+      'Shows who uses it; a key in use wants the name typed, or --confirm. Refuses to revoke the last working key, unless --even-if-last is given and confirmed.',
     options: [
       {
         flags: '--even-if-last',
@@ -35,7 +35,7 @@ export const keysSpecs: readonly CommandSpec[] = [
     ],
     examples: [
       'keyturn revoke openai 5c1e9a02 --reason "found in a log"',
-      'keyturn revoke openai 5c1e9a02 --confirm openai',
+      'keyturn revoke openai 5c1e9a02 --even-if-last --confirm openai',
     ],
     exits: `${usual}, 3 confirmation needed, or it is the last working key`,
     load: () => import('../commands/revoke.ts'),

@@ -1,6 +1,6 @@
 import { credentialFields } from '../choices.ts'
 import type { CommandSpec } from '../command.ts'
-import { name, usual } from './parts.ts'
+import { confirm, name, usual } from './parts.ts'
 
 export const lookSpecs: readonly CommandSpec[] = [
   {
@@ -31,7 +31,7 @@ export const lookSpecs: readonly CommandSpec[] = [
     args: [name],
     summary: 'show who holds which generation of the key, or drop one that will not come back',
     details:
-      'An old key is not revoked while an instance holds it. Those that have not moved on to the current one come first.',
+      'An old key is not revoked while an instance holds it. Those that have not moved on to the current one come first. To drop one that was heard of within ten minutes wants the name typed.',
     options: [
       {
         flags: '--drop <instance>',
@@ -39,9 +39,10 @@ export const lookSpecs: readonly CommandSpec[] = [
           'Forget this instance: it has ended, or may lose its key. Apps that live come back by themselves.',
         offers: 'instances',
       },
+      confirm,
     ],
     examples: ['keyturn leases openai', 'keyturn leases openai --drop web-2'],
-    exits: usual,
+    exits: `${usual}, 3 confirmation needed`,
     load: () => import('../commands/leases.ts'),
   },
   {
