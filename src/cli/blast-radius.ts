@@ -2,6 +2,7 @@ import type { BlastHolder, BlastRadius } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Api } from './api.ts'
 import type { Context } from './command.ts'
+import { type Column, facts, layOut } from './layout.ts'
 import type { Output } from './output.ts'
 import { short, when } from './text.ts'
 
@@ -37,10 +38,10 @@ export function isInUse({ isCurrent, holders, mirrors, sharedWith }: BlastRadius
 
 export function renderBlastRadius(
   radius: BlastRadius,
-  { now, out }: { readonly now: number; readonly out: Pick<Output, 'paint' | 'table'> },
+  { now, out }: { readonly now: number; readonly out: Pick<Output, 'paint' | 'noteColumns'> },
 ): string[] {
-  const { paint } = out
-  const facts: (readonly [string, string])[] = [
+  const { paint, noteColumns } = out
+  const rows: (readonly [string, string])[] = [
     [
       'key',
       `${radius.fingerprint} (version ${short(radius.version)}, ${radius.stage}, ${radius.keyId ?? 'id unknown'})`,
@@ -62,13 +63,19 @@ export function renderBlastRadius(
   const more = radius.holders.length - holders.length
   return [
     paint('bold', `${radius.credential}: who loses what`),
-    ...out.table(facts.map(([label, value]) => [`  ${label}`, value])),
-    ...(holders.length === 0
-      ? []
-      : out.table([['  APP', 'INSTANCE', 'GENERATION', 'SEEN', 'GETS THE NEW KEY'], ...holders])),
+    ...facts(rows, noteColumns),
+    ...(holders.length === 0 ? [] : layOut({ columns: holderColumns, rows: holders }, noteColumns)),
     ...(more > 0 ? [`  and ${more} more`] : []),
   ]
 }
+
+const holderColumns: readonly Column[] = [
+  { title: '  APP', least: 12 },
+  { title: 'INSTANCE', least: 12 },
+  { title: 'GENERATION', leaves: 1 },
+  { title: 'SEEN' },
+  { title: 'GETS THE NEW KEY', leaves: 2 },
+]
 
 function lastUseOf({ lastUse, lastUsedAt }: BlastRadius, now: number): string {
   if (lastUse === 'told')

@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import type { KeyturnError } from '../core/errors.ts'
 import type { Stream } from './io.ts'
-import { colourPaint, cut, type Paint, plainPaint, safeLine, table } from './text.ts'
+import { colourPaint, cut, type Paint, plainPaint, safeLine, table, withoutColours } from './text.ts'
 
 /** Everything that a command says. Results go to standard output, all else to standard error, so that results can be piped. */
 export interface Output {
@@ -11,6 +11,8 @@ export interface Output {
   readonly paint: Paint
   /** How wide a result may be; without end where it goes to no terminal. */
   readonly columns: number
+  /** The same for what is said beside the result. */
+  readonly noteColumns: number
   /** A result: with --json as one document, else as the lines. */
   result(value: unknown, lines: () => readonly string[]): void
   /** One line of a result that has no end. */
@@ -37,16 +39,19 @@ export interface OutputOptions {
 
 export function createOutput(options: OutputOptions): Output {
   const { stdout, stderr, isJson } = options
-  const isPlain = (options.env['NO_COLOR'] ?? '') !== '' || options.env['TERM'] === 'dumb'
-  const hasColour = !isPlain && stdout.isTerminal && stderr.isTerminal
-  const paint = hasColour ? colourPaint : plainPaint
-  const line = (stream: Stream, text: string): void => stream.write(`${safeLine(text, { hasColour })}\n`)
+  const hasColour = (stream: Stream): boolean => isColourful(stream, options.env)
+  const paint = hasColour(stdout) || hasColour(stderr) ? colourPaint : plainPaint
+  const line = (stream: Stream, text: string): void => {
+    const isPainted = hasColour(stream)
+    stream.write(`${safeLine(isPainted ? text : withoutColours(text), { hasColour: isPainted })}\n`)
+  }
   let drawn = 0
   return {
     isJson,
     isLive: stderr.isTerminal && options.env['TERM'] !== 'dumb',
     paint,
-    columns: stdout.isTerminal ? stdout.columns : Number.POSITIVE_INFINITY,
+    columns: columnsOf(stdout),
+    noteColumns: columnsOf(stderr),
     table,
     result(value, lines) {
       if (isJson) stdout.write(`${jsonText(value)}\n`)
@@ -72,11 +77,24 @@ export function createOutput(options: OutputOptions): Output {
     redraw(lines) {
       // To the first column before going up: a Ctrl-C leaves the cursor behind its echo.
       const back = drawn > 0 ? `\r\u001b[${drawn}A\u001b[0J` : ''
-      const text = lines.map((one) => `${cut(safeLine(one, { hasColour }), stderr.columns - 1)}\n`).join('')
+      const text = lines
+        .map((one) => `${cut(safeLine(one, { hasColour: hasColour(stderr) }), stderr.columns - 1)}\n`)
+        .join('')
       stderr.write(back + text)
       drawn = lines.length
     },
   }
+}
+
+/** On a terminal, or where FORCE_COLOR asks for it; NO_COLOR goes before both (no-color.org), and FORCE_COLOR=0 says the same. */
+function isColourful({ isTerminal }: Stream, env: OutputOptions['env']): boolean {
+  const force = env['FORCE_COLOR'] ?? ''
+  if ((env['NO_COLOR'] ?? '') !== '' || force === '0' || force === 'false') return false
+  return force !== '' || (isTerminal && env['TERM'] !== 'dumb')
+}
+
+function columnsOf({ isTerminal, columns }: Stream): number {
+  return isTerminal ? columns : Number.POSITIVE_INFINITY
 }
 
 /** JSON escapes C0 itself; the rest of what a terminal obeys is escaped here. */

@@ -1,8 +1,9 @@
 import { Command } from 'commander'
 import type { CommandSpec } from './command.ts'
-import type { Io } from './io.ts'
+import type { Io, Stream } from './io.ts'
 import { json } from './specs/parts.ts'
 import { groups, sections } from './specs.ts'
+import { wrap } from './text.ts'
 
 /** Does what a command line asks for. */
 export type Perform = (
@@ -68,7 +69,7 @@ function addCommand(
     else command.option(option.flags, option.description)
   }
   command.option(json.flags, json.description)
-  command.addHelpText('after', `\n${examplesOf(spec)}\n\n${exitsOf(spec)}`)
+  command.addHelpText('after', `\n${examplesOf(spec)}\n\n${exitsOf(spec, helpColumns(io.stdout))}`)
   command.action(async () => await perform(spec, command.args, command.opts()))
   return command
 }
@@ -83,8 +84,8 @@ function prepared(command: Command, { stdout, stderr }: Pick<Io, 'stdout' | 'std
       writeErr: (text) => stderr.write(text),
       // Errors are told by `exitOf`, in the form that all errors have.
       outputError: () => undefined,
-      getOutHelpWidth: () => Math.min(stdout.columns, 100),
-      getErrHelpWidth: () => Math.min(stderr.columns, 100),
+      getOutHelpWidth: () => helpColumns(stdout),
+      getErrHelpWidth: () => helpColumns(stderr),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
@@ -98,10 +99,11 @@ function examplesOf({ examples }: CommandSpec): string {
   return [title, ...examples.map((example) => `  ${example}`)].join('\n')
 }
 
-function exitsOf({ exits }: CommandSpec): string {
-  const rows = exits
-    .split(/, (?=\d+ )/)
-    .map((one) => `  ${one.replace(/^(\d+) /, (_, code: string) => code.padEnd(5))}`)
+function exitsOf({ exits }: CommandSpec, columns: number): string {
+  const rows = exits.split(/, (?=\d+ )/).flatMap((one) => {
+    const [code = '', ...words] = one.split(' ')
+    return wrap(words.join(' '), { columns, first: `  ${code.padEnd(5)}`, indent: 7 })
+  })
   return ['Exit codes:', ...rows].join('\n')
 }
 
@@ -112,6 +114,11 @@ function termOf(command: Command): string {
     one.required ? `<${one.name()}>` : `[${one.name()}]`,
   )
   return [command.name(), ...(inside.length === 0 ? args : [inside.join('|')])].join(' ')
+}
+
+/** Long lines of sentences are hard to read. */
+function helpColumns({ columns }: Stream): number {
+  return Math.min(columns, 100)
 }
 
 function collect(value: string, before: readonly string[]): readonly string[] {

@@ -1,18 +1,19 @@
 import type { PermissionSummary, RotationSummary } from '../api/types.ts'
+import { fold } from './layout.ts'
 import type { Output } from './output.ts'
-import type { Colour } from './text.ts'
+import { type Colour, table } from './text.ts'
 
 /** What a rehearsal found out: each permission, whether a rotation would work, and what is left of the rehearsal itself. */
 export function renderRehearsal(
   rotation: RotationSummary,
-  { paint, table }: Pick<Output, 'paint' | 'table'>,
+  { paint, columns }: Pick<Output, 'paint' | 'columns'>,
 ): string[] {
   const { credential, failure, permissions, residue } = rotation
   const lacks = permissions.some(({ state }) => state === 'missing')
   // The fix of what failed is told with the failure.
   const isTold = ({ state }: PermissionSummary): boolean =>
     state === 'untested' || (state === 'missing' && failure === null)
-  return [
+  const lines = [
     failure === null
       ? paint(lacks ? 'yellow' : 'green', `${credential}: ${worksAsFarAs(permissions)}`)
       : paint('red', `${credential}: a rotation would not work: ${failure.summary}`),
@@ -25,6 +26,7 @@ export function renderRehearsal(
           ...residue.map((line) => `    ${line}`),
         ]),
   ]
+  return lines.flatMap((line) => fold(line, columns))
 }
 
 /** What a rehearsal that went through promises: what is missing all the same has something in its place. */

@@ -6,6 +6,7 @@ import type {
   VersionSummary,
 } from '../api/types.ts'
 import { isAuthentic, type VerdictKind } from '../core/types.ts'
+import { type Column, facts, fold, layOut } from './layout.ts'
 import type { Output } from './output.ts'
 import { renderProgress, renderRetirement } from './progress.ts'
 import { type Paint, short, span, when } from './text.ts'
@@ -13,7 +14,7 @@ import { type Paint, short, span, when } from './text.ts'
 /** How credentials and their versions are shown. */
 export interface View {
   readonly now: number
-  readonly out: Pick<Output, 'paint' | 'table'>
+  readonly out: Pick<Output, 'paint' | 'columns'>
 }
 
 /** Whether anything waits for a person: nothing can be handed out, or a walk has halted. */
@@ -26,7 +27,6 @@ export function needsHuman(summary: CredentialSummary): boolean {
 
 export function renderList(all: readonly CredentialSummary[], { now, out }: View): string[] {
   if (all.length === 0) return ['No credential is configured.']
-  const header = ['CREDENTIAL', 'VERDICT', 'KEY', 'VERIFIED', 'ROTATES', 'STATE']
   const rows = all.map((summary) => [
     `${summary.name}${summary.isInternal ? ' (internal)' : ''}`,
     verdictText(summary.current?.check ?? null, out.paint),
@@ -35,9 +35,18 @@ export function renderList(all: readonly CredentialSummary[], { now, out }: View
     when(summary.rotatesAt, now),
     stateOf(summary),
   ])
-  const troubles = all.flatMap((summary) => renderTroubles(summary, out.paint))
-  return [...out.table([header, ...rows]), ...troubles]
+  const troubles = all.flatMap((summary) => renderTroubles(summary, out))
+  return [...layOut({ columns: listColumns, rows }, out.columns), ...troubles]
 }
+
+const listColumns: readonly Column[] = [
+  { title: 'CREDENTIAL', least: 16 },
+  { title: 'VERDICT' },
+  { title: 'KEY', leaves: 2 },
+  { title: 'VERIFIED', leaves: 1 },
+  { title: 'ROTATES', leaves: 3 },
+  { title: 'STATE', least: 12 },
+]
 
 function stateOf({ rotation, retirements, troubles }: CredentialSummary): string {
   if (rotation !== null && rotation.endedAt === null) return rotation.isPaused ? 'paused' : rotation.phase
@@ -49,7 +58,7 @@ function stateOf({ rotation, retirements, troubles }: CredentialSummary): string
 export function renderDetail(summary: CredentialSummary, view: View): string[] {
   const { now, out } = view
   const { current } = summary
-  const facts: (readonly [string, string])[] = [
+  const rows: (readonly [string, string])[] = [
     ['verdict', verdictText(current?.check ?? null, out.paint)],
     ['key', current === null ? 'none' : `${current.fingerprint} (version ${short(current.version)})`],
     ['verified', when(current?.verifiedAt ?? null, now)],
@@ -69,11 +78,11 @@ export function renderDetail(summary: CredentialSummary, view: View): string[] {
   ]
   const lines = [
     out.paint('bold', `${summary.name}${summary.isInternal ? ' (internal: handed out to nobody)' : ''}`),
-    ...out.table(facts.map(([label, value]) => [`  ${label}`, value])),
+    ...facts(rows, out.columns),
   ]
-  lines.push(...renderWalks(summary, view))
+  lines.push(...renderWalks(summary, view).flatMap((line) => fold(line, out.columns)))
   lines.push('', ...renderVersions(summary.versions, view))
-  const troubles = renderTroubles(summary, out.paint)
+  const troubles = renderTroubles(summary, out)
   if (troubles.length > 0) lines.push('', ...troubles)
   return lines
 }
@@ -100,21 +109,20 @@ function standbyText({ ready, addedAt, reason, nextTryAt }: StandbySummary, now:
   return `none: ${reason ?? 'nobody knows why'}${nextTryAt === null ? '' : `; begun ${when(nextTryAt, now)}`}`
 }
 
-function renderTroubles({ name, troubles }: CredentialSummary, paint: Paint): string[] {
+function renderTroubles({ name, troubles }: CredentialSummary, { paint, columns }: View['out']): string[] {
   // One cause may be the trouble of two things: it is told once.
   const isFirst = (trouble: Trouble, index: number): boolean =>
     troubles.findIndex(({ summary, fix }) => summary === trouble.summary && fix === trouble.fix) === index
   return troubles
     .filter(isFirst)
     .flatMap((trouble) => [
-      paint('red', `${name}: ${trouble.summary}`),
-      ...(trouble.fix === '' ? [] : [`  fix: ${trouble.fix}`]),
+      ...fold(`${name}: ${trouble.summary}`, columns).map((line) => paint('red', line)),
+      ...(trouble.fix === '' ? [] : fold(`  fix: ${trouble.fix}`, columns)),
     ])
 }
 
 export function renderVersions(versions: readonly VersionSummary[], { now, out }: View): string[] {
   if (versions.length === 0) return ['There is no key yet.']
-  const header = ['VERSION', 'STAGE', 'FINGERPRINT', 'VERDICT', 'CHECKED', 'ORIGIN', 'ADDED', 'EXPIRES']
   const rows = versions.map((version) => [
     short(version.version),
     `${version.stage}${version.isCompromised ? ' (compromised)' : version.withdrawnAt === null ? '' : ' (withdrawn)'}`,
@@ -125,8 +133,19 @@ export function renderVersions(versions: readonly VersionSummary[], { now, out }
     when(version.addedAt, now),
     when(version.stage === 'retired' ? null : version.expiresAt, now),
   ])
-  return out.table([header, ...rows])
+  return layOut({ columns: versionColumns, rows }, out.columns)
 }
+
+const versionColumns: readonly Column[] = [
+  { title: 'VERSION' },
+  { title: 'STAGE' },
+  { title: 'FINGERPRINT' },
+  { title: 'VERDICT' },
+  { title: 'CHECKED', leaves: 3 },
+  { title: 'ORIGIN', leaves: 1 },
+  { title: 'ADDED', leaves: 2 },
+  { title: 'EXPIRES', leaves: 4 },
+]
 
 /** Of what is retired, most is dead, and its last check was before that: neither it nor an expiry is told as of now. */
 function checkOf({ stage, check }: VersionSummary): CheckSummary | null {

@@ -1,3 +1,5 @@
+import { fitting, widthOf } from './width.ts'
+
 /** Pure helpers that lay out text for the terminal. */
 
 const sgr = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33, cyan: 36 } as const
@@ -12,6 +14,10 @@ export const colourPaint: Paint = (colour, text) => `\u001b[${sgr[colour]}m${tex
 
 /** The escape sequences that `colourPaint` writes; all others are somebody else's. */
 const ownSequence = new RegExp(`\\u001b\\[(?:0|${Object.values(sgr).join('|')})m`, 'g')
+
+export function withoutColours(text: string): string {
+  return text.replace(ownSequence, '')
+}
 
 /** C0 and C1 controls, line and paragraph separators, and the marks that turn the reading direction. */
 const controls = /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu
@@ -30,16 +36,18 @@ export function safeLine(text: string, options: { readonly hasColour: boolean })
     .join('')
 }
 
-/** Characters on the screen, near enough: colours take none. */
+/** Columns that it takes on the screen; colours take none. */
 export function visibleLength(text: string): number {
-  return Array.from(text.replace(ownSequence, '')).length
+  return widthOf(withoutColours(text))
 }
 
-/** Cut to a width, so that a redrawn line never becomes two. */
+/** Cut to a width, so that a redrawn line never becomes two. A text of one colour keeps it. */
 export function cut(text: string, columns: number): string {
   if (visibleLength(text) <= columns) return text
-  const plain = Array.from(text.replace(ownSequence, ''))
-  return `${plain.slice(0, Math.max(0, columns - 1)).join('')}…`
+  const [before = '', after = ''] = text.match(ownSequence) ?? []
+  const isPainted = text.startsWith(before) && text.endsWith(after) && after !== ''
+  const kept = `${fitting(withoutColours(text), Math.max(0, columns - 1))}…`
+  return isPainted ? `${before}${kept}${after}` : kept
 }
 
 /**
@@ -81,21 +89,6 @@ export function table(rows: readonly (readonly string[])[]): string[] {
       .join('  ')
       .trimEnd(),
   )
-}
-
-/** The same with a header, without the columns that it names one after another as long as it is too wide. */
-export function fittingTable(
-  rows: readonly (readonly string[])[],
-  { columns, droppable }: { readonly columns: number; readonly droppable: readonly string[] },
-): string[] {
-  const lines = table(rows)
-  const [next] = droppable
-  if (next === undefined || lines.every((line) => visibleLength(line) <= columns)) return lines
-  const at = rows[0]?.indexOf(next) ?? -1
-  return fittingTable(at === -1 ? rows : rows.map((row) => row.toSpliced(at, 1)), {
-    columns,
-    droppable: droppable.slice(1),
-  })
 }
 
 const units = [

@@ -4,6 +4,7 @@ import { showBlastRadius } from '../blast-radius.ts'
 import { argument, type Context } from '../command.ts'
 import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { type Column, layOut } from '../layout.ts'
 import { short, when } from '../text.ts'
 
 /** Without an id: what waits. With one: what it is, then the name typed, then it is done. */
@@ -17,17 +18,20 @@ export async function run(context: Context): Promise<ExitCode> {
     out.result({ items }, () =>
       items.length === 0
         ? [`${name}: nothing waits for a second person`]
-        : out.table([
-            ['ID', 'WHAT', 'ASKED BY', 'ASKED', 'ENDS', 'REASON'],
-            ...items.map((one) => [
-              one.id,
-              whatOf(one),
-              one.requestedBy,
-              when(one.requestedAt, now),
-              when(one.expiresAt, now),
-              one.reason ?? '',
-            ]),
-          ]),
+        : layOut(
+            {
+              columns,
+              rows: items.map((one) => [
+                one.id,
+                whatOf(one),
+                one.requestedBy,
+                when(one.requestedAt, now),
+                when(one.expiresAt, now),
+                one.reason ?? '',
+              ]),
+            },
+            out.columns,
+          ),
     )
     return exitCodes.done
   }
@@ -48,6 +52,15 @@ export async function run(context: Context): Promise<ExitCode> {
   ])
   return exitCodes.done
 }
+
+const columns: readonly Column[] = [
+  { title: 'ID' },
+  { title: 'WHAT', least: 24 },
+  { title: 'ASKED BY', least: 10 },
+  { title: 'ASKED', leaves: 1 },
+  { title: 'ENDS' },
+  { title: 'REASON', least: 12, leaves: 2 },
+]
 
 function whatOf({ act, version, isCompromised, isEvenIfLast }: ApprovalSummary): string {
   if (act === 'emergency')

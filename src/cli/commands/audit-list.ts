@@ -3,7 +3,7 @@ import type { AuditFilter } from '../api.ts'
 import { auditKinds } from '../choices.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
-import { fittingTable } from '../text.ts'
+import { type Column, layOut } from '../layout.ts'
 
 const followMs = 1_000
 const limitDefault = 50
@@ -33,9 +33,7 @@ export async function run(context: Context): Promise<ExitCode> {
     latest = [...latest, ...rows].slice(-limit)
   })
   if (!options.has('follow')) {
-    out.result({ items: latest }, () =>
-      fittingTable([header, ...latest.map(cells)], { columns: out.columns, droppable }),
-    )
+    out.result({ items: latest }, () => layOut({ columns, rows: latest.map(cells) }, out.columns))
     return exitCodes.done
   }
   let isOver = false
@@ -61,9 +59,16 @@ export async function run(context: Context): Promise<ExitCode> {
   return exitCodes.done
 }
 
-/** Left out one after another where the terminal is too narrow; all of it stands in the JSON. */
-const droppable = ['KIND', 'ROW', 'FROM', 'CREDENTIAL']
-const header = ['ROW', 'AT', 'KIND', 'ACTION', 'OUTCOME', 'CALLER', 'CREDENTIAL', 'FROM']
+const columns: readonly Column[] = [
+  { title: 'ROW', leaves: 2 },
+  { title: 'AT' },
+  { title: 'KIND', leaves: 1 },
+  { title: 'ACTION' },
+  { title: 'OUTCOME' },
+  { title: 'CALLER', least: 10 },
+  { title: 'CREDENTIAL', least: 12, leaves: 4 },
+  { title: 'FROM', leaves: 3 },
+]
 
 function cells(row: AuditRow): string[] {
   const { caller, credential, source, count } = row as AuditRow & {

@@ -2,6 +2,7 @@ import type { LeaseSummary } from '../../api/types.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { type Column, layOut } from '../layout.ts'
 import { when } from '../text.ts'
 
 /** Not heard of for so long, an instance is believed to have ended; the service says `isSilent` after the same time. */
@@ -51,10 +52,9 @@ async function confirmedLoss(
 function render(
   leases: readonly LeaseSummary[],
   current: number,
-  { now, out }: { readonly now: number; readonly out: Pick<Context['out'], 'table'> },
+  { now, out }: { readonly now: number; readonly out: Pick<Context['out'], 'columns'> },
 ): readonly string[] {
   if (leases.length === 0) return ['No app holds a lease.']
-  const header = ['APP', 'INSTANCE', 'GENERATION', 'SEEN']
   const rows = leases
     .toSorted((one, other) => one.generation - other.generation || one.app.localeCompare(other.app))
     .map(({ app, instance, generation, seenAt }) => [
@@ -63,5 +63,12 @@ function render(
       generation < current ? `${generation} (current is ${current})` : String(generation),
       when(seenAt, now),
     ])
-  return out.table([header, ...rows])
+  return layOut({ columns, rows }, out.columns)
 }
+
+const columns: readonly Column[] = [
+  { title: 'APP', least: 12 },
+  { title: 'INSTANCE', least: 12 },
+  { title: 'GENERATION' },
+  { title: 'SEEN' },
+]

@@ -5,6 +5,7 @@ import { reportLines } from '../../core/report-text.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { faultOf } from '../fault.ts'
+import { fold } from '../layout.ts'
 
 /** Whom is trusted, and how that is said. */
 interface Trusted {
@@ -28,7 +29,7 @@ export async function run(context: Context): Promise<ExitCode> {
     `  key ${keyId}, trusted because of ${because}`,
     `  ${report.summary}`,
     ...(report.isFinal ? [] : [`  not final when it was signed: ${report.open.join('; ')}`]),
-    ...(options.has('show') ? ['', ...reportLines(report)] : []),
+    ...(options.has('show') ? ['', ...reportLines(report).flatMap((line) => fold(line, out.columns))] : []),
   ])
   return exitCodes.done
 }

@@ -6,6 +6,7 @@ import { reportLines } from '../../core/report-text.ts'
 import type { Api } from '../api.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { fold } from '../layout.ts'
 import { shellQuoted } from '../text.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
@@ -17,7 +18,9 @@ export async function run(context: Context): Promise<ExitCode> {
   const document = await fetchReport(context, api)
   const text = `${JSON.stringify(document)}\n`
   if (file === undefined) {
-    out.result(document, () => [...reportLines(payloadOf(document)), '', ...hint(context)])
+    out.result(document, () =>
+      [...reportLines(payloadOf(document)), '', ...hint(context)].flatMap((line) => fold(line, out.columns)),
+    )
     return exitCodes.done
   }
   const path = resolve(io.cwd, file)

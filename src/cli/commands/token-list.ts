@@ -1,7 +1,8 @@
 import type { GrantRule } from '../../core/grants.ts'
 import type { Context } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
-import { fittingTable, when } from '../text.ts'
+import { type Column, layOut } from '../layout.ts'
+import { when } from '../text.ts'
 import { openTokens } from '../tokens.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
@@ -10,10 +11,10 @@ export async function run(context: Context): Promise<ExitCode> {
   const items = await tokens.list()
   const now = io.now()
   out.result({ items }, () =>
-    fittingTable(
-      [
-        ['ID', 'NAME', 'ROLE', 'MAY', 'CREATED', 'LAST USED', 'EXPIRES'],
-        ...items.map((token) => [
+    layOut(
+      {
+        columns,
+        rows: items.map((token) => [
           token.id,
           token.name,
           token.role,
@@ -22,12 +23,22 @@ export async function run(context: Context): Promise<ExitCode> {
           when(token.lastUsedAt, now),
           when(token.expiresAt, now),
         ]),
-      ],
-      { columns: out.columns, droppable: ['CREATED', 'ROLE'] },
+      },
+      out.columns,
     ),
   )
   return exitCodes.done
 }
+
+const columns: readonly Column[] = [
+  { title: 'ID' },
+  { title: 'NAME', least: 12 },
+  { title: 'ROLE', leaves: 2 },
+  { title: 'MAY', least: 12, leaves: 3 },
+  { title: 'CREATED', leaves: 1 },
+  { title: 'LAST USED' },
+  { title: 'EXPIRES', leaves: 4 },
+]
 
 /** `read openai,team-*` */
 function ruleText({ may, credentials }: GrantRule): string {
