@@ -1,4 +1,4 @@
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { facts, fold, layOut, type Table } from '../../src/cli/layout.ts'
 import { colourPaint, cut, visibleLength } from '../../src/cli/text.ts'
