@@ -104,6 +104,7 @@ export const bans: readonly Ban[] = [
       'sandbox/defaults.ts': sandboxDefaults,
       'main/audit.ts':
         'one write for all rows of one turn of the event loop; what writes them gets it as an argument',
+      'server/silence.ts': "Node's own timer of a connection",
     },
   },
   {

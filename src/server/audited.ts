@@ -4,6 +4,7 @@ import type { Audit, AuditCaller, AuditEntry } from '../core/ports.ts'
 import type { HandOut } from '../engine/service.ts'
 import type { Caller } from './auth/caller.ts'
 import type { Sources } from './forwarded.ts'
+import type { Visitor } from './visitors.ts'
 
 /** What of a request goes into its rows. */
 export interface Asked {
@@ -20,11 +21,10 @@ export interface Asked {
 
 /** The server's side of the audit: what it says of each request. Undefined: there is nothing to wait for. */
 export interface Audited {
-  /** A secret is about to leave. The fast lane knows the source; others leave it to be found. */
-  handOut(
-    handOut: HandOut,
-    asked: Omit<Asked, 'action' | 'credential'> & { readonly source?: string },
-  ): Promise<void> | undefined
+  /** A secret is about to leave. */
+  handOut(handOut: HandOut, asked: Omit<Asked, 'action' | 'credential'>): Promise<void> | undefined
+  /** The same in the fast lane. */
+  visit(handOut: HandOut, visitor: Visitor): Promise<void> | undefined
   /** Something is about to be done, or was. */
   act(asked: Asked, outcome: 'asked' | 'done'): Promise<void> | undefined
   refusal(
@@ -37,6 +37,7 @@ export interface Audited {
 
 const nothing: Audited = {
   handOut: () => undefined,
+  visit: () => undefined,
   act: () => undefined,
   refusal: () => undefined,
   unreadable: () => undefined,
@@ -71,10 +72,15 @@ export function createAudited(options: {
     return entry
   }
   return {
-    handOut(handOut, { caller, requestId, raw, source }) {
+    handOut(handOut, { caller, requestId, raw }) {
       if (caller === undefined) return undefined
-      const entry = entryFor(handOut, caller, source ?? sourceOf(raw))
+      const entry = entryFor(handOut, caller, sourceOf(raw))
       return audit.record(requestId === undefined ? entry : { ...entry, requestId })
+    },
+    visit(handOut, visitor) {
+      if (visitor.row?.handOut !== handOut)
+        visitor.row = { handOut, entry: entryFor(handOut, visitor.caller, visitor.source) }
+      return audit.record(visitor.row.entry)
     },
     act(asked, outcome) {
       const isRepeatable = asked.action === repeatable

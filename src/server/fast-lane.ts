@@ -1,18 +1,19 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Audited } from './audited.ts'
-import { type Authenticator, isPending } from './auth/authenticator.ts'
-import { isForwardingHeader, unixSource } from './forwarded.ts'
+import type { Authenticator } from './auth/authenticator.ts'
+import { isForwardingHeader } from './forwarded.ts'
 import { type HandOuts, matchesEtag } from './hand-out.ts'
-import type { Hosts } from './hosts.ts'
 import type { Leases } from './leases.ts'
 import type { Metrics } from './metrics.ts'
 import type { Rates } from './rates.ts'
+import { endSilence } from './silence.ts'
+import type { Visitors } from './visitors.ts'
 
 export interface FastLaneOptions {
   readonly handOuts: HandOuts
-  readonly auth: Authenticator
-  readonly hosts: Hosts
+  readonly visitors: Visitors
+  readonly auth: Pick<Authenticator, 'isLive'>
   readonly rates: Pick<Rates, 'take'>
   readonly leases: Leases
   readonly metrics: Metrics
@@ -22,6 +23,8 @@ export interface FastLaneOptions {
   /** No secret without its row: this is said instead. */
   readonly refuse: (response: ServerResponse, error: KeyturnError) => void
   readonly headersMax: number
+  /** How long a reader may take nothing of its answer. */
+  readonly silenceMs: number
 }
 
 /** True where the request was answered, or will be. */
@@ -35,17 +38,18 @@ const prefix = '/v1/credentials/'
  * application behind, which runs all checks in their order. So there is one place that explains, and none to get round.
  */
 export function createFastLane(options: FastLaneOptions): FastLane {
-  const { handOuts, auth, hosts, rates, leases, metrics, audited, headersMax } = options
+  const { handOuts, visitors, auth, rates, leases, metrics, audited, headersMax, silenceMs } = options
   return (request, response) => {
     const url = request.url
     if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
     const name = url.slice(prefix.length)
     if (request.rawHeaders.length > 2 * headersMax) return false
     const seen = scan(request.rawHeaders)
-    if (seen.isOdd || seen.host === undefined) return false
-    if (!hosts.allows(seen.host, request.socket.localAddress)) return false
-    const caller = auth.authenticate({ authorization: seen.authorization, socket: request.socket })
-    if (caller === undefined || isPending(caller) || !caller.may('read', name)) return false
+    const { host, authorization } = seen
+    if (seen.isOdd || host === undefined) return false
+    const visitor = visitors.admit(request.socket, { host, authorization })
+    if (visitor === undefined || !visitor.caller.may('read', name)) return false
+    const { caller } = visitor
     // Looked up last: until here a name that is not there takes the same path as one that is.
     const prepared = handOuts.prepared(name)
     if (prepared === undefined || !rates.take(caller.id)) return false
@@ -58,15 +62,16 @@ export function createFastLane(options: FastLaneOptions): FastLane {
       metrics.handOutsUnchanged += 1
       response.writeHead(304, prepared.headersUnchanged as string[])
       response.end()
+      endSilence(response, silenceMs)
       return true
     }
     const { handOut } = prepared
-    const source = request.socket.remoteAddress ?? unixSource
-    const written = audited.handOut(handOut, { caller, raw: request, source })
+    const written = audited.visit(handOut, visitor)
     const send = (): void => {
       metrics.handOuts += 1
       response.writeHead(200, prepared.headers as string[])
       response.end(prepared.body)
+      endSilence(response, silenceMs)
     }
     if (written === undefined) send()
     else

@@ -24,10 +24,12 @@ import { createMetrics, type Metrics } from './metrics.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal } from './problem.ts'
 import { createRates, noRates, type RateLimits } from './rates.ts'
 import { expectationRefusal, refuseRaw } from './raw-refusals.ts'
+import { endSilence } from './silence.ts'
 import { createStreams } from './streams.ts'
 import { createCoarseClock, every } from './ticker.ts'
 import { readTls, serverTls, type TlsOptions, watchTls } from './tls.ts'
 import type { TokenStore } from './tokens.ts'
+import { createVisitors } from './visitors.ts'
 import { createWaiters } from './waiters.ts'
 
 export interface ServerOptions {
@@ -90,14 +92,18 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
   const clock = createCoarseClock(system)
   const { context, createLane, close } = assemble(options, limits, clock, () => state.isStopping)
   const app = lazyApp(context)
+  const handle = (request: IncomingMessage, response: ServerResponse): void => {
+    endSilence(response, limits.silenceMs)
+    app.handle(request, response)
+  }
   const lane = createLane({
-    otherwise: (request, response) => app.handle(request, response),
+    otherwise: handle,
     refuse: (response, error) => answer(response, { error }, context),
   })
   // An `import` of node:http loads undici as well, for the WebSocket that it exports: 25 ms before the first key.
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (!state.isStopping && lane(request, response)) return
-    app.handle(request, response)
+    handle(request, response)
   }
   const { server, stopWatching } = await listener({ ...options, limits, onRequest }).catch(
     (thrown: unknown) => {
@@ -184,6 +190,7 @@ function assemble(
     listenHost: listen.kind === 'tcp' ? listen.host : undefined,
     allowedHosts: options.allowedHosts ?? [],
   })
+  const visitors = createVisitors({ auth, hosts, clock })
   const sources = createSources({ trustedProxies: options.trustedProxies ?? [] })
   const rates =
     options.rateLimits === undefined ? noRates : createRates({ limits: options.rateLimits, clock })
@@ -207,12 +214,13 @@ function assemble(
       ...rest,
       audited,
       handOuts,
+      visitors,
       auth,
-      hosts,
       rates,
       leases,
       metrics,
       headersMax: limits.headersMax,
+      silenceMs: limits.silenceMs,
     })
   const context: ServerContext = {
     service,
@@ -243,6 +251,7 @@ function assemble(
   }
   const close = () => {
     stopListening()
+    visitors.close()
     streams.close()
     waiters.close()
     clock.stop()
@@ -305,6 +314,7 @@ function answer(response: ServerResponse, refusal: Refusal, context: ServerConte
   const id = context.nextRequestId()
   response.writeHead(problemStatus(refusal), problemHeaders(refusal, id))
   response.end(problemBody(refusal, id))
+  endSilence(response, context.limits.silenceMs)
 }
 
 function httpOptions(limits: ServerLimits) {
@@ -336,7 +346,6 @@ function harden(server: Server, limits: ServerLimits, context: ServerContext): v
   server.maxRequestsPerSocket = 0
   // None is left out: what is beyond `headersMax` is refused, not forgotten.
   server.maxHeadersCount = 0
-  server.timeout = limits.silenceMs
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
     refuseRaw(error, socket, limits, context.nextRequestId(), (code, status) =>
       context.audited.unreadable(socket, { code, status }),

@@ -309,20 +309,21 @@ describe('a credential that the caller may not see', () => {
           return undefined
         },
       },
-      auth: {
-        authenticate: ({ authorization }) =>
+      visitors: {
+        admit: (_socket, { authorization }) =>
           authorization === undefined
             ? undefined
-            : createCaller({
-                id: 'a',
-                name: 'a',
-                kind: 'token',
-                grants: [{ credentials: ['mine'], may: ['read'] }],
-              }),
-        isLive: () => true,
-        onChange: () => () => undefined,
+            : {
+                caller: createCaller({
+                  id: 'a',
+                  name: 'a',
+                  kind: 'token',
+                  grants: [{ credentials: ['mine'], may: ['read'] }],
+                }),
+                source: '127.0.0.1',
+                row: undefined,
+              },
       },
-      hosts: { allows: () => true },
       headersMax: 100,
     } as Partial<FastLaneOptions> as FastLaneOptions)
     const look = (name: string, headers: readonly string[]) =>
