@@ -174,6 +174,8 @@ export const bans: readonly Ban[] = [
       'stores/vault-auth.ts': 'sends what Keyturn logs in to Vault with',
       'stores/vault-calls.ts': 'sends the token of Vault in its header',
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
+      'doctor/probe/keyed-request.ts': 'sends it in the authorization header',
+      'doctor/probe/shown.ts': 'withholds what a server echoes of it',
       'issuers/openai-wire.ts': 'sends it in the authorization header',
       'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
       'ledger/postgres-connection.ts': 'sends the password of the database when it connects',

@@ -4,6 +4,7 @@ import { rotation } from './keyturn/rotation.ts'
 import { service } from './keyturn/service.ts'
 import { shared } from './keyturn/shared.ts'
 import { stores } from './keyturn/stores.ts'
+import { networkCheck } from './probe/network-check.ts'
 
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
-export const checks: readonly Check[] = [configuration, stores, service, rotation, shared]
+export const checks: readonly Check[] = [networkCheck, configuration, stores, service, rotation, shared]

@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import type { Log, System } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import { transportFailure } from '../core/transport-failure.ts'
@@ -187,11 +188,7 @@ export function checkedBaseUrl(text: string): string {
   const url = new URL(text)
   if (url.username !== '' || url.password !== '') throw invalid('holds a user name or password')
   if (url.search !== '' || url.hash !== '') throw invalid('holds a query or fragment')
-  const isAllowed = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname))
+  const isAllowed = url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname))
   if (!isAllowed) throw invalid('is not https, which only loopback addresses may do without')
   return url.href.replace(/\/+$/, '')
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(hostname)
 }

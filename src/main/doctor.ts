@@ -7,12 +7,12 @@ import type { DoctorContext, Step } from '../doctor/context.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Facts } from '../doctor/facts.ts'
 import { gather } from '../doctor/gather.ts'
-import type { Network } from '../doctor/network.ts'
+import { createFetch } from '../doctor/network/create-fetch.ts'
+import { createNetwork } from '../doctor/network/create-network.ts'
 import type { ProjectFiles } from '../doctor/project/files.ts'
 import { openProjectFiles } from '../doctor/project/real-files.ts'
 import { createRecorder } from '../doctor/recorder.ts'
 import { reportOf } from '../doctor/report.ts'
-import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { createSystem } from '../system.ts'
 import { keyturnFacts } from './doctor-keyturn.ts'
@@ -25,9 +25,10 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
   const system = createSystem()
   const steps: Step[] = []
   const recorder = createRecorder({
-    network: unplugged,
+    network: createNetwork(system),
     system,
-    openIssuer: (address) => openIssuer({ kind: 'manual', ...address }, { system, log, fetch: httpFetch }),
+    openIssuer: ({ proxy, ...address }) =>
+      openIssuer({ kind: 'manual', ...address }, { system, log, fetch: createFetch({ proxy }) }),
   })
   const context: DoctorContext = {
     env: asked.env,
@@ -84,11 +85,4 @@ function noFiles(folder: string): ProjectFiles {
     isIgnored: () => undefined,
     installed: () => undefined,
   }
-}
-
-const unplugged: Network = {
-  resolve: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
-  connect: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
-  tls: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
-  request: async () => ({ kind: 'failed', failure: 'aborted', tookMs: 0 }),
 }

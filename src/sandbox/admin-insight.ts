@@ -1,8 +1,8 @@
-// What an administrator can look up besides keys: rate limits, the spend limit and the audit log.
+// What an administrator can look up besides keys: rate limits, the spend limit, costs and the audit log.
 
 import { listReply, projectOf } from './admin-common.ts'
 import { type AuthenticCall, json, type Reply, type Route, refuse } from './call.ts'
-import { badRequest, notFound } from './errors.ts'
+import { badRequest, missingParameter, notFound } from './errors.ts'
 import { inferenceModels } from './models.ts'
 import type { AuditRecord } from './records.ts'
 import { seconds } from './views.ts'
@@ -13,6 +13,14 @@ export const insightRoutes: readonly Route[] = [
   { ...read, method: 'GET', pattern: '/organization/projects/:project/rate_limits', handle: listRateLimits },
   { ...read, method: 'GET', pattern: '/organization/projects/:project/spend_limit', handle: projectSpend },
   { ...read, method: 'GET', pattern: '/organization/spend_limit', handle: organizationSpend },
+  {
+    ...read,
+    // ASSUMPTION: a scope of its own besides those of the administration.
+    scopes: [...read.scopes, 'api.usage.read'],
+    method: 'GET',
+    pattern: '/organization/costs',
+    handle: listCosts,
+  },
   { ...read, method: 'GET', pattern: '/organization/audit_logs', handle: listAuditLogs },
 ]
 
@@ -73,6 +81,57 @@ function spendReply(
   const amount = call.knobs.spendLimitAmount
   if (amount === null) return refuse(notFound('No spend limit is set.'))
   return json(view(amount, call.knobs.billing === exceeded ? 'enforcing' : 'inactive'))
+}
+
+const DAY_SECONDS = 86_400
+const BUCKETS = { usual: 7, max: 180 }
+
+/** Days in UTC, oldest first, one page after another; every project has the costs of the whole organisation. */
+function listCosts(call: AuthenticCall): Reply {
+  const number = (name: string) => {
+    const text = call.query.get(name)
+    return text === null ? undefined : /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
+  }
+  const start = number('start_time')
+  const end = number('end_time') ?? Number.POSITIVE_INFINITY
+  const limit = number('limit') ?? BUCKETS.usual
+  if (start === undefined) return refuse(missingParameter('start_time'))
+  if (Number.isNaN(start + end))
+    return refuse(badRequest("Invalid 'start_time' or 'end_time'.", 'start_time'))
+  if (!(limit >= 1 && limit <= BUCKETS.max))
+    return refuse(badRequest(`Invalid 'limit': expected 1 to ${BUCKETS.max}.`, 'limit'))
+  if ((call.query.get('bucket_width') ?? '1d') !== '1d')
+    return refuse(badRequest("Invalid 'bucket_width': only '1d' is supported.", 'bucket_width'))
+  const today = seconds(call.at) - (seconds(call.at) % DAY_SECONDS)
+  const { dailyCosts } = call.knobs
+  const days = dailyCosts
+    .map((amount, index) => ({ amount, at: today - (dailyCosts.length - 1 - index) * DAY_SECONDS }))
+    .filter(({ at }) => at + DAY_SECONDS > start && at < end)
+  const from = Math.max(0, number('page') ?? 0)
+  const page = days.slice(from, from + limit)
+  const next = from + limit < days.length ? String(from + limit) : null
+  return json({
+    object: 'page' as const,
+    data: page.map(({ amount, at }) => costsView(amount, at)),
+    has_more: next !== null,
+    next_page: next,
+  })
+}
+
+export function costsView(amount: number, at: number) {
+  return {
+    object: 'bucket' as const,
+    start_time: at,
+    end_time: at + DAY_SECONDS,
+    results: [
+      {
+        object: 'organization.costs.result' as const,
+        amount: { value: amount, currency: 'usd' },
+        line_item: null,
+        project_id: null,
+      },
+    ],
+  }
 }
 
 function listAuditLogs(call: AuthenticCall): Reply {

@@ -76,6 +76,11 @@ export function json(body: unknown, status = 200, headers: Record<string, string
   return { kind: 'json', status, headers, body }
 }
 
-export function refuse(error: ApiError): JsonReply {
-  return { kind: 'json', status: error.status, headers: error.headers ?? {}, body: envelope(error) }
+export function refuse(error: ApiError, headers: Readonly<Record<string, string>> = {}): JsonReply {
+  return {
+    kind: 'json',
+    status: error.status,
+    headers: { ...headers, ...error.headers },
+    body: envelope(error),
+  }
 }

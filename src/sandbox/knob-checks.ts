@@ -55,6 +55,13 @@ const texts: Check = (value) =>
     ? undefined
     : 'a list of texts'
 
+const amounts: Check = (value) =>
+  Array.isArray(value) &&
+  value.length <= 180 &&
+  value.every((entry) => typeof entry === 'number' && entry >= 0 && entry <= 1_000_000_000)
+    ? undefined
+    : 'a list of at most 180 amounts in dollars'
+
 const perFamily: Check = (value) =>
   isObject(value) &&
   Object.entries(value).every(
@@ -73,6 +80,9 @@ const checks: Record<keyof Knobs, Check> = {
   listLagMs: perEdge,
   requestsPerMinute: orNull(whole(0, 1_000_000_000)),
   tokensPerMinute: orNull(whole(0, 1_000_000_000)),
+  usedRequests: whole(0, 1_000_000_000),
+  usedTokens: whole(0, 1_000_000_000),
+  rateLimitHeadersOnModels: flag,
   adminRequestsPerMinute: orNull(whole(0, 1_000_000_000)),
   throttle: oneOf(true, false, 'requests', 'tokens', 'slow_down'),
   billing: orNull(oneOf(...billingStates)),
@@ -93,6 +103,7 @@ const checks: Record<keyof Knobs, Check> = {
   exchangeTokenSeconds: whole(1, 86_400),
   exchangeRefusal: orNull(oneOf(...exchangeRefusals)),
   spendLimitAmount: orNull(whole(0, 1_000_000_000)),
+  dailyCosts: amounts,
   latencyMs: ms,
   hang: flag,
   errorStatus: oneOf(500, 503, null),

@@ -94,6 +94,12 @@ export interface Knobs {
   readonly requestsPerMinute: number | null
   /** Tokens per organisation and minute. Default null: no limit. */
   readonly tokensPerMinute: number | null
+  /** Requests that others of the organisation are taken to make in each minute. Default 0. */
+  readonly usedRequests: number
+  /** The same for tokens. Default 0. */
+  readonly usedTokens: number
+  /** Whether `GET /v1/models` carries the rate-limit headers; no source tells. Default false. */
+  readonly rateLimitHeadersOnModels: boolean
   /** Admin requests per organisation and minute. Default null: no limit. */
   readonly adminRequestsPerMinute: number | null
   /** Refuses every inference request with a 429. `true` means `requests`. Default false. */
@@ -132,8 +138,10 @@ export interface Knobs {
   readonly exchangeTokenSeconds: number
   /** Declines every token exchange with this code. Default null. */
   readonly exchangeRefusal: ExchangeRefusal | null
-  /** The spend limit that the admin API shows. Default null: none is set. */
+  /** The spend limit that the admin API shows, in cents. Default null: none is set. */
   readonly spendLimitAmount: number | null
+  /** What each of the latest days cost, in US dollars, today last. Default: none. */
+  readonly dailyCosts: readonly number[]
   /** Real time added to every request. Default 0. */
   readonly latencyMs: number
   /** Accepts requests and never answers. Default false. */
@@ -181,6 +189,9 @@ export const defaultKnobs: Knobs = {
   listLagMs: 0,
   requestsPerMinute: null,
   tokensPerMinute: null,
+  usedRequests: 0,
+  usedTokens: 0,
+  rateLimitHeadersOnModels: false,
   adminRequestsPerMinute: null,
   throttle: false,
   billing: null,
@@ -201,6 +212,7 @@ export const defaultKnobs: Knobs = {
   exchangeTokenSeconds: 3_600,
   exchangeRefusal: null,
   spendLimitAmount: null,
+  dailyCosts: [],
   latencyMs: 0,
   hang: false,
   errorStatus: null,

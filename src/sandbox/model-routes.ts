@@ -14,23 +14,29 @@ export const modelRoutes: readonly Route[] = [
 ]
 
 function listModels(call: AuthenticCall): Reply {
-  const problem = gateProblem(call)
-  if (problem !== undefined) return refuse(problem)
+  const { error, headers } = passGate(call)
+  if (error !== undefined) return refuse(error, headers)
   const shown = available.filter((model) => !call.knobs.forbiddenModels.includes(model))
-  return json({ object: 'list' as const, data: shown.map((model) => modelView(model, 'system')) })
+  return json(
+    { object: 'list' as const, data: shown.map((model) => modelView(model, 'system')) },
+    200,
+    headers,
+  )
 }
 
 function retrieveModel(call: AuthenticCall): Reply {
   const model = call.parameters['model'] ?? ''
-  const problem = gateProblem(call) ?? modelProblem(call, model)
-  return problem === undefined ? json(modelView(model, 'system')) : refuse(problem)
+  const { error, headers } = passGate(call)
+  const problem = error ?? modelProblem(call, model)
+  return problem === undefined ? json(modelView(model, 'system'), 200, headers) : refuse(problem, headers)
 }
 
-function gateProblem(call: AuthenticCall): ApiError | undefined {
+function passGate(call: AuthenticCall): { error?: ApiError | undefined; headers: Record<string, string> } {
   const throttled = throttleError(call)
-  if (throttled !== undefined) return throttled
+  if (throttled !== undefined) return { error: throttled, headers: {} }
   const { limiter } = call.services
   const organization = call.key.organization
   const pass = limiter.take({ organization, model: 'models', tokens: 0, at: call.at, knobs: call.knobs })
-  return pass.error ?? (call.knobs.billingOnModels ? billingError(call) : undefined)
+  const error = pass.error ?? (call.knobs.billingOnModels ? billingError(call) : undefined)
+  return { error, headers: call.knobs.rateLimitHeadersOnModels ? pass.headers : {} }
 }

@@ -37,29 +37,33 @@ export function createRateLimiter(): RateLimiter {
   return {
     take({ organization, model, tokens, at, knobs }) {
       const window = windowOf(organization, at)
+      const used = () => ({
+        requests: window.requests + knobs.usedRequests,
+        tokens: window.tokens + knobs.usedTokens,
+      })
       const retryMs = window.start + WINDOW_MS - at
       const requestLimit = knobs.requestsPerMinute
       const tokenLimit = knobs.tokensPerMinute
       const details = { organization, model, retryMs }
-      const refused = (error: ApiError) => ({ headers: limitHeaders(knobs, window, retryMs), error })
+      const refused = (error: ApiError) => ({ headers: limitHeaders(knobs, used(), retryMs), error })
       if (tokenLimit !== null && tokens > tokenLimit)
         return refused(apiError('request_too_large', { ...details, limit: tokenLimit, requested: tokens }))
-      if (requestLimit !== null && window.requests >= requestLimit)
+      if (requestLimit !== null && used().requests >= requestLimit)
         return refused(
-          apiError('rate_limit_requests', { ...details, limit: requestLimit, used: window.requests }),
+          apiError('rate_limit_requests', { ...details, limit: requestLimit, used: used().requests }),
         )
-      if (tokenLimit !== null && window.tokens + tokens > tokenLimit)
+      if (tokenLimit !== null && used().tokens + tokens > tokenLimit)
         return refused(
           apiError('rate_limit_tokens', {
             ...details,
             limit: tokenLimit,
-            used: window.tokens,
+            used: used().tokens,
             requested: tokens,
           }),
         )
       window.requests += 1
       window.tokens += tokens
-      return { headers: limitHeaders(knobs, window, retryMs) }
+      return { headers: limitHeaders(knobs, used(), retryMs) }
     },
     takeAdmin({ organization, at, knobs }) {
       const limit = knobs.adminRequestsPerMinute
@@ -75,14 +79,18 @@ export function createRateLimiter(): RateLimiter {
   }
 }
 
-function limitHeaders(knobs: Knobs, window: Window, resetMs: number): Record<string, string> {
+function limitHeaders(
+  knobs: Knobs,
+  used: Pick<Window, 'requests' | 'tokens'>,
+  resetMs: number,
+): Record<string, string> {
   const requests = knobs.requestsPerMinute ?? UNLIMITED.requests
   const tokens = knobs.tokensPerMinute ?? UNLIMITED.tokens
   return {
     'x-ratelimit-limit-requests': String(requests),
     'x-ratelimit-limit-tokens': String(tokens),
-    'x-ratelimit-remaining-requests': String(Math.max(0, requests - window.requests)),
-    'x-ratelimit-remaining-tokens': String(Math.max(0, tokens - window.tokens)),
+    'x-ratelimit-remaining-requests': String(Math.max(0, requests - used.requests)),
+    'x-ratelimit-remaining-tokens': String(Math.max(0, tokens - used.tokens)),
     'x-ratelimit-reset-requests': duration(resetMs),
     'x-ratelimit-reset-tokens': duration(resetMs),
   }

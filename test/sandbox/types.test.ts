@@ -3,7 +3,7 @@
 
 import type OpenAI from 'openai'
 import { expectTypeOf, test } from 'vitest'
-import type { auditView, rateLimitView, spendView } from '../../src/sandbox/admin-insight.ts'
+import type { auditView, costsView, rateLimitView, spendView } from '../../src/sandbox/admin-insight.ts'
 import type { chunkView, completionView } from '../../src/sandbox/chat.ts'
 import type { envelope } from '../../src/sandbox/errors.ts'
 import type { modelView } from '../../src/sandbox/models.ts'
@@ -49,6 +49,8 @@ test('admin answers have the declared types', () => {
   >()
   type Spend = Answer<Projects['spendLimit']['retrieve']>
   expectTypeOf<ReturnType<typeof spendView>>().toExtend<Omit<Spend, 'object'>>()
+  type Costs = Answer<Organization['usage']['costs']>['data'][number]
+  expectTypeOf<ReturnType<typeof costsView>>().toExtend<Costs>()
   type Log = Answer<Organization['auditLogs']['list']>['data'][number]
   expectTypeOf<ReturnType<typeof auditView>['effective_at']>().toExtend<Log['effective_at']>()
 })

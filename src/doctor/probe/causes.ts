@@ -1,0 +1,67 @@
+import type { FindingCode } from '../catalogue.ts'
+
+/**
+ * What each verdict means to somebody whose calls fail. Null: nothing that the doctor tells of by this name, because all
+ * is well, or because it is judged elsewhere. Every cause of the taxonomy is here; a test holds the two together.
+ */
+export const codeOfCause: Readonly<Record<string, FindingCode | null>> = {
+  valid: null,
+  scope_missing: 'scope_missing',
+  authorization_stripped: 'authorization_stripped',
+  token_of_wrong_kind: 'key_of_other_provider',
+  organization_mismatched: 'organization_wrong',
+  project_mismatched: 'project_wrong',
+  header_mismatched: 'organization_wrong',
+  organization_unknown: 'organization_wrong',
+  project_unknown: 'project_wrong',
+  address_not_allowed: 'address_not_allowed',
+  region_not_supported: 'region_unsupported',
+  account_deactivated: 'account_blocked',
+  owner_without_organization: 'account_blocked',
+  project_closed: 'account_blocked',
+  credit_exhausted: 'quota_exhausted',
+  organization_spend_limit: 'quota_exhausted',
+  project_spend_limit: 'quota_exhausted',
+  organization_usage_limit: 'quota_exhausted',
+  quota_exhausted: 'quota_exhausted',
+  billing_inactive: 'billing_inactive',
+  billing_hard_limit: 'billing_inactive',
+  billing_problem: 'billing_inactive',
+  // Of a request that is too large, which none of ours is.
+  request_too_large: null,
+  slowed_down: 'rate_limited',
+  rate_limited: 'rate_limited',
+  throttling_unclear: 'rate_limited',
+  model_not_visible: 'model_denied',
+  organization_unverified: 'model_denied',
+  key_expired: 'key_expired',
+  key_rejected: 'key_unknown',
+  issuer_overloaded: 'openai_failing',
+  issuer_failing: 'openai_failing',
+  refusal_unclear: 'refusal_unclear',
+  request_refused: 'refusal_unclear',
+  answer_unexpected: 'refusal_unclear',
+  endpoint_missing: 'base_url_wrong',
+  proxy_wants_login: 'proxy_failed',
+  address_wrong: 'base_url_wrong',
+  gateway_failing: 'foreign_answer',
+  foreign_refusal: 'foreign_answer',
+  foreign_answer: 'foreign_answer',
+  dns_failed: 'dns_failed',
+  connect_failed: 'connect_failed',
+  tls_failed: 'tls_failed',
+  timed_out: 'timed_out',
+  connection_broken: 'connect_failed',
+  redirected: 'foreign_answer',
+  answer_too_large: 'foreign_answer',
+  // Called off by ourselves.
+  probe_aborted: null,
+  // Nothing was sent; what is wrong with the text is for the checks of keys.
+  key_malformed: null,
+  declared_scope_missing: 'scope_missing',
+  declared_model_missing: 'model_denied',
+  key_foreign: 'key_foreign',
+  // Not to be told whose a key is, is nothing that breaks a program.
+  belonging_untold: null,
+  not_probed: null,
+}
