@@ -8,7 +8,7 @@ const page = new URL('../../docs/troubleshooting.md', import.meta.url)
 
 /** The section of a finding in docs/troubleshooting.md. Errors: `usage` for a code that there is not, `file_unusable`. */
 export function explanationOf(code: string): { readonly code: string; readonly text: string } {
-  const sections = sectionsOf(readPage())
+  const sections = explanations()
   const text = sections.get(code)
   if (text !== undefined) return { code, text }
   const known = [...sections.keys()]
@@ -19,8 +19,13 @@ export function explanationOf(code: string): { readonly code: string; readonly t
   )
 }
 
+/** Every section of the page by its code. Error: `file_unusable`. */
+export function explanations(): ReadonlyMap<string, string> {
+  return sectionsOf(readPage())
+}
+
 /** Sections by their code: from one heading `### \`code\`` to the next heading. */
-export function sectionsOf(text: string): ReadonlyMap<string, string> {
+function sectionsOf(text: string): ReadonlyMap<string, string> {
   const sections = new Map<string, string>()
   for (const part of text.split(/^(?=#{2,3} )/m)) {
     const code = /^### `([a-z_]+)`/.exec(part)?.[1]

@@ -110,6 +110,8 @@ export interface Io {
   readonly writeNewFile: (path: string, text: string, mode: number) => boolean
   /** Writes a file for this user alone (0600), whole, over one that is there. */
   readonly writePrivateFile: (path: string, text: string) => void
+  /** Adds to the end of a file that somebody else may have begun. */
+  readonly appendFile: (path: string, text: string) => void
   /** Calls back for SIGINT and SIGTERM, which then no longer end the process. */
   readonly onSignal: (callback: (signal: 'SIGINT' | 'SIGTERM') => void) => Cancel
   /** Ends the process at once. */

@@ -15,6 +15,8 @@ export interface Output {
   readonly noteColumns: number
   /** A result: with --json as one document, else as the lines. */
   result(value: unknown, lines: () => readonly string[]): void
+  /** A result that is a JSON document, with --json or without. */
+  document(value: unknown): void
   /** One line of a result that has no end. */
   line(text: string): void
   /** A value exactly as it is, for `get`; with a line break only on a terminal. */
@@ -57,6 +59,7 @@ export function createOutput(options: OutputOptions): Output {
       if (isJson) stdout.write(`${jsonText(value)}\n`)
       else for (const text of lines()) line(stdout, text)
     },
+    document: (value) => stdout.write(`${jsonText(value)}\n`),
     line: (text) => line(stdout, text),
     raw(value) {
       stdout.write(stdout.isTerminal ? `${safeLine(value, { hasColour: false })}\n` : value)

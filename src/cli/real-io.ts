@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { createSystem } from '../system.ts'
 import type { Io } from './io.ts'
@@ -28,6 +28,7 @@ export function realIo(): Io {
         process.off('SIGTERM', onTerminate)
       }
     },
+    appendFile: (path, text) => appendFileSync(path, text),
     exit: (code) => process.exit(code),
     version: packageVersion,
     writePrivateFile,

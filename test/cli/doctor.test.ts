@@ -1,6 +1,8 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { DiagnoseOptions, Diagnosis } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/main.ts'
+import { findingKinds } from '../../src/doctor/catalogue.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { type DoctorReport, reportOf } from '../../src/doctor/report.ts'
 import { createSystem } from '../../src/system.ts'
@@ -134,4 +136,59 @@ describe('keyturn doctor', () => {
     expect(live.err).toMatch(/>\S* *dns +api\.openai\.com/)
     expect(live.err.endsWith('\u001b[1A\u001b[0J')).toBe(true)
   })
+
+  it('prints SARIF, and not two documents at once', async () => {
+    const { out, code } = await doctor('--sarif', reportWith([wrong]))
+    expect(JSON.parse(out)).toMatchObject({
+      version: '2.1.0',
+      runs: [{ results: [{ ruleId: 'key_placeholder' }] }],
+    })
+    expect(code).toBe(3)
+    expect((await doctor('--sarif --json', reportWith([]))).code).toBe(2)
+  })
+
+  it('annotates a run of GitHub beside its result, and writes its summary after what is there', async () => {
+    const summary = '/tmp/summary.md'
+    const env = { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary, GITHUB_WORKSPACE: '/srv' }
+    const files = { [summary]: 'before\n' }
+    const { out, err, io } = await doctor('--json', reportWith([wrong]), { env, files })
+    expect(JSON.parse(out)).toMatchObject({ isHealthy: false })
+    // From the top of the repository, not from the folder that was looked at.
+    expect(err).toMatch(/^::error file=app\/\.env,line=3,title=key_placeholder/)
+    expect(io.files.get(summary)).toMatch(/^before\n### keyturn doctor\n/)
+  })
+
+  it('with --ci it draws nothing, annotates anywhere, and looks at stores as well', async () => {
+    const { err, asked } = await doctor('--ci', reportWith([wrong]), { isTerminal: true })
+    expect(err).toMatch(/^::error file=\.env/)
+    expect(asked?.isThorough).toBe(true)
+  })
+
+  it('explains a code, and guesses at one that there is not', async () => {
+    const { out, code } = await doctor('--explain key_placeholder', reportWith([]))
+    expect(out).toMatch(/^### `key_placeholder`\n[\s\S]*What to do/)
+    expect(code).toBe(0)
+    const { err, code: wrongUsage } = await doctor('--explain key_placehoder', reportWith([]))
+    expect(err).toContain('Did you mean key_placeholder?')
+    expect(wrongUsage).toBe(2)
+  })
+})
+
+describe('docs/troubleshooting.md', () => {
+  const page = readFileSync(new URL('../../docs/troubleshooting.md', import.meta.url), 'utf8')
+  const headings = [...page.matchAll(/^### `([a-z_]+)`\n\n(.*)$/gm)]
+
+  it('has a section for each kind of finding, and no other', () => {
+    const codes = headings.map(([, code = '']) => code)
+    expect(new Set(codes)).toEqual(new Set(Object.keys(findingKinds)))
+    expect(codes).toHaveLength(new Set(codes).size)
+  })
+
+  it.each(Object.entries(findingKinds))(
+    'says of %s what the catalogue says',
+    (code, { row, severity, title }) => {
+      const line = headings.find(([, heading]) => heading === code)?.[2]
+      expect(line).toBe(`${title.charAt(0).toUpperCase()}${title.slice(1)}. (${row}, ${severity})`)
+    },
+  )
 })

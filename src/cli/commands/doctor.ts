@@ -3,9 +3,9 @@ import { parseDuration } from '../../config/duration.ts'
 import { Secret } from '../../core/secret.ts'
 import { argument, type Context, type Options, usage } from '../command.ts'
 import { exitOfReport } from '../doctor-exit.ts'
+import { assertOneForm, show } from '../doctor-outputs.ts'
 import { askService } from '../doctor-service.ts'
 import { createSteps } from '../doctor-steps.ts'
-import { renderReport } from '../doctor-text.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { explanationOf } from '../explain.ts'
 import type { DiagnoseOptions, Diagnosis } from '../io.ts'
@@ -15,19 +15,20 @@ const keyBytesMax = 4_096
 const stepTimeout = { defaultMs: 3_000, minMs: 100, maxMs: 60_000 }
 
 export async function run(context: Context): Promise<ExitCode> {
-  const { out, options } = context
+  const { options } = context
   const code = options.text('explain')
   if (code !== undefined) return explain(context, code)
+  assertOneForm(context)
   const { report } = await examined(context)
-  out.result(report, () => renderReport(report, out))
+  await show(context, report)
   return exitOfReport(report, { isStrict: options.has('strict') })
 }
 
 async function examined(context: Context): Promise<Diagnosis> {
-  const { io, out } = context
+  const { io, out, options } = context
   const asked = await askedOf(context)
   const { diagnose } = await io.loadMain()
-  const steps = createSteps(out)
+  const steps = createSteps({ ...out, isLive: out.isLive && !options.has('ci') })
   try {
     return await diagnose({ ...asked, onStep: steps.show })
   } finally {

@@ -36,6 +36,12 @@ export const doctorSpecs: readonly CommandSpec[] = [
         description: 'The keyturn.yaml to look at. Default: as for serve.',
         offers: 'files',
       },
+      {
+        flags: '--ci',
+        description:
+          'For a pipeline: also asks stores what Keyturn may do there and proves the key of every credential, draws nothing, and annotates the run of GitHub Actions.',
+      },
+      { flags: '--sarif', description: 'Print SARIF 2.1.0 for code scanning in place of the text.' },
       { flags: '--strict', description: 'Warnings count as errors.' },
       {
         flags: '--timeout <duration>',

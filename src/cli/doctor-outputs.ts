@@ -1,0 +1,62 @@
+import { posix, relative } from 'node:path'
+import { redactKeys } from '../core/key-shape.ts'
+import type { DoctorReport } from '../doctor/report.ts'
+import { createSystem } from '../system.ts'
+import { type Context, usage } from './command.ts'
+import { healthyLine, renderReport } from './doctor-text.ts'
+import { explanations } from './explain.ts'
+import { faultOf } from './fault.ts'
+import { plainPaint } from './text.ts'
+
+/** The report in the form that was asked for, and what GitHub shows of a run where it runs there. */
+export async function show(context: Context, report: DoctorReport): Promise<void> {
+  const { out, options } = context
+  if (options.has('sarif')) await showSarif(context, report)
+  else out.result(report, () => renderReport(report, out))
+  if (isOnGitHub(context)) await annotate(context, report)
+}
+
+/** Two documents on one standard output are none. */
+export function assertOneForm({ out, options }: Context): void {
+  if (out.isJson && options.has('sarif'))
+    throw usage('--json and --sarif both want standard output', 'Give one of them.')
+}
+
+async function showSarif({ io, out }: Context, report: DoctorReport): Promise<void> {
+  const { sarifOf } = await import('../doctor/sarif.ts')
+  const sections = explanations()
+  out.document(
+    sarifOf(inRepository(report, io), { hash: createSystem(), explain: (code) => sections.get(code) }),
+  )
+}
+
+/** Whoever shows files beside a change knows them from the top of the repository, and not from the folder that was looked at. */
+function inRepository(report: DoctorReport, { env, cwd }: Context['io']): DoctorReport {
+  const top = env['GITHUB_WORKSPACE']?.trim() ?? ''
+  const prefix = relative(top === '' ? cwd : top, report.folder).replaceAll('\\', '/')
+  if (prefix === '' || prefix.startsWith('..')) return report
+  const findings = report.findings.map((finding) => {
+    const { place } = finding
+    if (place?.kind !== 'file' || posix.isAbsolute(place.path)) return finding
+    return { ...finding, place: { ...place, path: posix.join(prefix, place.path) } }
+  })
+  return { ...report, findings }
+}
+
+function isOnGitHub({ io, options }: Context): boolean {
+  return options.has('ci') || io.env['GITHUB_ACTIONS'] === 'true'
+}
+
+/** On standard error, which a runner reads as well: standard output may be a document. */
+async function annotate({ io, out }: Context, report: DoctorReport): Promise<void> {
+  const { annotationsOf, jobSummaryOf } = await import('../doctor/github.ts')
+  for (const line of annotationsOf(inRepository(report, io))) out.note(line)
+  const file = io.env['GITHUB_STEP_SUMMARY']?.trim()
+  if (file === undefined || file === '') return
+  try {
+    io.appendFile(file, redactKeys(jobSummaryOf(report, healthyLine(report, { paint: plainPaint }))))
+  } catch (thrown) {
+    // What was found is told all the same.
+    out.warn(faultOf(thrown, 'the summary of the run could not be written').message)
+  }
+}

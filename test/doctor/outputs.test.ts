@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { findingKinds } from '../../src/doctor/catalogue.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
+import { annotationsOf, jobSummaryOf } from '../../src/doctor/github.ts'
+import { type DoctorReport, reportOf } from '../../src/doctor/report.ts'
+import { sarifOf } from '../../src/doctor/sarif.ts'
+import { createSystem } from '../../src/system.ts'
+import { emptyFacts } from './context.ts'
+
+const system = createSystem()
+const inFile: Finding = {
+  code: 'key_in_source',
+  severity: 'error',
+  seen: 'a key in a literal',
+  cause: 'It was hardcoded, at 100%.',
+  fix: 'keyturn rotate NAME\nkeyturn status',
+  place: { kind: 'file', path: 'src/a b,c.ts', line: 7, column: 3, name: 'KEY' },
+  fingerprint: '0123456789ab',
+}
+const ofVariable: Finding = {
+  ...inFile,
+  code: 'rotation_overdue',
+  severity: 'warning',
+  place: { kind: 'variable', name: 'OPENAI_API_KEY' },
+  requestId: 'req_1',
+}
+
+function report(findings: readonly Finding[], broken: DoctorReport['broken'] = []): DoctorReport {
+  return reportOf(
+    { findings, facts: emptyFacts, broken, tookMs: 1 },
+    {
+      hash: system,
+      version: '1.2.3',
+      at: 0,
+      folder: '/srv/app',
+      isOffline: false,
+      steps: [],
+      proven: { organization: null, project: null, models: [] },
+    },
+  )
+}
+
+describe('SARIF', () => {
+  const sarif = (findings: readonly Finding[], broken: DoctorReport['broken'] = []) => {
+    const log = sarifOf(report(findings, broken), { hash: system, explain: (code) => `about ${code}` })
+    return JSON.parse(JSON.stringify(log)) as {
+      version: string
+      runs: {
+        tool: { driver: { rules: { id: string; helpUri: string; help: { markdown: string } }[] } }
+        invocations: { executionSuccessful: boolean }[]
+        results: {
+          ruleId: string
+          ruleIndex: number
+          level: string
+          message: { text: string }
+          locations: unknown[]
+          partialFingerprints: Record<string, string>
+        }[]
+      }[]
+    }
+  }
+
+  it('has a rule for each kind of finding, with its explanation', () => {
+    const rules = sarif([]).runs[0]?.tool.driver.rules ?? []
+    expect(rules.map(({ id }) => id)).toEqual(Object.keys(findingKinds))
+    for (const { id, helpUri, help } of rules) {
+      expect(URL.canParse(helpUri)).toBe(true)
+      expect(help.markdown).toBe(`about ${id}`)
+    }
+  })
+
+  it('has a result for each finding, that its rule and its file can be found from', () => {
+    const { runs, version } = sarif([inFile, ofVariable])
+    expect(version).toBe('2.1.0')
+    const [run] = runs
+    expect(run?.results).toMatchObject([
+      {
+        level: 'error',
+        locations: [
+          {
+            physicalLocation: {
+              artifactLocation: { uri: 'src/a%20b,c.ts', uriBaseId: 'SRCROOT' },
+              region: { startLine: 7, startColumn: 3 },
+            },
+          },
+        ],
+      },
+      { level: 'warning', locations: [{ logicalLocations: [{ fullyQualifiedName: 'OPENAI_API_KEY' }] }] },
+    ])
+    for (const { ruleId, ruleIndex } of run?.results ?? [])
+      expect(run?.tool.driver.rules[ruleIndex]?.id).toBe(ruleId)
+    expect(run?.invocations[0]?.executionSuccessful).toBe(true)
+  })
+
+  it('knows a finding again after lines were added above it, and tells two apart', () => {
+    const prints = (findings: readonly Finding[]) =>
+      sarif(findings).runs[0]?.results.map((one) => one.partialFingerprints['keyturnFinding/v1'])
+    const moved: Finding = { ...inFile, place: { kind: 'file', path: 'src/a b,c.ts', line: 9, name: 'KEY' } }
+    expect(prints([moved])).toEqual(prints([inFile]))
+    expect(prints([ofVariable])).not.toEqual(prints([inFile]))
+  })
+
+  it('says that it is not whole where a check broke', () => {
+    const [run] = sarif([], [{ check: 'dotenv', code: 'internal' }]).runs
+    expect(run?.invocations).toMatchObject([
+      { executionSuccessful: false, toolExecutionNotifications: [{ level: 'error' }] },
+    ])
+  })
+})
+
+describe('annotations', () => {
+  it('are one line each, with everything escaped that the runner would take for syntax', () => {
+    expect(annotationsOf(report([inFile, ofVariable]))).toEqual([
+      '::error file=src/a b%2Cc.ts,line=7,col=3,title=key_in_source%3A a key in the source::a key in a literal%0AIt was hardcoded, at 100%25.%0AFix: keyturn rotate NAME%0Akeyturn status',
+      '::warning title=rotation_overdue%3A a key older than its policy::OPENAI_API_KEY: a key in a literal%0AIt was hardcoded, at 100%25.%0AFix: keyturn rotate NAME%0Akeyturn status',
+    ])
+  })
+
+  it('tell a check that broke, and nothing where all is well', () => {
+    expect(annotationsOf(report([], [{ check: 'dotenv', code: 'internal' }]))).toEqual([
+      expect.stringMatching(/^::error title=keyturn doctor::The check dotenv broke/),
+    ])
+    expect(annotationsOf(report([]))).toEqual([])
+  })
+})
+
+describe('the summary of a run', () => {
+  it('is a table in which no text begins a cell, a row or markup of its own', () => {
+    const odd: Finding = { ...inFile, seen: 'a | b <img src=x> `c` [d](e)\nf' }
+    const lines = jobSummaryOf(report([odd]), '').split('\n')
+    expect(lines).toHaveLength(6)
+    expect(lines[4]?.match(/\|/g)).toHaveLength(6)
+    expect(lines[4]).not.toMatch(/<img|\]\(/)
+  })
+
+  it('is the one line where all is well', () => {
+    expect(jobSummaryOf(report([]), 'healthy, all of it')).toBe('### keyturn doctor\n\nhealthy, all of it\n')
+  })
+})
