@@ -1,4 +1,5 @@
-import type { CommandSpec } from '../command.ts'
+import { shells } from '../choices.ts'
+import { type CommandSpec, serviceOffers } from '../command.ts'
 import { starterStores } from '../starter-config.ts'
 import { configFile, usual } from './parts.ts'
 
@@ -90,5 +91,44 @@ export const startSpecs: readonly CommandSpec[] = [
     examples: ['keyturn sandbox', 'keyturn sandbox --listen 127.0.0.1:0 --state sandbox.json'],
     exits: '0 ended by a signal, 1 failed, 2 wrong usage',
     load: () => import('../commands/sandbox.ts'),
+  },
+  {
+    name: 'completion',
+    args: [{ name: 'shell', description: 'bash, zsh or fish.', offers: shells }],
+    summary: 'print a script that completes commands in your shell',
+    details:
+      'Completes commands, options and their values; of a service that runs also credentials, versions, rotations, instances and tokens, and nothing where none answers within a second.',
+    options: [],
+    examples: [
+      'source <(keyturn completion bash)',
+      'keyturn completion zsh > ~/.zfunc/_keyturn',
+      'keyturn completion fish > ~/.config/fish/completions/keyturn.fish',
+    ],
+    exits: usual,
+    load: () => import('../commands/completion.ts'),
+  },
+  {
+    name: 'completion values',
+    args: [
+      {
+        name: 'kind',
+        description:
+          'What of: credentials, versions, rotations, approvals, instances, tokens or token-names.',
+        offers: serviceOffers,
+      },
+      {
+        name: 'name',
+        description: 'Of which credential, where it is of one.',
+        isOptional: true,
+        offers: 'credentials',
+      },
+    ],
+    summary: 'print what a service has, as the scripts ask for it',
+    details:
+      'One a line. Never fails and never says why there is nothing: it stands in the middle of what somebody types.',
+    options: [],
+    examples: ['keyturn completion values credentials'],
+    exits: '0 always, 2 wrong usage',
+    load: () => import('../commands/completion-values.ts'),
   },
 ]
