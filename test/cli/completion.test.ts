@@ -82,7 +82,8 @@ _files() { print -r -- FILES; }
 compset() { PREFIX="\${PREFIX#*=}"; }
 source "$1"
 words=("\${(@z)2}"); [[ "$2" == *' ' ]] && words+=(''); CURRENT=\${#words}; PREFIX="\${words[CURRENT]}"
-_keyturn | grep -F -- "\${PREFIX}" || true`,
+_keyturn | while IFS= read -r one; do [[ "$one" == "$PREFIX"* ]] && print -r -- "$one"; done
+true`,
       line,
     ),
   fish: (line) =>
