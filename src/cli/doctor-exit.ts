@@ -12,12 +12,13 @@ const awayCodes: readonly string[] = [
 
 /** 3 where a person must mend something, 1 where it could not be told whether all is well, else 0. */
 export function exitOfReport(
-  { findings, broken }: Pick<DoctorReport, 'findings' | 'broken'>,
+  { findings, broken, comparisons }: Pick<DoctorReport, 'findings' | 'broken' | 'comparisons'>,
   { isStrict }: { readonly isStrict: boolean },
 ): ExitCode {
   const counted = findings.filter((one) => isCounted(one, isStrict))
   if (counted.some(({ code }) => !awayCodes.includes(code))) return exitCodes.needsHuman
-  return counted.length > 0 || broken.length > 0 ? exitCodes.failed : exitCodes.done
+  const isBlind = broken.length > 0 || comparisons.some(({ problem }) => problem !== null)
+  return counted.length > 0 || isBlind ? exitCodes.failed : exitCodes.done
 }
 
 function isCounted({ severity }: ReportedFinding, isStrict: boolean): boolean {

@@ -1,3 +1,4 @@
+import type { Comparison } from '../doctor/compare/compare.ts'
 import type { Severity } from '../doctor/finding.ts'
 import type { DoctorReport, ReportedFinding } from '../doctor/report.ts'
 import type { Output } from './output.ts'
@@ -9,9 +10,14 @@ const columnsMax = 100
 const colours: Readonly<Record<Severity, Colour>> = { error: 'red', warning: 'yellow', note: 'cyan' }
 
 /** What a person reads: one line where all is well, else every finding with its cause and its fix. */
-export function renderReport(report: DoctorReport, out: Pick<Output, 'paint' | 'columns'>): string[] {
-  if (report.findings.length === 0 && report.broken.length === 0) return [healthyLine(report, out)]
+export function renderReport(
+  report: DoctorReport,
+  out: Pick<Output, 'paint' | 'columns' | 'table'>,
+): string[] {
+  const beside = report.comparisons.flatMap((one) => [...renderComparison(one, out), ''])
+  if (report.findings.length === 0 && report.broken.length === 0) return [...beside, healthyLine(report, out)]
   return [
+    ...beside,
     ...report.findings.flatMap((finding) => [...renderFinding(finding, out), '']),
     ...report.broken.map(
       ({ check, code }) =>
@@ -78,4 +84,42 @@ function summaryLine(report: DoctorReport): string {
 
 function seconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`
+}
+
+// ------------------------------------------------------------------ beside
+
+const fields = ['fingerprint', 'kind', 'stage', 'organization', 'project', 'baseUrl'] as const
+
+/** Both sides of a comparison, row by row, and what a fingerprint is. */
+function renderComparison(
+  { place, here, there, problem, isSame }: Comparison,
+  { paint, table }: Pick<Output, 'paint' | 'table'>,
+): string[] {
+  if (there === null)
+    return [
+      `${paint('red', 'error')} ${place}: ${problem?.message ?? ''}`,
+      ...(problem === null || problem.fix === null ? [] : [`  ${paint('green', 'fix')}   ${problem.fix}`]),
+    ]
+  const rows = fields.map((field) => {
+    const [mine, other] = [here[field], there[field]]
+    // What one side does not tell is no difference.
+    const isKnown = field === 'fingerprint' || (mine !== null && other !== null)
+    const mark = !isKnown ? '' : mine === other ? 'same' : paint('yellow', 'differs')
+    return [`  ${labels[field]}`, mine ?? '-', other ?? '-', mark]
+  })
+  const verdict = isSame === true ? paint('green', 'the same key') : paint('yellow', 'not the same key')
+  return [
+    `${place}: ${verdict}`,
+    ...table([['', 'here', place, ''], ...rows]),
+    '  A fingerprint is the beginning of a hash: equal for equal keys, and no way back to the key.',
+  ]
+}
+
+const labels: Readonly<Record<(typeof fields)[number], string>> = {
+  fingerprint: 'fingerprint',
+  kind: 'kind',
+  stage: 'stage',
+  organization: 'organization',
+  project: 'project',
+  baseUrl: 'base URL',
 }

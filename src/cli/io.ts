@@ -9,6 +9,7 @@ import type { Config } from '../config/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
+import type { ComparePlace } from '../doctor/compare/places.ts'
 import type { DoctorOptions, Step } from '../doctor/context.ts'
 import type { RecordedCall } from '../doctor/recorder.ts'
 import type { DoctorReport } from '../doctor/report.ts'
@@ -59,8 +60,8 @@ export interface DiagnoseOptions {
   readonly key?: Secret
   /** A keyturn.yaml, absolute; default: the one that serve would read. */
   readonly configPath?: string
-  /** Whether stores are asked what Keyturn may do there, and each credential's key is proven. */
-  readonly isThorough: boolean
+  /** Where else the key is looked for, to hold it beside the one here. */
+  readonly compare: readonly ComparePlace[]
   readonly askService: () => Promise<ServiceSighting | undefined>
   readonly onStep: (step: Step) => void
   readonly log: Log

@@ -1,5 +1,6 @@
 import type { Check } from './check.ts'
 import { configuration } from './keyturn/configuration.ts'
+import { credentials } from './keyturn/credentials.ts'
 import { rotation } from './keyturn/rotation.ts'
 import { service } from './keyturn/service.ts'
 import { shared } from './keyturn/shared.ts'
@@ -7,4 +8,12 @@ import { stores } from './keyturn/stores.ts'
 import { networkCheck } from './probe/network-check.ts'
 
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
-export const checks: readonly Check[] = [networkCheck, configuration, stores, service, rotation, shared]
+export const checks: readonly Check[] = [
+  networkCheck,
+  configuration,
+  stores,
+  service,
+  credentials,
+  rotation,
+  shared,
+]

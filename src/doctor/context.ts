@@ -8,6 +8,8 @@ export interface DoctorOptions {
   readonly isOffline: boolean
   /** One token may be spent to see quota and limits. Default false. */
   readonly isBillable: boolean
+  /** Stores are asked what Keyturn may do there, and the key of every credential is proven. Default false. */
+  readonly isThorough: boolean
   /** A model that the app needs; default: those that the project's source names. */
   readonly model?: string
   /** For each step on the network, in milliseconds. 100 to 60,000, default 3,000. All steps together stay under 10 s. */

@@ -36,13 +36,22 @@ export async function gather(
     ...storedKeys(keyturn),
   ]
   const key = used === undefined ? (scan.keys[0] ?? storedKeys(keyturn)[0]) : keyAt(used)
-  const setting = (name: string) => settingAt(lookUp(name, { env, opened }))
+  // A key out of a store goes to the address of its credential, and nowhere else.
+  const owner = keyturn?.credentials.find(
+    ({ stored }) => stored.kind === 'found' && stored.secret === key?.text,
+  )
+  const setting = (name: string, value?: string): Setting | undefined =>
+    owner === undefined
+      ? settingAt(lookUp(name, { env, opened }))
+      : value === undefined
+        ? undefined
+        : { value, place: { kind: 'credential', name: owner.name, store: owner.store } }
   return {
     key,
     keys: found,
-    baseUrl: setting('OPENAI_BASE_URL'),
-    organization: setting('OPENAI_ORG_ID'),
-    project: setting('OPENAI_PROJECT_ID'),
+    baseUrl: setting('OPENAI_BASE_URL', owner?.baseUrl),
+    organization: setting('OPENAI_ORG_ID', owner?.expectation.organization),
+    project: setting('OPENAI_PROJECT_ID', owner?.expectation.project),
     models:
       options.model === undefined
         ? scan.models

@@ -4,6 +4,7 @@ import { redactKeys } from '../core/key-shape.ts'
 import type { Hash } from '../core/ports.ts'
 import type { Fingerprint } from '../core/types.ts'
 import { findingKinds } from './catalogue.ts'
+import type { Comparison } from './compare/compare.ts'
 import type { Step } from './context.ts'
 import type { Examination } from './examine.ts'
 import type { KeyPlace, KeyturnCredential, Setting } from './facts.ts'
@@ -36,6 +37,8 @@ export interface DoctorReport {
   readonly steps: readonly Step[]
   /** Checks that broke: what they would have found is not known. */
   readonly broken: readonly { readonly check: string; readonly code: string }[]
+  /** The key here beside those of the places that were asked for. */
+  readonly comparisons: readonly Comparison[]
   /** Credentials of a keyturn.yaml; null: there is none that could be read. */
   readonly credentials: readonly ReportedCredential[] | null
 }
@@ -97,12 +100,14 @@ export function reportOf(
     readonly isOffline: boolean
     readonly steps: readonly Step[]
     readonly proven: Proven
+    readonly comparisons: readonly Comparison[]
   },
 ): DoctorReport {
   const { facts, findings, broken, tookMs } = examination
   const { hash } = about
   const key = facts.key === undefined ? null : reportedKey(facts.key, hash)
   const worst = findings.some(({ severity }) => severity !== 'note')
+  const isBlind = broken.length > 0 || about.comparisons.some(({ problem }) => problem !== null)
   return {
     schemaVersion: reportSchemaVersion,
     keyturn: about.version,
@@ -110,7 +115,7 @@ export function reportOf(
     tookMs: Math.round(tookMs),
     folder: about.folder,
     isOffline: about.isOffline,
-    isHealthy: !worst && broken.length === 0,
+    isHealthy: !worst && !isBlind,
     key,
     keys: facts.keys.map((one) => reportedKey(one, hash)),
     baseUrl: reportedSetting(facts.baseUrl),
@@ -121,6 +126,7 @@ export function reportOf(
     findings: findings.map(reportedFinding),
     steps: about.steps,
     broken,
+    comparisons: about.comparisons,
     credentials:
       facts.keyturn === undefined || facts.keyturn.problems.length > 0
         ? null

@@ -135,7 +135,7 @@ function shown(path: string, folder: string): string {
   return inside === '' || inside.startsWith('..') ? path : inside.replaceAll('\\', '/')
 }
 
-function readIfThere(path: string): string | undefined {
+export function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (thrown) {

@@ -3,6 +3,7 @@ import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import { checks } from '../doctor/checks.ts'
+import { comparePlaces, differences } from '../doctor/compare/compare.ts'
 import type { DoctorContext, Step } from '../doctor/context.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Facts } from '../doctor/facts.ts'
@@ -15,7 +16,8 @@ import { createRecorder } from '../doctor/recorder.ts'
 import { reportOf } from '../doctor/report.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { createSystem } from '../system.ts'
-import { keyturnFacts } from './doctor-keyturn.ts'
+import { keyturnFacts, readIfThere } from './doctor-keyturn.ts'
+import { runProgram } from './run-program.ts'
 
 /** Looks at a project as it is on this machine. Changes nothing. */
 export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
@@ -44,7 +46,7 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
             ...asked,
             system,
             isOffline: options.isOffline,
-            withPermissions: asked.isThorough,
+            withPermissions: options.isThorough,
             storeTimeoutMs: options.stepTimeoutMs,
           })
         : undefined,
@@ -54,8 +56,18 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     },
   }
   const at = system.now()
-  const examination = await examine(context, { gather: gatherer(asked.key), checks })
-  const proven = recorder.proven(examination.facts.models.map(({ value }) => value))
+  const examined = await examine(context, { gather: gatherer(asked.key), checks })
+  const { facts } = examined
+  const proven = recorder.proven(facts.models.map(({ value }) => value))
+  const run = runProgram(asked.env)
+  const comparisons = await comparePlaces(asked.compare, {
+    facts,
+    hash: system,
+    readFile: readIfThere,
+    run,
+    proven,
+  })
+  const examination = { ...examined, findings: [...examined.findings, ...differences(comparisons)] }
   const report = reportOf(examination, {
     hash: system,
     version,
@@ -64,6 +76,7 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     isOffline: options.isOffline,
     steps,
     proven,
+    comparisons,
   })
   return { report, calls: recorder.calls }
 }

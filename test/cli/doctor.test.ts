@@ -34,6 +34,7 @@ function reportWith(findings: readonly Finding[], over: Partial<DoctorReport> = 
     isOffline: false,
     steps: [],
     proven: { organization: null, project: null, models: [] },
+    comparisons: [],
   }
   return { ...reportOf(examination, about), ...over }
 }
@@ -161,7 +162,7 @@ describe('keyturn doctor', () => {
   it('with --ci it draws nothing, annotates anywhere, and looks at stores as well', async () => {
     const { err, asked } = await doctor('--ci', reportWith([wrong]), { isTerminal: true })
     expect(err).toMatch(/^::error file=\.env/)
-    expect(asked?.isThorough).toBe(true)
+    expect(asked?.options.isThorough).toBe(true)
   })
 
   it('explains a code, and guesses at one that there is not', async () => {

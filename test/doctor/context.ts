@@ -63,7 +63,13 @@ export function testDoctor(
     keyturn: async () => undefined,
     onStep: (step) => void steps.push(step),
     ...given,
-    options: { isOffline: false, isBillable: false, stepTimeoutMs: 3_000, ...given.options },
+    options: {
+      isOffline: false,
+      isBillable: false,
+      isThorough: false,
+      stepTimeoutMs: 3_000,
+      ...given.options,
+    },
     steps,
     logged,
   }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
@@ -12,8 +11,8 @@ import { stores } from '../../src/doctor/keyturn/stores.ts'
 import { createSystem } from '../../src/system.ts'
 import { instant, retirementAt, rotationAt, start, summaryOf } from '../cli/samples.ts'
 import { emptyFacts, testDoctor } from './context.ts'
+import { newKey } from './keys.ts'
 
-const newKey = (): Secret => new Secret(`sk-proj-${randomBytes(48).toString('base64url')}`)
 const dayMs = 86_400_000
 
 const healthy: KeyturnCredential = {
@@ -23,7 +22,7 @@ const healthy: KeyturnCredential = {
   expectation: {},
   canMint: true,
   rotatesEveryMs: 92 * dayMs,
-  stored: { kind: 'found', secret: newKey(), createdAt: start - 80 * dayMs },
+  stored: { kind: 'found', secret: new Secret(newKey()), createdAt: start - 80 * dayMs },
   permissions: [{ permission: 'update', resource: 'secret/openai', state: 'granted' }],
   status: summaryOf('openai', { rotation: null }),
 }
@@ -189,7 +188,10 @@ describe('the checks of Keyturn', () => {
     it('a key older than its schedule, where no service can be asked', async () => {
       const aged = (days: number) =>
         keyturn([
-          { ...unserved, stored: { kind: 'found', secret: newKey(), createdAt: start - days * dayMs } },
+          {
+            ...unserved,
+            stored: { kind: 'found', secret: new Secret(newKey()), createdAt: start - days * dayMs },
+          },
         ])
       expect(await found(rotation, aged(95))).toMatchObject([
         {
@@ -204,7 +206,7 @@ describe('the checks of Keyturn', () => {
   })
 
   describe('T33', () => {
-    const inFiles = (paths: readonly string[], text = newKey()): Facts => ({
+    const inFiles = (paths: readonly string[], text = new Secret(newKey())): Facts => ({
       ...emptyFacts,
       keys: paths.map((path) => ({ place: { kind: 'file', path, line: 1 }, text })),
     })
@@ -231,7 +233,7 @@ describe('the checks of Keyturn', () => {
       expect(await found(shared, inFiles(['.env', '.env.production'], new Secret('changeme')))).toEqual([])
       const keys = ['.env', '.env.production'].map((path) => ({
         place: { kind: 'file', path } as const,
-        text: newKey(),
+        text: new Secret(newKey()),
       }))
       expect(await found(shared, { ...emptyFacts, keys })).toEqual([])
     })
@@ -241,7 +243,7 @@ describe('the checks of Keyturn', () => {
       expect(await found(shared, keyturn(twins))).toMatchObject([
         { code: 'key_shared', seen: expect.stringContaining('openai in vault and in reports in vault') },
       ])
-      const text = healthy.stored.kind === 'found' ? healthy.stored.secret : newKey()
+      const text = healthy.stored.kind === 'found' ? healthy.stored.secret : new Secret(newKey())
       const keys = [{ place: { kind: 'file', path: '.env' } as const, text }]
       expect(await found(shared, { ...keyturn({}), keys })).toEqual([])
     })

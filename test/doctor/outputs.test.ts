@@ -36,6 +36,7 @@ function report(findings: readonly Finding[], broken: DoctorReport['broken'] = [
       isOffline: false,
       steps: [],
       proven: { organization: null, project: null, models: [] },
+      comparisons: [],
     },
   )
 }

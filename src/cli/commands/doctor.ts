@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseDuration } from '../../config/duration.ts'
 import { Secret } from '../../core/secret.ts'
+import type { ComparePlace } from '../../doctor/compare/places.ts'
 import { argument, type Context, type Options, usage } from '../command.ts'
 import { exitOfReport } from '../doctor-exit.ts'
 import { assertOneForm, show } from '../doctor-outputs.ts'
@@ -50,11 +51,12 @@ async function askedOf(context: Context): Promise<Omit<DiagnoseOptions, 'onStep'
     folder,
     version: io.version(),
     ...(configPath === undefined ? {} : { configPath }),
-    isThorough: options.has('ci'),
+    compare: await placesOf(context),
     askService: () => askService({ ...io, cwd: folder, env }, stepTimeoutMs),
     options: {
       isOffline: options.has('offline'),
       isBillable: options.has('billable'),
+      isThorough: options.has('ci'),
       stepTimeoutMs,
       ...(model === undefined ? {} : { model }),
     },
@@ -62,6 +64,17 @@ async function askedOf(context: Context): Promise<Omit<DiagnoseOptions, 'onStep'
     // A check that breaks is told in the report; nothing else is worth a line here.
     log: () => undefined,
   }
+}
+
+/** Paths start where the command was given, and not in the folder that is looked at. */
+async function placesOf({ io, options }: Context): Promise<readonly ComparePlace[]> {
+  const named = options.list('compare')
+  if (named.length === 0) return []
+  const { parsePlace } = await import('../../doctor/compare/places.ts')
+  return named.map((name) => {
+    const place = parsePlace(name)
+    return 'path' in place ? { ...place, path: resolve(io.cwd, place.path) } : place
+  })
 }
 
 function stepTimeoutOf(options: Options): number {

@@ -41,6 +41,12 @@ export const doctorSpecs: readonly CommandSpec[] = [
         description:
           'For a pipeline: also asks stores what Keyturn may do there and proves the key of every credential, draws nothing, and annotates the run of GitHub Actions.',
       },
+      {
+        flags: '--compare <place>',
+        description:
+          'Show the key here beside the one in another place: env-file:PATH, service:NAME, store:NAME, docker:CONTAINER, k8s:NAMESPACE/DEPLOYMENT, or json:FILE from --json on another machine; may be given several times.',
+        isList: true,
+      },
       { flags: '--sarif', description: 'Print SARIF 2.1.0 for code scanning in place of the text.' },
       { flags: '--strict', description: 'Warnings count as errors.' },
       {
@@ -56,6 +62,7 @@ export const doctorSpecs: readonly CommandSpec[] = [
       'keyturn doctor',
       'keyturn doctor services/api --offline --json',
       'keyturn doctor --key-file - < key.txt',
+      'keyturn doctor --compare docker:web --compare k8s:shop/web',
       'keyturn doctor --explain key_placeholder',
     ],
     exits:
