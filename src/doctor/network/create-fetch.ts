@@ -28,7 +28,7 @@ export function createFetch(reach: Reach & { readonly proxy?: string | undefined
   return async (url, { method, headers, body, signal }) => {
     const opened: { destroy(): unknown }[] = []
     const close = () => {
-      for (const thing of opened) thing.destroy()
+      for (const thing of opened.toReversed()) thing.destroy()
     }
     const scope: Scope = {
       signal,
