@@ -12,6 +12,7 @@ import { send } from './send.ts'
 export const bodyBytesMax = 64 * 1024
 const addressesMax = 20
 const headerCharactersMax = 1_024
+const maybeSecret = /cookie|token|secret|api-?key|authorization$/
 
 /** The network as it is. Every step has its own connection, closed before the step is over. */
 export function createNetwork(system: Pick<System, 'now' | 'after'>, reach: Reach = {}): Network {
@@ -56,7 +57,7 @@ function addressesOf(host: string, lookup: LookupFunction): Promise<readonly str
 async function answerOf(answer: IncomingMessage, scope: Scope): Promise<RawAnswer> {
   const headers = Object.fromEntries(
     Object.entries(answer.headers)
-      .filter(([name]) => !/cookie|token|secret|api-?key|authorization$/.test(name))
+      .filter(([name]) => name.startsWith('x-ratelimit-') || !maybeSecret.test(name))
       .map(([name, value]) => [name, String(value ?? '').slice(0, headerCharactersMax)]),
   )
   return { status: answer.statusCode ?? 0, headers, body: await beginningOf(answer, scope) }

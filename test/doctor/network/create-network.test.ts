@@ -61,10 +61,10 @@ describe('the real network', () => {
       closed.push(new Promise((resolve) => socket.on('close', resolve)))
       socket.resume()
     })
-    const [connected, tls, http] = await askAll(network, '127.0.0.1', port, 80)
+    const [connected, tls, http] = await askAll(network, '127.0.0.1', port, 500)
     expect(connected).toMatchObject({ kind: 'done' })
     for (const attempt of [tls, http]) expect(attempt).toMatchObject({ kind: 'failed', failure: 'timeout' })
-    expect(closed).toHaveLength(3)
+    await expect.poll(() => closed.length).toBe(3)
     await Promise.all(closed)
   })
 
@@ -73,7 +73,7 @@ describe('the real network', () => {
       socket.write('HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n')
       socket.on('data', () => socket.write('x'))
     })
-    const attempt = await network.request(get(`http://127.0.0.1:${port}/`), 80)
+    const attempt = await network.request(get(`http://127.0.0.1:${port}/`), 500)
     expect(attempt).toMatchObject({ kind: 'failed', failure: 'timeout' })
   })
 
@@ -113,11 +113,24 @@ describe('the real network', () => {
     const paths: (string | undefined)[] = []
     const port = await httpServer((request, response) => {
       paths.push(request.url)
-      response.writeHead(302, { location: '/elsewhere', 'set-cookie': 'session=1', server: 'portal' }).end()
+      response
+        .writeHead(302, {
+          location: '/elsewhere',
+          'set-cookie': 'session=1',
+          'x-auth-token': 'a',
+          server: 'portal',
+        })
+        .end()
     })
     const attempt = await network.request(get(`http://127.0.0.1:${port}/v1/models?a=b`), 2_000)
     expect(attempt).toMatchObject({ answer: { status: 302, headers: { server: 'portal' } } })
-    expect(attempt.kind === 'done' && 'set-cookie' in attempt.answer.headers).toBe(false)
+    expect(attempt.kind === 'done' && Object.keys(attempt.answer.headers).toSorted()).toEqual([
+      'connection',
+      'date',
+      'location',
+      'server',
+      'transfer-encoding',
+    ])
     expect(paths).toEqual(['/v1/models?a=b'])
   })
 })
