@@ -260,6 +260,20 @@ describe('a connection that is held', () => {
     expect((await harness.get('/healthz')).status).toBe(200)
   })
 
+  it('is let go when its answers of the fast lane are never read', async () => {
+    const harness = await startServer({
+      limits: { headersTimeoutMs: 60_000, requestTimeoutMs: 60_000, silenceMs: 300, stopMs: 50 },
+    })
+    const { socket, closed } = open(harness)
+    socket.pause()
+    const head = `GET /v1/credentials/openai HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${harness.app}\r\n\r\n`
+    socket.write(head.repeat(30_000))
+    const stop = drip(socket, 'G')
+    await closed
+    stop()
+    expect((await harness.get('/healthz')).status).toBe(200)
+  })
+
   it('sends chunks beyond the limit of a body to nobody', async () => {
     const harness = await startServer()
     const chunk = `4000\r\n${' '.repeat(0x4000)}\r\n`
