@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config'
 /** Whole walks of the real service over each store and each kind of key: minutes of overlaps and proofs of death. */
 export default defineConfig({
   test: {
-    include: ['test/system/*.walk.ts'],
+    include: ['test/system/*.walk.ts', 'test/docs/*.walk.ts'],
     globalSetup: ['test/postgres/global-setup.ts'],
     maxWorkers: 3,
     testTimeout: 60_000,

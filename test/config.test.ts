@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { configBytesMax } from '../src/config/document.ts'
 import { parseDuration } from '../src/config/duration.ts'
-import type { SchemaNode } from '../src/config/known-keys.ts'
 import { locate } from '../src/config/locate.ts'
 import type { Config, ConfigSources, StoreConfig } from '../src/config/types.ts'
-import { type ConfigProblem, checkConfig, defaultPolicy, fileJsonSchema, loadConfig } from '../src/config.ts'
+import { type ConfigProblem, checkConfig, defaultPolicy, loadConfig } from '../src/config.ts'
 import { KeyturnError } from '../src/core/errors.ts'
 import { nearest } from '../src/core/nearest.ts'
 import { assertValidCron } from '../src/engine/cron.ts'
@@ -471,55 +469,3 @@ describe('the parts', () => {
     expect(defaultPolicy({ kind: 'manual', baseUrl: 'x', timeoutMs: 1 }).expiryManaged).toBe(false)
   })
 })
-
-describe('the documentation', () => {
-  const read = (name: string): string => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8')
-
-  it('has the JSON Schema of the file as it is now', () => {
-    expect(JSON.parse(read('keyturn.schema.json'))).toEqual(JSON.parse(JSON.stringify(fileJsonSchema())))
-  })
-
-  it('names every key of the schema with its default, and no other', () => {
-    const rows = new Map<string, string>()
-    for (const line of read('configuration.md').split('\n')) {
-      const match = /^\| `([A-Za-z.*]+)` \|/.exec(line)
-      if (match?.[1] !== undefined) rows.set(match[1], line)
-    }
-    const leaves = leavesOf(fileJsonSchema(), '')
-    expect([...rows.keys()].sort()).toEqual([...new Set(leaves.map(({ path }) => path))].sort())
-    for (const { path, node } of leaves) {
-      const shown =
-        typeof node.default === 'string' ||
-        typeof node.default === 'number' ||
-        typeof node.default === 'boolean'
-      if (shown) expect(rows.get(path), path).toContain(`\`${String(node.default)}\``)
-    }
-  })
-})
-
-/** Keys with a value of their own; those of named stores and issuers once, under `stores.*` and `issuers.*`. */
-function leavesOf(node: SchemaNode, path: string): { readonly path: string; readonly node: SchemaNode }[] {
-  const at = (key: string): string => (path === '' ? key : `${path}.${key}`)
-  const alternatives = node.anyOf ?? node.oneOf
-  // The same keys as those of a credential, told there.
-  if (/\.adminKey\.(?:schedule|blackout|policy)$/.test(path)) return [{ path, node }]
-  if (path.endsWith('.adminKey') && alternatives !== undefined) {
-    const kept = alternatives.find((alternative) => alternative.properties?.['store'] !== undefined)
-    return [{ path, node }, ...leavesOf({ ...kept }, path)]
-  }
-  if (alternatives !== undefined) {
-    const inner = alternatives.flatMap((alternative) => leavesOf(alternative, path))
-    const isReference = /\.(store|issuer|adminKey|passphrase|password|token|secretId|jwt|url)$/.test(path)
-    const isChoice = alternatives.some((alternative) => alternative.properties === undefined)
-    return isReference || isChoice
-      ? [{ path, node }, ...(isReference ? [] : inner.filter((leaf) => leaf.path !== path))]
-      : inner
-  }
-  if (node.properties !== undefined) {
-    return Object.entries(node.properties).flatMap(([key, child]) =>
-      child.const === undefined ? leavesOf(child, at(key)) : [{ path: at(key), node: {} }],
-    )
-  }
-  if (typeof node.additionalProperties === 'object') return leavesOf(node.additionalProperties, at('*'))
-  return [{ path, node }]
-}

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { allGrants } from '../core/grants.ts'
+import { eventKinds } from './events.ts'
 import type {
   ApprovalOutcome,
   ApprovalSummary,
@@ -332,7 +333,7 @@ export const auditHeads = z
 export const eventMessage = z
   .object({
     credential: text,
-    kind: text,
+    kind: z.enum(Object.keys(eventKinds)),
     generation,
     at: instant,
     data: z.record(text, z.unknown()),

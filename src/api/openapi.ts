@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as answers from './answers.ts'
-import { type Operation, operations } from './operations.ts'
+import { type Operation, type OperationId, operations } from './operations.ts'
+import { refusalsOf } from './refusals.ts'
 import * as bodies from './validators.ts'
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
@@ -64,7 +65,7 @@ const queryTexts: Readonly<Record<string, JsonObject>> = {
 /** The contract as an OpenAPI 3.1 document, made from `operations` and the schemas of bodies and answers. */
 export function openApiDocument(version: string): JsonObject {
   const paths: Record<string, Record<string, Json>> = {}
-  for (const [id, operation] of Object.entries<Operation>(operations)) {
+  for (const [id, operation] of Object.entries<Operation>(operations) as [OperationId, Operation][]) {
     paths[operation.path] ??= {}
     const item = paths[operation.path]
     if (item !== undefined) item[operation.method.toLowerCase()] = describeOperation(id, operation)
@@ -93,7 +94,7 @@ export function openApiDocument(version: string): JsonObject {
   }
 }
 
-function describeOperation(id: string, operation: Operation): JsonObject {
+function describeOperation(id: OperationId, operation: Operation): JsonObject {
   const parameters = parametersOf(operation)
   return {
     operationId: id,
@@ -109,6 +110,7 @@ function describeOperation(id: string, operation: Operation): JsonObject {
           },
         }),
     responses: responsesOf(operation),
+    'x-keyturn-refusals': refusalsOf(id, operation),
   }
 }
 

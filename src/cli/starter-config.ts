@@ -21,6 +21,8 @@ export const starterNeeds: Partial<Readonly<Record<StarterStore, string>>> = { '
 export function starterConfig(options: {
   readonly store: StarterStore
   readonly minting: { readonly project: string; readonly serviceAccount: string } | undefined
+  /** Absent: that of OpenAI itself. */
+  readonly baseUrl?: string | undefined
 }): string {
   return `# Configuration of Keyturn. Every key, its default and its range: docs/configuration.md
 # Secrets never stand here: they are in the store, or named as { env: NAME } or { file: PATH }.
@@ -92,23 +94,30 @@ const storeText: Readonly<Record<StarterStore, string>> = {
     ref: openai`,
 }
 
-function issuerText({ minting }: Parameters<typeof starterConfig>[0]): string {
+function issuerText({ minting, baseUrl }: Parameters<typeof starterConfig>[0]): string {
+  const elsewhere = baseUrl === undefined ? [] : [`  baseUrl: ${JSON.stringify(baseUrl)}`]
   const openai = [
     'issuer:',
     '  kind: openai',
     '  adminKey: { env: OPENAI_ADMIN_KEY }',
     `  project: ${minting?.project ?? 'proj_...'}`,
     `  serviceAccount: ${minting?.serviceAccount ?? 'svc_acct_...'}`,
+    ...elsewhere,
   ]
-  const isActive = minting !== undefined
-  const lines = openai.map((line) => `    ${isActive ? '' : '# '}${line}`)
-  return isActive
-    ? ['', '    # Mints each new key on one stable service account, with an admin key.', ...lines].join('\n')
-    : [
-        '',
-        '    # You bring keys yourself (keyturn bring openai). To have them minted and turned:',
-        ...lines,
-      ].join('\n')
+  if (minting !== undefined) {
+    const lines = openai.map((line) => `    ${line}`)
+    return ['', '    # Mints each new key on one stable service account, with an admin key.', ...lines].join(
+      '\n',
+    )
+  }
+  const manual = elsewhere.length === 0 ? [] : ['issuer:', '  kind: manual', ...elsewhere]
+  return [
+    '',
+    '    # You bring keys yourself (keyturn bring openai).',
+    ...manual.map((line) => `    ${line}`),
+    '    # To have them minted and turned:',
+    ...openai.map((line) => `    # ${line}`),
+  ].join('\n')
 }
 
 function scheduleText({ store, minting }: Parameters<typeof starterConfig>[0]): string {

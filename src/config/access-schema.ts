@@ -124,9 +124,12 @@ const rules = {
   jwt: listOf(jwt, 'Whose JSON web tokens are taken: workloads and people of these issuers.'),
   certificates: listOf(certificate, 'Whose client certificates are taken; needs `tls.clientCa`.'),
   socket: z
-    .strictObject({ grants })
-    .optional()
-    .describe('What whoever can connect to the Unix socket may do without a token. Default: nothing.'),
+    .strictObject({
+      grants: grants.describe(
+        'What whoever can connect to the Unix socket may do without a token: `{ credentials: [openai, team-*], may: [read] }`. Default: nothing.',
+      ),
+    })
+    .optional(),
   approvals: listOf(approval, 'What needs two persons.'),
 }
 
@@ -144,7 +147,7 @@ export type PolicyFile = z.output<typeof policyFileSchema>
 
 export const tlsSchema = z
   .strictObject({
-    cert: path('The certificate chain, PEM.'),
+    cert: path('HTTPS: the certificate chain, PEM. Read again when it changes.'),
     key: path('Its private key, PEM.'),
     clientCa: path('Who signs the certificates of clients, PEM.').optional(),
     clientCertificates: z
@@ -164,7 +167,9 @@ export const socketFileSchema = z
       .string({ error: "expected '0600', '0660' or '0666'" })
       .regex(/^06[06][06]$/, { error: "expected '0600', '0660' or '0666'" })
       .default('0600')
-      .describe('Who may connect to the Unix socket: its user, its group, everybody on the machine.'),
+      .describe(
+        'Who may connect to the Unix socket: its user (0600), its group (0660), everybody on the machine (0666).',
+      ),
     group: z
       .union([text('a group', ''), z.int().min(0)], { error: 'expected the name or number of a group' })
       .optional()

@@ -41,11 +41,11 @@ export const auditSchema = z.strictObject({
     .enum(['durable', 'async', 'off'], { error: 'expected durable, async or off' })
     .default('durable')
     .describe(
-      'durable: no secret leaves before its row is on a disk. async: the row is written, and the reply does not wait. off: reads are no rows. Acts and refusals are always durable.',
+      'durable: no secret leaves before its row is on a disk. async: the row is written, and the reply does not wait. off: reads are no rows. Acts and refusals are always durable. In the sandbox: async.',
     ),
   wait: duration(
     { default: '2s', min: '50ms', max: '30s' },
-    'How long a reply waits for its row; then it is refused with `audit_unavailable`.',
+    'How long a reply waits for its row; then it is refused with `audit_unavailable`: where every read must be audited and cannot be, auditing wins.',
   ),
   sinks: z
     .array(sink, { error: `expected a list; ${sinkShape}` })
@@ -53,14 +53,14 @@ export const auditSchema = z.strictObject({
     .max(placesMax, { error: `expected at most ${placesMax} places` })
     .optional()
     .describe(
-      'Where rows go, each row to all of them; one that confirms it is enough for the reply. `{ file: FOLDER }`, `{ webhook: URL }` with `bearer` or `hmac`, or `{ syslog: ADDRESS }`, which confirms nothing. Default: the folder `audit` in the home folder.',
+      "Where rows go, each row to all of them; one that confirms it is enough for the reply. `{ file: FOLDER }`, `{ webhook: URL }` with `bearer` or `hmac`, or `{ syslog: 'udp://HOST:PORT' }`, which confirms nothing. Default: the folder `audit` in the home folder.",
     ),
   heads: z
     .array(headPlace, { error: `expected a list; ${headShape}` })
     .max(placesMax, { error: `expected at most ${placesMax} places` })
     .default(['ledger'])
     .describe(
-      'Where signed heads of the journal go, so that a tail that was cut off shows: `ledger`, `{ file: FOLDER }` or `{ webhook: URL }`.',
+      'The second place: where signed heads of the journal go, so that a tail that was cut off shows: `ledger`, `{ file: FOLDER }` or `{ webhook: URL }`.',
     ),
   keep: duration({ default: '400d', min: '1d', max: '3650d' }, 'How long rows are kept in folders.'),
   keepMegabytes: wholeNumber(

@@ -58,11 +58,11 @@ export const identitySchema = z
   .strictObject({
     provider: resourceId(
       'the id of an identity provider at OpenAI',
-      'Needed: the identity provider at OpenAI that trusts this workload’s tokens.',
+      'The identity provider at OpenAI that trusts this workload’s tokens.',
     ),
     serviceAccount: resourceId(
       'a service account id such as svc_acct_abc',
-      'Needed: the service account that the workload becomes.',
+      'The service account that the workload becomes.',
     ),
     clientId: text('a client id', 'Sent with the exchange where it is given.').optional(),
     subjectToken: subjectToken.describe(
@@ -72,7 +72,7 @@ export const identitySchema = z
       .enum(['jwt', 'id'], { error: 'expected jwt or id' })
       .optional()
       .describe(
-        'Whether that is a JWT or an OpenID Connect identity token. Default: id with google, else jwt.',
+        'Whether that is a JWT (jwt) or an OpenID Connect identity token (id). Default: id with google, else jwt.',
       ),
     tokenUrl: httpsUrl
       .default('https://auth.openai.com/oauth/token')

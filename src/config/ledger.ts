@@ -13,10 +13,10 @@ const postgres = z.strictObject({
       error: `expected ${urlShape}, or { env: NAME } or { file: PATH }`,
     })
     .describe(
-      'Where PostgreSQL is: postgres://ROLE@HOST:PORT/DATABASE, without a password; for a Unix socket postgres://ROLE@/DATABASE?host=/FOLDER. Or where that is read from (env, file): there it may hold the password.',
+      'Where PostgreSQL is: `postgres://ROLE@HOST:PORT/DATABASE`, without a password; for a Unix socket `postgres://ROLE@/DATABASE?host=/FOLDER`. Or where that is read from (`{ env: NAME }`, `{ file: PATH }`): there it may hold the password.',
     ),
   password: secretSource(
-    'Where the password is read from, anew for each connection. Default: the one in a `url` that is read from elsewhere, else none.',
+    'Where the password is read from, anew for each connection, so that a turned one needs no restart. Default: the one in a `url` that is read from elsewhere, else none.',
   ).optional(),
   schema: z
     .string()

@@ -207,7 +207,9 @@ const adminKeyPolicy = policySchema
     ),
   })
   .prefault({})
-  .describe('How the admin key is proven, turned and retired: as the policy of a credential.')
+  .describe(
+    'How the admin key is proven, turned and retired: as the policy of a credential, without spares, and without `pendingExpiry` and `manageExpiry`, since OpenAI sets the expiry of an admin key once, when it is made. `keyExpiry` is 120d where nothing is said.',
+  )
 
 const keptAdminKey = z.strictObject({
   store: storeReference.describe('Where the admin key is kept: a store, or the name of one under `stores`.'),
@@ -240,7 +242,9 @@ const openai = z.strictObject({
         'expected { env: NAME } or { file: PATH }, or { store: STORE }; the secret itself never belongs into this file',
     })
     .default({ env: 'OPENAI_ADMIN_KEY' })
-    .describe('Where the admin key is read from; with `store`, Keyturn looks after it and turns it too.'),
+    .describe(
+      'Where the admin key is read from, at each use; with `store`, Keyturn looks after it and turns it too.',
+    ),
   project: openAIId(
     'a project id such as proj_abc',
     'The project in which keys are minted; not the Default project.',
@@ -319,13 +323,15 @@ const credential = z.strictObject({
     .array(mirror, { error: 'expected a list of mirrors' })
     .max(mirrorsMax, { error: `expected at most ${mirrorsMax} mirrors` })
     .default([])
-    .describe('Copies in other stores, for readers that do not ask Keyturn; kept in line with the first.'),
+    .describe(
+      "Copies in other stores, for readers that do not ask Keyturn; kept in line with the first. Each has `store`, a store that can be written or the name of one under `stores`, and `ref`, the secret's name there (default: the credential's name).",
+    ),
   consumers: z
     .array(consumer, { error: 'expected a list of consumers, each with name and keepsFor' })
     .max(consumersMax, { error: `expected at most ${consumersMax} consumers` })
     .default([])
     .describe(
-      'Who takes the key and does not ask Keyturn again, e.g. a nightly batch that reads the store. The overlap is never shorter than the longest of them keeps a key.',
+      'Who takes the key and does not ask Keyturn again, e.g. a nightly batch that reads the store; `keepsFor` from 1s to 90d (default 24h). The overlap is never shorter than the longest of them keeps a key.',
     ),
   issuer: issuerReference
     .prefault({ kind: 'manual' })
@@ -371,7 +377,7 @@ export const fileSchema = z
     allowPlaintext: z
       .boolean({ error: 'expected true or false' })
       .default(false)
-      .describe('Allows to listen beyond this machine without TLS, where something in front encrypts.'),
+      .describe('Allows to listen beyond this machine without `tls`, where something in front encrypts.'),
     allowedHosts: z
       .array(text('a host name without port', ''), { error: 'expected a list of host names' })
       .max(100, { error: 'expected at most 100 host names' })

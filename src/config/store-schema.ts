@@ -158,7 +158,7 @@ const googleSecretManager = z.strictObject({
   ).optional(),
   location: text(
     'a Google Cloud location such as europe-west3',
-    'For regional secrets. Default: global ones.',
+    'For regional secrets, such as europe-west3. Default: global ones.',
   )
     .regex(/^[a-z0-9-]{1,63}$/, { error: 'expected a Google Cloud location such as europe-west3' })
     .optional(),

@@ -1,6 +1,7 @@
 import type { Service } from '../engine/service.ts'
 import type { AuditReader } from './audit-routes.ts'
 import { verifiedAgeSeconds } from './hand-out.ts'
+import { metricFamilies as families, type MetricFamily } from './metric-families.ts'
 
 /** Counters of this process. Labels are names of operations, credentials and statuses: few, and never a secret. */
 export interface Metrics {
@@ -33,8 +34,8 @@ export function createMetrics(service: Service, gauges: Gauges): Metrics {
       [
         ...credentialLines(service, now),
         ...requestLines(requests, metrics),
-        ...gauge('keyturn_event_streams', 'Open event streams.', [['', gauges.streams()]]),
-        ...gauge('keyturn_long_polls', 'Requests that wait for a change.', [['', gauges.waiters()]]),
+        ...family(families.streams, [['', gauges.streams()]]),
+        ...family(families.waiters, [['', gauges.waiters()]]),
         ...auditLines(gauges.audit?.()),
         '',
       ].join('\n'),
@@ -48,24 +49,16 @@ function auditLines(audit: ReturnType<AuditReader['status']> | undefined): reado
   const sinks = (value: (sink: (typeof places)[number]) => number): readonly Sample[] =>
     places.map((sink): Sample => [`{sink="${sink.name.replaceAll(/["\\\n]/g, '_')}"}`, value(sink)])
   return [
-    ...gauge('keyturn_audit_row', 'The number of the last row of the audit journal.', [['', audit.seq]]),
-    ...gauge('keyturn_audit_unsealed', 'Rows that no signed head seals yet.', [
-      ['', Math.max(0, audit.seq - audit.sealed)],
-    ]),
-    ...family('keyturn_audit_refused_total', 'counter', 'Replies refused for want of a row.', [
-      ['', audit.refused],
-    ]),
-    ...family('keyturn_audit_lost_total', 'counter', 'Reads without a row; only where nobody waits.', [
-      ['', audit.lost],
-    ]),
-    ...gauge(
-      'keyturn_audit_sink_taking',
-      '1 while this place takes rows.',
+    ...family(families.auditRow, [['', audit.seq]]),
+    ...family(families.auditUnsealed, [['', Math.max(0, audit.seq - audit.sealed)]]),
+    ...family(families.auditRefused, [['', audit.refused]]),
+    ...family(families.auditLost, [['', audit.lost]]),
+    ...family(
+      families.sinkTaking,
       sinks((one) => (one.isTaking ? 1 : 0)),
     ),
-    ...gauge(
-      'keyturn_audit_sink_behind',
-      'Rows that this place still waits for.',
+    ...family(
+      families.sinkBehind,
       sinks((one) => one.behind),
     ),
   ]
@@ -98,20 +91,12 @@ function credentialLines(service: Service, now: number): readonly string[] {
       return standby === null ? [] : [[`{credential="${name}"}`, standby.ready]]
     })
   return [
-    ...gauge('keyturn_credential_ready', '1 while a verified key is handed out.', ready),
-    ...gauge(
-      'keyturn_last_known_good',
-      '1 while the key comes from the last-known-good file.',
-      lastKnownGood,
-    ),
-    ...(working.length === 0
-      ? []
-      : gauge('keyturn_internal_ready', '1 while an internal credential (an admin key) works.', working)),
-    ...gauge('keyturn_credential_generation', 'Rises with every change of what is handed out.', generations),
-    ...gauge('keyturn_credential_verified_age_seconds', 'Since the key last proved itself.', ages),
-    ...(spares.length === 0
-      ? []
-      : gauge('keyturn_standby_ready', 'Spare keys that could take over now.', spares)),
+    ...family(families.ready, ready),
+    ...family(families.lastKnownGood, lastKnownGood),
+    ...(working.length === 0 ? [] : family(families.internalReady, working)),
+    ...family(families.generation, generations),
+    ...family(families.verifiedAge, ages),
+    ...(spares.length === 0 ? [] : family(families.standbyReady, spares)),
   ]
 }
 
@@ -122,18 +107,14 @@ function requestLines(requests: ReadonlyMap<string, number>, metrics: Metrics): 
     [requestLabels('getCredential', 304), metrics.handOutsUnchanged],
   ]
   for (const [labels, value] of lane) counts.set(labels, (counts.get(labels) ?? 0) + value)
-  return family('keyturn_http_requests_total', 'counter', 'Answered requests.', [...counts])
+  return family(families.requests, [...counts])
 }
 
 function requestLabels(operation: string, status: number): string {
   return `{route="${operation}",status="${status}"}`
 }
 
-function gauge(name: string, help: string, samples: readonly Sample[]): readonly string[] {
-  return family(name, 'gauge', help, samples)
-}
-
-function family(name: string, type: string, help: string, samples: readonly Sample[]): readonly string[] {
+function family({ name, type, help }: MetricFamily, samples: readonly Sample[]): readonly string[] {
   return [
     `# HELP ${name} ${help}`,
     `# TYPE ${name} ${type}`,

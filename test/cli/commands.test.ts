@@ -404,6 +404,30 @@ describe('bring', () => {
     expect(service.asked.map((asked) => asked.body)).toEqual([{ apiKey }, { apiKey }])
   })
 
+  it.each([
+    ['.env', `# mine\nexport OPENAI_API_KEY="${apiKey}"\nOTHER=1\n`],
+    ['.env --variable OPENAI_KEY', `OPENAI_API_KEY=another\nOPENAI_KEY=${apiKey}\n`],
+  ])('takes the key out of %s and leaves the file as it is', async (options, text) => {
+    const files = { '/srv/app/.env': text }
+    const { io } = await keyturn(`bring openai --env-file ${options}`, { files })
+    expect(service.asked.map((asked) => asked.body)).toEqual([{ apiKey }])
+    expect(io.files.get('/srv/app/.env')).toBe(text)
+  })
+
+  it.each([
+    ['--env-file gone.env', /there is no file \/srv\/app\/gone\.env\nfix: {3}Correct --env-file/],
+    ['--env-file .env', /\.env does not set OPENAI_API_KEY\nfix: .*--variable NAME/],
+    ['--env-file .env --file key.txt', /exclude each other/],
+    ['--variable OPENAI_KEY', /goes with --env-file/],
+  ])('bring openai %s is told what is wrong, and the file not shown', async (options, says) => {
+    const files = { '/srv/app/.env': `OPENAI_KEY=${apiKey}\n` }
+    const { code, err } = await keyturn(`bring openai ${options}`, { files })
+    expect(code).toBe(2)
+    expect(err).toMatch(says)
+    expect(err).not.toContain(canary)
+    expect(service.asked).toEqual([])
+  })
+
   it('ends with 130 where nothing is typed but Ctrl-C', async () => {
     const { code, err } = await keyturn('bring openai', { isTerminal: true, typed: [] })
     expect([code, err]).toEqual([130, 'Nothing was done.\n'])
@@ -626,6 +650,20 @@ describe('config check and init', () => {
     const completed = { [path]: files[path]?.replace('# vault:', 'vault:') ?? '' }
     expect(await keyturn('config check', { files: completed })).toMatchObject({ code: 0 })
   })
+
+  it.each(['init', 'init --project proj_a --service-account svc_acct_a'])(
+    '%s proves and uses keys where OPENAI_BASE_URL says',
+    async (line) => {
+      const baseUrl = 'https://gateway.example/v1'
+      const { io } = await keyturn(line, { env: { OPENAI_BASE_URL: baseUrl } })
+      const files = Object.fromEntries(io.files)
+      expect(files['/srv/app/keyturn.yaml']).toMatch(/^ {6}baseUrl: "https:\/\/gateway\.example\/v1"$/m)
+      expect(await keyturn('config check', { files })).toMatchObject({ code: 0, err: '' })
+      const refused = await keyturn(line, { env: { OPENAI_BASE_URL: 'http://gateway.example/v1' } })
+      expect([refused.code, refused.io.files.size]).toEqual([2, 0])
+      expect(refused.err).toMatch(/OPENAI_BASE_URL is not an address that a key may be sent to/)
+    },
+  )
 
   it('never overwrites', async () => {
     const { code, io } = await keyturn('init', { files: { '/srv/app/keyturn.yaml': 'mine' } })

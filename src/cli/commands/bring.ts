@@ -1,8 +1,11 @@
 import { resolve } from 'node:path'
+import { parseEnv } from 'node:util'
 import { KeyturnError } from '../../core/errors.ts'
 import { argument, type Context, reasonOf, usage } from '../command.ts'
 import { type ExitCode, exitCodes, Interrupted } from '../exit.ts'
+import type { Io } from '../io.ts'
 import { short } from '../text.ts'
+import { watchBrought } from '../watch-brought.ts'
 
 /** No key is anywhere near as long; a whole file piped in by mistake is. */
 const keyBytesMax = 4_096
@@ -16,6 +19,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const apiKey = checked(await readKey(context))
   const api = await context.api()
   const version = await api.bring(name, { apiKey, ...(reason === undefined ? {} : { reason }) })
+  if (options.has('wait')) return await watchBrought(context, api, name, version)
   out.result(version, () => [
     `${name}: key ${version.fingerprint} is in (version ${short(version.version)}, ${version.stage})`,
     `  see 'keyturn status ${name}' for what follows`,
@@ -23,14 +27,16 @@ export async function run(context: Context): Promise<ExitCode> {
   return exitCodes.done
 }
 
-async function readKey({ io, options }: Context): Promise<string> {
+async function readKey(context: Context): Promise<string> {
+  const { io, options } = context
+  const envFile = options.text('envFile')
   const file = options.text('file')
-  if (file !== undefined) {
-    const path = resolve(io.cwd, file)
-    const text = io.readFile(path)
-    if (text === undefined) throw usage(`there is no file ${path}`, 'Correct --file.')
-    return text
-  }
+  if (envFile === undefined && options.text('variable') !== undefined)
+    throw usage('--variable goes with --env-file', 'Give --env-file too, or leave --variable out.')
+  if (envFile !== undefined && file !== undefined)
+    throw usage('--file and --env-file exclude each other', 'Give the one that holds the key.')
+  if (envFile !== undefined) return readVariable(context, envFile)
+  if (file !== undefined) return readFile(io, file, '--file')
   const text = io.stdin.isTerminal
     ? await io.stdin.ask('Paste the key (it is not shown): ', { isHidden: true })
     : await io.stdin.readAll(keyBytesMax)
@@ -38,6 +44,23 @@ async function readKey({ io, options }: Context): Promise<string> {
   throw io.stdin.isTerminal
     ? new Interrupted('Nothing was done.')
     : usage('this is too long for a key', 'Give the key alone, on one line: keyturn bring NAME < FILE.')
+}
+
+function readFile(io: Io, name: string, option: string): string {
+  const path = resolve(io.cwd, name)
+  const text = io.readFile(path)
+  if (text === undefined) throw usage(`there is no file ${path}`, `Correct ${option}.`)
+  return text
+}
+
+function readVariable({ io, options }: Context, envFile: string): string {
+  const variable = options.text('variable') ?? 'OPENAI_API_KEY'
+  const value = parseEnv(readFile(io, envFile, '--env-file').replace(/^\uFEFF/, ''))[variable]
+  if (value !== undefined && value !== '') return value
+  throw usage(
+    `${resolve(io.cwd, envFile)} does not set ${variable}`,
+    'Name the variable that holds the key: --variable NAME.',
+  )
 }
 
 /** Finds what commonly clings to a key that was copied, without showing any of it. */

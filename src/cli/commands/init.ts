@@ -4,6 +4,7 @@ import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { starterConfig, starterNeeds, starterStores } from '../starter-config.ts'
 
+const usualBaseUrl = 'https://api.openai.com/v1'
 const idPattern = /^[A-Za-z0-9_-]{1,128}$/
 
 export async function run(context: Context): Promise<ExitCode> {
@@ -23,7 +24,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const path = resolve(io.cwd, options.text('file') ?? 'keyturn.yaml')
   const minting =
     project === undefined || serviceAccount === undefined ? undefined : { project, serviceAccount }
-  const text = starterConfig({ store, minting })
+  const text = starterConfig({ store, minting, baseUrl: await baseUrlOf(io.env['OPENAI_BASE_URL']) })
   if (!io.writeNewFile(path, text, 0o644)) {
     throw new KeyturnError('conflict', `${path} is there already; nothing was changed`, {
       fix: "Look at it with 'keyturn config check', or write another with --file.",
@@ -48,6 +49,17 @@ function nextSteps(store: string, isMinting: boolean): string[] {
     '  keyturn bring openai            asks for the key you have',
     status,
   ]
+}
+
+/** As `serve` takes it without a configuration; what is not safe to send a key to is not written down. */
+async function baseUrlOf(set: string | undefined): Promise<string | undefined> {
+  if (set === undefined || set === '' || set === usualBaseUrl) return undefined
+  const { isSafeUrl } = await import('../../config/fields.ts')
+  if (isSafeUrl(set)) return set
+  throw usage(
+    'OPENAI_BASE_URL is not an address that a key may be sent to',
+    'It needs https:// (http:// only to this machine), without user, query or fragment; or unset it.',
+  )
 }
 
 function idOption(value: string | undefined, flag: string): string | undefined {

@@ -7,14 +7,25 @@ export const keysSpecs: readonly CommandSpec[] = [
     args: [name],
     summary: 'put in a key that you made yourself',
     details:
-      'The key is read from standard input, from --file, or typed unseen; never from an argument, which other processes can read. It is proven before it is handed out.',
+      'The key is read from standard input, from --file or --env-file, or typed unseen; never from an argument, which other processes can read. It is proven before it is handed out.',
     options: [
       { flags: '--file <path>', description: 'Read the key from this file.', offers: 'files' },
+      {
+        flags: '--env-file <path>',
+        description: 'Read it from this .env file, where OPENAI_API_KEY is set; the file stays as it is.',
+        offers: 'files',
+      },
+      {
+        flags: '--variable <name>',
+        description: 'With --env-file: the variable that holds the key there. Default: OPENAI_API_KEY.',
+      },
       reason,
+      { flags: '--wait', description: 'Wait until the key is proven and handed out.' },
     ],
     examples: [
       'keyturn bring openai < key.txt',
       'keyturn bring openai --file key.txt --reason "made by hand"',
+      'keyturn bring openai --env-file .env --wait',
     ],
     exits: `${usual}, 3 a person is needed`,
     load: () => import('../commands/bring.ts'),

@@ -9,7 +9,7 @@ export const startSpecs: readonly CommandSpec[] = [
     args: [],
     summary: 'write a commented keyturn.yaml to begin with',
     details:
-      'Never overwrites, and asks nothing. With --project and --service-account keys are minted; else you bring them.',
+      'Never overwrites, and asks nothing. With --project and --service-account keys are minted; else you bring them. Where OPENAI_BASE_URL is set, keys are proven and used there.',
     options: [
       {
         flags: '--store <kind>',

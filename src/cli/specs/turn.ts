@@ -11,7 +11,8 @@ export const turnSpecs: readonly CommandSpec[] = [
     options: [
       {
         flags: '--emergency',
-        description: 'Goes before everything else that is running for this credential.',
+        description:
+          'Goes before everything else that is running for this credential. The new key is proven as usual while another one works, and once where none does.',
       },
       {
         flags: '--compromised',

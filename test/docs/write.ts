@@ -1,0 +1,16 @@
+/** `npm run docs`: writes the generated blocks of the pages, and the JSON Schema of the configuration. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileJsonSchema } from '../../src/config/schema.ts'
+import { made, pages, repository } from './pages.ts'
+
+for (const { path, text } of pages()) {
+  const current = made(text)
+  if (current === text) continue
+  writeFileSync(join(repository, path), current)
+  process.stdout.write(`wrote ${path}\n`)
+}
+const schemaFile = join(repository, 'docs', 'keyturn.schema.json')
+const schema = fileJsonSchema()
+if (JSON.stringify(JSON.parse(readFileSync(schemaFile, 'utf8'))) !== JSON.stringify(schema))
+  writeFileSync(schemaFile, `${JSON.stringify(schema, undefined, 2)}\n`)
