@@ -21,6 +21,8 @@ export type KeyProblemName =
   | 'white_space'
   | 'line_break'
   | 'control_character'
+  /** `%0A`, `%20`: what a form or a URL makes of a line break or a space. */
+  | 'percent_escape'
   | 'quote'
   | 'bearer_prefix'
   | 'assignment'
@@ -86,9 +88,23 @@ type Found = { readonly core: string; readonly start: number; readonly found: Ke
 const layers: readonly { readonly name: KeyProblemName; readonly pattern: RegExp }[] = [
   { name: 'byte_order_mark', pattern: /^\uFEFF/ },
   { name: 'white_space', pattern: /^\s/ },
+  { name: 'not_ascii', pattern: /^[\u200B-\u200D\u2060]/ },
+  { name: 'percent_escape', pattern: /^%(?:0[9AD]|2[02]|C2%A0|E2%80%8[BCD]|EF%BB%BF)/i },
   { name: 'quote', pattern: /^["'`\u2018\u2019\u201C\u201D]/ },
   { name: 'assignment', pattern: /^(?:export\s+)?[A-Za-z_][A-Za-z0-9_]{0,63}\s*=(?=\s*\S)/ },
   { name: 'bearer_prefix', pattern: /^(?:authorization:\s*)?bearer(?:\s+|$)/i },
+]
+/** The same from the back. Keys have no `%`, so three characters that begin with one are an escape. */
+const endings: readonly {
+  readonly name: KeyProblemName
+  readonly pattern: RegExp
+  readonly length: number
+}[] = [
+  { name: 'byte_order_mark', pattern: /\uFEFF$/, length: 1 },
+  { name: 'white_space', pattern: /\s$/, length: 1 },
+  { name: 'not_ascii', pattern: /[\u200B-\u200D\u2060]$/, length: 1 },
+  { name: 'quote', pattern: /["'`\u2018\u2019\u201C\u201D;,]$/, length: 1 },
+  { name: 'percent_escape', pattern: /%[0-9A-F]{2}$/i, length: 3 },
 ]
 const layersMax = 40
 
@@ -107,10 +123,10 @@ function unwrap(text: string): Found {
     start += length
   }
   for (let round = 0; round < layersMax && start < end; round += 1) {
-    const last = text.slice(end - 1, end)
-    if (!/[\s"'`\u2018\u2019\u201C\u201D\uFEFF;,]/.test(last)) break
-    end -= 1
-    found.push(problemAt(text, end, /\s/.test(last) ? 'white_space' : 'quote'))
+    const last = endings.find(({ pattern }) => pattern.test(text.slice(Math.max(start, end - 9), end)))
+    if (last === undefined) break
+    end -= last.length
+    found.push(problemAt(text, end, last.name))
   }
   if (text !== '' && start >= end) found.push({ name: 'empty', isFatal: true })
   return { core: text.slice(start, end), start, found }
@@ -139,10 +155,11 @@ function problemAt(text: string, position: number, name: KeyProblemName): KeyPro
   const character = text.charAt(position)
   const isBreak = name === 'white_space' && (character === '\n' || character === '\r')
   const isWord = name === 'bearer_prefix' || name === 'assignment'
+  const isEscape = name === 'percent_escape'
   return {
     name: isBreak ? 'line_break' : name,
     position,
-    ...(isWord ? {} : { character: characterName(character) }),
+    ...(isWord ? {} : { character: isEscape ? 'a percent escape' : characterName(character) }),
     isFatal: true,
   }
 }
@@ -157,6 +174,13 @@ const characterNames: Readonly<Record<string, string>> = {
   '`': 'backtick',
   '\u00A0': 'no-break space',
   '\u200B': 'zero-width space',
+  '\u200C': 'zero-width non-joiner',
+  '\u200D': 'zero-width joiner',
+  '\u2018': 'curly single quote',
+  '\u2019': 'curly single quote',
+  '\u201C': 'curly double quote',
+  '\u201D': 'curly double quote',
+  '\u2060': 'word joiner',
   '\uFEFF': 'byte order mark',
 }
 
@@ -207,7 +231,7 @@ function kindOf(core: string): { kind: Exclude<KeyKind, 'malformed'>; provider?:
 }
 
 /** Lengths seen up to November 2026. Others are a hint at a cut-off copy. */
-const lengths: Partial<Record<KeyKind, readonly number[]>> = {
+export const usualLengths: Partial<Record<KeyKind, readonly number[]>> = {
   legacy_user: [51],
   project: [132, 156, 164],
   service_account: [135, 167],
@@ -215,7 +239,7 @@ const lengths: Partial<Record<KeyKind, readonly number[]>> = {
 }
 
 function lengthProblem(kind: KeyKind, length: number): KeyProblem | undefined {
-  const known = lengths[kind]
+  const known = usualLengths[kind]
   return known === undefined || known.includes(length)
     ? undefined
     : { name: 'unusual_length', isFatal: false }

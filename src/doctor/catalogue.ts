@@ -54,6 +54,7 @@ export const findingKinds = {
   config_map_holds_key: { row: 'T28', severity: 'error', title: 'a key in a ConfigMap' },
   secret_reference_missing: { row: 'T28', severity: 'error', title: 'a Secret or key that is not there' },
   key_in_source: { row: 'T29', severity: 'error', title: 'a key in the source' },
+  key_in_browser: { row: 'T29', severity: 'error', title: 'a key that browsers get' },
   key_in_repository: { row: 'T29', severity: 'error', title: 'a key in a committed file' },
   platform_variable_missing: { row: 'T30', severity: 'error', title: 'the platform does not set the key' },
   client_outdated: { row: 'T31', severity: 'warning', title: 'an outdated client library' },
@@ -74,7 +75,7 @@ export const findingKinds = {
   dotenv_overridden: { row: 'T38', severity: 'warning', title: '.env and environment differ' },
   account_variable_misnamed: {
     row: 'T39',
-    severity: 'error',
+    severity: 'warning',
     title: 'organisation or project under another name',
   },
   model_retired: { row: 'T40', severity: 'error', title: 'a model that is gone' },

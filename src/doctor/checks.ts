@@ -1,4 +1,5 @@
 import type { Check } from './check.ts'
+import { environmentChecks } from './environment-checks.ts'
 import { configuration } from './keyturn/configuration.ts'
 import { credentials } from './keyturn/credentials.ts'
 import { rotation } from './keyturn/rotation.ts'
@@ -9,6 +10,7 @@ import { networkCheck } from './probe/network-check.ts'
 
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
 export const checks: readonly Check[] = [
+  ...environmentChecks,
   networkCheck,
   configuration,
   stores,

@@ -1,6 +1,7 @@
 import { toKeyturnError } from '../core/errors.ts'
 import type { Check } from './check.ts'
 import type { DoctorContext } from './context.ts'
+import { withoutExplained } from './explained.ts'
 import type { Facts } from './facts.ts'
 import { describePlace, type Finding, type Severity } from './finding.ts'
 
@@ -39,7 +40,12 @@ export async function examine(
       broken.push({ check: check.name, code })
     }
   }
-  return { findings: inOrder(distinct(findings)), facts, broken, tookMs: system.now() - startedAt }
+  return {
+    findings: inOrder(withoutExplained(distinct(findings))),
+    facts,
+    broken,
+    tookMs: system.now() - startedAt,
+  }
 }
 
 /** One cause at one place is told once, whoever found it first. */

@@ -7,6 +7,11 @@ import { scanProject } from './project/scan.ts'
 /** The name under which every library of OpenAI looks for its key. */
 export const keyVariable = 'OPENAI_API_KEY'
 
+/** The names under which the program looks for its key; those that its source writes out come first. */
+export function keyNames(scan: Facts['scan']): readonly string[] {
+  return [...new Set([...(scan?.keyVariables ?? []).map(({ value }) => value), keyVariable])]
+}
+
 /** Reads the environment, the dotenv files and the project once, and says what the program would use. */
 export async function gather(
   context: DoctorContext,
@@ -20,7 +25,7 @@ export async function gather(
     loaders: scan.dotenv.loaders,
     usualDialect: scan.kinds[0] === 'python' ? 'python' : 'dotenv',
   })
-  const names = [...new Set([...scan.keyVariables.map(({ value }) => value), keyVariable])]
+  const names = keyNames(scan)
   const used = names.map((name) => lookUp(name, { env, opened })).find((found) => found !== undefined)
   const found: KeyPlace[] = [
     ...names.flatMap((name) => fromEnvironment(name, env)),

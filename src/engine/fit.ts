@@ -52,6 +52,7 @@ const words: Readonly<Record<KeyProblemName, string>> = {
   white_space: 'there is white space',
   line_break: 'there is a line break',
   control_character: 'there is a control character',
+  percent_escape: 'there is a percent escape',
   quote: 'there is a quotation mark',
   bearer_prefix: 'it begins with Bearer',
   assignment: 'it begins with a name and =',

@@ -88,6 +88,10 @@ describe('what was pasted along with a key', () => {
     ],
     ['a break in the middle', (text: string) => `${text.slice(0, 50)}\n${text.slice(50)}`, ['line_break']],
     ['a zero-width space', (text: string) => `${text.slice(0, 50)}\u200B${text.slice(50)}`, ['not_ascii']],
+    ['one at the end', (text: string) => `${text}\u200B`, ['not_ascii']],
+    ['a byte order mark at the end', (text: string) => `${text}\uFEFF`, ['byte_order_mark']],
+    ['an escaped line break', (text: string) => `${text}%0A`, ['percent_escape']],
+    ['one in front as well', (text: string) => `%20${text}%0D%0A`, Array(3).fill('percent_escape')],
     ['a null byte', (text: string) => `${text.slice(0, 50)}\u0000${text.slice(50)}`, ['control_character']],
     ['an angle bracket', (text: string) => `${text}>`, ['stray_character']],
   ] as const)('is found: %s', (_name, spoil, problems) => {

@@ -1,5 +1,6 @@
 import { Secret } from '../../core/secret.ts'
 import type { DotenvFile } from '../facts.ts'
+import type { Place } from '../finding.ts'
 import type { ProjectFiles } from '../project/files.ts'
 import type { DotenvLoader } from '../project/project-facts.ts'
 import { type DialectName, dialects } from './dialects.ts'
@@ -37,19 +38,46 @@ export function openDotenvFiles(reading: DotenvReading): readonly OpenDotenvFile
   const { files, env } = reading
   const listed = new Set(files.list())
   const above = (name: string) => files.above?.(name) ?? []
+  const all = [...listed].filter(isDotenvPath)
   const grounds = {
     has: (path: string) => listed.has(path) || (path.startsWith('../') && files.read(path) !== undefined),
+    all,
+    around: (place: Place) => around(files, place),
     mode: env['NODE_ENV'] ?? 'development',
     above,
   }
-  const loadings = reading.loaders.map((loader) => loadingOf(loader, grounds))
-  const loose = [...[...listed].filter(isDotenvPath), ...above('.env')]
+  const loaders = [...reading.loaders, ...ofPlatforms([...listed])]
+  const loadings = loaders.map((loader) => loadingOf(loader, grounds))
+  const loose = [...all, ...above('.env')]
   const paths = [...new Set([...loadings.flatMap((loading) => loading.paths), ...loose])]
   return paths.slice(0, dotenvFilesMax).flatMap((path) => {
     const text = files.read(path)
     const of = loadings.filter((loading) => loading.paths.includes(path))
     return text === undefined ? [] : [openFile({ path, text, loadings: of }, reading)]
   })
+}
+
+/** Their tools for development load `.env` files by themselves, without a line about it anywhere. */
+const platformFiles: readonly (readonly [RegExp, string])[] = [
+  [/(?:^|\/)(?:vercel\.json|vercel\.ts|\.vercel\/project\.json)$/, 'vercel dev'],
+  [/(?:^|\/)netlify\.toml$/, 'netlify dev'],
+  [/(?:^|\/)wrangler\.(?:toml|jsonc?)$/, 'wrangler dev'],
+  [/(?:^|\/)Procfile(?:\.dev)?$/, 'foreman'],
+]
+
+function ofPlatforms(paths: readonly string[]): readonly DotenvLoader[] {
+  return paths.flatMap((path) =>
+    platformFiles
+      .filter(([pattern]) => pattern.test(path))
+      .map(([, name]) => ({ name, place: { kind: 'file', path } as const, overrides: false })),
+  )
+}
+
+/** The line and the next ones, where a call goes on; and the one before, where a name may be given to its path. */
+function around(files: ProjectFiles, place: Place): string {
+  if (place.kind !== 'file' || place.line === undefined) return ''
+  const lines = (files.read(place.path) ?? '').split('\n')
+  return lines.slice(Math.max(0, place.line - 2), place.line + 2).join('\n')
 }
 
 export function isDotenvPath(path: string): boolean {

@@ -1,3 +1,4 @@
+import type { Place } from '../finding.ts'
 import type { DotenvLoader } from '../project/project-facts.ts'
 import type { DialectName } from './dialects.ts'
 
@@ -21,28 +22,32 @@ type Habit = {
 }
 
 const habits: readonly Habit[] = [
+  { names: /docker run/, dialect: 'docker', from: 'start' },
+  { names: /compose/, dialect: 'compose', from: 'start' },
+  { names: /direnv|shell|source|make|systemd/, dialect: 'shell', from: 'start' },
+  { names: /node --env-file|loadEnvFile/, dialect: 'node', from: 'start' },
   {
-    names:
-      /python|pipenv|pydantic|decouple|environ|flask|uvicorn|dynaconf|honcho|uv\b|litellm|chainlit|django/i,
+    names: /python|pydantic|decouple|environ|flask|pipenv|pytest|uv run|honcho/,
     dialect: 'python',
     from: 'upwards',
   },
-  { names: /docker run|podman|^docker$/i, dialect: 'docker', from: 'start' },
-  { names: /compose/i, dialect: 'compose', from: 'start' },
-  { names: /direnv|shell|source|make|^\.envrc$/i, dialect: 'shell', from: 'start' },
-  { names: /node|tsx|env-file/i, dialect: 'node', from: 'start' },
   {
-    names: /^(?:@?dotenv(?:-safe|-cli)?|env-cmd|foreman|nf|procfile.*|overmind|hivemind)$/i,
+    names:
+      /^dotenv(?:\/|-cli|-safe|-rails|$)|env-cmd|foreman|godotenv|dotenvy|phpdotenv|nestjs|vscode|serverless/,
     dialect: 'dotenv',
     from: 'start',
   },
 ]
-/** Next.js, Vite, Nuxt, Astro, SvelteKit, Remix, Bun, dotenv-flow and whoever is like them. */
+/** Next.js, Vite, Nuxt, Astro, SvelteKit, Remix, Bun, dotenvx and whoever is like them. */
 const framework: Habit = { names: /./, dialect: 'dotenv', expands: true, isFramework: true, from: 'start' }
 
 export interface Grounds {
   /** Whether there is such a file. */
   readonly has: (path: string) => boolean
+  /** Every dotenv file. */
+  readonly all: readonly string[]
+  /** The lines around a place, where it is in a file. */
+  readonly around: (place: Place) => string
   /** `NODE_ENV`, else `development`. */
   readonly mode: string
   /** Files by the name in the folders above, nearest first. */
@@ -51,23 +56,50 @@ export interface Grounds {
 
 export function loadingOf(loader: DotenvLoader, grounds: Grounds): Loading {
   const habit = habits.find(({ names }) => names.test(loader.name)) ?? framework
-  const source = loader.place.kind === 'file' ? folderOf(loader.place.path) : ''
-  const { mode } = grounds
-  const names = habit.isFramework
-    ? [`.env.${mode}.local`, '.env.local', `.env.${mode}`, '.env']
-    : usual(habit)
-  const folders = foldersFor(habit, source, grounds)
-  const paths =
-    loader.path === undefined
-      ? folders.flatMap((folder) => names.map((name) => joined(folder, name)))
-      : [...new Set([...folders, source, ''])].map((folder) => joined(folder, loader.path ?? ''))
-  const above = habit.from === 'upwards' && loader.path === undefined ? grounds.above('.env') : []
+  const paths = isComputed(loader, grounds) ? [] : candidates(loader, habit, grounds)
+  const guessed = isComputed(loader, grounds) ? sameNamed(loader, grounds) : []
   return {
     loader,
     dialect: habit.dialect,
     expands: habit.expands === true,
-    paths: [...new Set([...paths, ...above])].filter((path) => grounds.has(path)),
+    paths: [...new Set([...paths, ...guessed])].filter(grounds.has),
   }
+}
+
+function candidates(loader: DotenvLoader, habit: Habit, grounds: Grounds): readonly string[] {
+  const source = loader.place.kind === 'file' ? folderOf(loader.place.path) : ''
+  const folders = foldersFor(habit, source, grounds)
+  const { path } = loader
+  if (path !== undefined) return [...folders, source, ''].map((folder) => joined(folder, path))
+  const { mode } = grounds
+  const names =
+    habit.isFramework === true
+      ? [`.env.${mode}.local`, '.env.local', `.env.${mode}`, '.env', '.dev.vars']
+      : usual(habit)
+  const above = habit.from === 'upwards' ? grounds.above('.env') : []
+  // What `env_file` lists stands in the lines below it, and is beside the file or not far.
+  const listed =
+    habit.dialect === 'compose' ? grounds.all.filter((one) => folders.includes(folderOf(one))) : []
+  return [...folders.flatMap((folder) => names.map((name) => joined(folder, name))), ...above, ...listed]
+}
+
+const computed = /\b(?:join|resolve|Path|parents?|dirname|__file__|import\.meta|BASE_DIR|ROOT\w*)\b|\$\{|\$\(/
+
+/** The path is put together from pieces, so that nobody knows without running it. */
+function isComputed(loader: DotenvLoader, { around }: Grounds): boolean {
+  const isCall =
+    !/^(?:node|docker|compose|next|nuxt|shell)\b/.test(loader.name) || loader.path?.includes('$') === true
+  return isCall && computed.test(around(loader.place))
+}
+
+/** `$STAGE.env` is any file that ends so. */
+function sameNamed({ path = '.env' }: DotenvLoader, { all, above }: Grounds): readonly string[] {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const pieces = name
+    .split(/\$(?:\{[^}]*\}?|\([^)]*\)?|\w+)/)
+    .map((piece) => piece.replaceAll(/\W/g, String.raw`\$&`))
+  const pattern = new RegExp(`^${pieces.join('[^/]*')}$`)
+  return [...all.filter((one) => pattern.test(one.slice(one.lastIndexOf('/') + 1))), ...above(name)]
 }
 
 function usual(habit: Habit): readonly string[] {

@@ -76,7 +76,7 @@ function ofPattern(source: SourceText, { name, pattern }: (typeof calls)[number]
 /** The file that a call names, where it does. */
 function pathIn(source: SourceText, from: number, to: number): { readonly path?: string } {
   const literal = source.literals.find(
-    (one) => one.start >= from && one.end <= to && /\.env|env$/.test(one.value),
+    (one) => one.start >= from && one.end <= to && /\.env|(?:^|\/)env$/.test(one.value),
   )
   return literal === undefined ? {} : { path: literal.value.slice(0, 200) }
 }

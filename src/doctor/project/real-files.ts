@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { foldersAbove, readAbove } from './above.ts'
 import type { ProjectFiles } from './files.ts'
 import { askGit } from './git.ts'
 import { installedVersion } from './installed.ts'
@@ -14,11 +15,14 @@ export async function openProjectFiles(options: {
 }): Promise<ProjectFiles> {
   const folder = resolve(options.folder)
   const paths = walk(folder)
+  const above = foldersAbove(folder)
   const git = await askGit(folder, paths, options.env)
   return {
     folder,
     list: () => paths,
-    read: (path) => readText(folder, path),
+    above: (name) =>
+      above.map((up) => `${up}/${name}`).filter((path) => readAbove(folder, above, path) !== undefined),
+    read: (path) => (path.startsWith('../') ? readAbove(folder, above, path) : readText(folder, path)),
     isTracked: (path) => git?.tracked.has(path),
     isIgnored: (path) => git?.ignored.has(path),
     installed: (ecosystem, name) => installedVersion(folder, ecosystem, name),

@@ -129,6 +129,19 @@ describe('the files of a project', () => {
       expect(files.installed('npm', name)).toBeUndefined()
   })
 
+  it('reach above the folder for a .env alone, up to where the repository begins', async () => {
+    const top = folderOf({ '.env': 'A=1', 'apps/.env': 'A=2', 'apps/api/index.js': '', 'apps/notes.txt': '' })
+    const outside = await open(join(top, 'apps/api'))
+    expect(outside.above?.('.env')).toEqual([])
+    expect(outside.read('../.env')).toBeUndefined()
+    git(join(top, 'apps'), 'init', '--quiet')
+    const inside = await open(join(top, 'apps/api'))
+    expect(inside.above?.('.env')).toEqual(['../.env'])
+    expect(inside.read('../.env')).toBe('A=2')
+    for (const path of ['../../.env', '../notes.txt', '../api/../.env', '../.env/../notes.txt'])
+      expect(inside.read(path)).toBeUndefined()
+  })
+
   it('are found quickly, however many there are', async () => {
     const folder = folderOf(
       Object.fromEntries(

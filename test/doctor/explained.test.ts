@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { withoutExplained } from '../../src/doctor/explained.ts'
+import type { Finding } from '../../src/doctor/finding.ts'
+
+const at = (code: Finding['code'], place: Finding['place']): Finding => ({
+  code,
+  severity: 'error',
+  seen: 'seen',
+  cause: 'cause',
+  fix: 'fix',
+  ...(place === undefined ? {} : { place }),
+})
+const variable = { kind: 'variable', name: 'OPENAI_API_KEY' } as const
+const file = (path: string) => ({ kind: 'file', path, line: 1 }) as const
+const codes = (findings: readonly Finding[]) => withoutExplained(findings).map(({ code }) => code)
+
+describe('one cause is told once', () => {
+  it('no key anywhere is left out where another finding says why', () => {
+    const missing = at('key_missing', variable)
+    expect(codes([missing])).toEqual(['key_missing'])
+    expect(codes([missing, at('compose_variable_empty', file('compose.yaml'))])).toEqual([
+      'compose_variable_empty',
+    ])
+    expect(codes([missing, at('platform_variable_missing', file('.github/workflows/ci.yml'))])).toEqual([
+      'platform_variable_missing',
+    ])
+    expect(codes([missing, at('client_outdated', file('package.json'))])).toEqual([
+      'key_missing',
+      'client_outdated',
+    ])
+  })
+
+  it('so is that a platform sets none, where a manifest of it is told', () => {
+    const unset = at('platform_variable_missing', variable)
+    expect(codes([unset])).toEqual(['platform_variable_missing'])
+    expect(withoutExplained([unset, at('platform_variable_missing', file('vercel.json'))])).toHaveLength(1)
+  })
+
+  it('an unknown key is left out where its text is told, at that place only', () => {
+    const unknown = at('key_unknown', variable)
+    expect(codes([at('key_cut_off', variable), unknown])).toEqual(['key_cut_off'])
+    expect(codes([at('key_cut_off', file('.env')), unknown])).toEqual(['key_cut_off', 'key_unknown'])
+  })
+})
