@@ -6,6 +6,7 @@ import type { System } from '../../core/ports.ts'
 import type { Network, RawAnswer } from '../network.ts'
 import { attempt, type Scope, StepFailed } from './attempt.ts'
 import { peerCertificate } from './certificate.ts'
+import { isKnownHere, lookupApart } from './lookup-apart.ts'
 import { dial, type Reach, shake } from './reach.ts'
 import { send } from './send.ts'
 
@@ -18,9 +19,7 @@ const maybeSecret = /cookie|token|secret|api-?key|authorization$/
 export function createNetwork(system: Pick<System, 'now' | 'after'>, reach: Reach = {}): Network {
   return {
     resolve: (host, timeoutMs) =>
-      attempt(system, timeoutMs, async () => ({
-        addresses: await addressesOf(host, reach.lookup ?? systemLookup),
-      })),
+      attempt(system, timeoutMs, async (scope) => ({ addresses: await addressesOf(host, scope, reach) })),
     connect: (target, timeoutMs) =>
       attempt(system, timeoutMs, async (scope) => {
         const socket = await dial(target, scope, reach)
@@ -42,14 +41,19 @@ export function createNetwork(system: Pick<System, 'now' | 'after'>, reach: Reac
   }
 }
 
-function addressesOf(host: string, lookup: LookupFunction): Promise<readonly string[]> {
+async function addressesOf(host: string, scope: Scope, { lookup }: Reach): Promise<readonly string[]> {
   const name = host.replace(/^\[(.*)\]$/, '$1')
+  const isApart = lookup === undefined && !isKnownHere(name)
+  const addresses = isApart ? await lookupApart(name, scope) : await lookupHere(name, lookup ?? systemLookup)
+  if (addresses.length === 0) throw new StepFailed('NO_ADDRESS')
+  return addresses.slice(0, addressesMax)
+}
+
+function lookupHere(name: string, lookup: LookupFunction): Promise<readonly string[]> {
   return new Promise((resolve, reject) => {
     lookup(name, { all: true }, (error, found) => {
       if (error !== null) return reject(error)
-      const addresses = typeof found === 'string' ? [found] : found.map(({ address }) => address)
-      if (addresses.length === 0) return reject(new StepFailed('NO_ADDRESS'))
-      resolve(addresses.slice(0, addressesMax))
+      resolve(typeof found === 'string' ? [found] : found.map(({ address }) => address))
     })
   })
 }

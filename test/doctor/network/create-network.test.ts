@@ -29,6 +29,14 @@ describe('the real network', () => {
     })
   })
 
+  it('asks the resolver of the system in a process that can be ended', async () => {
+    const real = createNetwork(system)
+    // No part of a name may be as long: that is seen without asking anybody.
+    const impossible = `${'x'.repeat(70)}.example.com`
+    expect(await real.resolve(impossible, 20_000)).toMatchObject({ kind: 'failed', failure: 'dns' })
+    expect(await real.resolve(impossible, 1)).toMatchObject({ kind: 'failed', failure: 'timeout' })
+  })
+
   it('ends a resolution that does not end', async () => {
     const slow = createNetwork(system, { lookup: () => undefined })
     expect(await slow.resolve('api.openai.com', 50)).toMatchObject({ kind: 'failed', failure: 'timeout' })
