@@ -65,7 +65,13 @@ export interface Api {
   rotateToken(request: TokenRotationRequest): Promise<TokenAnswer>
   revokeToken(id: string): Promise<void>
   /** Calls back for every event of the credential until the signal; ends, with or without an error, when the stream does. */
-  follow(name: string, onEvent: () => void, signal: AbortSignal): Promise<void>
+  follow(name: string, listener: Listener, signal: AbortSignal): Promise<void>
+}
+
+export interface Listener {
+  /** The stream is there, and will tell. */
+  readonly onOpen?: () => void
+  readonly onEvent: () => void
 }
 
 /** Which rows of the audit; what is absent lets all through. */
@@ -173,7 +179,7 @@ export function createApi(options: ApiOptions): Api {
     async revokeToken(id) {
       await call({ method: 'DELETE', path: routes.token(id) })
     },
-    async follow(name, onEvent, signal) {
+    async follow(name, { onOpen, onEvent }, signal) {
       const request: Call = {
         method: 'GET',
         path: routes.events(name),
@@ -186,6 +192,7 @@ export function createApi(options: ApiOptions): Api {
         message.destroy()
         throw refusal(options, message.statusCode ?? 0, undefined)
       }
+      onOpen?.()
       for await (const event of readEvents(message)) if (event !== undefined) onEvent()
     },
   }

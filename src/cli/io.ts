@@ -20,6 +20,10 @@ export interface Stream {
   readonly isTerminal: boolean
   /** Width in characters; 80 where nobody knows. */
   readonly columns: number
+  /** Height in lines; 24 where nobody knows. */
+  readonly rows: number
+  /** Calls back when the terminal has another size. */
+  onResize(callback: () => void): Cancel
 }
 
 /** Where secrets and confirmations come from: never from arguments, which every process of the machine can read. */
@@ -29,6 +33,8 @@ export interface Input {
   readAll(bytesMax: number): Promise<string | undefined>
   /** One line typed by a person; hidden where asked for. Only on a terminal. Undefined when it ended (Ctrl-C, Ctrl-D). */
   ask(question: string, options?: { readonly isHidden?: boolean }): Promise<string | undefined>
+  /** Calls back for every key that is pressed, unseen and without waiting for a line. Only on a terminal; Ctrl-C is one of them then. */
+  onKey(callback: (key: string) => void): Cancel
 }
 
 export interface ServeOptions {

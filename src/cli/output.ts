@@ -29,7 +29,15 @@ export interface Output {
   error(error: KeyturnError): void
   /** Draws lines over those that were drawn last; only where `isLive`. */
   redraw(lines: readonly string[]): void
+  /** Takes the whole terminal until it is closed, and gives it back as it was; only where `isLive`. */
+  screen(): Screen
   table(rows: readonly (readonly string[])[]): string[]
+}
+
+export interface Screen {
+  /** In place of all that stands there; cut to its size. */
+  draw(lines: readonly string[]): void
+  close(): void
 }
 
 export interface OutputOptions {
@@ -86,6 +94,21 @@ export function createOutput(options: OutputOptions): Output {
       stderr.write(back + text)
       drawn = lines.length
     },
+    screen: () => screenOn(stderr, hasColour(stderr)),
+  }
+}
+
+/** The other screen of the terminal, without a cursor. Lines are written over, not cleared first, so that nothing flickers. */
+function screenOn(stream: Stream, isPainted: boolean): Screen {
+  stream.write('\u001b[?1049h\u001b[?25l')
+  return {
+    draw(lines) {
+      const shown = lines
+        .slice(0, stream.rows)
+        .map((one) => `${cut(safeLine(one, { hasColour: isPainted }), stream.columns)}\u001b[K`)
+      stream.write(`\u001b[H${shown.join('\r\n')}\u001b[J`)
+    },
+    close: () => stream.write('\u001b[?25h\u001b[?1049l'),
   }
 }
 
@@ -117,6 +140,7 @@ export function terminalStreams(): { readonly stdout: Stream; readonly stderr: S
 
 const columnsMin = 20
 const columnsUnknown = 80
+const rowsUnknown = 24
 
 function streamOf(stream: NodeJS.WriteStream): Stream {
   let isGone = false
@@ -134,6 +158,13 @@ function streamOf(stream: NodeJS.WriteStream): Stream {
     get columns() {
       // Pseudo-terminals of CI systems say 0, and what is no terminal says nothing.
       return stream.columns >= columnsMin ? stream.columns : columnsUnknown
+    },
+    get rows() {
+      return stream.rows > 0 ? stream.rows : rowsUnknown
+    },
+    onResize(callback) {
+      stream.on('resize', callback)
+      return () => stream.off('resize', callback)
     },
   }
 }

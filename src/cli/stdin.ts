@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import type { Cancel } from '../core/ports.ts'
 import type { Input } from './io.ts'
 import { promptStream } from './output.ts'
 
@@ -11,6 +12,7 @@ export function processInput(): Input {
     },
     readAll,
     ask,
+    onKey,
   }
 }
 
@@ -43,5 +45,20 @@ async function ask(
   } finally {
     lines.close()
     if (isHidden) output.end()
+  }
+}
+
+function onKey(callback: (key: string) => void): Cancel {
+  const { stdin } = process
+  const onData = (chunk: Buffer | string): void => {
+    for (const key of chunk.toString()) callback(key)
+  }
+  stdin.setRawMode(true)
+  stdin.on('data', onData)
+  stdin.resume()
+  return () => {
+    stdin.off('data', onData)
+    stdin.setRawMode(false)
+    stdin.pause()
   }
 }

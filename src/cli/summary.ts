@@ -25,8 +25,13 @@ export function needsHuman(summary: CredentialSummary): boolean {
   return halted || isDead
 }
 
-export function renderList(all: readonly CredentialSummary[], { now, out }: View): string[] {
+export function renderList(all: readonly CredentialSummary[], view: View): string[] {
   if (all.length === 0) return ['No credential is configured.']
+  return [...renderTable(all, view), ...all.flatMap((summary) => renderTroubles(summary, view.out))]
+}
+
+/** One line for each, below a header. */
+export function renderTable(all: readonly CredentialSummary[], { now, out }: View): string[] {
   const rows = all.map((summary) => [
     `${summary.name}${summary.isInternal ? ' (internal)' : ''}`,
     verdictText(summary.current?.check ?? null, out.paint),
@@ -35,8 +40,7 @@ export function renderList(all: readonly CredentialSummary[], { now, out }: View
     when(summary.rotatesAt, now),
     stateOf(summary),
   ])
-  const troubles = all.flatMap((summary) => renderTroubles(summary, out))
-  return [...layOut({ columns: listColumns, rows }, out.columns), ...troubles]
+  return layOut({ columns: listColumns, rows }, out.columns)
 }
 
 const listColumns: readonly Column[] = [
@@ -109,7 +113,10 @@ function standbyText({ ready, addedAt, reason, nextTryAt }: StandbySummary, now:
   return `none: ${reason ?? 'nobody knows why'}${nextTryAt === null ? '' : `; begun ${when(nextTryAt, now)}`}`
 }
 
-function renderTroubles({ name, troubles }: CredentialSummary, { paint, columns }: View['out']): string[] {
+export function renderTroubles(
+  { name, troubles }: CredentialSummary,
+  { paint, columns }: View['out'],
+): string[] {
   // One cause may be the trouble of two things: it is told once.
   const isFirst = (trouble: Trouble, index: number): boolean =>
     troubles.findIndex(({ summary, fix }) => summary === trouble.summary && fix === trouble.fix) === index

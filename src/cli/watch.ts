@@ -1,5 +1,6 @@
 import type { RotationSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import { type Alarm, createAlarm } from './alarm.ts'
 import type { Api } from './api.ts'
 import type { Context } from './command.ts'
 import { type ExitCode, exitCodes } from './exit.ts'
@@ -10,8 +11,6 @@ import { short } from './text.ts'
 /** How often is asked while events are told, so that one that was lost is caught, and while they are not. */
 const askWithStreamMs = 5_000
 const askAloneMs = 1_000
-/** How often the drawn times move on. */
-const redrawMs = 1_000
 /** A stream that ended is opened again after this long. */
 const streamAgainMs = 2_000
 /** A service that is started anew is waited for this long. */
@@ -172,7 +171,7 @@ function followEvents(
       if (!abort.signal.aborted) cancelRetry = io.after(streamAgainMs, follow)
     }
     // Whatever ended the stream, asking goes on without it and says what is wrong with the service.
-    void api.follow(name, onEvent, abort.signal).then(again, again)
+    void api.follow(name, { onEvent }, abort.signal).then(again, again)
   }
   follow()
   return {
@@ -180,51 +179,6 @@ function followEvents(
     stop() {
       abort.abort()
       cancelRetry()
-    },
-  }
-}
-
-interface Alarm {
-  /** Resolves after the delay, or as soon as it rings; a ring in between is not lost. `onPulse` is called now and then. */
-  wait(delayMs: number, onPulse?: () => void): Promise<void>
-  ring(): void
-  cancel(): void
-}
-
-function createAlarm(after: Context['io']['after']): Alarm {
-  let hasRung = false
-  let wake: (() => void) | undefined
-  return {
-    async wait(delayMs, onPulse) {
-      if (!hasRung) {
-        await new Promise<void>((resolve) => {
-          let left = delayMs
-          let cancel = (): void => undefined
-          const pulse = (): void => {
-            const part = Math.min(left, redrawMs)
-            left -= part
-            cancel = after(part, () => {
-              onPulse?.()
-              if (left > 0) pulse()
-              else wake?.()
-            })
-          }
-          wake = () => {
-            cancel()
-            wake = undefined
-            resolve()
-          }
-          pulse()
-        })
-      }
-      hasRung = false
-    },
-    ring() {
-      hasRung = true
-      wake?.()
-    },
-    cancel() {
-      wake?.()
     },
   }
 }

@@ -6,6 +6,10 @@ export interface FakeIo extends Io {
   readonly files: Map<string, string>
   readonly exits: number[]
   signal(name: 'SIGINT' | 'SIGTERM'): void
+  /** Presses a key, where keys are listened to. */
+  press(key: string): void
+  /** Gives the terminal another size. */
+  resize(size: { readonly columns: number; readonly rows: number }): void
   /** Resolves as soon as standard error or output holds the text. */
   seen(text: string): Promise<void>
 }
@@ -16,6 +20,8 @@ export interface FakeIoOptions {
   readonly isTerminal?: boolean
   /** Default: 120. */
   readonly columns?: number
+  /** Default: 40. */
+  readonly rows?: number
   readonly stdin?: string
   /** Answers typed at questions, in order. */
   readonly typed?: readonly string[]
@@ -33,13 +39,25 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
   const signalListeners = new Set<(signal: 'SIGINT' | 'SIGTERM') => void>()
   const waiting: { readonly text: string; readonly resolve: () => void }[] = []
   const exits: number[] = []
+  const keyListeners = new Set<(key: string) => void>()
+  const resizeListeners = new Set<() => void>()
+  let size = { columns: options.columns ?? 120, rows: options.rows ?? 40 }
   const stream = (name: 'stdout' | 'stderr') => ({
     write(text: string) {
       written[name] += text
       for (const wait of waiting) if (written[name].includes(wait.text)) wait.resolve()
     },
     isTerminal,
-    columns: options.columns ?? 120,
+    get columns() {
+      return size.columns
+    },
+    get rows() {
+      return size.rows
+    },
+    onResize(callback: () => void) {
+      resizeListeners.add(callback)
+      return () => resizeListeners.delete(callback)
+    },
   })
   return {
     env: options.env ?? {},
@@ -53,6 +71,10 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
         return Buffer.byteLength(text) > bytesMax ? undefined : text
       },
       ask: async () => typed.shift(),
+      onKey: (callback) => {
+        keyListeners.add(callback)
+        return () => keyListeners.delete(callback)
+      },
     },
     now: options.now ?? (() => Date.now()),
     after: (delayMs, callback) => {
@@ -89,6 +111,13 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
     exits,
     signal: (name) => {
       for (const listener of signalListeners) listener(name)
+    },
+    press: (key) => {
+      for (const listener of keyListeners) listener(key)
+    },
+    resize: (other) => {
+      size = other
+      for (const listener of resizeListeners) listener()
     },
     seen: (text) =>
       new Promise((resolve) => {

@@ -3,9 +3,13 @@ import { type ExitCode, exitCodes } from '../exit.ts'
 import { needsHuman, renderDetail, renderList } from '../summary.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
-  const { out, io } = context
+  const { out, io, options } = context
   const name = argument(context, 0)
   const api = await context.api()
+  if (options.has('watch')) {
+    const { watchStatus } = await import('../watch-status.ts')
+    return await watchStatus(context, api, name)
+  }
   const view = { now: io.now(), out }
   if (name === '') {
     const all = await api.summaries()

@@ -10,9 +10,15 @@ export const lookSpecs: readonly CommandSpec[] = [
     ],
     summary: 'show what is handed out, what is going on and what is wrong',
     details: 'Every trouble comes with what to do about it.',
-    options: [],
-    examples: ['keyturn status', 'keyturn status openai'],
-    exits: `${usual}, 3 something needs a person: no verified key, or something halted`,
+    options: [
+      {
+        flags: '--watch',
+        description:
+          'Go on and show every change, the troubled first, until Ctrl-C or q; with --json one line for each change.',
+      },
+    ],
+    examples: ['keyturn status', 'keyturn status openai', 'keyturn status --watch'],
+    exits: `${usual}, 3 something needs a person: no verified key, or something halted, 130 interrupted`,
     load: () => import('../commands/status.ts'),
   },
   {
