@@ -5,7 +5,7 @@ const redrawMs = 1_000
 
 export interface Alarm {
   /** Resolves after the delay, or as soon as it rings; a ring in between is not lost. `onPulse` is called now and then. */
-  wait(delayMs: number, onPulse?: (() => void) | undefined): Promise<void>
+  wait(delayMs: number, onPulse?: () => void): Promise<void>
   ring(): void
   cancel(): void
 }

@@ -56,7 +56,7 @@ export async function watchStatus(context: Context, api: Api, name: string): Pro
     let allAt = io.now()
     for (;;) {
       show.update()
-      await alarm.wait(pauseMs(look, feed), out.isJson ? undefined : () => show.update())
+      await alarm.wait(pauseMs(look, feed), () => show.pulse())
       if (code !== undefined) return code
       if (changed.size > 0) await alarm.wait(burstMs)
       const isDue = io.now() - allAt >= pauseMs(look, feed)
@@ -118,6 +118,8 @@ function createLook(api: Api, name: string): Look {
 
 interface Show {
   update(): void
+  /** Time has gone by, and nothing else has changed. */
+  pulse(): void
   close(): void
 }
 
@@ -140,6 +142,7 @@ function createLines({ io, out }: Context, known: ReadonlyMap<string, Credential
         tell(name, null)
       }
     },
+    pulse: () => undefined,
     close: () => undefined,
   }
 }
@@ -151,17 +154,19 @@ function createScreen(
   const screen = out.screen()
   const view = () => ({ now: io.now(), out: { paint: out.paint, columns: io.stderr.columns } })
   const all = (): readonly CredentialSummary[] => [...look.known.values()]
+  const update = (): void => {
+    const moment = {
+      all: all(),
+      isOne: name !== '',
+      rows: io.stderr.rows,
+      source: sourceOf(feed, look.known.size),
+      awayAt: look.awayAt(),
+    }
+    screen.draw(renderScreen(moment, view()))
+  }
   return {
-    update() {
-      const moment = {
-        all: all(),
-        isOne: name !== '',
-        rows: io.stderr.rows,
-        source: sourceOf(feed, look.known.size),
-        awayAt: look.awayAt(),
-      }
-      screen.draw(renderScreen(moment, view()))
-    },
+    update,
+    pulse: update,
     close() {
       screen.close()
       const [one] = all()
