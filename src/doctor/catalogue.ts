@@ -58,6 +58,7 @@ export const findingKinds = {
   key_in_repository: { row: 'T29', severity: 'error', title: 'a key in a committed file' },
   platform_variable_missing: { row: 'T30', severity: 'error', title: 'the platform does not set the key' },
   client_outdated: { row: 'T31', severity: 'warning', title: 'an outdated client library' },
+  client_in_browser: { row: 'T31', severity: 'warning', title: 'the key goes to browsers' },
   client_overrides_key: { row: 'T31', severity: 'error', title: 'the source overrides the key' },
   rotation_overdue: { row: 'T32', severity: 'warning', title: 'a key older than its policy' },
   rotation_halted: { row: 'T32', severity: 'error', title: 'a rotation that halted' },

@@ -1,5 +1,6 @@
 import type { Check } from './check.ts'
 import { environmentChecks } from './environment-checks.ts'
+import { fileChecks } from './file-checks.ts'
 import { configuration } from './keyturn/configuration.ts'
 import { credentials } from './keyturn/credentials.ts'
 import { rotation } from './keyturn/rotation.ts'
@@ -11,6 +12,7 @@ import { networkCheck } from './probe/network-check.ts'
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
 export const checks: readonly Check[] = [
   ...environmentChecks,
+  ...fileChecks,
   networkCheck,
   configuration,
   stores,

@@ -8,6 +8,7 @@ export const loader = (name: string, path = 'app.js', more: Partial<DotenvLoader
 })
 export const scanOf = (more: Partial<ProjectFacts> = {}): ProjectFacts => ({
   kinds: ['node'],
+  isModule: false,
   sources: [],
   clients: [],
   keys: [],

@@ -1,14 +1,15 @@
 import { placeOf } from './client-calls.ts'
+import { dotenvFlags } from './dotenv-flags.ts'
 import type { ProjectFiles } from './files.ts'
 import type { DotenvLoader, Library } from './project-facts.ts'
 import type { SourceText } from './source-text.ts'
 
 /** Frameworks that read `.env` before any code of the project runs. */
-const frameworks: Readonly<Record<string, string>> = {
-  next: 'next',
-  nuxt: 'nuxt',
-  'dotenv-rails': 'dotenv-rails',
-}
+const frameworks = new Set(
+  `next nuxt @sveltejs/kit astro @remix-run/dev @react-router/dev gatsby expo react-scripts dotenv-rails`.split(
+    ' ',
+  ),
+)
 
 /** Everything that loads a `.env` for the program: calls in the source, frameworks, flags of the commands that start it. */
 export function dotenvLoaders(
@@ -16,11 +17,10 @@ export function dotenvLoaders(
   sources: readonly SourceText[],
   libraries: readonly Library[],
 ): readonly DotenvLoader[] {
-  const ofFrameworks = libraries.flatMap(({ name, place }) => {
-    const framework = frameworks[name]
-    return framework === undefined ? [] : [{ name: framework, place, overrides: false }]
-  })
-  return [...sources.flatMap(dotenvCalls), ...ofFrameworks, ...flags(files)]
+  const ofFrameworks = libraries
+    .filter(({ name }) => frameworks.has(name))
+    .map(({ name, place }) => ({ name, place, overrides: false }))
+  return [...sources.flatMap(dotenvCalls), ...ofFrameworks, ...dotenvFlags(files)]
 }
 
 const calls: readonly {
@@ -49,8 +49,10 @@ const calls: readonly {
     pattern: /\b(?:dotenvy|dotenv)(?:::(?:dotenv|from_path|from_filename|load))\s{0,5}\(/g,
   },
   { name: 'phpdotenv', language: 'php', pattern: /\bDotenv::create\w{1,20}\s{0,5}\(/g },
-  { name: 'source', language: 'shell', pattern: /^\s{0,20}(?:source|\.)\s{1,5}\S{0,200}\.env\S{0,40}/gm },
 ]
+
+/** Of those who load when the program's own code calls them. */
+export const callNames: ReadonlySet<string> = new Set(calls.map(({ name }) => name))
 
 /** Where this file loads a `.env`, in order. */
 export function dotenvCalls(source: SourceText): readonly DotenvLoader[] {
@@ -87,35 +89,4 @@ function imports(source: SourceText): readonly DotenvLoader[] {
   return source.literals
     .filter(({ value }) => /^(?:dotenv\/(?:config|load)(?:\.js)?|@dotenvx\/dotenvx\/config)$/.test(value))
     .map((literal) => ({ name: literal.value, place: placeOf(source, literal.start), overrides: false }))
-}
-
-/** Files with commands that start the program. */
-const starters =
-  /(?:^|\/)(?:package\.json|Makefile|justfile|Procfile[\w.]{0,20}|Taskfile\.ya?ml|Dockerfile[\w.-]{0,40}|(?:docker-)?compose[\w.-]{0,40}\.ya?ml|\.envrc|launch\.json|[\w.-]{1,60}\.(?:sh|service))$/
-const flag =
-  /--env-file(?:-if-exists)?(?:=|\s+)["']?([\w./-]{1,120})|\b(dotenvx?\s+(?:run|-[ef]|--)\b)|(?:--?r|--require|--import)[= ]dotenv\/config|^\s{0,20}-?\s{0,5}env_file\s{0,5}:|"envFile"\s{0,5}:|^EnvironmentFile=-?(\S{1,200})|^\s{0,9}dotenv(?:_if_exists)?\b|^\s{0,9}-?include\s+\.env\b|\bset\s+dotenv-load\b|^\s{0,9}(?:source|\.)\s+\S{0,100}\.env\b|\bbun\s+(?:run\s+)?\S/
-
-function flags(files: ProjectFiles): readonly DotenvLoader[] {
-  return files
-    .list()
-    .filter((path) => starters.test(path))
-    .flatMap((path) =>
-      (files.read(path) ?? '').split('\n', 5_000).flatMap((line, index) => {
-        const match = flag.exec(line.slice(0, 2_000))
-        if (match === null || /^\s*(?:#|\/\/)/.test(line)) return []
-        const named = match[1] ?? match[3]
-        return [
-          {
-            name:
-              match[0]
-                .trim()
-                .split(/[\s=:"]+/)
-                .find((word) => word !== '') ?? 'flag',
-            place: { kind: 'file', path, line: index + 1 } as const,
-            ...(named === undefined ? {} : { path: named }),
-            overrides: false,
-          },
-        ]
-      }),
-    )
 }

@@ -37,8 +37,12 @@ export function projectKinds(paths: readonly string[]): readonly ProjectKind[] {
 }
 
 /** Whom the doctor asks about. */
-const watched =
-  /^(?:openai|dotenv|dotenv-cli|dotenvx|@dotenvx\/dotenvx|python-dotenv|next|nuxt|vite|astro|@nestjs\/config|pydantic-settings|python-decouple|environs|django-environ|langchain-openai|@langchain\/openai|@ai-sdk\/openai|langchain|litellm|llama-index|ruby-openai|async-openai|dotenvy|github\.com\/openai\/openai-go(?:\/v\d+)?|github\.com\/sashabaranov\/go-openai|github\.com\/joho\/godotenv|dotenv-rails)$/
+const watched = new Set(
+  `openai dotenv dotenv-cli dotenvx @dotenvx/dotenvx python-dotenv dotenv-rails dotenvy next nuxt @sveltejs/kit astro
+  @remix-run/dev @react-router/dev gatsby expo react-scripts @nestjs/config pydantic-settings python-decouple environs
+  django-environ langchain-openai @langchain/openai @ai-sdk/openai litellm ruby-openai async-openai
+  github.com/openai/openai-go github.com/sashabaranov/go-openai github.com/joho/godotenv`.split(/\s+/),
+)
 
 /** The dependencies that have to do with OpenAI or with `.env`, from every manifest that is not ignored. */
 export function findLibraries(files: ProjectFiles): readonly Library[] {
@@ -57,8 +61,11 @@ function ofManifest(files: ProjectFiles, path: string): readonly Library[] {
     reader.lines
       .flatMap((pattern) => [...line.slice(0, lineMax).matchAll(pattern)])
       .flatMap(([, found = '', wanted = '']) => {
-        const library = found.toLowerCase().replaceAll('_', '-')
-        if (!watched.test(library)) return []
+        const library = found
+          .toLowerCase()
+          .replaceAll('_', '-')
+          .replace(/\/v\d+$/, '')
+        if (!watched.has(library)) return []
         return [libraryOf(files, reader.ecosystem, library, wanted.trim(), { path, line: index + 1 })]
       }),
   )

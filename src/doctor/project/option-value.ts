@@ -1,6 +1,6 @@
 import type { OptionValue } from './project-facts.ts'
 import type { SourceText } from './source-text.ts'
-import type { VariableUse } from './variable-reads.ts'
+import { reader, type VariableUse } from './variable-reads.ts'
 
 export interface Reading {
   readonly source: SourceText
@@ -23,12 +23,18 @@ export function valueBetween(reading: Reading, from: number, to: number, mayFoll
     return { kind: 'word', text: expression.toLowerCase() === 'true' ? 'true' : 'false' }
   const used = uses.filter((use) => use.start >= start && use.end <= end && !use.isWrite)
   const [first] = used
-  if (first !== undefined && used.length === 1) {
+  if (first !== undefined && used.length === 1 && isRead(source.bare.slice(start, first.start))) {
     const after = source.bare.slice(first.end, end)
     return { kind: 'variable', name: first.name, hasDefault: /\|\||\?\?|\bor\b|,|\|\s*"/.test(after) }
   }
   const name = /^([A-Za-z_]\w{0,60})!?(?:\s+as\s+\w+)?$/.exec(expression)?.[1]
   return (mayFollow && name !== undefined ? assigned(reading, name) : undefined) ?? { kind: 'unknown' }
+}
+
+/** What stands before the variable only reads it. In any other call, it may be the name of a file. */
+function isRead(before: string): boolean {
+  const rest = before.replace(/^(?:\(|(?:str|String)\(|\s){0,5}/, '')
+  return rest === '' || reader.test(rest)
 }
 
 /** A literal that is the whole expression, with no value put into it. */

@@ -8,10 +8,13 @@ export type ProjectKind = 'node' | 'python' | 'go' | 'ruby' | 'rust' | 'php' | '
 export interface ProjectFacts {
   /** By their manifests, or else by their sources. */
   readonly kinds: readonly ProjectKind[]
+  /** JavaScript that says of itself that it is made of modules. */
+  readonly isModule: boolean
   /** The sources that have to do with OpenAI or with loading a `.env`. */
   readonly sources: readonly SourceText[]
   /** Where clients are built or set up. */
   readonly clients: readonly ClientCall[]
+  // What follows leaves out tests, examples, and clients that are meant for others than OpenAI.
   /** Literals that the source uses as its OpenAI key, placeholders among them. Who judges them: the checks of sources. */
   readonly keys: readonly KeyPlace[]
   readonly baseUrls: readonly Setting[]

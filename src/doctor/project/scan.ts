@@ -1,13 +1,17 @@
 import { inspectKeyShape } from '../../core/key-inspection.ts'
 import { Secret } from '../../core/secret.ts'
 import type { KeyPlace, Setting } from '../facts.ts'
+import { isAside } from './aside.ts'
 import { clientCalls, placeOf } from './client-calls.ts'
 import { dotenvLoaders } from './dotenv-loaders.ts'
+import { goesElsewhere } from './elsewhere.ts'
 import type { ProjectFiles } from './files.ts'
+import { isKeyName } from './key-names.ts'
 import { findLibraries, projectKinds } from './libraries.ts'
+import { codeOfNotebook } from './notebook.ts'
 import type { Reading } from './option-value.ts'
 import type { ClientCall, ProjectFacts } from './project-facts.ts'
-import { languageOf, readSource, type SourceText } from './source-text.ts'
+import { type Language, languageOf, readSource, type SourceText } from './source-text.ts'
 import { beforeLiteral, variableUses } from './variable-reads.ts'
 
 /** Of all sources together; what is beyond is left out, so that the work stays bounded whatever the folder holds. */
@@ -23,26 +27,49 @@ export async function scanProject(files: ProjectFiles): Promise<ProjectFacts> {
   const readings = sources.map((source) => ({ source, uses: variableUses(source) }))
   const clients = readings.flatMap(clientCalls)
   const libraries = findLibraries(files)
-  const reads = readings.flatMap(readsOf)
-  const keyVariables = [...variablesOf(clients), ...reads.filter(({ value }) => isForOpenAiKey(value))]
+  // What the program itself does, not its tests and examples.
+  const ownSources = sources.filter(({ path }) => !isAside(path))
+  const own = clients.filter((client) => ownSources.includes(client.source) && !goesElsewhere(client))
+  const reads = readings.filter(({ source }) => ownSources.includes(source)).flatMap(readsOf)
+  const keyVariables = [...variablesOf(own), ...reads.filter(({ value }) => isKeyName(value))]
   return {
     kinds: projectKinds(files.list().filter((path) => files.isIgnored(path) !== true)),
+    isModule: /"type"\s{0,9}:\s{0,9}"module"/.test(files.read('package.json') ?? ''),
     sources,
     clients,
-    keys: sources.flatMap((source) => keysOf(source, clients)),
-    baseUrls: settingsOf(clients, 'baseurl'),
-    models: sources.flatMap(modelsOf),
+    keys: ownSources.flatMap((source) => keysOf(source, own)),
+    baseUrls: settingsOf(own, 'baseurl'),
+    models: ownSources.flatMap(modelsOf),
     reads,
     keyVariables: distinct(keyVariables),
     readsDefaultKey:
-      keyVariables.some(({ value }) => value === 'OPENAI_API_KEY') || clients.some(takesDefaultKey),
+      keyVariables.some(({ value }) => value === 'OPENAI_API_KEY') || own.some(takesDefaultKey),
     dotenv: { loaders: dotenvLoaders(files, sources, libraries) },
     libraries,
   }
 }
 
+interface Read {
+  readonly path: string
+  readonly language: Language
+  readonly text: string
+}
+
+/** The sources that mention what is looked for, and those that import one of them. */
 function readSources(files: ProjectFiles): readonly SourceText[] {
-  const sources: SourceText[] = []
+  const all = readAll(files)
+  const mentioning = all.filter(({ text }) => related.test(text))
+  const modules = new Set(mentioning.map(({ path }) => moduleName(path)))
+  const importing = all.filter(
+    (one) => !related.test(one.text) && importedWords(one.text).some((word) => modules.has(word)),
+  )
+  return [...mentioning, ...importing].map(({ path, language, text }) =>
+    readSource(path, language, path.endsWith('.ipynb') ? codeOfNotebook(text) : text),
+  )
+}
+
+function readAll(files: ProjectFiles): readonly Read[] {
+  const found: Read[] = []
   let characters = 0
   for (const path of files.list()) {
     const language = languageOf(path)
@@ -51,9 +78,23 @@ function readSources(files: ProjectFiles): readonly SourceText[] {
     if (text === undefined || isSqueezed(text)) continue
     characters += text.length
     if (characters > scannedCharactersMax) break
-    if (related.test(text)) sources.push(readSource(path, language, text))
+    found.push({ path, language, text })
   }
-  return sources
+  return found
+}
+
+/** What imports call a file: by its own name, or by that of its folder. */
+function moduleName(path: string): string {
+  const [name = '', folder = ''] = path.split('/').toReversed()
+  const stem = name.replace(/\..*$/, '')
+  return stem === 'index' || stem === '__init__' ? folder : stem
+}
+
+function importedWords(text: string): readonly string[] {
+  const lines = text.matchAll(
+    /^[ \t]{0,40}(?:from|import|export)\b[^\n]{0,200}|\}\s{0,5}from\b[^\n]{0,200}|\brequire\([^\n]{0,100}/gm,
+  )
+  return Array.from(lines).flatMap(([line]) => line.split(/[^\w-]+/))
 }
 
 /** Written by a bundler: nobody edits lines this long. */
@@ -67,15 +108,8 @@ function readsOf({ source, uses }: Reading): readonly Setting[] {
     .map((use) => ({ value: use.name, place: placeOf(source, use.start, use.name) }))
 }
 
-function isForOpenAiKey(name: string): boolean {
-  return /open_?ai\w*(?:key|token|secret)/i.test(name) && !/admin|azure|webhook/i.test(name)
-}
-
-const isAzure = (client: ClientCall) => /azure/i.test(client.name)
-
 function variablesOf(clients: readonly ClientCall[]): readonly Setting[] {
   return clients
-    .filter((client) => !isAzure(client))
     .flatMap(({ options }) => options)
     .flatMap(({ name, value, place }) =>
       name === 'apikey' && value.kind === 'variable' ? [{ value: value.name, place }] : [],
@@ -84,13 +118,12 @@ function variablesOf(clients: readonly ClientCall[]): readonly Setting[] {
 
 function takesDefaultKey(client: ClientCall): boolean {
   const key = client.options.find(({ name }) => name === 'apikey')
-  const isBuilt = !/^(?:openai|environment|header)/.test(client.name) && !isAzure(client)
+  const isBuilt = !/^(?:openai|environment|header)/.test(client.name)
   return isBuilt && (key === undefined || key.value.kind === 'nothing')
 }
 
 function settingsOf(clients: readonly ClientCall[], option: string): readonly Setting[] {
   return clients
-    .filter((client) => !isAzure(client))
     .flatMap(({ options }) => options)
     .flatMap(({ name, value, place }) =>
       name === option && value.kind === 'literal' ? [{ value: value.text, place }] : [],

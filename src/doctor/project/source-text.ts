@@ -32,7 +32,7 @@ export interface SourceText {
 
 const languages: readonly (readonly [Language, RegExp])[] = [
   ['javascript', /\.(?:[cm]?[jt]sx?|vue|svelte|astro)$/i],
-  ['python', /\.pyw?$/i],
+  ['python', /\.(?:pyw?|ipynb)$/i],
   ['go', /\.go$/i],
   ['ruby', /\.(?:rb|rake|ru)$|(?:^|\/)(?:Rakefile|Gemfile)$/i],
   ['rust', /\.rs$/i],

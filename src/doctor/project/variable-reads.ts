@@ -11,7 +11,8 @@ export interface VariableUse {
 /** How far before a literal it is looked for what it is for. */
 const beforeMax = 80
 
-const reader =
+/** The code in front of the name of a variable that is read, or set. */
+export const reader =
   /(?:\benviron(?:\.(?:get|pop|setdefault)\s*\(|\s*\[)|\bgetenv\s*\(|\b(?:Getenv|LookupEnv)\(|\bENV(?:\[|\.fetch[\s(])|\benv::var(?:_os)?\s*\(|\b(?:option_)?env!\s*\(|\$_(?:ENV|SERVER)\[|GetEnvironmentVariable\s*\(|\b(?:process|Bun|meta)\.env\s*\[|\bDeno\.env\.get\s*\()\s{0,20}$/
 
 /** Every use of a variable in the source, in order. */
