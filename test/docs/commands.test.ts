@@ -56,7 +56,6 @@ function wrongIn(quoted: string): string | undefined {
   const known = new Set([
     '--json',
     '--help',
-    '--compare',
     '--bundle',
     ...spec.options.map(({ flags }) => flags.split(' ')[0]),
   ])
