@@ -39,12 +39,20 @@ export async function askGit(
   paths: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<GitFacts | undefined> {
-  const [tracked, ignored] = await Promise.all([
+  const [kept, matched] = await Promise.all([
     run(folder, env, ['ls-files', '-z', '--cached'], [0]),
-    run(folder, env, ['check-ignore', '-z', '--stdin'], [0, 1], paths.map((path) => `${path}\0`).join('')),
+    // With the index, it would take the square of their number: what is tracked is left out below.
+    run(
+      folder,
+      env,
+      ['check-ignore', '--no-index', '-z', '--stdin'],
+      [0, 1],
+      paths.map((path) => `${path}\0`).join(''),
+    ),
   ])
-  if (tracked === undefined || ignored === undefined) return undefined
-  const facts = { tracked: namesOf(tracked), ignored: namesOf(ignored) }
+  if (kept === undefined || matched === undefined) return undefined
+  const tracked = namesOf(kept)
+  const facts = { tracked, ignored: new Set([...namesOf(matched)].filter((path) => !tracked.has(path))) }
   // A folder that a repository around it ignores as a whole is no part of that repository.
   return facts.tracked.size === 0 && paths.length > 0 && paths.every((path) => facts.ignored.has(path))
     ? undefined

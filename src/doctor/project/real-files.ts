@@ -1,5 +1,5 @@
 import { readFileSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { foldersAbove, readAbove } from './above.ts'
 import type { ProjectFiles } from './files.ts'
 import { askGit } from './git.ts'
@@ -15,6 +15,8 @@ export async function openProjectFiles(options: {
 }): Promise<ProjectFiles> {
   const folder = resolve(options.folder)
   const paths = walk(folder)
+  // What was listed is no link, but for a .env: its path need not be followed again.
+  const plain = new Set(paths.filter((path) => !/(?:^|\/)\.env[^/]*$/.test(path)))
   const above = foldersAbove(folder)
   const git = await askGit(folder, paths, options.env)
   return {
@@ -22,15 +24,17 @@ export async function openProjectFiles(options: {
     list: () => paths,
     above: (name) =>
       above.map((up) => `${up}/${name}`).filter((path) => readAbove(folder, above, path) !== undefined),
-    read: (path) => (path.startsWith('../') ? readAbove(folder, above, path) : readText(folder, path)),
+    read: (path) =>
+      path.startsWith('../')
+        ? readAbove(folder, above, path)
+        : readText(plain.has(path) ? join(folder, path) : realWithin(folder, path)),
     isTracked: (path) => git?.tracked.has(path),
     isIgnored: (path) => git?.ignored.has(path),
     installed: (ecosystem, name) => installedVersion(folder, ecosystem, name),
   }
 }
 
-function readText(folder: string, path: string): string | undefined {
-  const real = realWithin(folder, path)
+function readText(real: string | undefined): string | undefined {
   if (real === undefined) return undefined
   try {
     const about = statSync(real)

@@ -141,8 +141,8 @@ describe('long lines', () => {
   /** Sources of longer lines count as written by a bundler; manifests do not. */
   const shapes = (piece: string) => [
     repeated(piece, 19_000),
-    `${repeated(piece, 400)}\n`.repeat(500),
-    repeated(piece, 200_000),
+    `${repeated(piece, 400)}\n`.repeat(150),
+    repeated(piece, 60_000),
   ]
   const fillings = [
     '(',

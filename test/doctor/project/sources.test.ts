@@ -357,6 +357,11 @@ const healthy: readonly (readonly [name: string, texts: Texts, about?: About])[]
     { env },
   ],
   [
+    "another vendor's address with that vendor's key in the usual variable",
+    { 'app.py': python('client = OpenAI(base_url="https://openrouter.ai/api/v1")') },
+    { env: { OPENAI_API_KEY: ['sk', 'or', 'v1', 'a1b2c3d4'].join('-') } },
+  ],
+  [
     'a placeholder as a fallback',
     { 'app.py': python('os.environ.setdefault("OPENAI_API_KEY", "sk-test")', 'client = OpenAI()') },
     { env },
