@@ -22,7 +22,8 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const perform: Perform = async (spec, args, values) => {
     const out = createOutput({ ...io, isJson: values['json'] === true })
     try {
-      assertFilled(spec, args)
+      assertNoKey(args)
+      assertFilled(spec, args, values)
       const command = await spec.load()
       code = await command.run(createContext({ io, out, args, values }))
     } catch (thrown) {
@@ -50,8 +51,9 @@ function exitOf(thrown: unknown, argv: readonly string[], io: Io): ExitCode {
   if (isShown && thrown.exitCode === 0) return exitCodes.done
   const out = createOutput({ ...io, isJson: argv.includes('--json') })
   if (!isShown) {
-    out.error(faultOf(thrown, 'keyturn failed'))
-    return exitCodes.failed
+    const error = faultOf(thrown, 'keyturn failed')
+    out.error(error)
+    return exitCodeOf(error.code)
   }
   // Called without a command: the help has been shown already.
   if (thrown.code === 'commander.help') return exitCodes.usage
@@ -70,23 +72,43 @@ function fixOfUsage(
   argv: readonly string[],
   told: { readonly first: string; readonly guess: string },
 ): string {
-  if (argv.some(looksLikeKey)) {
-    return 'A key among the arguments can be read by every process and stays in the history of the shell: give it on standard input (keyturn bring NAME < FILE), and replace that key.'
-  }
+  if (argv.some(looksLikeKey)) return keyAsArgument
   if (told.first === "unknown option '--json'") return 'Put it after the command: keyturn status --json.'
   const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
   const guess = guessedCommand(argv) ?? told.guess
   return guess === '' ? help : `${guess} ${help}`
 }
 
-/** An empty argument is a variable that was not set, and must not become another command than was meant. */
-function assertFilled(spec: CommandSpec, args: readonly string[]): void {
-  const empty = spec.args.find((_, index) => args[index]?.trim() === '')
-  if (empty === undefined) return
-  throw new KeyturnError('usage', `the argument '${empty.name}' is empty`, {
+/** An empty argument or option is a variable that was not set, and must not become another command than was meant. */
+function assertFilled(
+  spec: CommandSpec,
+  args: readonly string[],
+  values: Readonly<Record<string, unknown>>,
+): void {
+  const argument = spec.args.find((_, index) => args[index]?.trim() === '')
+  const option = Object.entries(values).find(([, value]) => [value].flat().some(isBlank))
+  if (argument === undefined && option === undefined) return
+  const what =
+    argument === undefined
+      ? `the option '--${(option?.[0] ?? '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}'`
+      : `the argument '${argument.name}'`
+  throw new KeyturnError('usage', `${what} is empty`, {
     fix: 'Give it, or look at the variable that it was to come from.',
   })
 }
+
+function isBlank(value: unknown): boolean {
+  return typeof value === 'string' && value.trim() === ''
+}
+
+/** No argument is a key: whatever else is wrong, that one is in the wrong place. */
+function assertNoKey(args: readonly string[]): void {
+  if (args.some(looksLikeKey))
+    throw new KeyturnError('usage', 'a key is among the arguments', { fix: keyAsArgument })
+}
+
+const keyAsArgument =
+  'A key among the arguments can be read by every process and stays in the history of the shell: give it on standard input (keyturn bring NAME < FILE), and replace that key.'
 
 /**
  * What the parser is to see. Its own `help` ends at the first word, and where help is asked of a command that is not there, it
@@ -97,6 +119,10 @@ function asParsed(argv: readonly string[]): string[] {
   const words = isHelp ? argv.slice(1) : argv
   const [first = '', second = ''] = words
   const isWord = (word: string): boolean => word !== '' && !word.startsWith('-')
+  if (first.trim() === '' && words.length > 0)
+    throw new KeyturnError('usage', 'the command is empty', {
+      fix: 'Give it, or look at the variable that it was to come from.',
+    })
   if (!isWord(first)) return [...argv]
   if (!specs.some(({ name }) => name.split(' ')[0] === first) && first !== 'help') return [first]
   const isUnknown =

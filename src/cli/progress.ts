@@ -16,11 +16,33 @@ export function renderProgress(
     (last.endedAt === null ? now : Date.parse(last.endedAt)) - Date.parse(rotation.startedAt),
   )
   const lines = [
-    `${paint('bold', rotation.credential)}  ${titleOf(rotation)} ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${total}`,
+    `${paint('bold', rotation.credential)}  ${titleOf(rotation)} ${short(rotation.id)}, asked for by ${rotation.requestedBy}, ${placeText(rotation)}${total}`,
     ...renderWalk(walkOfRotation(rotation), { now, paint }),
   ]
   const { retirement } = rotation
   return retirement === null ? lines : [...lines, ...renderRetirement(retirement, { now, paint })]
+}
+
+/** `phase 3 of 12, `, or nothing where it is over or stands beside the usual way. */
+function placeText(rotation: RotationSummary): string {
+  const { retirement } = rotation
+  const isOver = retirement === null ? rotation.endedAt !== null : retirement.endedAt !== null
+  const phase = retirement === null ? rotation.phase : retirement.phase
+  const place = isOver ? undefined : placeOf(rotation, { isRetirement: retirement !== null, phase })
+  return place === undefined ? '' : `phase ${place}, `
+}
+
+/** Which of all phases one is: those of a rotation and, where an old key is there, of its retirement after it. */
+function placeOf(
+  rotation: RotationSummary,
+  { isRetirement, phase }: { readonly isRetirement: boolean; readonly phase: string },
+): string | undefined {
+  const own = usualWalk(rotation)
+  const hasOld = rotation.from !== null && (rotation.mode === 'normal' || rotation.mode === 'emergency')
+  const all = hasOld || rotation.retirement !== null ? [...own, ...retirementWalk] : own
+  const index = isRetirement ? own.length + retirementWalk.indexOf(phase) : own.indexOf(phase)
+  const isUsual = (isRetirement ? retirementWalk : own).includes(phase)
+  return isUsual ? `${index + 1} of ${all.length}` : undefined
 }
 
 function titleOf({ mode }: RotationSummary): string {
@@ -212,10 +234,17 @@ function isAhead(walk: Walk, phase: string): boolean {
 
 /** Every step as one line, oldest first, for where nothing can be redrawn; `id` tells those already told. */
 export function progressLines(rotation: RotationSummary): { readonly id: string; readonly text: string }[] {
-  const line = (walk: string) => (step: StepSummary) => ({
-    id: `${walk} ${step.at} ${step.phase} ${step.note}`,
-    text: `${step.at}  ${step.phase.replaceAll('_', ' ').padEnd(16)}${step.note}`,
-  })
+  const line = (walk: 'rotation' | 'retirement') => (step: StepSummary) => {
+    const place = placeOf(rotation, { isRetirement: walk === 'retirement', phase: step.phase })
+    const until =
+      step.phase === 'draining' && rotation.retirement !== null
+        ? ` (overlap until ${rotation.retirement.overlapUntil})`
+        : ''
+    return {
+      id: `${walk} ${step.at} ${step.phase} ${step.note}`,
+      text: `${step.at}  ${(place ?? '').padEnd(10)}${step.phase.replaceAll('_', ' ').padEnd(16)}${step.note}${until}`,
+    }
+  }
   return [
     ...rotation.steps.map(line('rotation')),
     ...(rotation.retirement?.steps ?? []).map(line('retirement')),

@@ -11,7 +11,7 @@ export function realIo(): Io {
   const streams = terminalStreams()
   return {
     env: process.env,
-    cwd: process.cwd(),
+    cwd: workingFolder(),
     ...streams,
     stdin: processInput(),
     now: () => system.now(),
@@ -35,8 +35,17 @@ export function realIo(): Io {
     loadMain: () => import('../main.ts'),
     async openLocalTokens(home) {
       const { openLocalTokens } = await import('../main.ts')
-      return openLocalTokens({ home, env: process.env, cwd: process.cwd() })
+      return openLocalTokens({ home, env: process.env, cwd: workingFolder() })
     },
+  }
+}
+
+/** One that was deleted under the shell is still called what it was: what is looked for in it is not there, and says so. */
+function workingFolder(): string {
+  try {
+    return process.cwd()
+  } catch {
+    return process.env['PWD'] ?? '/'
   }
 }
 

@@ -102,8 +102,8 @@ function interrupted({ out }: Context, rotation: RotationSummary): ExitCode {
   const isRunning = rotation.endedAt === null
   out.note(
     isRunning
-      ? `The rotation goes on. See 'keyturn status ${name}'; stop it with 'keyturn abort ${name}'.`
-      : `The new key is out; the old one's retirement goes on. See 'keyturn status ${name}'; while the old key lives, 'keyturn rollback ${name}' takes it back.`,
+      ? `The rotation goes on. See 'keyturn status ${name} --watch'; stop it with 'keyturn abort ${name}'.`
+      : `The new key is out; the old one's retirement goes on. See 'keyturn status ${name} --watch'; while the old key lives, 'keyturn rollback ${name}' takes it back.`,
   )
   return exitCodes.interrupted
 }

@@ -48,7 +48,7 @@ export async function turnInWaves(context: Context, api: Api, plan: WavesPlan): 
   const members = new Map<string, Member>(
     plan.names.map((name) => [name, { name, kind: 'waiting', state: 'waiting' }]),
   )
-  const show = createShow(context, members)
+  const show = createShow(context, { members, plan })
   const bell = createBell(context)
   const stopSignals = io.onSignal(() => bell.stop())
   const skipped = [...plan.skipped]
@@ -222,6 +222,9 @@ function report(
       ...ended.skipped.map(({ name, why }) => `skipped: ${name}: ${why}`),
       ...(notBegun.length === 0 ? [] : [`not begun: ${notBegun.length}${listed(notBegun)}`]),
       ...(notBegun.length === 0 ? [] : [`go on with the same command and --since ${since}`]),
+      ...(running.length === 0
+        ? []
+        : ["what runs goes on without this command: see 'keyturn status --watch'"]),
     ],
   )
   for (const { name, error } of failed)
@@ -245,14 +248,23 @@ function listed(names: readonly string[]): string {
 }
 
 /** One table, redrawn for a person; elsewhere one line for each change. Only what has begun is in it. */
-function createShow({ out }: Context, members: ReadonlyMap<string, Member>): () => void {
+function createShow(
+  { out }: Context,
+  { members, plan }: { readonly members: ReadonlyMap<string, Member>; readonly plan: WavesPlan },
+): () => void {
   const rowsMax = 30
   const told = new Map<string, string>()
   return () => {
     const begun = [...members.values()].filter(({ kind }) => kind !== 'waiting')
     if (out.isLive) {
       const rows = begun.slice(-rowsMax).map(({ name, state }) => [name, state])
-      out.redraw([`${begun.length} of ${members.size} begun`, ...out.table(rows)])
+      const waves = Math.ceil(plan.names.length / plan.size)
+      const wave = Math.ceil((begun.length + plan.names.length - members.size) / plan.size)
+      const over = begun.filter(({ kind }) => kind === 'done').length
+      out.redraw([
+        `wave ${wave} of ${waves}: ${begun.length} of ${members.size} begun, ${over} done`,
+        ...out.table(rows),
+      ])
       return
     }
     for (const { name, state } of begun) {

@@ -130,6 +130,40 @@ describe('what was typed wrongly', () => {
     }
   })
 
+  it('so is an empty option, and an empty command', async () => {
+    for (const [line, what] of [
+      [['leases', 'openai', '--drop', ''], "the option '--drop' is empty"],
+      [['rotate', 'openai', '--reason', ' '], "the option '--reason' is empty"],
+      [['report', 'openai', '--output', ''], "the option '--output' is empty"],
+      [
+        ['token', 'create', 'x', '--credential', 'openai', '--credential', ''],
+        "the option '--credential' is empty",
+      ],
+      [['report', 'verify', 'r.json', '--key-id', ''], "the option '--key-id' is empty"],
+      [[''], 'the command is empty'],
+      [['help', ''], 'the command is empty'],
+    ] as const) {
+      const { code, err } = await keyturn(line)
+      expect([code, err.split('\n')[0]]).toEqual([2, `error: ${what}`])
+    }
+  })
+
+  it('a key in the place of a name is refused before the service is asked', async () => {
+    const service = await started()
+    for (const line of [
+      ['status', apiKey],
+      ['get', apiKey],
+      ['revoke', 'openai', apiKey],
+      ['token', 'revoke', apiKey],
+    ]) {
+      const { code, out, err } = await keyturn(line, { service })
+      expect([code, out]).toEqual([2, ''])
+      expect(err).toMatch(/a key is among the arguments\nfix: .*replace that key/)
+      expect(err).not.toContain(canary)
+    }
+    expect(service.asked).toEqual([])
+  })
+
   it('a key among the arguments is to be replaced, since the shell keeps it', async () => {
     const { code, err } = await keyturn(['bring', 'openai', apiKey])
     expect(code).toBe(2)

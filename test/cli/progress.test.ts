@@ -15,7 +15,7 @@ const halt = {
 describe('the progress of a rotation', () => {
   it('ticks off what is over, shows the running phase with its time, and what is to come', () => {
     expect(renderProgress(rotationAt('promoting'), at(45))).toEqual([
-      'openai  normal rotation r, asked for by ops, 45s',
+      'openai  normal rotation r, asked for by ops, phase 5 of 12, 45s',
       '  ✓ checking         10s',
       '  ✓ minting          10s',
       '  ✓ proving          10s',
@@ -111,9 +111,9 @@ describe('the progress of a rotation', () => {
   it('is one line for each step elsewhere', () => {
     const rotation = rotationAt('minting', { retirement: retirementAt('draining') })
     expect(progressLines(rotation).map(({ text }) => text)).toEqual([
-      '2026-11-21T12:00:00.000Z  checking        checking began',
-      '2026-11-21T12:00:10.000Z  minting         minting began',
-      '2026-11-21T12:01:00.000Z  draining        both keys live',
+      '2026-11-21T12:00:00.000Z  1 of 12   checking        checking began',
+      '2026-11-21T12:00:10.000Z  2 of 12   minting         minting began',
+      '2026-11-21T12:01:00.000Z  7 of 12   draining        both keys live (overlap until 2026-11-21T12:02:00.000Z)',
     ])
   })
 })

@@ -159,3 +159,25 @@ describe('waves', () => {
     expect(told).toMatchObject({ running: ['a'], notBegun: ['b'] })
   })
 })
+
+it('a person sees which wave it is, and on Ctrl-C how to look again', async () => {
+  const base = fakeIo({ now: () => start, isTerminal: true })
+  const io = { ...base, after: (_ms: number, callback: () => void) => base.after(0, callback) }
+  const out = createOutput({ ...io, isJson: false })
+  const { api } = fleet({ a: [over], b: [over], c: [{}] })
+  void base.seen('wave 2 of 2: 3 of 3 begun, 2 done').then(() => base.signal('SIGINT'))
+  const code = await turnInWaves(createContext({ io, out, args: [], values: {} }), api, {
+    names: ['a', 'b', 'c'],
+    skipped: [],
+    size: 2,
+    pauseMs: 0,
+    isWaiting: false,
+    request: { mode: 'normal' },
+    since: new Date(start).toISOString(),
+  })
+  expect(code).toBe(130)
+  expect(base.err()).toContain('wave 1 of 2: 1 of 3 begun')
+  expect(base.out()).toMatch(
+    /still running: 1 \(c\)[\s\S]*goes on without this command: see 'keyturn status --watch'/,
+  )
+})

@@ -13,7 +13,7 @@ const rowsPerWrite = 1_000
 
 /** Rows as they stand in the files, which need no service. Each written once; one that failed ends the export and says where to go on. */
 export async function run(context: Context): Promise<ExitCode> {
-  const { io, options } = context
+  const { io, out, options } = context
   const [{ pageOf }, { realFiles }] = await Promise.all([
     import('../../audit/journal-reader.ts'),
     import('../../audit/files.ts'),
@@ -24,6 +24,8 @@ export async function run(context: Context): Promise<ExitCode> {
   if (!Number.isSafeInteger(begin) || begin < 0)
     throw usage('--after takes the number of a row', 'Leave it out to begin with the first.')
   const target = await targetOf(context)
+  // Rows on the terminal show themselves how far they are.
+  const isShown = out.isLive && options.text('to') !== undefined && options.text('to') !== 'stdout'
   const reached = new Map(journals.map(({ folder }) => [folder, begin]))
   let isOver = false
   let wake = (): void => undefined
@@ -52,6 +54,7 @@ export async function run(context: Context): Promise<ExitCode> {
             )
           })
         reached.set(folder, page.through)
+        if (isShown) out.redraw([`exporting to ${target.name}: through row ${page.through}`])
         ;({ isEnd } = page)
       }
       if (isFile === true && reached.get(folder) === 0)
@@ -72,6 +75,7 @@ export async function run(context: Context): Promise<ExitCode> {
     }
   } finally {
     cancel()
+    if (isShown) out.redraw([])
     await target.close()
   }
   return exitCodes.done

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import type { AuditFiles } from '../../audit/files.ts'
 import type { JournalVerification } from '../../audit/verify-journal.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import type { SignedDocument } from '../../core/ports.ts'
@@ -38,8 +39,9 @@ export async function run(context: Context): Promise<ExitCode> {
     const [only] = heads.size === 1 && journals.length === 1 ? heads.keys() : []
     const own = heads.get(byId ?? only ?? '') ?? []
     unheld.delete(byId ?? only ?? '')
-    return { folder, result: verifyJournal({ files: realFiles, paths, keyId, heads: own }) }
+    return { folder, result: verifyJournal({ files: told(out, realFiles, paths), paths, keyId, heads: own }) }
   })
+  if (out.isLive) out.redraw([])
   for (const { folder, result } of found)
     if (result.kind === 'intact' && !result.isHeld)
       out.warn(
@@ -63,6 +65,35 @@ export async function run(context: Context): Promise<ExitCode> {
         ? 'Where the journal is of another replica or installation, give its own key (--key FILE) and its own heads (--heads PATH, or --offline). Where it is not, keep the files as they are and compare them with another place that audit.sinks names.'
         : 'Keep the files as they are. Rows before this one are as they were written; compare the rest with another place that audit.sinks names.',
   })
+}
+
+/** How much is drawn at once: reading goes on in between. */
+const drawBytes = 8_000_000
+
+/** Reads as `files` does, and draws how far it has got where a person looks: a journal of a year takes a while. */
+function told(
+  out: Context['out'],
+  files: Pick<AuditFiles, 'read' | 'size'>,
+  paths: readonly string[],
+): Pick<AuditFiles, 'read'> {
+  if (!out.isLive) return files
+  const total = paths.reduce((sum, path) => sum + files.size(path), 0)
+  let read = 0
+  let drawnAt = 0
+  return {
+    read(path, at, bytesMax) {
+      const bytes = files.read(path, at, bytesMax)
+      read += bytes.length
+      if (read - drawnAt >= drawBytes) {
+        drawnAt = read
+        // Beginnings of files are read twice.
+        const percent = Math.min(99, Math.floor((read / Math.max(1, total)) * 100))
+        const file = paths.indexOf(path) + 1
+        out.redraw([`verifying: file ${file} of ${paths.length}, ${percent} %`])
+      }
+      return bytes
+    },
+  }
 }
 
 const words = {

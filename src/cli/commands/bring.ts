@@ -22,7 +22,7 @@ export async function run(context: Context): Promise<ExitCode> {
   if (options.has('wait')) return await watchBrought(context, api, name, version)
   out.result(version, () => [
     `${name}: key ${version.fingerprint} is in (version ${short(version.version)}, ${version.stage})`,
-    `  see 'keyturn status ${name}' for what follows`,
+    `  it is proven before it is handed out: see 'keyturn status ${name} --watch'`,
   ])
   return exitCodes.done
 }

@@ -26,6 +26,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const version = await revoke(context, api, { confirm, what, reason })
   out.result(version, () => [
     `${name}: version ${short(version.version)} (${version.fingerprint}) is ${version.stage}`,
+    `  until it is proven dead: 'keyturn status ${name} --watch'`,
   ])
   return exitCodes.done
 }

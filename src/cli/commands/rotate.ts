@@ -59,7 +59,7 @@ export async function run(context: Context): Promise<ExitCode> {
       : [
           `${rotation.credential}: rotation ${short(rotation.id)} has started (${rotation.phase})`,
           ...(isByHand ? [`  it waits for the key that you make: keyturn bring ${name} < key.txt`] : []),
-          `  watch it with 'keyturn status ${rotation.credential}'`,
+          `  watch it with 'keyturn status ${rotation.credential} --watch'`,
         ],
   )
   return exitCodes.done
