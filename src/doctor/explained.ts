@@ -29,6 +29,7 @@ const whyUnknown: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'key_cut_off',
   'key_of_other_provider',
   'key_of_other_kind',
+  'dotenv_malformed',
 ])
 
 /** One cause is told once: what follows from another finding is left out. */
@@ -46,6 +47,8 @@ function isUnset({ code, place }: Finding): boolean {
   return code === 'key_missing' || (code === 'platform_variable_missing' && place?.kind === 'variable')
 }
 
+/** To the line: two findings about one line may differ in their columns. */
 function at({ place }: Finding): string {
-  return place === undefined ? '' : describePlace(place)
+  if (place === undefined) return ''
+  return place.kind === 'file' ? `${place.path}:${place.line}` : describePlace(place)
 }

@@ -23,7 +23,7 @@ export interface Setting {
 export interface Facts {
   /** What the program would use as its key; undefined where it finds none. */
   readonly key: KeyPlace | undefined
-  /** Everything that is meant as an OpenAI key anywhere: environment, files, stores. The one above is among them. */
+  /** Everything that is meant as an OpenAI key anywhere, without what a faulty line of a dotenv file adds to it: environment, files, stores. The one above is among them. */
   readonly keys: readonly KeyPlace[]
   /** `OPENAI_BASE_URL`, as the client library would take it. */
   readonly baseUrl: Setting | undefined
@@ -54,6 +54,8 @@ export interface DotenvVariable {
   readonly name: string
   /** As the program gets it; any of them may be a secret. */
   readonly text: Secret
+  /** What it would get if the line were right; `text` itself, unless the line has a fault. */
+  readonly meant: Secret
   /** Of the name; 1 for the first. */
   readonly line: number
   /** Of the first character of the value. */

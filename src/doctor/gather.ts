@@ -32,9 +32,9 @@ export async function gather(
     ...opened.flatMap(({ file }) =>
       file.variables
         .filter(({ name, text, isReference }) => names.includes(name) && text.length > 0 && !isReference)
-        .map(({ name, text, line, column }) => ({
+        .map(({ name, meant, line, column }) => ({
           place: { kind: 'file' as const, path: file.path, line, column, name },
-          text,
+          text: meant,
         })),
     ),
     ...scan.keys,

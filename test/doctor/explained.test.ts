@@ -39,6 +39,10 @@ describe('one cause is told once', () => {
   it('an unknown key is left out where its text is told, at that place only', () => {
     const unknown = at('key_unknown', variable)
     expect(codes([at('key_cut_off', variable), unknown])).toEqual(['key_cut_off'])
+    const inFile = { ...file('.env'), column: 16 }
+    expect(codes([at('dotenv_malformed', file('.env')), at('key_unknown', inFile)])).toEqual([
+      'dotenv_malformed',
+    ])
     expect(codes([at('key_cut_off', file('.env')), unknown])).toEqual(['key_cut_off', 'key_unknown'])
   })
 })

@@ -115,6 +115,26 @@ describe('which files a loader reads', () => {
     expect(key?.text.reveal()).toBe(first)
   })
 
+  it('takes any that may be meant where the name is put together', async () => {
+    const texts = { 'deploy/production.env': line(first), 'deploy/notes.txt': line(second) }
+    for (const path of ['$STAGE.env', './deploy/${1}.env', '$(stage).env'])
+      expect((await keyOf(texts, loaded(loader('docker run', 'deploy.sh', { path }))))?.text.reveal()).toBe(
+        first,
+      )
+    expect(
+      await keyOf(texts, loaded(loader('docker run', 'deploy.sh', { path: '$STAGE.conf' }))),
+    ).toBeUndefined()
+  })
+
+  it('knows one key in two files, though its loader leaves the quotes of one on it', async () => {
+    const texts = { 'a.env': `OPENAI_API_KEY="${first}"\n`, 'b.env': line(first) }
+    const doctor = testDoctor({ files: projectOf(texts) })
+    const scan = loaded(loader('docker run', 'deploy.sh', { path: '$STAGE.env' }))
+    const { key, keys } = await gather(doctor, async () => scan)
+    expect(key?.text.reveal()).toBe(`"${first}"`)
+    expect(keys.map(({ text }) => text.reveal())).toEqual([first, first])
+  })
+
   it('does not look beside the source where the program starts at its manifest', async () => {
     const texts = { 'src/.env': line(first), 'package.json': '{}' }
     expect(await keyOf(texts, loaded(loader('dotenv', 'src/main.js')))).toBeUndefined()

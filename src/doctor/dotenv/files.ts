@@ -94,6 +94,7 @@ function openFile(
   const expands = dialects[dialect].expands || loadings.some((loading) => loading.expands)
   const entries = readDotenv(text, dialects[dialect])
   const values = valuesOf(entries, expands ? reading.env : undefined)
+  const faults = faultsOf(text, loadings.length === 0 ? [{ dialect, expands }] : loadings)
   const file: DotenvFile = {
     path,
     loaders: loadings.map(({ loader }) => loader),
@@ -101,11 +102,18 @@ function openFile(
     variables: entries.map((entry, index) => {
       const value = values[index] ?? ''
       const { name, line, column } = entry
-      return { name, text: new Secret(value), line, column, isReference: reference.test(value) }
+      const secret = new Secret(value)
+      const meant = faults.some((fault) => fault.line === line) ? new Secret(withoutWrapping(value)) : secret
+      return { name, text: secret, meant, line, column, isReference: reference.test(value) }
     }),
-    faults: faultsOf(text, loadings.length === 0 ? [{ dialect, expands }] : loadings),
+    faults,
   }
   return { file, values: Object.fromEntries(entries.map(({ name }, index) => [name, values[index] ?? ''])) }
+}
+
+/** Quotes and comments that the loader left on. */
+function withoutWrapping(value: string): string {
+  return value.replace(/\s+#.*$/s, '').replaceAll(/^["'`]|["'`\r]+$/g, '')
 }
 
 const reference = /^(?:[a-z][a-z0-9+.-]*:\/\/|encrypted:|ENC\[)/i

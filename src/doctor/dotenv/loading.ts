@@ -87,8 +87,8 @@ const computed = /\b(?:join|resolve|Path|parents?|dirname|__file__|import\.meta|
 
 /** The path is put together from pieces, so that nobody knows without running it. */
 function isComputed(loader: DotenvLoader, { around }: Grounds): boolean {
-  const isCall =
-    !/^(?:node|docker|compose|next|nuxt|shell)\b/.test(loader.name) || loader.path?.includes('$') === true
+  if (loader.path?.includes('$') === true) return true
+  const isCall = !/^(?:node|docker|compose|next|nuxt|shell)\b/.test(loader.name)
   return isCall && computed.test(around(loader.place))
 }
 
