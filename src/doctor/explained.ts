@@ -38,8 +38,12 @@ export function withoutExplained(findings: readonly Finding[]): readonly Finding
   const others = findings.filter((finding) => !unset.includes(finding))
   const isWhy = ({ code }: Finding) => whyNoKey.has(code) || code === 'platform_variable_missing'
   const told = others.some(isWhy) ? others : findings
+  // The line that hands it over is the cause; that the variable holds a key is what it comes to.
+  const isHandedOver = told.some(({ code }) => code === 'client_in_browser')
   const texts = new Set(told.filter(({ code }) => whyUnknown.has(code)).map(at))
-  return told.filter((finding) => finding.code !== 'key_unknown' || !texts.has(at(finding)))
+  return told
+    .filter((finding) => finding.code !== 'key_unknown' || !texts.has(at(finding)))
+    .filter(({ code }) => code !== 'key_in_browser' || !isHandedOver)
 }
 
 /** That the variable is not set where this runs; the same of a manifest has a file for its place. */

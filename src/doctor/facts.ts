@@ -23,7 +23,10 @@ export interface Setting {
 export interface Facts {
   /** What the program would use as its key; undefined where it finds none. */
   readonly key: KeyPlace | undefined
-  /** Everything that is meant as an OpenAI key anywhere, without what a faulty line of a dotenv file adds to it: environment, files, stores. The one above is among them. */
+  /**
+   * Everything that is meant as an OpenAI key anywhere: environment, files, stores. The one above is among them, but for
+   * what a faulty line of a dotenv file adds to it.
+   */
   readonly keys: readonly KeyPlace[]
   /** `OPENAI_BASE_URL`, as the client library would take it. */
   readonly baseUrl: Setting | undefined

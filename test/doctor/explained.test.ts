@@ -45,4 +45,10 @@ describe('one cause is told once', () => {
     ])
     expect(codes([at('key_cut_off', file('.env')), unknown])).toEqual(['key_cut_off', 'key_unknown'])
   })
+
+  it('a key for browsers is left out where the line is told that hands it over', () => {
+    const held = at('key_in_browser', file('.env'))
+    expect(codes([held])).toEqual(['key_in_browser'])
+    expect(codes([held, at('client_in_browser', file('app.tsx'))])).toEqual(['client_in_browser'])
+  })
 })

@@ -13,7 +13,9 @@ export const misnamed: Check = {
   needsNetwork: false,
   async run(facts, context) {
     const variables = setVariables(facts, context).filter(({ name }) => isTellable(name))
-    const isNamed = variables.some(({ name }) => name === keyVariable) || facts.key !== undefined
+    // A literal in the source is nobody's variable.
+    const isFound = facts.key !== undefined && facts.scan?.keys.includes(facts.key) !== true
+    const isNamed = isFound || variables.some(({ name }) => name === keyVariable)
     return variables.flatMap((variable) => {
       const isRead = isReadByProject(variable.name, { facts, files: context.files })
       if (isPublicName(variable.name) && inspectKey(variable).isOpenAi && (isNamed || isRead))

@@ -93,6 +93,15 @@ describe('a key under another name', () => {
     expect(codes).not.toContain('variable_misnamed')
   })
 
+  it('is told where the source has a key of its own, which sets no variable', async () => {
+    const literal = newKey()
+    const texts = {
+      ...nodeWithoutDotenv,
+      'index.js': `import OpenAI from 'openai'\nnew OpenAI({ apiKey: '${literal}' })\n`,
+    }
+    expect(told(await findingsIn(texts, { OPENAI_KEY: newKey() }))).toEqual(['variable_misnamed OPENAI_KEY'])
+  })
+
   it('says nothing of names in examples', async () => {
     const texts = {
       ...node,
