@@ -18,8 +18,6 @@ export interface KeyJudging extends Asking {
   readonly told: Told
   /** The same call, made for the figures of the rate limits. */
   readonly raw: Attempt<RawAnswer> | undefined
-  /** Its length is none that keys of its kind have. */
-  readonly isCutOff: boolean
 }
 
 /** What the verdict on the key comes to, with what a second look can add. */
@@ -40,10 +38,7 @@ export async function keyFindings(context: DoctorContext, judging: KeyJudging): 
   const findings = [...headerFindings(facts, told)]
   const foreignJson = way.target.kind === 'openai' ? undefined : gatewayFinding(authentication, told)
   const found = foreignJson === undefined ? verdictFinding(verdict, told) : (foreignJson ?? undefined)
-  if (found !== undefined && found !== null)
-    findings.push(
-      judging.isCutOff && found.code === 'key_unknown' ? { ...found, code: 'key_cut_off' } : found,
-    )
+  if (found !== undefined) findings.push(found)
   else if (needed.length > 0) {
     const missing = verdictFinding({ ...verdict, cause: 'scope_missing', missingScopes: needed }, told)
     if (missing !== undefined)
@@ -111,6 +106,8 @@ function gatewayFinding({ observations }: Authentication, told: Told): Finding |
   const [first] = observations
   if (first?.kind !== 'answer' || first.isIssuers) return undefined
   if (first.status >= 200 && first.status <= 299) return null
+  // A gateway may well have no list of models, and pass calls of them on.
+  if (told.way.target.kind === 'gateway' && (first.status === 404 || first.status === 405)) return null
   if (first.status !== 401 && first.status !== 403) return undefined
   const { way, place, fingerprint } = told
   return {

@@ -11,6 +11,7 @@ import { type Authentication, authenticate } from './authenticate.ts'
 import { lookAtBaseUrl, type Target, wrongBaseUrl } from './base-url.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { skewFinding } from './clock.ts'
+import { effectiveBaseUrl } from './effective-base-url.ts'
 import { billableFinding, keyFindings } from './key-findings.ts'
 import { requestWithKey } from './keyed-request.ts'
 import { type Known, knownCredential } from './known-credential.ts'
@@ -33,8 +34,9 @@ export const networkCheck: Check = {
   needsNetwork: true,
   async run(facts, context) {
     const shape = facts.key === undefined ? undefined : inspectSecret(facts.key.text)
-    const look = lookAtBaseUrl(facts.baseUrl, shape?.provider)
-    const first = look.finding === undefined ? [] : [look.finding]
+    const { setting, isInSource } = effectiveBaseUrl(facts)
+    const look = lookAtBaseUrl(setting, shape?.provider)
+    const first = look.finding === undefined || isInSource ? [] : [look.finding]
     if (look.target === undefined) return first
     const way: Way = { target: look.target, proxy: proxyInForce(context.env, look.target.url) }
     const visit = visitOf(context, facts, way)
@@ -80,7 +82,7 @@ async function examineWay(visit: Visit, shape: KeyShape | undefined): Promise<re
   if (right === undefined)
     return key === undefined || more === undefined
       ? clock
-      : [...clock, ...(await judgeKey({ ...visit, layers, shape }, key, more))]
+      : [...clock, ...(await judgeKey({ ...visit, layers }, key, more))]
   const wrong = wrongBaseUrl({
     place: way.target.place,
     what: `${way.target.baseUrl}/models is not there (HTTP 404), and ${right.baseUrl}/models is`,
@@ -89,7 +91,7 @@ async function examineWay(visit: Visit, shape: KeyShape | undefined): Promise<re
   if (key === undefined) return [wrong, ...clock]
   const beside = { ...visit, way: { ...way, target: right } }
   const asked = await askWithKey(beside, key)
-  return [wrong, ...clock, ...(await judgeKey({ ...beside, layers, shape }, key, asked))]
+  return [wrong, ...clock, ...(await judgeKey({ ...beside, layers }, key, asked))]
 }
 
 async function failedLayer(visit: Visit, layers: Layers): Promise<Finding | undefined> {
@@ -127,17 +129,23 @@ async function askWithKey(visit: Visit, { text: secret }: KeyPlace): Promise<Ask
       ? undefined
       : requestWithKey(context, way, { method: 'GET', path: '/models', secret }, budget.stepMs()),
   ])
-  const state = isGenuine(authentication.verdict) ? 'passed' : 'failed'
+  const state = isAccepted(authentication, way.target) ? 'passed' : 'failed'
   tell(context, [{ name: 'auth', about, state, tookMs: context.system.now() - startedAt }])
   return { known, authentication, raw }
 }
 
+/** OpenAI says so itself; of a server of one's own that answers as it should it is taken. */
+function isAccepted({ verdict, observations: [first] }: Authentication, { kind }: Target): boolean {
+  if (isGenuine(verdict)) return true
+  return kind !== 'openai' && first?.kind === 'answer' && first.status >= 200 && first.status <= 299
+}
+
 async function judgeKey(
-  visit: Visit & { readonly layers: Layers; readonly shape: KeyShape | undefined },
+  visit: Visit & { readonly layers: Layers },
   key: KeyPlace,
   { known, authentication, raw }: Asked,
 ): Promise<readonly Finding[]> {
-  const { context, facts, way, budget, shown, layers, shape } = visit
+  const { context, facts, way, budget, shown, layers } = visit
   const told: Told = {
     way,
     shown,
@@ -149,9 +157,8 @@ async function judgeKey(
     missingScopes: authentication.missingScopes,
     who: layers.http?.kind === 'done' ? whoAnswers(layers.http.answer, undefined, shown) : undefined,
   }
-  const isCutOff = shape?.problems.some(({ name }) => name === 'unusual_length') === true
   const asking = { way, secret: key.text, facts, known, budget }
-  const findings = await keyFindings(context, { ...asking, authentication, told, raw, isCutOff })
+  const findings = await keyFindings(context, { ...asking, authentication, told, raw })
   if (!isGenuine(authentication.verdict)) return findings
   const [models, limits, spend] = await Promise.all([
     lookAtModels(visit, key, authentication),

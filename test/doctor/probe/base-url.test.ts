@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { lookAtBaseUrl } from '../../../src/doctor/probe/base-url.ts'
+import { effectiveBaseUrl } from '../../../src/doctor/probe/effective-base-url.ts'
 import { proxyInForce } from '../../../src/doctor/probe/proxy-settings.ts'
+import { scanProject } from '../../../src/doctor/project/scan.ts'
+import { projectOf } from '../context.ts'
 
 const place = { kind: 'variable', name: 'OPENAI_BASE_URL' } as const
 const look = (value: string, provider?: string) => lookAtBaseUrl({ value, place }, provider)
@@ -118,5 +121,26 @@ describe('the proxy in force', () => {
   it('is never between this machine and itself', () => {
     const env = { HTTPS_PROXY: 'http://p:1', HTTP_PROXY: 'http://p:1' }
     expect(proxyInForce(env, new URL('https://localhost:8443/v1'))).toBeUndefined()
+  })
+})
+
+describe('the base URL of the program', () => {
+  const environment = { value: 'https://llm.example.com/v1', place }
+  const valueIn = async (texts: Readonly<Record<string, string>>) => {
+    const scan = await scanProject(projectOf(texts))
+    const { setting, isInSource } = effectiveBaseUrl({ baseUrl: environment, scan })
+    return [setting?.value, isInSource]
+  }
+  const client = (option: string) => `import OpenAI from 'openai'\nconst a = new OpenAI({ ${option} })\n`
+
+  it('is what its clients are all given in the source, before that of the environment', async () => {
+    const there = 'http://127.0.0.1:4000/v1'
+    expect(await valueIn({ 'a.ts': client(`baseURL: '${there}'`) })).toEqual([there, true])
+    const mixed = { 'a.ts': client(`baseURL: '${there}'`), 'b.ts': client('maxRetries: 2') }
+    expect(await valueIn(mixed)).toEqual([environment.value, false])
+    const two = { 'a.ts': client(`baseURL: '${there}'`), 'b.ts': client(`baseURL: '${there}/x'`) }
+    expect(await valueIn(two)).toEqual([environment.value, false])
+    expect(await valueIn({ 'a.ts': client('') })).toEqual([environment.value, false])
+    expect(effectiveBaseUrl({ baseUrl: environment, scan: undefined }).setting).toBe(environment)
   })
 })

@@ -297,3 +297,36 @@ describe('a proxy of the environment', () => {
     expect(await findingsOf(facts, doctor({ env: socks }))).toEqual([])
   })
 })
+
+describe('a gateway of one’s own', () => {
+  /** Speaks the API, and gives its requests no id. */
+  async function gateway(status: number, body: unknown) {
+    const authorizations: (string | undefined)[] = []
+    const { port, authority } = await tlsServer(
+      (request, response) => {
+        authorizations.push(request.headers.authorization)
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+      },
+      { name: 'llm.example.com' },
+    )
+    const doctor = realDoctor({ reach: { lookup, trusted: [authority] } })
+    const facts = factsOf({ key: 'abcdefghijkl', baseUrl: `https://llm.example.com:${port}/v1` })
+    return { doctor, facts, authorizations }
+  }
+
+  it('is healthy where it lists models in its own way, or lists none', async () => {
+    const list = await gateway(200, { object: 'list', data: [] })
+    expect(await findingsOf(list.facts, list.doctor)).toEqual([])
+    expect(endsOf(list.doctor)).toMatchObject({ auth: 'passed' })
+    expect(list.authorizations).toContain('Bearer abcdefghijkl')
+    const none = await gateway(404, { error: 'no such route' })
+    expect(await findingsOf(none.facts, none.doctor)).toEqual([])
+  })
+
+  it('that refuses the key is named as the one who does', async () => {
+    const { facts, doctor } = await gateway(401, { error: { message: 'who are you' } })
+    expect(await findingsOf(facts, doctor)).toMatchObject([
+      { code: 'key_unknown', seen: expect.stringContaining('HTTP 401 from llm.example.com') },
+    ])
+  })
+})
