@@ -5,14 +5,11 @@ import { classify } from '../../core/verdict.ts'
 import type { DoctorContext } from '../context.ts'
 import type { Facts, Setting } from '../facts.ts'
 import { describePlace, type Finding, type Place } from '../finding.ts'
+import { retiredModels } from '../source/retired-table.ts'
 import type { Budget } from './budget.ts'
 import { isObject, jsonOf, requestWithKey } from './keyed-request.ts'
 import type { Way } from './layers.ts'
 import type { Shown } from './shown.ts'
-
-/** Shut down, as OpenAI's page of deprecations had it in November 2026; newer ones are known by what OpenAI answers. */
-const retired =
-  /^(?:text-(?:davinci|curie|babbage|ada)-\d+|code-(?:davinci|cushman)-\d+|(?:text|code)-(?:davinci|curie|babbage|ada)(?:-edit)?-\d+|text-(?:similarity|search)-.+|code-search-.+|davinci|curie|babbage|ada|gpt-3\.5-turbo-(?:0301|0613|16k|16k-0613)|gpt-4-(?:32k|vision-preview|1106-vision-preview)(?:-\d+)?)$/
 
 /** Models that the program names and the key does not see. */
 export interface MissingModel {
@@ -30,7 +27,10 @@ export function missingModels(
     options.model === undefined || facts.models.some(({ value }) => value === options.model)
       ? []
       : [{ value: options.model, place: { kind: 'variable', name: '--model' } }]
-  return [...asked, ...facts.models].flatMap((setting) => {
+  const named = [...asked, ...facts.models]
+  // A model that is named in many places is one cause.
+  const each = named.filter(({ value }, index) => named.findIndex((one) => one.value === value) === index)
+  return each.flatMap((setting) => {
     const own = observations.find(({ probe }) => probe === `model:${setting.value}`)
     if (own?.kind !== 'answer' || classify(own).cause !== 'model_not_visible') return []
     return [{ setting, status: own.status }]
@@ -60,7 +60,7 @@ export async function modelFindings(
     missing.map(async ({ setting, status }) => {
       const { value, place } = setting
       const isGone =
-        retired.test(value) ||
+        retiredModels.some(({ pattern }) => pattern.test(value)) ||
         (status === 404 && (await saysGone(context, way, { secret, value, timeoutMs })))
       const near = isGone || status === 403 ? undefined : nearest(value, visible)
       return finding({

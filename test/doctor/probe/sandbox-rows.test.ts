@@ -142,6 +142,7 @@ describe('a row of the table', () => {
       { value: 'text-davinci-003', place: place(3) },
       { value: 'gpt-3.5-turbo-0301', place: place(4) },
       { value: 'gpt-5', place: place(5) },
+      { value: 'gpt-4o', place: place(6) },
     ]
     expect(await examined({ forbiddenModels: ['gpt-4o'] }, { models })).toMatchObject([
       { code: 'model_denied', place: place(1), cause: "The key's project is not allowed the model." },
