@@ -5,3 +5,8 @@ const aside =
 export function isAside(path: string): boolean {
   return aside.test(path)
 }
+
+/** The same by the folder alone: a `requirements.txt` is no document. */
+export function isInAside(path: string): boolean {
+  return isAside(path.slice(0, path.lastIndexOf('/') + 1))
+}

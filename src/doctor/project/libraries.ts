@@ -1,3 +1,4 @@
+import { isInAside } from './aside.ts'
 import type { ProjectFiles } from './files.ts'
 import type { Library, ProjectKind } from './project-facts.ts'
 
@@ -48,7 +49,7 @@ const watched = new Set(
 export function findLibraries(files: ProjectFiles): readonly Library[] {
   return files
     .list()
-    .filter((path) => files.isIgnored(path) !== true)
+    .filter((path) => files.isIgnored(path) !== true && !isInAside(path))
     .flatMap((path) => ofManifest(files, path))
 }
 

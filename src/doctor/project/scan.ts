@@ -1,7 +1,7 @@
 import { inspectKeyShape } from '../../core/key-inspection.ts'
 import { Secret } from '../../core/secret.ts'
 import type { KeyPlace, Setting } from '../facts.ts'
-import { isAside } from './aside.ts'
+import { isAside, isInAside } from './aside.ts'
 import { clientCalls, placeOf } from './client-calls.ts'
 import { dotenvLoaders } from './dotenv-loaders.ts'
 import { goesElsewhere } from './elsewhere.ts'
@@ -33,7 +33,7 @@ export async function scanProject(files: ProjectFiles): Promise<ProjectFacts> {
   const reads = readings.filter(({ source }) => ownSources.includes(source)).flatMap(readsOf)
   const keyVariables = [...variablesOf(own), ...reads.filter(({ value }) => isKeyName(value))]
   return {
-    kinds: projectKinds(files.list().filter((path) => files.isIgnored(path) !== true)),
+    kinds: projectKinds(files.list().filter((path) => files.isIgnored(path) !== true && !isInAside(path))),
     isModule: /"type"\s{0,9}:\s{0,9}"module"/.test(files.read('package.json') ?? ''),
     sources,
     clients,

@@ -418,6 +418,13 @@ const healthy: readonly (readonly [name: string, texts: Texts, about?: About])[]
   ],
   ['a key in .env where there is no repository', { '.env': `OPENAI_API_KEY=${newKey()}` }],
   [
+    'an old library of an example',
+    {
+      'examples/old/requirements.txt': 'openai==0.28.1',
+      'docs/package.json': '{"dependencies":{"openai":"3.0.0"}}',
+    },
+  ],
+  [
     'libraries of today',
     {
       'package.json': '{"dependencies":{"openai":"^4.20.0"}}',
