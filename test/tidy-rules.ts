@@ -176,6 +176,7 @@ export const bans: readonly Ban[] = [
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
       'doctor/probe/keyed-request.ts': 'sends it in the authorization header',
       'doctor/probe/shown.ts': 'withholds what a server echoes of it',
+      'doctor/bundle/scrub.ts': 'finds pieces of it in what goes to support, and takes them out',
       'issuers/openai-wire.ts': 'sends it in the authorization header',
       'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
       'ledger/postgres-connection.ts': 'sends the password of the database when it connects',

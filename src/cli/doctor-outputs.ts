@@ -1,4 +1,5 @@
-import { posix, relative } from 'node:path'
+import { posix, relative, resolve } from 'node:path'
+import { KeyturnError } from '../core/errors.ts'
 import { redactKeys } from '../core/key-shape.ts'
 import type { DoctorReport } from '../doctor/report.ts'
 import { createSystem } from '../system.ts'
@@ -6,6 +7,7 @@ import { type Context, usage } from './command.ts'
 import { healthyLine, renderReport } from './doctor-text.ts'
 import { explanations } from './explain.ts'
 import { faultOf } from './fault.ts'
+import type { Diagnosis } from './io.ts'
 import { plainPaint } from './text.ts'
 
 /** The report in the form that was asked for, and what GitHub shows of a run where it runs there. */
@@ -20,6 +22,20 @@ export async function show(context: Context, report: DoctorReport): Promise<void
 export function assertOneForm({ out, options }: Context): void {
   if (out.isJson && options.has('sarif'))
     throw usage('--json and --sarif both want standard output', 'Give one of them.')
+}
+
+/** A file for support, for this user alone until it is sent. Error: `conflict` where there is one already. */
+export function writeBundle({ io, out, options }: Context, bundle: Diagnosis['bundle']): void {
+  const file = options.text('bundle')
+  if (file === undefined) return
+  const path = resolve(io.cwd, file)
+  if (!io.writeNewFile(path, `${JSON.stringify(bundle(), null, 2)}\n`, 0o600))
+    throw new KeyturnError('conflict', `there is a file ${path} already`, {
+      fix: 'Choose another name for --bundle.',
+    })
+  out.note(
+    `${path} is for support: without keys, tokens, addresses of people and your home. Read it before you send it.`,
+  )
 }
 
 async function showSarif({ io, out }: Context, report: DoctorReport): Promise<void> {

@@ -9,9 +9,9 @@ import type { Config } from '../config/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
+import type { SupportBundle } from '../doctor/bundle/bundle.ts'
 import type { ComparePlace } from '../doctor/compare/places.ts'
 import type { DoctorOptions, Step } from '../doctor/context.ts'
-import type { RecordedCall } from '../doctor/recorder.ts'
 import type { DoctorReport } from '../doctor/report.ts'
 
 /** One end of the terminal. */
@@ -82,8 +82,8 @@ export interface ServiceSighting {
 
 export interface Diagnosis {
   readonly report: DoctorReport
-  /** What was asked over the network, for a support bundle. */
-  readonly calls: readonly RecordedCall[]
+  /** What goes to support, without any secret or personal datum. */
+  readonly bundle: () => SupportBundle
 }
 
 /** What the command line needs of the composition root, loaded only by the commands that run the service. */

@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs'
+import { arch, homedir, hostname, platform, release, userInfo } from 'node:os'
 import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
+import { bundleOf, type Surroundings } from '../doctor/bundle/bundle.ts'
 import { checks } from '../doctor/checks.ts'
 import { comparePlaces, differences } from '../doctor/compare/compare.ts'
 import type { DoctorContext, Step } from '../doctor/context.ts'
@@ -78,7 +80,25 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     proven,
     comparisons,
   })
-  return { report, calls: recorder.calls }
+  const { calls } = recorder
+  return { report, bundle: () => bundleOf({ report, calls, facts }, surroundings(asked, context.files)) }
+}
+
+function surroundings({ env, version }: DiagnoseOptions, files: ProjectFiles): Surroundings {
+  const { username } = userInfo()
+  return {
+    env,
+    versions: {
+      keyturn: version,
+      node: process.versions.node,
+      openssl: process.versions.openssl,
+      system: `${platform()} ${release()} ${arch()}`,
+      'openai (npm)': files.installed('npm', 'openai') ?? null,
+      'openai (python)': files.installed('python', 'openai') ?? null,
+    },
+    home: homedir(),
+    names: [username, env['USER'] ?? '', env['LOGNAME'] ?? '', hostname()],
+  }
 }
 
 /** Of a key that is given, what the environment has for a key does not count; where it would send it does. */

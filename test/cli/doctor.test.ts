@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { DiagnoseOptions, Diagnosis } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/main.ts'
+import type { SupportBundle } from '../../src/doctor/bundle/bundle.ts'
 import { findingKinds } from '../../src/doctor/catalogue.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { type DoctorReport, reportOf } from '../../src/doctor/report.ts'
@@ -39,12 +40,23 @@ function reportWith(findings: readonly Finding[], over: Partial<DoctorReport> = 
   return { ...reportOf(examination, about), ...over }
 }
 
+const bundle: SupportBundle = {
+  kind: 'keyturn-support-bundle',
+  schemaVersion: 1,
+  versions: {},
+  variables: [],
+  proxies: {},
+  calls: [],
+  credentials: [],
+  report: reportWith([]),
+}
+
 async function doctor(line: string, report: DoctorReport, options: FakeIoOptions = {}) {
   const asked: DiagnoseOptions[] = []
   const diagnose = async (one: DiagnoseOptions): Promise<Diagnosis> => {
     asked.push(one)
     one.onStep({ name: 'dns', about: 'api.openai.com', state: 'running' })
-    return { report, calls: [] }
+    return { report, bundle: () => bundle }
   }
   const io = fakeIo({ ...options, main: { diagnose } })
   const code = await run(['doctor', ...line.split(' ').filter((word) => word !== '')], io)
@@ -163,6 +175,19 @@ describe('keyturn doctor', () => {
     const { err, asked } = await doctor('--ci', reportWith([wrong]), { isTerminal: true })
     expect(err).toMatch(/^::error file=\.env/)
     expect(asked?.options.isThorough).toBe(true)
+  })
+
+  it('writes a bundle beside the result, and never over a file', async () => {
+    const { out, err, code, io } = await doctor('--bundle b.json --json', reportWith([]))
+    expect(JSON.parse(io.files.get('/srv/app/b.json') ?? '')).toEqual(bundle)
+    expect(JSON.parse(out)).toMatchObject({ isHealthy: true })
+    expect({ code, isTold: err.includes('/srv/app/b.json is for support') }).toEqual({
+      code: 0,
+      isTold: true,
+    })
+    const again = await doctor('--bundle b.json', reportWith([]), { files: { '/srv/app/b.json': 'mine' } })
+    expect(again.io.files.get('/srv/app/b.json')).toBe('mine')
+    expect(again.code).toBe(1)
   })
 
   it('explains a code, and guesses at one that there is not', async () => {

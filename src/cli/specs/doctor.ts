@@ -47,6 +47,12 @@ export const doctorSpecs: readonly CommandSpec[] = [
           'Show the key here beside the one in another place: env-file:PATH, service:NAME, store:NAME, docker:CONTAINER, k8s:NAMESPACE/DEPLOYMENT, or json:FILE from --json on another machine; may be given several times.',
         isList: true,
       },
+      {
+        flags: '--bundle <file>',
+        description:
+          'Also write a new file for support: versions, findings, steps, and of each call status, code, request id and headers; no key, token or personal datum.',
+        offers: 'files',
+      },
       { flags: '--sarif', description: 'Print SARIF 2.1.0 for code scanning in place of the text.' },
       { flags: '--strict', description: 'Warnings count as errors.' },
       {
