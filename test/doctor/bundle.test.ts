@@ -64,7 +64,16 @@ const facts: Facts = {
       path: '.env',
       loaders: [],
       dialect: 'dotenv',
-      variables: [{ name: 'MY_SECRET', text: new Secret(inFile), line: 1, column: 1, isReference: false }],
+      variables: [
+        {
+          name: 'MY_SECRET',
+          text: new Secret(inFile),
+          meant: new Secret(inFile),
+          line: 1,
+          column: 1,
+          isReference: false,
+        },
+      ],
       faults: [],
     },
   ],

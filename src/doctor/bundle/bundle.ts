@@ -80,7 +80,7 @@ function secretsOf(facts: Facts, env: Surroundings['env']): Parameters<typeof cr
   const ofFiles = facts.dotenv
     .flatMap(({ variables }) => variables)
     .filter(({ name }) => secretNames.test(name) && !/_(?:URL|URI|PROXY)$/i.test(name))
-    .map(({ text }) => text)
+    .flatMap(({ text, meant }) => [text, meant])
   const ofStores = (facts.keyturn?.credentials ?? []).flatMap(({ stored }) =>
     stored.kind === 'found' ? [stored.secret] : [],
   )
