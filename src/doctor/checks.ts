@@ -7,12 +7,13 @@ import { rotation } from './keyturn/rotation.ts'
 import { service } from './keyturn/service.ts'
 import { shared } from './keyturn/shared.ts'
 import { stores } from './keyturn/stores.ts'
-import { networkCheck } from './probe/network-check.ts'
+import { baseUrlCheck, networkCheck } from './probe/network-check.ts'
 
 /** Every check, in the order in which they run: environment, dotenv, source, manifests, network, keyturn. */
 export const checks: readonly Check[] = [
   ...environmentChecks,
   ...fileChecks,
+  baseUrlCheck,
   networkCheck,
   configuration,
   stores,

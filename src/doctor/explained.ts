@@ -10,7 +10,6 @@ const whyNoKey: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'dotenv_malformed',
   'dotenv_overridden',
   'image_holds_key',
-  'compose_variable_empty',
   'config_map_holds_key',
   'secret_reference_missing',
   'launch_without_variable',

@@ -18,11 +18,14 @@ describe('one cause is told once', () => {
   it('no key anywhere is left out where another finding says why', () => {
     const missing = at('key_missing', variable)
     expect(codes([missing])).toEqual(['key_missing'])
-    expect(codes([missing, at('compose_variable_empty', file('compose.yaml'))])).toEqual([
-      'compose_variable_empty',
-    ])
+    expect(codes([missing, at('config_map_holds_key', file('map.yaml'))])).toEqual(['config_map_holds_key'])
     expect(codes([missing, at('platform_variable_missing', file('.github/workflows/ci.yml'))])).toEqual([
       'platform_variable_missing',
+    ])
+    // Compose passes on what is nowhere: there is none to pass on.
+    expect(codes([missing, at('compose_variable_empty', file('compose.yaml'))])).toEqual([
+      'key_missing',
+      'compose_variable_empty',
     ])
     expect(codes([missing, at('client_outdated', file('package.json'))])).toEqual([
       'key_missing',

@@ -116,7 +116,8 @@ function withoutWrapping(value: string): string {
   return value.replace(/\s+#.*$/s, '').replaceAll(/^["'`]|["'`\r]+$/g, '')
 }
 
-const reference = /^(?:[a-z][a-z0-9+.-]*:\/\/|encrypted:|ENC\[)/i
+/** `op://…`, `vault://…`; an address of the Web is a value like any other. */
+const reference = /^(?:(?!https?:)[a-z][a-z0-9+.-]*:\/\/|encrypted:|ENC\[)/i
 
 function valuesOf(entries: readonly DotenvEntry[], env: DotenvReading['env'] | undefined): readonly string[] {
   if (env === undefined) return entries.map(({ value }) => value)

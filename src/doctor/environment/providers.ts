@@ -34,7 +34,8 @@ const providers: Readonly<Record<string, Provider>> = {
 /** T06, for a key that is not OpenAI's: silent where it goes to the one whose it is, as far as can be seen. */
 export function ofProviders(key: KeyPlace, provider: string, facts: Facts): Finding | undefined {
   const known = providers[provider]
-  if (apiOf(facts) === 'other' || (known?.hosts.source === '.' && apiOf(facts) === 'local')) return undefined
+  const isElsewhere = apiOf(facts) === 'other' && !isOfAnother(facts.baseUrl?.value ?? '', provider)
+  if (isElsewhere || (known?.hosts.source === '.' && apiOf(facts) === 'local')) return undefined
   const isMeant = (facts.scan?.sources ?? []).some(
     ({ text }) => known?.hosts.source !== '.' && known?.hosts.test(text),
   )
@@ -49,4 +50,11 @@ export function ofProviders(key: KeyPlace, provider: string, facts: Facts): Find
     fix: `Put a key from https://platform.openai.com/api-keys there.${elsewhere}`,
     place: key.place,
   }
+}
+
+/** A gateway may take anybody's keys; another provider takes its own. */
+function isOfAnother(baseUrl: string, provider: string): boolean {
+  return Object.entries(providers).some(
+    ([name, { hosts }]) => name !== provider && hosts.source !== '.' && hosts.test(baseUrl),
+  )
 }

@@ -3,12 +3,15 @@ import { isWorkflow } from '../manifests/paths.ts'
 import { at, entriesAt, itemsAt, readYaml, textAt, type YamlTree } from '../manifests/yaml-tree.ts'
 import { isAside } from '../project/aside.ts'
 import { type Look, projectCheck } from '../project/project-check.ts'
+import { hereOf } from './commands-here.ts'
 import { fetchesKey, neededVariables, startedBy, testsNeedKey } from './programs.ts'
 
 /** Platforms whose own file says which variables a program gets there. Those that keep them elsewhere are left alone. */
 export const platforms = projectCheck('platforms', async (look) => {
   const needed = neededVariables(look.project)
-  const paths = look.files.list().filter((path) => !isAside(path) && look.files.isIgnored(path) !== true)
+  const own = look.files.list().filter((path) => !isAside(path) && look.files.isIgnored(path) !== true)
+  // A repository has its workflows at its top, whichever of its folders is looked at.
+  const paths = [...own, ...(look.files.workflowsAbove?.() ?? [])]
   const findings: Finding[] = []
   for (const path of paths) {
     const isFlow = isWorkflow(path)
@@ -43,7 +46,10 @@ function ofWorkflow(look: Look, { path, tree, needed }: Given): readonly Finding
       continue
     // A job in an environment gets its secrets in the same way: only through `secrets.`.
     for (const step of steps) {
-      const command = textAt(step, 'run')
+      const written = textAt(step, 'run')
+      const folder = textAt(step, 'working-directory') ?? textAt(job, 'defaults', 'run', 'working-directory')
+      const command =
+        written === undefined ? undefined : hereOf(look.files, { path, command: written, folder })
       if (command === undefined) continue
       const settings = [tree, job, step].map((one) => entriesAt(one, 'env'))
       const isGiven = needed.some(

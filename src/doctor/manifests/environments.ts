@@ -9,7 +9,9 @@ import { isTemplate, isYaml } from './paths.ts'
 import { at, entriesAt, readYaml, textAt, type YamlTree } from './yaml-tree.ts'
 
 interface Given {
+  /** Of the name. */
   readonly line: number
+  readonly valueLine: number
   /** What is written out; undefined: it comes from elsewhere. */
   readonly value: string | undefined
   /** All that is written there, such as the name of the Secret that it comes from. */
@@ -58,7 +60,8 @@ function environmentOf(tree: YamlTree | undefined): Environment {
     items.flatMap((item): [string, Given][] => {
       const [, name, value] =
         item.kind === 'text' ? (/^([^=]{1,100})(?:=([\s\S]*))?$/.exec(item.text) ?? []) : []
-      if (name !== undefined) return [[name.trim(), { line: item.line, value, about: value ?? '' }]]
+      const { line } = item
+      if (name !== undefined) return [[name.trim(), { line, valueLine: line, value, about: value ?? '' }]]
       const named = textAt(item, 'name')
       return named === undefined ? [] : [[named, given(item.line, at(item, 'value'), item)]]
     }),
@@ -68,6 +71,7 @@ function environmentOf(tree: YamlTree | undefined): Environment {
 function given(line: number, value: YamlTree | undefined, about: YamlTree): Given {
   return {
     line,
+    valueLine: value?.line ?? line,
     value: value?.kind === 'text' && !value.isNull ? value.text : undefined,
     about: wordsOf(about),
   }
@@ -101,7 +105,7 @@ function misnamed({ project }: Look, path: string, environment: Environment): re
 
 function elsewhere(path: string, environment: Environment): readonly Finding[] {
   return ['OPENAI_BASE_URL', 'OPENAI_API_BASE'].flatMap((name) => {
-    const { value, line } = environment.get(name) ?? {}
+    const { value, valueLine: line } = environment.get(name) ?? {}
     if (value === undefined || line === undefined || !/^https?:\/\/[^$]*$/i.test(value)) return []
     const { finding } = lookAtBaseUrl({ value, place: { kind: 'file', path, line, name } })
     const host = /^https?:\/\/(?:www\.|api\.)?([\w-]+)/i.exec(value)?.[1] ?? ''

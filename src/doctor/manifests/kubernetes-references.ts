@@ -88,7 +88,8 @@ function ofVariable({ name, line, tree, manifest }: Variable, made: readonly Mad
   const reference = at(tree, 'valueFrom', 'secretKeyRef')
   const [secret, key] = [textAt(reference, 'name'), textAt(reference, 'key')]
   if (secret === undefined || key === undefined || textAt(reference, 'optional') === 'true') return []
-  const place = { kind: 'file', path: manifest.path, line, name } as const
+  const referredAt = (part: string) => entriesAt(reference).get(part)?.line ?? line
+  const place = { kind: 'file', path: manifest.path, line: referredAt('name'), name } as const
   const named = made.filter((one) => one.name === secret)
   const found = named.filter((one) => isReachable(one, manifest))
   if (found.length === 0) {
@@ -112,13 +113,14 @@ function ofVariable({ name, line, tree, manifest }: Variable, made: readonly Mad
   if (found.some(({ keys }) => keys === undefined || keys.includes(key))) return []
   const keys = found.flatMap((one) => one.keys ?? [])
   const near = nearest(key, keys) ?? keys.find(isKeyName)
+  const keyPlace = { ...place, line: referredAt('key') }
   return [
     missing(
-      place,
-      `${describePlace(place)} refers to the key ${key} of the Secret ${secret}, which has ${keys.length === 0 ? 'none' : `only ${keys.slice(0, 5).join(', ')}`}.`,
+      keyPlace,
+      `${describePlace(keyPlace)} refers to the key ${key} of the Secret ${secret}, which has ${keys.length === 0 ? 'none' : `only ${keys.slice(0, 5).join(', ')}`}.`,
       near === undefined
         ? `Add ${key} to the Secret ${secret}: kubectl create secret generic ${secret} --from-literal=${key}="$OPENAI_API_KEY" --dry-run=client -o yaml | kubectl apply -f -`
-        : `In ${describePlace(place)} write: valueFrom: { secretKeyRef: { name: ${secret}, key: ${near} } }`,
+        : `In ${describePlace(keyPlace)} write: valueFrom: { secretKeyRef: { name: ${secret}, key: ${near} } }`,
     ),
   ]
 }

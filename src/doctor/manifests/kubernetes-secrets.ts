@@ -40,8 +40,10 @@ export function secretFindings(look: Look, manifest: Manifest): readonly Finding
             },
           ]
     // Without a repository, nobody has it but who has the file; the stray character is then what is wrong.
-    const isLeak =
-      real !== undefined && (look.files.isTracked(manifest.path) !== undefined || stray.length === 0)
+    const isKept =
+      look.files.isTracked(manifest.path) !== undefined && look.files.isIgnored(manifest.path) !== true
+    const isAlone = look.files.isTracked(manifest.path) === undefined && stray.length === 0
+    const isLeak = real !== undefined && (isKept || isAlone)
     return isLeak ? [...stray, leak(look, { place, secret: real.secret, isSource: false })] : stray
   })
 }

@@ -18,9 +18,8 @@ const manifestsMax = 2_000
 export const kubernetes = projectCheck('Kubernetes manifests', async (look) => {
   const paths = look.files
     .list()
-    .filter(
-      (path) => isYaml(path) && !isTemplate(path) && !isAside(path) && look.files.isIgnored(path) !== true,
-    )
+    // Ignored ones as well: a Secret that git is not to have lies beside the manifests that refer to it.
+    .filter((path) => isYaml(path) && !isTemplate(path) && !isAside(path))
   const texts = paths
     .map((path) => ({ path, text: look.files.read(path) ?? '' }))
     .filter(({ text }) => /^\s*(?:kind\s*:|secretGenerator\s*:|configMapGenerator\s*:)/m.test(text))
@@ -35,7 +34,9 @@ export const kubernetes = projectCheck('Kubernetes manifests', async (look) => {
   return [
     ...found,
     ...texts
-      .filter(({ path, text }) => !told.has(path) && hasOwnCheck(path, text))
+      .filter(
+        ({ path, text }) => !told.has(path) && hasOwnCheck(path, text) && look.files.isIgnored(path) !== true,
+      )
       .flatMap(({ path, text }) => othersIn(look, path, text)),
   ]
 })

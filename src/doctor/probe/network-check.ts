@@ -34,14 +34,24 @@ export const networkCheck: Check = {
   needsNetwork: true,
   async run(facts, context) {
     const shape = facts.key === undefined ? undefined : inspectSecret(facts.key.text)
-    const { setting, isInSource } = effectiveBaseUrl(facts)
-    const look = lookAtBaseUrl(setting, shape?.provider)
-    const first = look.finding === undefined || isInSource ? [] : [look.finding]
-    if (look.target === undefined) return first
+    const look = lookAtBaseUrl(effectiveBaseUrl(facts).setting, shape?.provider)
+    if (look.target === undefined) return []
     const way: Way = { target: look.target, proxy: proxyInForce(context.env, look.target.url) }
     const visit = visitOf(context, facts, way)
     const unusable = unusableProxy(way)
-    return [...first, ...(unusable === undefined ? [] : [unusable]), ...(await examineWay(visit, shape))]
+    return [...(unusable === undefined ? [] : [unusable]), ...(await examineWay(visit, shape))]
+  },
+}
+
+/** The address alone: what is wrong with it can be read. In the source, its own check tells it. */
+export const baseUrlCheck: Check = {
+  name: 'base URL',
+  needsNetwork: false,
+  async run(facts) {
+    const provider = facts.key === undefined ? undefined : inspectSecret(facts.key.text).provider
+    const { setting, isInSource } = effectiveBaseUrl(facts)
+    const { finding } = lookAtBaseUrl(setting, provider)
+    return finding === undefined || isInSource ? [] : [finding]
   },
 }
 

@@ -12,6 +12,8 @@ export interface ProjectFiles {
    * others. Left out where nothing above may be looked at.
    */
   readonly above?: (name: string) => readonly string[]
+  /** The workflows of the repository around the folder, read like all others. Left out where nothing above may be looked at. */
+  readonly workflowsAbove?: () => readonly string[]
   /** Its text, byte order mark and line ends as they are; undefined where there is none, or it cannot be read. */
   read(path: string): string | undefined
   /** Whether git keeps it: committed or staged. Undefined where the folder is in no repository. */

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { foldersAbove, readAbove } from './above.ts'
+import { foldersAbove, readAbove, workflowsAbove } from './above.ts'
 import type { ProjectFiles } from './files.ts'
 import { askGit } from './git.ts'
 import { installedVersion } from './installed.ts'
@@ -24,6 +24,7 @@ export async function openProjectFiles(options: {
     list: () => paths,
     above: (name) =>
       above.map((up) => `${up}/${name}`).filter((path) => readAbove(folder, above, path) !== undefined),
+    workflowsAbove: () => workflowsAbove(folder, above),
     read: (path) =>
       path.startsWith('../')
         ? readAbove(folder, above, path)

@@ -168,9 +168,23 @@ const modelOption =
   /\b(?:model|engine|model_?name|\w{1,30}_?model)\s{0,9}(?::\s{0,9}\w{1,20}\s{0,9}=|:=|=|:)\s{0,9}$/i
 
 function modelsOf(source: SourceText): readonly Setting[] {
-  return source.literals
+  const named = source.literals
     .filter((literal) => modelName.test(literal.value) && isModelOption(source, literal.start))
     .map((literal) => ({ value: literal.value, place: placeOf(source, literal.start, 'model') }))
+  return source.language === 'shell' ? [...named, ...modelsInBodies(source)] : named
+}
+
+/** The body of a call that a script of the shell writes out, for curl or through jq. */
+const modelInBody = /\bmodel\\?["']?\s{0,9}:\s{0,9}\\?["']([\w.:-]{2,100})\\?["']/g
+
+function modelsInBodies(source: SourceText): readonly Setting[] {
+  return source.literals.flatMap((literal) => {
+    const end = literal.start + literal.value.length
+    return Array.from(source.text.slice(literal.start, end).matchAll(modelInBody), (match) => ({
+      value: match[1] ?? '',
+      place: placeOf(source, literal.start + match.index, 'model'),
+    })).filter(({ value }) => modelName.test(value))
+  })
 }
 
 /** `model="…"`, and `"model": "…"` of a body that is written by hand. */

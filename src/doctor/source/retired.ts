@@ -56,7 +56,13 @@ function endpointsGone(source: SourceText): readonly Finding[] {
       ? []
       : [gone(placeOf(source, literal.start), `/v1/${path}`, 'https://api.openai.com/v1/responses')]
   })
-  return [...calls, ...paths]
+  // What a shell calls need not stand in quotes.
+  const bare = source.language === 'shell' ? retiredPath.exec(source.bare) : null
+  const words =
+    bare === null
+      ? []
+      : [gone(placeOf(source, bare.index), `/v1/${bare[1]}`, 'https://api.openai.com/v1/responses')]
+  return [...calls, ...paths, ...words]
 }
 
 function gone(place: Place, what: string, instead: string): Finding {

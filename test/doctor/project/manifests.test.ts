@@ -202,7 +202,7 @@ const rows: readonly Row[] = [
   ],
   [
     'a Secret that no manifest makes',
-    ['secret_reference_missing k/d.yaml:11'],
+    ['secret_reference_missing k/d.yaml:13'],
     {
       'k/d.yaml': fromSecret('openai-key', 'key'),
       'k/s.yaml': secret('data:', `  key: ${base64('sk-...')}`),
@@ -210,12 +210,12 @@ const rows: readonly Row[] = [
   ],
   [
     'a key that the Secret lacks',
-    ['secret_reference_missing k/d.yaml:11'],
+    ['secret_reference_missing k/d.yaml:13'],
     { 'k/d.yaml': fromSecret('openai', 'api-key'), 'k/s.yaml': secret('stringData:', '  apikey: <key>') },
   ],
   [
     'a key that the ExternalSecret lacks',
-    ['secret_reference_missing k/d.yaml:11'],
+    ['secret_reference_missing k/d.yaml:13'],
     {
       'k/d.yaml': fromSecret('openai', 'api-key'),
       'k/s.yaml': lines(
@@ -230,7 +230,7 @@ const rows: readonly Row[] = [
   ],
   [
     'a Secret of another namespace',
-    ['secret_reference_missing a.yaml:14'],
+    ['secret_reference_missing a.yaml:15'],
     {
       'a.yaml': `${lines('apiVersion: v1', 'kind: Pod', 'metadata: { name: web, namespace: live }', 'spec:', '  containers:', '    - name: web', '      env:', '        - name: A', '          value: b', '        - name: B', '          value: c', '        # the key', '', '        - name: OPENAI_API_KEY', '          valueFrom: { secretKeyRef: { name: openai, key: key } }')}---\n${secret('  namespace: test', 'stringData: { key: <key> }')}`,
     },
@@ -270,7 +270,7 @@ const rows: readonly Row[] = [
   ],
   [
     'a base URL without /v1',
-    ['base_url_wrong d.yaml:11'],
+    ['base_url_wrong d.yaml:12'],
     {
       'd.yaml': deployment(
         '          env:',

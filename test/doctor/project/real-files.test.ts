@@ -145,6 +145,23 @@ describe('the files of a project', () => {
       expect(inside.read(path)).toBeUndefined()
   })
 
+  it("reach above for the repository's workflows, and follow no link out of it", async () => {
+    const top = folderOf({
+      'elsewhere/other.yml': 'jobs: 2',
+      'team/.github/workflows/ci.yml': 'jobs: 1',
+      'team/.github/workflows/notes.txt': '',
+      'team/apps/api/index.js': '',
+    })
+    git(join(top, 'team'), 'init', '--quiet')
+    symlinkSync('../../../elsewhere/other.yml', join(top, 'team/.github/workflows/other.yml'))
+    const files = await open(join(top, 'team/apps/api'))
+    expect(files.workflowsAbove?.()).toContain('../../.github/workflows/ci.yml')
+    expect(files.read('../../.github/workflows/ci.yml')).toBe('jobs: 1')
+    for (const path of ['../../.github/workflows/other.yml', '../../.github/workflows/notes.txt'])
+      expect(files.read(path)).toBeUndefined()
+    expect((await open(join(top, 'team'))).workflowsAbove?.()).toEqual([])
+  })
+
   it('are found however many folders they are in', async () => {
     const folder = folderOf(
       Object.fromEntries(
