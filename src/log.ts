@@ -13,6 +13,8 @@ export interface LogOptions {
   readonly clock: Clock
   /** A further replacement, e.g. of secrets known by value; runs after the built-in one. */
   readonly redact?: (text: string) => string
+  /** Which trace the line belongs to, where there is one: ids, put behind the fields. */
+  readonly trace?: (() => object | undefined) | undefined
 }
 
 const rank: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 }
@@ -37,7 +39,7 @@ export function createLog(options: LogOptions): Log {
   return (level, message, fields = {}) => {
     if (rank[level] < rank[options.level]) return
     const time = instant(options.clock.now())
-    const plain = plainObject(fields, clean, 0)
+    const plain = { ...plainObject(fields, clean, 0), ...options.trace?.() }
     options.write(
       options.format === 'json'
         ? jsonLine({ time, level, message: clean(message) }, plain)

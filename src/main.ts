@@ -19,10 +19,13 @@ import { assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.ts'
+import { openObserving, openTracer } from './main/telemetry.ts'
 import { openTokens } from './main/tokens.ts'
 import { whenReady } from './main/when-ready.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'
+import { observedLedger } from './telemetry/observed-ledger.ts'
+import type { Tracer } from './telemetry/tracer.ts'
 
 /** The composition root: the only place that knows every part. */
 export interface ServeOptions {
@@ -50,7 +53,10 @@ export interface Serving {
 export async function serve(options: ServeOptions): Promise<Serving> {
   const system = options.system ?? createSystem()
   const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
-  const log = options.log ?? logTo(base, system)
+  const version = packageVersion()
+  const tracer = await openTracer(version)
+  const log = options.log ?? logTo(base, system, tracer)
+  const observing = openObserving(tracer, log)
   if (options.isOwnProcess === true && options.sandbox !== true)
     await hardenProcess(processParts(options.env), log)
   assertOwnFiles(base)
@@ -70,7 +76,6 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const mode = options.sandbox === true ? await openSandboxMode(home, base) : undefined
     if (mode !== undefined) undo.push(() => mode.sandbox.close())
     const config = mode?.config ?? base
-    const version = packageVersion()
     const isSandbox = mode !== undefined
     const env = mode?.env ?? options.env
     // What can refuse this start goes before anything is minted.
@@ -106,7 +111,8 @@ export async function serve(options: ServeOptions): Promise<Serving> {
     const service = await openSteady(
       { config, home, system, log, env, version, ledgers },
       async (lastKnownGood) => {
-        const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env, system, log })
+        const { ledger: plain, owner } = openLedger({ file: home.file('ledger.db'), env, system, log })
+        const ledger = observedLedger(plain, observing.telemetry, observing.walks)
         const opened = await composeService({
           config,
           system,
@@ -121,6 +127,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
           installationFile: home.file('installation'),
           version,
           isSandbox,
+          telemetry: observing.telemetry,
           ...lastKnownGood,
         })
         ledgers.open(ledger)
@@ -138,6 +145,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       authenticator: access.authenticator,
       certificates: access.certificates,
       auditReader: audit.reader,
+      recorder: observing.recorder,
       listen,
       ...(tls === undefined ? {} : { tls: { ...tls, readText: readOwn } }),
       ...(socket === undefined ? {} : { socket }),
@@ -193,14 +201,19 @@ export async function tick(
 ): Promise<{ readonly credentials: readonly CredentialSummary[] }> {
   const system = options.system ?? createSystem()
   const config = options.config ?? (await loadFrom(options))
-  const log = options.log ?? logTo(config, system)
+  const version = packageVersion()
+  const tracer = await openTracer(version)
+  const log = options.log ?? logTo(config, system, tracer)
+  const { telemetry, walks } = openObserving(tracer, log)
   assertOwnFiles(config)
   const home = await openHome(config.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
     assertPrivateFiles((name) => home.file(name), process.getuid?.())
     const openLedger = await loadLedger(config.ledger)
-    const { ledger, owner } = openLedger({ file: home.file('ledger.db'), env: options.env, system, log })
+    const file = home.file('ledger.db')
+    const { ledger: plain, owner } = openLedger({ file, env: options.env, system, log })
+    const ledger = observedLedger(plain, telemetry, walks)
     const kept = await openForTick({ config, home, system, log, env: options.env })
     undo.push(() => kept.lastKnownGood?.stop())
     const [{ openAudit }, { createSigner }] = await Promise.all([
@@ -217,7 +230,7 @@ export async function tick(
         publicFile: home.file('signing-key.pub'),
       }),
       env: options.env,
-      version: packageVersion(),
+      version,
       system,
       log,
     })
@@ -229,11 +242,12 @@ export async function tick(
       ledger,
       owner,
       audit: audit.audit,
+      telemetry,
       closeBeforeLedger: [() => audit.close()],
       ...kept,
       patienceMs: 30_000,
       installationFile: home.file('installation'),
-      version: packageVersion(),
+      version,
       isSandbox: false,
     })
     undo.push(() => service.stop())
@@ -307,8 +321,13 @@ function backgroundOnly(system: System): System {
   return { ...system, after: (delayMs, callback) => system.after(delayMs, callback, { background: true }) }
 }
 
-function logTo(config: Pick<Config, 'log'>, system: System): Log {
-  return createLog({ ...config.log, write: (line) => void process.stderr.write(`${line}\n`), clock: system })
+function logTo(config: Pick<Config, 'log'>, system: System, tracer?: Tracer): Log {
+  return createLog({
+    ...config.log,
+    write: (line) => void process.stderr.write(`${line}\n`),
+    clock: system,
+    trace: tracer?.active,
+  })
 }
 
 /** One folder up, from src as from dist. */

@@ -24,6 +24,11 @@ export function createSystem(): System {
   }
 }
 
+/** Milliseconds with their fractions that only ever rise, whatever is done to the clock; since some moment. */
+export function elapsedMs(): number {
+  return performance.now()
+}
+
 /** Longer delays than setTimeout takes are walked in parts; negative ones count as 0. */
 function after(
   delayMs: number,

@@ -39,8 +39,19 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   api: { ...coreWords, zod: fully },
   // Stores, issuers and the service reach it through ports; yaml reads manifests, where there are any.
   doctor: { core: fully, 'api/types.ts': asTypes, node: fully, yaml: lazily },
-  // The engine reaches the server as an interface; main puts them together.
-  server: { core: fully, engine: asTypes, api: fully, node: fully, fastify: fully, jose: lazily, zod: fully },
+  // The engine reaches the server as an interface; main puts them together. prom-client is loaded at the first scrape.
+  server: {
+    core: fully,
+    engine: asTypes,
+    api: fully,
+    telemetry: fully,
+    node: fully,
+    fastify: fully,
+    jose: lazily,
+    'prom-client': lazily,
+    zod: fully,
+  },
+  telemetry: { core: fully, '@opentelemetry/api': fully },
   // A few builtins only where they exist: the client also runs where node: does not.
   client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },
   cli: {
@@ -110,7 +121,7 @@ export const bans: readonly Ban[] = [
   {
     name: 'performance.now',
     pattern: /\bperformance\.now\b|\bprocess\.hrtime\b/,
-    owners: { 'client/platform.ts': clientPlatform },
+    owners: { 'client/platform.ts': clientPlatform, 'system.ts': clock },
   },
   {
     name: 'global fetch',

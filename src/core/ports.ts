@@ -67,6 +67,39 @@ export interface Beat {
   stop(): void
 }
 
+// --------------------------------------------------------------- telemetry
+
+/** One thing that is done, for figures and traces: in words of ours and of the configuration, never a secret. */
+export interface TracedOperation {
+  readonly part: 'verification' | 'issuer' | 'store' | 'ledger' | 'work'
+  readonly name: string
+  /** Of a store: its kind. */
+  readonly kind?: string
+  readonly credential?: CredentialName
+  /** The rotation or the retirement that it is a part of, by its id: whatever bears one is one trace. */
+  readonly walk?: string
+}
+
+/** What came of it. Outcomes and causes are of closed sets: they become labels. */
+export interface TracedOutcome {
+  readonly outcome: string
+  readonly cause?: string
+  readonly status?: number
+  /** The issuer's own name of the call. */
+  readonly requestId?: string
+}
+
+/** Who counts, times and traces. It changes nothing: what the work returns or throws goes through as it is. */
+export interface Telemetry {
+  run<Result>(
+    operation: TracedOperation,
+    work: () => Promise<Result>,
+    told: (result: Result) => TracedOutcome,
+  ): Promise<Result>
+  /** How many keys of ours at this place nobody seems to have, after a look. */
+  suspects(place: string, count: number): void
+}
+
 // ------------------------------------------------------------------- store
 
 export interface StoreCapabilities {

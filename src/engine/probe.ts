@@ -27,8 +27,20 @@ export async function probe(
     /** Default: nobody may wait. Of any other kind the first question was taken from the pace already. */
     readonly urgency?: Urgency
   },
-  deps: Pick<EngineDeps, 'system' | 'pace'>,
+  deps: Pick<EngineDeps, 'system' | 'pace' | 'telemetry'>,
 ): Promise<Probe> {
+  const ask = (): Promise<Probe> => askAndConclude(setup, state, target, deps)
+  if (deps.telemetry === undefined) return await ask()
+  const operation = { part: 'verification', name: 'verify', credential: state.name } as const
+  return await deps.telemetry.run(operation, ask, ({ verdict }) => ({
+    outcome: verdict.kind,
+    cause: verdict.cause,
+    ...(verdict.status === undefined ? {} : { status: verdict.status }),
+    ...(verdict.requestId === undefined ? {} : { requestId: verdict.requestId }),
+  }))
+}
+
+async function askAndConclude(...[setup, state, target, deps]: Parameters<typeof probe>): Promise<Probe> {
   const observations = await setup.issuer.verify(target.secret, setup.expected)
   const { urgency = 'urgent' } = target
   const count = observations.length - (urgency === 'urgent' ? 0 : 1)

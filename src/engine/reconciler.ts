@@ -182,6 +182,7 @@ export function createReconciler(options: {
     const usualAt = now + Math.round(times.everyMs * (0.9 + 0.2 * system.fraction()))
     const soonest = Math.max(findings.nextAt ?? usualAt, now + times.retryMs)
     const { suspects, missing, installations } = without(findings.memory, ended)
+    deps.telemetry?.suspects(place.name, suspects.length)
     return { suspects, missing, installations, lookedAt: now, dueAt: Math.min(usualAt, soonest) }
   }
 

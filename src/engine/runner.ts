@@ -129,8 +129,29 @@ export function startRunner(options: RunnerOptions): Runner {
 
   async function perform(duty: Duty): Promise<void> {
     if (duty.kind === 'rotate' && isMintDoubtful) return settleMint()
-    await commitStubbornly(await performDuty(duty, context))
+    await traced(duty, async () => commitStubbornly(await performDuty(duty, context)))
     faults.delete(duty.lane)
+  }
+
+  /** What belongs to a rotation or a retirement is a part of its trace, whichever process does it. */
+  function traced(duty: Duty, work: () => Promise<void>): Promise<void> {
+    if (deps.telemetry === undefined) return work()
+    const walk = walkOf(duty)
+    const name = 'effect' in duty ? `${duty.kind} ${duty.effect.kind}` : duty.kind
+    const operation = {
+      part: 'work',
+      name,
+      credential: setup.name,
+      ...(walk === undefined ? {} : { walk }),
+    } as const
+    return deps.telemetry.run(operation, work, () => ({ outcome: 'done' }))
+  }
+
+  function walkOf(duty: Duty): string | undefined {
+    const { rotation, retirements } = context.state()
+    if (duty.kind === 'rotate') return rotation?.id
+    if (duty.kind !== 'retire') return undefined
+    return retirements.find(({ id }) => id === duty.id)?.rotation ?? duty.id
   }
 
   /** A bug, or a ledger that is broken for good: its lane rests for a while, longer each time, and the others go on. */

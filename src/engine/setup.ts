@@ -7,6 +7,7 @@ import type {
   ProbeExpectation,
   SecretStore,
   System,
+  Telemetry,
 } from '../core/ports.ts'
 import type { CredentialName, MirrorId, Policy } from '../core/types.ts'
 import type { Pace } from './pace.ts'
@@ -53,6 +54,8 @@ export interface EngineDeps {
   readonly installation: string
   /** How often the issuer may be asked for each organisation. Default: one of its own for every service. */
   readonly pace?: Pace
+  /** Default: nothing is counted, timed or traced. */
+  readonly telemetry?: Telemetry
 }
 
 /** Named limits of the engine. */

@@ -52,7 +52,7 @@ export interface TokenKeeper {
 
 export interface KeeperOptions {
   readonly setup: FederatedSetup
-  readonly deps: Pick<EngineDeps, 'system' | 'log'>
+  readonly deps: Pick<EngineDeps, 'system' | 'log' | 'telemetry'>
   readonly journal: Journal
   /** As the ledger has it; what is in memory goes before. */
   readonly recorded: () => CredentialState
@@ -65,7 +65,7 @@ export function createTokenKeeper({ setup, deps, journal, recorded }: KeeperOpti
   const { name, policy } = setup
   const listeners = new Set<() => void>()
   const watchers = new Set<() => void>()
-  const source = createTokenSource({ setup, system, recorded })
+  const source = createTokenSource({ setup, system, telemetry: deps.telemetry, recorded })
   let held: HeldToken | undefined
   let generation = recorded().generation
   let outage: { readonly since: number; readonly summary: string; readonly fix: string } | undefined

@@ -1,7 +1,7 @@
 import { type ExchangeFailure, explainExchange, explainUnproven } from '../core/exchange-failure.ts'
 import { refreshAt } from '../core/federation.ts'
 import { fingerprint } from '../core/fingerprint.ts'
-import type { Hash, System } from '../core/ports.ts'
+import type { Hash, System, Telemetry } from '../core/ports.ts'
 import { soundMeta } from '../core/sound-meta.ts'
 import { type Belonging, type CredentialState, isAuthentic, type VersionRecord } from '../core/types.ts'
 import { type CheckOutcome, checkedRecord, conclusive } from '../core/verification.ts'
@@ -31,10 +31,12 @@ export interface TokenSource {
 export function createTokenSource({
   setup,
   system,
+  telemetry,
   recorded,
 }: {
   readonly setup: FederatedSetup
   readonly system: System & Hash
+  readonly telemetry?: Telemetry | undefined
   readonly recorded: () => CredentialState
 }): TokenSource {
   const { policy } = setup
@@ -63,7 +65,11 @@ export function createTokenSource({
       meta: { serviceAccount: setup.serviceAccount, createdAt: takenAt, expiresAt },
       addedAt: takenAt,
     }
-    const check = await probe(setup, known(record), { secret, version: record.version }, { system })
+    const target = { secret, version: record.version }
+    const check = await probe(setup, known(record), target, {
+      system,
+      ...(telemetry === undefined ? {} : { telemetry }),
+    })
     const now = system.now()
     const context = { now, policy, fraction: system.fraction() }
     // Whom it answered for, and what of that is configured.

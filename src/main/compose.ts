@@ -12,7 +12,17 @@ import type {
 import { blackoutsOf } from '../core/blackout.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { overlapOf } from '../core/overlap.ts'
-import type { Audit, Beat, Issuer, Ledger, Log, Occurrences, SecretStore, System } from '../core/ports.ts'
+import type {
+  Audit,
+  Beat,
+  Issuer,
+  Ledger,
+  Log,
+  Occurrences,
+  SecretStore,
+  System,
+  Telemetry,
+} from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { Policy } from '../core/types.ts'
 import { closeAll } from '../engine/close-all.ts'
@@ -26,6 +36,8 @@ import type { CredentialSetup, EngineDeps, MirrorSetup } from '../engine/setup.t
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { openStore } from '../stores/index.ts'
+import { observedIssuer } from '../telemetry/observed-issuer.ts'
+import { observedStore } from '../telemetry/observed-store.ts'
 import { adminKeySetup, createLoan, type Loan, openAdminKeyIssuer } from './admin-keys.ts'
 import { installationId } from './installation.ts'
 import { openFederated } from './open-federated.ts'
@@ -50,6 +62,8 @@ export interface ComposeOptions {
   readonly installationFile?: string
   /** Where it is written down what is done by itself. */
   readonly audit?: Audit
+  /** Who counts, times and traces what is done. Default: nobody. Whoever opened the ledger has it observe that. */
+  readonly telemetry?: Telemetry
   /** Closed when nothing is done any more, and before the ledger. */
   readonly closeBeforeLedger?: readonly (() => Promise<void>)[]
   /** Where what is handed out is kept for a restart with everything away. Whoever opened it ends it. */
@@ -81,8 +95,12 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
     shared(stores, store, async () => {
       const opened = await openStore(store, storeContext(options))
       stop.push(() => opened.close())
-      return opened
+      return options.telemetry === undefined ? opened : observedStore(opened, options.telemetry)
     })
+  const watched = (opened: Issuer): Issuer => {
+    const observed = options.telemetry === undefined ? opened : observedIssuer(opened, options.telemetry)
+    return options.audit === undefined ? observed : auditedIssuer(observed, options.audit)
+  }
   try {
     const occurrences = createOccurrences()
     const setups: CredentialSetup[] = []
@@ -91,7 +109,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const issuer = await shared(issuers, credential.issuer, async () => {
         const opened = openIssuer(issuerSettings(credential.issuer, loan, options), issuerContext)
         stop.push(() => opened.close())
-        return options.audit === undefined ? opened : auditedIssuer(opened, options.audit)
+        return watched(opened)
       })
       const mirrors: MirrorSetup[] = []
       for (const mirror of options.isReadOnly === true ? [] : credential.mirrors)
@@ -103,8 +121,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       const store = await storeOf(adminKey.store)
       const opened = openAdminKeyIssuer(adminKey, loan, issuerContext)
       stop.push(() => opened.close())
-      const issuer = options.audit === undefined ? opened : auditedIssuer(opened, options.audit)
-      setups.push(adminKeySetup(adminKey, { store, issuer, occurrences }))
+      setups.push(adminKeySetup(adminKey, { store, issuer: watched(opened), occurrences }))
     }
     const installation = await installationId(ledger, options.installationFile, { system, log })
     options.lastKnownGood?.bind(installation)
@@ -115,6 +132,7 @@ export async function composeService(options: ComposeOptions): Promise<RunningSe
       occurrences,
       owner: options.owner,
       installation,
+      ...(options.telemetry === undefined ? {} : { telemetry: options.telemetry }),
       pace: createPace(system, config.verification?.perOrganizationPerMinute),
     }
     federated = await openFederated(options, deps, stop)

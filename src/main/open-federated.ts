@@ -5,6 +5,7 @@ import type { RunningService } from '../engine/service.ts'
 import type { EngineDeps } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
+import { observedIssuer } from '../telemetry/observed-issuer.ts'
 import type { ComposeOptions } from './compose.ts'
 
 /** The service of the credentials whose tokens are exchanged; loaded only where there are any. What is opened is closed by `stop`. */
@@ -26,8 +27,9 @@ export async function openFederated(
     const exchanger = createWorkloadIdentity(identity, context)
     stop.push(() => exchanger.close())
     // Proven as any other key is; nothing is minted, listed or revoked.
-    const issuer = openIssuer({ kind: 'manual', baseUrl, timeoutMs: identity.timeoutMs }, context)
-    stop.push(() => issuer.close())
+    const opened = openIssuer({ kind: 'manual', baseUrl, timeoutMs: identity.timeoutMs }, context)
+    stop.push(() => opened.close())
+    const issuer = deps.telemetry === undefined ? opened : observedIssuer(opened, deps.telemetry)
     const { serviceAccount } = identity
     return { name, exchanger, issuer, expected, serviceAccount, refreshBufferMs, policy: policyOf(one) }
   })

@@ -33,6 +33,7 @@ export function handOutRoute(context: ServerContext): Handler {
           // Taken back while the row was written.
           if (handOuts.prepared(name)?.handOut !== handOut) continue
         }
+        context.metrics.apps.of(caller.name).value += 1
         setHeaders(call, isUnchanged ? prepared.headersUnchanged : prepared.headers)
         return isUnchanged ? reply.code(304).send() : reply.send(prepared.body)
       }

@@ -60,6 +60,7 @@ export function createFastLane(options: FastLaneOptions): FastLane {
     }
     if (seen.ifNoneMatch !== undefined && matchesEtag(seen.ifNoneMatch, prepared.etag)) {
       metrics.handOutsUnchanged += 1
+      visitor.app.value += 1
       response.writeHead(304, prepared.headersUnchanged as string[])
       response.end()
       endSilence(response, silenceMs)
@@ -69,6 +70,7 @@ export function createFastLane(options: FastLaneOptions): FastLane {
     const written = audited.visit(handOut, visitor)
     const send = (): void => {
       metrics.handOuts += 1
+      visitor.app.value += 1
       response.writeHead(200, prepared.headers as string[])
       response.end(prepared.body)
       endSilence(response, silenceMs)

@@ -19,7 +19,11 @@ export interface Leases {
   touch(name: string, headers: LeaseHeaders, caller: Caller, current: number): KeyturnError | undefined
   /** The instance still holds a stream: whatever generation it last named is still in use. */
   keep(name: string, instance: string, caller: Caller): void
+  /** Who asked this process lately, for figures. */
+  census(now: number): Census
 }
+
+export type Census = ReadonlyMap<string, { readonly count: number; readonly oldestGeneration: number }>
 
 interface Touch {
   readonly app: string
@@ -30,6 +34,8 @@ interface Touch {
 }
 
 const instancesMax = 20_000
+/** As long as the engine waits before it takes an instance for gone. */
+const silentMs = 600_000
 const instancePattern = /^[\x21-\x7e]{1,128}$/
 const inFlightPattern = /^\d{1,15}$/
 
@@ -75,6 +81,16 @@ export function createLeases(options: {
       const last = touches.get(name)?.get(idOf(instance, caller.name))
       if (last === undefined) return
       note(name, instance, { ...last, at: clock.now })
+    },
+    census(now) {
+      const census = new Map<string, { count: number; oldestGeneration: number }>()
+      for (const [name, instances] of touches) {
+        const live = [...instances.values()].filter((one) => now - one.at <= silentMs)
+        const generations = live.map((one) => one.generation)
+        if (live.length > 0)
+          census.set(name, { count: live.length, oldestGeneration: Math.min(...generations) })
+      }
+      return census
     },
   }
 }

@@ -1,17 +1,13 @@
-export interface MetricFamily {
-  readonly name: string
-  readonly type: 'gauge' | 'counter'
-  readonly help: string
-  readonly labels: readonly string[]
-  /** When it is there, where that is not always. */
-  readonly when?: string
-}
+import { type MetricFamily, recordedFamilies } from '../telemetry/families.ts'
+
+export type { MetricFamily } from '../telemetry/families.ts'
 
 const ofCredential = ['credential']
 const withAudit = 'with an audit journal'
+const ofNode = 'after the first scrape'
 
-/** Every metric of the service, once: /metrics and docs/reference/metrics.md are made of it. */
-export const metricFamilies = {
+/** Read from what the service knows of each credential. */
+const credentialFamilies = {
   ready: {
     name: 'keyturn_credential_ready',
     type: 'gauge',
@@ -50,6 +46,112 @@ export const metricFamilies = {
     help: 'Spare keys that could take over now.',
     labels: ofCredential,
     when: 'where a spare is kept',
+  },
+  keyAge: {
+    name: 'keyturn_credential_key_age_seconds',
+    type: 'gauge',
+    help: 'Since the current key was made, or found where nobody knows when it was.',
+    labels: ofCredential,
+    when: 'while there is a key',
+  },
+  keyExpiry: {
+    name: 'keyturn_credential_key_expires_in_seconds',
+    type: 'gauge',
+    help: 'Until the current key expires; below 0: it has.',
+    labels: ofCredential,
+    when: 'where the key expires',
+  },
+  rotationDue: {
+    name: 'keyturn_credential_rotation_due_in_seconds',
+    type: 'gauge',
+    help: 'Until the key is turned by itself; below 0: that is overdue.',
+    labels: ofCredential,
+    when: 'where keys are turned by themselves',
+  },
+  verdict: {
+    name: 'keyturn_credential_verdict',
+    type: 'gauge',
+    help: '1 for what the last check of the current key concluded.',
+    labels: ['credential', 'verdict'],
+    when: 'after the first check',
+  },
+  trouble: {
+    name: 'keyturn_credential_trouble',
+    type: 'gauge',
+    help: '1 for each thing that is wrong now, by its code.',
+    labels: ['credential', 'code'],
+    when: 'while something is wrong',
+  },
+  rotationPhase: {
+    name: 'keyturn_credential_rotation_phase',
+    type: 'gauge',
+    help: '1 for the phase of the rotation that is under way or halted.',
+    labels: ['credential', 'mode', 'phase'],
+    when: 'during a rotation',
+  },
+  retirementPhase: {
+    name: 'keyturn_credential_retirements',
+    type: 'gauge',
+    help: 'Old keys on their way out, by phase.',
+    labels: ['credential', 'phase'],
+    when: 'during a retirement',
+  },
+  mirrorsBehind: {
+    name: 'keyturn_credential_mirrors_out_of_line',
+    type: 'gauge',
+    help: 'Mirrors that do not have the current key, and all that is to be there besides.',
+    labels: ofCredential,
+    when: 'where there are mirrors',
+  },
+  leases: {
+    name: 'keyturn_credential_leases',
+    type: 'gauge',
+    help: 'Instances of apps that asked this replica within the last ten minutes.',
+    labels: ofCredential,
+    when: 'while instances ask',
+  },
+  leaseLag: {
+    name: 'keyturn_credential_lease_lag',
+    type: 'gauge',
+    help: 'How many generations the instance that is furthest behind is behind.',
+    labels: ofCredential,
+    when: 'while instances ask',
+  },
+} as const satisfies Readonly<Record<string, MetricFamily>>
+
+/** Of the process and what passes through it. */
+const serverFamilies = {
+  build: {
+    name: 'keyturn_build_info',
+    type: 'gauge',
+    help: 'Always 1; what runs here.',
+    labels: ['version', 'sandbox'],
+  },
+  clock: {
+    name: 'keyturn_clock_seconds',
+    type: 'gauge',
+    help: 'The clock of this replica, since 1970.',
+    labels: [],
+  },
+  credentials: {
+    name: 'keyturn_credentials',
+    type: 'gauge',
+    help: 'Credentials that this replica looks after, internal ones among them.',
+    labels: [],
+  },
+  handOuts: {
+    name: 'keyturn_hand_outs_total',
+    type: 'counter',
+    help: 'Answers with a key, or that it is unchanged, by the name of who asked; beyond 100 names: other.',
+    labels: ['app'],
+    when: 'after the first one',
+  },
+  suspects: {
+    name: 'keyturn_orphan_suspects',
+    type: 'gauge',
+    help: 'Keys of ours at the issuer that nobody seems to have, as the last look of this replica left it.',
+    labels: [],
+    when: 'after the first look',
   },
   requests: {
     name: 'keyturn_http_requests_total',
@@ -107,3 +209,77 @@ export const metricFamilies = {
     when: withAudit,
   },
 } as const satisfies Readonly<Record<string, MetricFamily>>
+
+/** Of prom-client's own metrics of a process, under the names that dashboards for Node.js know. */
+export const processFamilies = {
+  cpu: {
+    name: 'process_cpu_seconds_total',
+    type: 'counter',
+    help: 'Total user and system CPU time spent in seconds.',
+    labels: [],
+  },
+  resident: {
+    name: 'process_resident_memory_bytes',
+    type: 'gauge',
+    help: 'Resident memory size in bytes.',
+    labels: [],
+  },
+  started: {
+    name: 'process_start_time_seconds',
+    type: 'gauge',
+    help: 'Start time of the process since unix epoch in seconds.',
+    labels: [],
+  },
+  openFiles: {
+    name: 'process_open_fds',
+    type: 'gauge',
+    help: 'Number of open file descriptors.',
+    labels: [],
+    when: 'on Linux',
+  },
+  maxFiles: {
+    name: 'process_max_fds',
+    type: 'gauge',
+    help: 'Maximum number of open file descriptors.',
+    labels: [],
+    when: 'on Linux',
+  },
+  heap: {
+    name: 'nodejs_heap_size_used_bytes',
+    type: 'gauge',
+    help: 'Process heap size used from Node.js in bytes.',
+    labels: [],
+  },
+  lag50: {
+    name: 'nodejs_eventloop_lag_p50_seconds',
+    type: 'gauge',
+    help: 'The 50th percentile of the recorded event loop delays.',
+    labels: [],
+    when: ofNode,
+  },
+  lag99: {
+    name: 'nodejs_eventloop_lag_p99_seconds',
+    type: 'gauge',
+    help: 'The 99th percentile of the recorded event loop delays.',
+    labels: [],
+    when: ofNode,
+  },
+  lagMax: {
+    name: 'nodejs_eventloop_lag_max_seconds',
+    type: 'gauge',
+    help: 'The maximum recorded event loop delay.',
+    labels: [],
+    when: ofNode,
+  },
+} as const satisfies Readonly<Record<string, MetricFamily>>
+
+/** Every metric of the service, once: /metrics and docs/reference/metrics.md are made of it. */
+export const metricFamilies = {
+  ...credentialFamilies,
+  ...serverFamilies,
+  ...recordedFamilies,
+  ...processFamilies,
+} as const satisfies Readonly<Record<string, MetricFamily>>
+
+/** Those that the service itself gives the values of. */
+export type OwnFamily = Exclude<keyof typeof metricFamilies, keyof typeof processFamilies>

@@ -11,10 +11,10 @@ import { auditHandlers } from './audit-routes.ts'
 import { type Caller, covers } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
+import { formatFor, metricsTypes } from './exposition.ts'
 import { isForwarded } from './forwarded.ts'
 import type { Answer } from './idempotency.ts'
 import { parseBody } from './json-body.ts'
-import { metricsType } from './metrics.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
 import { beyondMaker } from './token-plans.ts'
@@ -204,7 +204,7 @@ function told(request: FastifyRequest, made: TokenAnswer): TokenAnswer {
 }
 
 function processHandlers(context: ServerContext) {
-  const { service, auth, metrics, system, version, isSandbox } = context
+  const { service, auth, metrics, version, isSandbox } = context
   let openApi: string | undefined
   return {
     getInventory: () => service.inventory(),
@@ -226,7 +226,10 @@ function processHandlers(context: ServerContext) {
       const credentials = namedTo(caller, readiness)
       return reply.code(readiness.ready ? 200 : 503).send({ ...readiness, credentials })
     },
-    getMetrics: ({ reply }) => reply.type(metricsType).send(metrics.render(system.now())),
+    getMetrics: async ({ request, reply }) => {
+      const format = formatFor(request.headers.accept)
+      return reply.type(metricsTypes[format]).send(await metrics.render(format))
+    },
     getOpenApi: ({ reply }) => {
       openApi ??= JSON.stringify(openApiDocument(version))
       return reply.type('application/json; charset=utf-8').send(openApi)

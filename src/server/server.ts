@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import { createRecorder, type Recorder } from '../telemetry/recorder.ts'
 import { type ApprovalsOptions, createApprovals, noApprovals } from './approvals.ts'
 import type { AuditReader } from './audit-routes.ts'
 import { type Audited, createAudited } from './audited.ts'
@@ -66,6 +67,8 @@ export interface ServerOptions {
   readonly rateLimits?: RateLimits
   /** Which acts need two persons, and where they wait for the second. Default: none. */
   readonly approvals?: Pick<ApprovalsOptions, 'rules' | 'documents'>
+  /** What was counted of stores, issuers, the ledger and walks. Default: nothing was. */
+  readonly recorder?: Recorder
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -190,7 +193,6 @@ function assemble(
     listenHost: listen.kind === 'tcp' ? listen.host : undefined,
     allowedHosts: options.allowedHosts ?? [],
   })
-  const visitors = createVisitors({ auth, hosts, clock })
   const sources = createSources({ trustedProxies: options.trustedProxies ?? [] })
   const rates =
     options.rateLimits === undefined ? noRates : createRates({ limits: options.rateLimits, clock })
@@ -199,11 +201,18 @@ function assemble(
   const waiters = createWaiters({ service, system, limits })
   const streams = createStreams({ service, auth, leases, system, log, limits })
   const stopListening = auth.onChange(() => waiters.wakeAll())
-  const metrics: Metrics = createMetrics(service, {
+  const metrics: Metrics = createMetrics({
+    service,
+    system,
+    recorder: options.recorder ?? createRecorder(),
+    leases,
+    version,
+    isSandbox,
     streams: () => streams.count,
     waiters: () => waiters.count,
     ...(auditReader === undefined ? {} : { audit: () => auditReader.status() }),
   })
+  const visitors = createVisitors({ auth, hosts, clock, apps: metrics.apps })
   const audited: Audited = createAudited({
     audit: options.audit,
     ...(options.auditRepeats === undefined ? {} : { repeats: options.auditRepeats }),

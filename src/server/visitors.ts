@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { AuditEntry } from '../core/ports.ts'
 import type { HandOut } from '../engine/service.ts'
+import type { AppCount, Apps } from './apps.ts'
 import { type Authenticator, isPending } from './auth/authenticator.ts'
 import type { Caller } from './auth/caller.ts'
 import { unixSource } from './forwarded.ts'
@@ -12,6 +13,8 @@ export interface Visitor {
   readonly caller: Caller
   /** The other end of the connection. */
   readonly source: string
+  /** Where its hand-outs are counted. */
+  readonly app: AppCount
   /** The row of the last hand-out, which mostly is that of the next one too; the audit's own. */
   row: { readonly handOut: HandOut; readonly entry: AuditEntry } | undefined
 }
@@ -46,8 +49,9 @@ export function createVisitors(options: {
   readonly auth: Authenticator
   readonly hosts: Hosts
   readonly clock: Pick<CoarseClock, 'now'>
+  readonly apps: Pick<Apps, 'of'>
 }): Visitors {
-  const { auth, hosts, clock } = options
+  const { auth, hosts, clock, apps } = options
   let epoch = 0
   const close = auth.onChange(() => {
     epoch += 1
@@ -71,6 +75,7 @@ export function createVisitors(options: {
         authorization,
         caller,
         source,
+        app: apps.of(caller.name),
         row: undefined,
         at: clock.now,
         epoch,

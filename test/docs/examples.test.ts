@@ -7,7 +7,17 @@ import { pages } from './pages.ts'
 import { leavesOf } from './schema-leaves.ts'
 
 /** What tells the files of others: Kubernetes, GitHub Actions, Docker Compose, roles of Google Cloud, Prometheus. */
-const foreign = ['apiVersion', 'spec', 'jobs', 'services', 'includedPermissions', 'groups', 'runs', 'steps']
+const foreign = [
+  'apiVersion',
+  'spec',
+  'jobs',
+  'services',
+  'includedPermissions',
+  'groups',
+  'scrape_configs',
+  'runs',
+  'steps',
+]
 
 const leaves = leavesOf(fileJsonSchema()).map(({ path }) => path.split('.'))
 const onTop = new Set(leaves.map(([first]) => first))

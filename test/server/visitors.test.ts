@@ -1,6 +1,7 @@
 import { Agent, get } from 'node:http'
 import type { Socket } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { createApps } from '../../src/server/apps.ts'
 import type { Authenticator } from '../../src/server/auth/authenticator.ts'
 import { createCaller } from '../../src/server/auth/caller.ts'
 import { createVisitors } from '../../src/server/visitors.ts'
@@ -29,6 +30,7 @@ function setup() {
     auth,
     hosts: { allows: (host) => host === 'localhost' },
     clock,
+    apps: createApps(),
   })
   const socket = { remoteAddress: '192.0.2.1' } as Socket
   return {
