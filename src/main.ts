@@ -19,7 +19,7 @@ import { assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
 import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.ts'
-import { openObserving, openTracer } from './main/telemetry.ts'
+import { openObserving, openTracer, withTracing } from './main/telemetry.ts'
 import { openTokens } from './main/tokens.ts'
 import { whenReady } from './main/when-ready.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
@@ -51,10 +51,10 @@ export interface Serving {
 
 /** Runs the service until it is stopped. */
 export async function serve(options: ServeOptions): Promise<Serving> {
-  const system = options.system ?? createSystem()
-  const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
   const version = packageVersion()
   const tracer = await openTracer(version)
+  const system = withTracing(options.system ?? createSystem(), tracer)
+  const base = options.config ?? (options.sandbox === true ? emptyConfig(options) : await loadFrom(options))
   const log = options.log ?? logTo(base, system, tracer)
   const observing = openObserving(tracer, log)
   if (options.isOwnProcess === true && options.sandbox !== true)
@@ -146,6 +146,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       certificates: access.certificates,
       auditReader: audit.reader,
       recorder: observing.recorder,
+      ...(tracer === undefined ? {} : { tracer }),
       listen,
       ...(tls === undefined ? {} : { tls: { ...tls, readText: readOwn } }),
       ...(socket === undefined ? {} : { socket }),
@@ -199,10 +200,10 @@ function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
 export async function tick(
   options: Omit<ServeOptions, 'sandbox'>,
 ): Promise<{ readonly credentials: readonly CredentialSummary[] }> {
-  const system = options.system ?? createSystem()
-  const config = options.config ?? (await loadFrom(options))
   const version = packageVersion()
   const tracer = await openTracer(version)
+  const system = withTracing(options.system ?? createSystem(), tracer)
+  const config = options.config ?? (await loadFrom(options))
   const log = options.log ?? logTo(config, system, tracer)
   const { telemetry, walks } = openObserving(tracer, log)
   assertOwnFiles(config)

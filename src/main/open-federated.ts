@@ -5,7 +5,7 @@ import type { RunningService } from '../engine/service.ts'
 import type { EngineDeps } from '../engine/setup.ts'
 import { httpFetch } from '../issuers/http-fetch.ts'
 import { openIssuer } from '../issuers/index.ts'
-import { observedIssuer } from '../telemetry/observed-issuer.ts'
+import { observedExchanger, observedIssuer } from '../telemetry/observed-issuer.ts'
 import type { ComposeOptions } from './compose.ts'
 
 /** The service of the credentials whose tokens are exchanged; loaded only where there are any. What is opened is closed by `stop`. */
@@ -24,8 +24,9 @@ export async function openFederated(
   const setups = configured.map((one): FederatedSetup => {
     const { name, baseUrl, identity, expected, refreshBufferMs } = one
     const context = { system, log, env, fetch: httpFetch }
-    const exchanger = createWorkloadIdentity(identity, context)
-    stop.push(() => exchanger.close())
+    const trade = createWorkloadIdentity(identity, context)
+    stop.push(() => trade.close())
+    const exchanger = deps.telemetry === undefined ? trade : observedExchanger(trade, deps.telemetry)
     // Proven as any other key is; nothing is minted, listed or revoked.
     const opened = openIssuer({ kind: 'manual', baseUrl, timeoutMs: identity.timeoutMs }, context)
     stop.push(() => opened.close())

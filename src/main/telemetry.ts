@@ -1,4 +1,4 @@
-import type { Log, Telemetry } from '../core/ports.ts'
+import type { Log, System, Telemetry } from '../core/ports.ts'
 import { elapsedMs } from '../system.ts'
 import { createTelemetry } from '../telemetry/create-telemetry.ts'
 import { createRecorder, type Recorder } from '../telemetry/recorder.ts'
@@ -12,14 +12,24 @@ export interface Observing {
   readonly tracer: Tracer | undefined
 }
 
-/** Where the API of OpenTelemetry keeps what an SDK has registered, whichever copy of it that SDK brought. */
-const registered = Symbol.for('opentelemetry.js.api.1')
+/** Where the API of OpenTelemetry keeps what was registered. */
+const registry = Symbol.for('opentelemetry.js.api.1')
 
 /** Undefined where no SDK is registered in this process: then nothing of OpenTelemetry is loaded. */
 export async function openTracer(version: string): Promise<Tracer | undefined> {
-  if (!(registered in globalThis)) return undefined
-  const { openTelemetryTracer } = await import('../telemetry/open-telemetry.ts')
-  return openTelemetryTracer(version)
+  if (!(registry in globalThis)) return undefined
+  const { openTelemetryTracer, registeredSdk } = await import('../telemetry/open-telemetry.ts')
+  const sdk = registeredSdk()
+  return sdk === undefined ? undefined : openTelemetryTracer(sdk, version)
+}
+
+/** The same system; where traces are told, what a timer does is no part of the trace of whoever set it. */
+export function withTracing(system: System, tracer: Tracer | undefined): System {
+  if (tracer === undefined) return system
+  return {
+    ...system,
+    after: (delayMs, callback, how) => system.after(delayMs, tracer.detached(callback), how),
+  }
 }
 
 export function openObserving(tracer: Tracer | undefined, log: Log): Observing {

@@ -67,7 +67,7 @@ function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     exposeHeadRoute: hasHead(operation),
     config: { operationId: id },
-    handler: async (request, reply) => {
+    handler: traced(context, id, async (request, reply) => {
       refuseQuery(request, operation)
       const { caller } = request
       if (caller === undefined) throw new KeyturnError('internal', 'a request came past the checks')
@@ -87,8 +87,34 @@ function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId,
       // It is done, and that it was asked for is written down: nobody would be helped by an error now.
       if (isAct) await written(context, request, reply.statusCode)
       return answer
-    },
+    }),
   })
+}
+
+type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
+
+/** Asked all the time by what watches the service. */
+const untraced: ReadonlySet<OperationId> = new Set(['getHealth', 'getReadiness', 'getMetrics'])
+
+/** Behind the checks: nobody who is not let in begins a trace, or has one sampled. */
+function traced(context: ServerContext, id: OperationId, answer: Answer): Answer {
+  const { tracer } = context
+  if (tracer === undefined || untraced.has(id)) return answer
+  const { method, path }: Operation = operations[id]
+  return async (request, reply) => {
+    const credential = credentialOf(request)
+    const span = {
+      operation: id,
+      method,
+      route: path,
+      requestId: request.id,
+      headers: request.headers,
+      ...(credential === undefined ? {} : { credential }),
+    }
+    const statusOf = (thrown: unknown): number =>
+      thrown === undefined ? reply.statusCode : problemStatus(refusalOf(thrown, context))
+    return await tracer.request(span, () => answer(request, reply), statusOf)
+  }
 }
 
 /** An answer that was remembered may be a refusal; it did not come by the way of errors. */

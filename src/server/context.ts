@@ -1,5 +1,6 @@
 import type { Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
+import type { Tracer } from '../telemetry/tracer.ts'
 import type { Approvals } from './approvals.ts'
 import type { AuditReader } from './audit-routes.ts'
 import type { Audited } from './audited.ts'
@@ -29,6 +30,7 @@ export interface ServerContext {
   readonly approvals: Approvals
   readonly checks: Checks
   readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
   readonly once: Once
   readonly limits: ServerLimits
   readonly system: System

@@ -6,6 +6,7 @@ import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
 import type { Service } from '../engine/service.ts'
 import { createRecorder, type Recorder } from '../telemetry/recorder.ts'
+import type { Tracer } from '../telemetry/tracer.ts'
 import { type ApprovalsOptions, createApprovals, noApprovals } from './approvals.ts'
 import type { AuditReader } from './audit-routes.ts'
 import { type Audited, createAudited } from './audited.ts'
@@ -69,6 +70,8 @@ export interface ServerOptions {
   readonly approvals?: Pick<ApprovalsOptions, 'rules' | 'documents'>
   /** What was counted of stores, issuers, the ledger and walks. Default: nothing was. */
   readonly recorder?: Recorder
+  /** Traces what the application answers; the fast lane is not traced. Default: nothing is. */
+  readonly tracer?: Tracer
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -244,6 +247,7 @@ function assemble(
     streams,
     checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
+    tracer: options.tracer,
     approvals: createApprovals({
       ...(options.approvals ?? noApprovals),
       system,

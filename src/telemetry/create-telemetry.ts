@@ -70,5 +70,13 @@ function spanOf({ part, name, kind, credential, walk }: TracedOperation): SpanOp
   }
   const title = part === 'verification' ? 'verification' : part === 'work' ? name : `${part} ${name}`
   const isPartOnly = part === 'ledger'
-  return { name: title, kind: isOutbound ? 'client' : 'internal', attributes, walk, isOutbound, isPartOnly }
+  return {
+    name: title,
+    kind: isOutbound ? 'client' : 'internal',
+    attributes,
+    walk,
+    isOwnTrace: part === 'work',
+    isOutbound,
+    isPartOnly,
+  }
 }

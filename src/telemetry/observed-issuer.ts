@@ -1,4 +1,4 @@
-import type { Issuer, Telemetry, TracedOutcome } from '../core/ports.ts'
+import type { ExchangeOutcome, Exchanger, Issuer, Telemetry, TracedOutcome } from '../core/ports.ts'
 import type { Observation } from '../core/types.ts'
 
 /** An issuer each of whose calls is counted, timed and traced. */
@@ -31,6 +31,22 @@ export function observedIssuer(issuer: Issuer, telemetry: Telemetry): Issuer {
       : { setExpiry: (...asked) => run('setExpiry', () => setExpiry(...asked), cameOf) }),
     ...(check === undefined ? {} : { check: (...asked) => run('check', () => check(...asked)) }),
   }
+}
+
+/** The same of what trades tokens. */
+export function observedExchanger(exchanger: Exchanger, telemetry: Telemetry): Exchanger {
+  return {
+    exchange: () =>
+      telemetry.run({ part: 'issuer', name: 'exchange' }, () => exchanger.exchange(), exchanged),
+    close: () => exchanger.close(),
+  }
+}
+
+function exchanged(outcome: ExchangeOutcome): TracedOutcome {
+  if (outcome.kind === 'no_answer') return { outcome: outcome.failure }
+  if (outcome.kind !== 'answer') return { outcome: outcome.kind }
+  const { status, requestId } = outcome
+  return { outcome: 'answered', status, ...(requestId === undefined ? {} : { requestId }) }
 }
 
 function cameOf(result: {

@@ -1,18 +1,38 @@
 import {
-  context,
+  type Context,
+  type ContextManager,
   createContextKey,
-  propagation,
+  defaultTextMapGetter,
   ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
+  type TextMapPropagator,
   TraceFlags,
+  type TracerProvider,
   trace,
 } from '@opentelemetry/api'
 import type { TracedOutcome } from '../core/ports.ts'
 import type { Attributes, RequestSpan, SpanOptions, Tracer } from './tracer.ts'
 
-type Context = ReturnType<typeof context.active>
+/** Where each copy of the API of version 1 keeps what was registered through it. */
+const registry = Symbol.for('opentelemetry.js.api.1')
+
+/**
+ * What an SDK has registered, whichever copy of the API it brought. Not asked through our copy: that one sees nothing where
+ * the other is a minor version behind, and says nothing of it (API 1.10.0 and SDK 2.12, which needs less than that, 2026-11).
+ */
+export interface RegisteredSdk {
+  readonly trace: TracerProvider
+  readonly context?: ContextManager
+  readonly propagation?: TextMapPropagator
+}
+
+/** Undefined where none is registered in this process. */
+export function registeredSdk(): RegisteredSdk | undefined {
+  const found = (globalThis as { readonly [registry]?: Partial<RegisteredSdk> })[registry]
+  return found?.trace === undefined ? undefined : { ...found, trace: found.trace }
+}
 
 /**
  * The key under which @opentelemetry/core keeps that nothing may be traced, and thereby that no header may be added: a key
@@ -21,17 +41,20 @@ type Context = ReturnType<typeof context.active>
 const suppressed = createContextKey('OpenTelemetry SDK Context Key SUPPRESS_TRACING')
 const requestIdKey = createContextKey('Keyturn request id')
 
-/** Tracing through whichever SDK the process has registered. */
-export function openTelemetryTracer(version: string): Tracer {
-  const tracer = trace.getTracer('keyturn', version)
+/** Tracing through an SDK. */
+export function openTelemetryTracer(sdk: RegisteredSdk, version: string): Tracer {
+  const tracer = sdk.trace.getTracer('keyturn', version)
+  const active = (): Context => sdk.context?.active() ?? ROOT_CONTEXT
+  const within = <Result>(inside: Context, work: () => Result): Result =>
+    sdk.context === undefined ? work() : sdk.context.with(inside, work)
   return {
     async span(options, work) {
-      if (options.isPartOnly === true && trace.getActiveSpan() === undefined)
+      if (options.isPartOnly === true && trace.getSpan(active()) === undefined)
         return await work(() => undefined)
-      const parent = options.walk === undefined ? context.active() : walkContext(options.walk)
+      const parent = parentOf(options, active)
       const kind = options.kind === 'client' ? SpanKind.CLIENT : SpanKind.INTERNAL
       const span = tracer.startSpan(options.name, { kind, attributes: options.attributes }, parent)
-      return await context.with(inner(parent, span, options), () =>
+      return await within(inner(parent, span, options), () =>
         work((outcome, isFault) => end(span, outcome, isFault)),
       )
     },
@@ -40,12 +63,13 @@ export function openTelemetryTracer(version: string): Tracer {
       span.end(endedAt)
     },
     async request(request, work, status) {
-      const parent = propagation.extract(ROOT_CONTEXT, request.headers)
+      const parent =
+        sdk.propagation?.extract(ROOT_CONTEXT, request.headers, defaultTextMapGetter) ?? ROOT_CONTEXT
       const attributes = requestAttributes(request)
       const name = `${request.method} ${request.route}`
       const span = tracer.startSpan(name, { kind: SpanKind.SERVER, attributes }, parent)
       const inside = trace.setSpan(parent, span).setValue(requestIdKey, request.requestId)
-      return await context.with(inside, async () => {
+      return await within(inside, async () => {
         try {
           const result = await work()
           endRequest(span, status(undefined))
@@ -56,8 +80,9 @@ export function openTelemetryTracer(version: string): Tracer {
         }
       })
     },
+    detached: (callback) => () => within(ROOT_CONTEXT, callback),
     active() {
-      const now = context.active()
+      const now = active()
       const span = trace.getSpanContext(now)
       if (span === undefined) return undefined
       const requestId = now.getValue(requestIdKey)
@@ -68,6 +93,11 @@ export function openTelemetryTracer(version: string): Tracer {
       }
     },
   }
+}
+
+function parentOf({ walk, isOwnTrace }: SpanOptions, active: () => Context): Context {
+  if (walk !== undefined) return walkContext(walk)
+  return isOwnTrace === true ? ROOT_CONTEXT : active()
 }
 
 function inner(parent: Context, span: Span, { isOutbound }: SpanOptions): Context {

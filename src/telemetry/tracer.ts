@@ -17,6 +17,8 @@ export interface SpanOptions {
   readonly attributes: Attributes
   /** See TracedOperation. */
   readonly walk?: string | undefined
+  /** Whatever is under way when it begins only set it off, and is no part of what it does. */
+  readonly isOwnTrace?: boolean
   /** Told as a part of something else or not at all: it is done all the time. */
   readonly isPartOnly?: boolean
   /** What runs inside talks to somebody outside, who is told nothing of the trace. */
@@ -54,4 +56,6 @@ export interface Tracer {
     status: (thrown: unknown) => number,
   ): Promise<Result>
   readonly active: () => ActiveSpan | undefined
+  /** The same callback outside of every span: what a timer does later is no part of what set it. */
+  detached(callback: () => void): () => void
 }
