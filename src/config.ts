@@ -1,3 +1,4 @@
+export { defaultAlerts } from './config/alerts.ts'
 export {
   type ConfigCheck,
   checkConfig,
@@ -11,6 +12,7 @@ export { quarterly } from './config/schedule.ts'
 export { fileJsonSchema } from './config/schema.ts'
 export type {
   AdminKeyConfig,
+  AlertReceiverConfig,
   AuditConfig,
   AuditPlaceConfig,
   Config,

@@ -135,6 +135,19 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       },
       undo,
     ).finally(() => ledgers.settle())
+    const { openAlerting } = await import('./main/alerting.ts')
+    const alerting = await openAlerting({
+      config,
+      home,
+      service,
+      ledgers,
+      auditReader: audit.reader,
+      system,
+      log,
+      env: options.env,
+      version,
+    })
+    undo.push(() => alerting.stop())
     const { listen, allowedHosts, trustedProxies = [], rateLimits, tls, socket } = config
     const server = await createServer({
       service,

@@ -34,8 +34,16 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   issuers: { core: fully, node: fully },
   ledger: { core: fully, node: fully, pg: lazily },
   audit: { core: fully, node: fully },
+  // nodemailer speaks SMTP, and is loaded with the first mail.
+  alerts: { core: fully, node: fully, nodemailer: lazily },
   // The service's interface speaks the words of the API; croner is pure, node-cron is the beat.
-  engine: { core: fully, 'api/types.ts': asTypes, croner: fully, 'node-cron': lazily },
+  engine: {
+    core: fully,
+    'api/types.ts': asTypes,
+    'api/alert-types.ts': asTypes,
+    croner: fully,
+    'node-cron': lazily,
+  },
   api: { ...coreWords, zod: fully },
   // Stores, issuers and the service reach it through ports; yaml reads manifests, where there are any.
   doctor: { core: fully, 'api/types.ts': asTypes, node: fully, yaml: lazily },
@@ -192,6 +200,13 @@ export const bans: readonly Ban[] = [
       'issuers/workload-identity.ts': 'sends the subject token in the body of the exchange',
       'ledger/postgres-connection.ts': 'sends the password of the database when it connects',
       'audit/post.ts': 'sends the secret of a webhook, or signs with it',
+      'alerts/webhook.ts': 'signs what it sends, and asks where the receiver is',
+      'alerts/slack.ts': 'sends to an address that is a secret as a whole',
+      'alerts/teams.ts': 'sends to an address that is a secret as a whole',
+      'alerts/pagerduty.ts': 'sends the routing key in the body',
+      'alerts/email.ts': 'logs in to the mail server',
+      'alerts/sentry.ts': 'sends the key of the DSN in its header',
+      'alerts/datadog.ts': 'sends the API key in its header',
       'server/hand-out.ts': 'hands it out in the answer',
       'client/embedded.ts': 'hands it to the app in the same process',
     },

@@ -1,4 +1,5 @@
 import { buildAdminKeys } from './admin-keys.ts'
+import { buildAlerts } from './alerts.ts'
 import { buildAudit } from './audit.ts'
 import { buildBlackout, checkBlackout } from './blackout.ts'
 import type { ConfigDocument } from './document.ts'
@@ -90,6 +91,8 @@ export function buildConfig(
   const listener = buildListener(file, { context, names, report, warn })
   if (ledger.kind === 'postgres')
     warnOfOwnStores([...credentials, ...adminKeys.map((one) => one.config)], context.home, warn)
+  const { resolve, sources } = context
+  const alerts = buildAlerts(file.alerts, { resolve, names, sources, report, warn })
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -106,6 +109,7 @@ export function buildConfig(
     ...(adminKeys.length === 0 ? {} : { adminKeys: adminKeys.map((one) => one.config) }),
     ...(federated.length === 0 ? {} : { federated }),
     ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
+    alerts,
   }
   return { config, problems, warnings }
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { credentialNamePattern } from '../core/types.ts'
 import { accessSchema, socketFileSchema, tlsSchema } from './access-schema.ts'
+import { alertsSchema } from './alerts-schema.ts'
 import { auditSchema } from './audit-schema.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
@@ -9,6 +10,7 @@ import { ledgerSchema } from './ledger.ts'
 import { defaultListen, listenShape, parseListen } from './listen.ts'
 import { parseProxy } from './networks.ts'
 import { storeSchema } from './store-schema.ts'
+import { isTimeZone, windowsSchema } from './window-schema.ts'
 
 /**
  * What may stand in keyturn.yaml, as written: durations are still text, paths still relative. build.ts turns it into
@@ -51,37 +53,9 @@ const schedule = z
     'When the key is turned without anybody asking. Default: quarterly, `0 3 1 1,4,7,10 *` in UTC, where the issuer mints and the store can be written; else none.',
   )
 
-const blackoutShape =
-  "expected windows such as { from: '0 17 * * 5', for: 63h, timeZone: Europe/Berlin } or { from: 2026-12-20T00:00:00Z, until: 2027-01-02T00:00:00Z }"
-
-const instant = z.iso
-  .datetime({ offset: true, error: 'expected an instant with its zone, such as 2026-12-20T00:00:00Z' })
-  .describe('ISO 8601 with Z or an offset.')
-
-export const blackoutsMax = 50
-
-const blackout = z
-  .array(
-    z.union(
-      [
-        z.strictObject({
-          from: text('a cron expression', 'Minute, hour, day of month, month, day of week.'),
-          for: duration({ default: '12h', min: '1m', max: '31d' }, 'How long each lasts.').removeDefault(),
-          timeZone: text('an IANA time zone such as Europe/Berlin', 'IANA name.')
-            .refine(isTimeZone, { error: 'expected an IANA time zone such as UTC or Europe/Berlin' })
-            .default('UTC'),
-        }),
-        z.strictObject({ from: instant, until: instant }),
-      ],
-      { error: blackoutShape },
-    ),
-    { error: `expected a list; ${blackoutShape}` },
-  )
-  .max(blackoutsMax, { error: `expected at most ${blackoutsMax} windows` })
-  .default([])
-  .describe(
-    'Times in which nothing moves that nobody asks for then: `{ from: CRON, for: DURATION, timeZone }`, again and again, or `{ from: INSTANT, until: INSTANT }`, once.',
-  )
+const blackout = windowsSchema(
+  'Times in which nothing moves that nobody asks for then: `{ from: CRON, for: DURATION, timeZone }`, again and again, or `{ from: INSTANT, until: INSTANT }`, once.',
+)
 
 const expected = z
   .strictObject({
@@ -403,6 +377,7 @@ export const fileSchema = z
     audit: auditSchema
       .prefault({})
       .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
+    alerts: alertsSchema,
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
     verification: z
       .strictObject({
@@ -447,12 +422,4 @@ export type KeptAdminKeyFile = z.output<typeof keptAdminKey>
 /** JSON Schema of the file as it is written (before defaults), for editors and for finding the nearest known key. */
 export function fileJsonSchema(): Record<string, unknown> {
   return z.toJSONSchema(fileSchema, { io: 'input' })
-}
-
-function isTimeZone(candidate: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: candidate }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
 }

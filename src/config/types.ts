@@ -1,4 +1,6 @@
 import type { AccessPolicy } from '../core/access.ts'
+import type { Severity } from '../core/alert-codes.ts'
+import type { AlertThresholds } from '../core/alerts.ts'
 import type { BlackoutWindow } from '../core/blackout.ts'
 import type { UnleasedConsumer } from '../core/overlap.ts'
 import type { LogLevel, Occurrences } from '../core/ports.ts'
@@ -323,6 +325,45 @@ export interface SocketConfig {
   readonly group?: string | number
 }
 
+export interface AlertsConfig {
+  readonly channels: readonly AlertChannelConfig[]
+  /** Without a slash at its end. */
+  readonly linkBase?: string
+  readonly thresholds: AlertThresholds
+  readonly clearMs: number
+  readonly groupMs: number
+  readonly remindMs: number
+  readonly perMinute: number
+}
+
+export interface AlertChannelConfig {
+  readonly name: string
+  readonly severities: readonly Severity[]
+  /** Patterns of names. */
+  readonly credentials: readonly string[]
+  readonly quiet: readonly BlackoutConfig[]
+  readonly timeoutMs: number
+  readonly receiver: AlertReceiverConfig
+}
+
+/** The same shapes as src/alerts/index.ts takes, with where secrets are read from. */
+export type AlertReceiverConfig =
+  | { readonly kind: 'webhook'; readonly url: string; readonly secret: SecretSource }
+  | { readonly kind: 'slack' | 'teams'; readonly url: SecretSource }
+  | { readonly kind: 'pagerduty'; readonly routingKey: SecretSource; readonly url: string }
+  | {
+      readonly kind: 'email'
+      readonly host: string
+      readonly port: number
+      readonly tls: 'implicit' | 'starttls' | 'none'
+      readonly user?: string
+      readonly password?: SecretSource
+      readonly from: string
+      readonly to: readonly string[]
+    }
+  | { readonly kind: 'sentry'; readonly dsn: SecretSource }
+  | { readonly kind: 'datadog'; readonly apiKey: SecretSource; readonly url: string }
+
 export interface Config {
   /** Where it came from, for messages: a path, or `environment`. */
   readonly source: string
@@ -352,6 +393,8 @@ export interface Config {
   readonly federated?: readonly FederatedConfig[]
   /** Absent: none is kept. */
   readonly lastKnownGood?: LastKnownGoodConfig
+  /** Absent: nobody is told of anything. */
+  readonly alerts?: AlertsConfig
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

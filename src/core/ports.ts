@@ -451,6 +451,8 @@ export interface Ledger {
    * which that could not be told. Spurious calls are allowed.
    */
   watch?(onChange: (name: CredentialName) => void): Cancel
+  /** How far our clock is behind the ledger's (negative: ahead), where that is so far that nothing is claimed. */
+  clockOffMs?(): number | undefined
   /** The earliest instant at which anything unclaimed is due. `names` narrows it. */
   nextDueAt(names?: readonly CredentialName[]): Promise<number | undefined>
   /** Events after the given id, oldest first, at most `limit` (default 500). Kept for a bounded number per credential. */

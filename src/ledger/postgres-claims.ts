@@ -1,7 +1,7 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { Claim, Ledger } from '../core/ports.ts'
 import type { CredentialName } from '../core/types.ts'
-import { createClockWatch } from './postgres-clock.ts'
+import { clockOffMs, createClockWatch } from './postgres-clock.ts'
 import type { Row } from './postgres-connection.ts'
 import { newer } from './postgres-schema.ts'
 import { aheadMs, clockSql, here, type PostgresTools, stateOfRow } from './postgres-tools.ts'
@@ -39,9 +39,12 @@ const nextSql = `WITH ${clockSql}, free AS (
   (SELECT name, at, true AS is_free FROM free UNION ALL SELECT name, at, false FROM held) AS entry`
 
 /** Who works on what. Every claim raises the fence, so that the work of an owner that was overtaken cannot land. */
-export function claims(tools: PostgresTools): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt'> {
+export function claims(
+  tools: PostgresTools,
+): Pick<Ledger, 'claim' | 'renew' | 'release' | 'nextDueAt' | 'clockOffMs'> {
   const { ready, clock } = tools
   const isClockRight = createClockWatch(tools)
+  let offMs: number | undefined
 
   /** Those that are due and free, the longest due first; none while our clock is off. */
   async function due(
@@ -53,10 +56,13 @@ export function claims(tools: PostgresTools): Pick<Ledger, 'claim' | 'renew' | '
     const [row = {}] = await query(dueSql, [owner, names, pageMax])
     if (Number(row['oldest_reader']) > tools.newest) throw newer(place, Number(row['newest']), tools.newest)
     const seen = { askedAt, answeredAt: clock.now(), ledgerNow: Number(row['now']) }
-    return isClockRight(seen) ? (row['names'] as readonly CredentialName[]) : []
+    const isRight = isClockRight(seen)
+    offMs = isRight ? undefined : clockOffMs(seen)
+    return isRight ? (row['names'] as readonly CredentialName[]) : []
   }
 
   return {
+    clockOffMs: () => offMs,
     async claim({ owner, leaseMs, limit, names }) {
       const wanted = names === undefined ? undefined : new Set(names)
       const page = await due(owner, null)

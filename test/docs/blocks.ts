@@ -2,6 +2,7 @@ import { eventKinds } from '../../src/api/events.ts'
 import { statusOf } from '../../src/api/status.ts'
 import { errorCodes } from '../../src/core/errors.ts'
 import { type MetricFamily, metricFamilies } from '../../src/server/metric-families.ts'
+import { alertRows } from './alert-meanings.ts'
 import { messageSections, routeSections } from './api-routes.ts'
 import { cliSections } from './cli-sections.ts'
 import { configTables } from './config-tables.ts'
@@ -20,6 +21,7 @@ export const blocks: Readonly<Record<string, () => string>> = {
   'error statuses': statusTable,
   metrics: metricTable,
   'event kinds': () => pairs(['event', 'what it says'], eventKinds),
+  'alert codes': () => table(['code', 'severity', 'told after', 'what it means', 'what to do'], alertRows()),
   'told codes': () => pairs(['code', 'what it says'], toldCodes),
 }
 

@@ -4,7 +4,8 @@ import { type Json, type Leaf, leavesOf, type SchemaNode } from './schema-leaves
 
 /** The tables of docs/configuration.md, one for each part of the file, made of the schema that the file is checked with. */
 export const configTables: Readonly<Record<string, () => string>> = {
-  'config service': () => keys((path) => !/^(?:ledger|stores|issuers|credentials)\b/.test(path)),
+  'config service': () => keys((path) => !/^(?:alerts|ledger|stores|issuers|credentials)\b/.test(path)),
+  'config alerts': () => keysByKind('alerts'),
   'config ledger': () => keys(within('ledger')),
   'config stores': () => keysByKind('stores.*'),
   'config issuers': () => keysByKind('issuers.*'),

@@ -24,6 +24,8 @@ const onTop = new Set(leaves.map(([first]) => first))
 const credentialKeys = leaves.filter(([first]) => first === 'credentials')
 const ofCredential = new Set(credentialKeys.map(([, , key]) => key))
 const ofIdentity = new Set(credentialKeys.filter(([, , key]) => key === 'identity').map(([, , , key]) => key))
+const channelKeys = leaves.filter(([first, second]) => first === 'alerts' && second === 'channels')
+const ofChannel = new Set(channelKeys.map(([, , , key]) => key))
 
 /** A part of the file is put where it belongs, beside the least that a file needs. */
 function whole(value: object): object {
@@ -33,6 +35,8 @@ function whole(value: object): object {
   if (areIn(ofCredential)) return { credentials: { openai: { store: { kind: 'local' }, ...value } } }
   const identity = { provider: 'idp_abc', serviceAccount: 'svc_acct_abc', ...value }
   if (areIn(ofIdentity)) return { credentials: { openai: { identity } } }
+  const credentials = { openai: { store: { kind: 'local' } } }
+  if (areIn(ofChannel)) return { credentials, alerts: { channels: { ops: value } } }
   throw new Error(`neither a keyturn.yaml nor a part of one: ${keys.join(', ')}`)
 }
 

@@ -144,8 +144,10 @@ describe('clocks', () => {
     const ledger = open({ system: { ...system, now: () => system.now() + offMs } })
     await ledger.open('openai', stateOf('openai'))
     expect(await claimAll(ledger, 'w1')).toEqual([])
+    expect(ledger.clockOffMs?.()).toBeLessThan(-50_000)
     offMs = 0
     expect(await claimAll(ledger, 'w1')).toHaveLength(1)
+    expect(ledger.clockOffMs?.()).toBeUndefined()
     expect(lines.map(({ level }) => level)).toEqual(['error', 'info'])
   })
 

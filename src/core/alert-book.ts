@@ -1,0 +1,254 @@
+import type { AlertCode, Severity } from './alert-codes.ts'
+import { type Alert, worstOf } from './alerts.ts'
+
+/**
+ * What is remembered of alerts: which incidents are open, and how much of each every channel has been told. Channels are
+ * told the difference between the two (alert-deliveries.ts), so that whatever was missed while a receiver was away is
+ * told as it is now, once. Plain data, bounded, kept as one document of the ledger.
+ */
+export interface AlertBook {
+  /** Counts incidents, for their ids. */
+  readonly serial: number
+  readonly incidents: readonly Incident[]
+  readonly channels: Readonly<Record<string, ChannelState>>
+  /** Incidents that were over and forgotten before every channel could be told. */
+  readonly dropped: number
+}
+
+/** Alerts of one code that began together. They are told as one, and end one by one. */
+export interface Incident {
+  readonly id: string
+  readonly code: AlertCode
+  readonly openedAt: number
+  /** Texts of the first few; the others say the same of other credentials. */
+  readonly texts: readonly IncidentText[]
+  readonly members: readonly Member[]
+  /** Names of apps that hold the keys in question, as far as is known. */
+  readonly apps: readonly string[]
+  readonly told: Readonly<Record<string, Told>>
+}
+
+export interface IncidentText {
+  readonly alert: string
+  readonly summary: string
+  readonly fix: string
+}
+
+export interface Member {
+  /** The id of the alert. */
+  readonly alert: string
+  readonly credential?: string
+  readonly severity: Severity
+  readonly level: number
+  /** How often it has become worse. */
+  readonly rises: number
+  readonly since: number
+  /** Not firing since then; not for long enough yet to be over. */
+  readonly awaySince?: number
+  readonly resolvedAt?: number
+  /** The how manieth of the incident to be over, from 1. */
+  readonly resolvedAs?: number
+}
+
+/** What one channel knows of an incident. */
+export interface Told {
+  readonly isOpened: boolean
+  /** When it was told anything last. */
+  readonly at: number
+  readonly rises: number
+  readonly resolvedThrough: number
+  /** Of the latest notice that was tried; a repeat of the same has the same. */
+  readonly sequence: number
+  readonly tried?: string
+  readonly tries: number
+  readonly nextAt: number
+  /** A try got no answer: it may have arrived. */
+  readonly isUnsure?: boolean
+  /** Why the last try failed. */
+  readonly failure?: string
+}
+
+export interface ChannelState {
+  /** When the latest notices went out, for the rate. */
+  readonly sentAt: readonly number[]
+  readonly deliveredAt?: number
+  readonly failure?: { readonly since: number; readonly summary: string; readonly isPermanent: boolean }
+}
+
+export const emptyBook: AlertBook = { serial: 0, incidents: [], channels: {}, dropped: 0 }
+
+export const bookLimits = {
+  incidentsMax: 200,
+  membersMax: 500,
+  textsMax: 10,
+  textCharsMax: 600,
+} as const
+
+export interface StepPolicy {
+  /** Part of every incident's id, so that installations that tell the same receiver are told apart. */
+  readonly installation: string
+  /** Alerts of one code that begin within this time are one incident. */
+  readonly groupMs: number
+  /** Away for so long, it is over; shorter absences are the same alert. */
+  readonly clearMs: number
+}
+
+/** An alert that fires, with the instants that whoever looks has seen. */
+export interface Firing extends Alert {
+  readonly since: number
+  /** When this process saw it first. */
+  readonly seenAt: number
+}
+
+/** The book after a look at all that fires. The very same object where nothing changed. */
+export function stepAlerts(
+  book: AlertBook,
+  firing: ReadonlyMap<string, Firing>,
+  now: number,
+  policy: StepPolicy,
+): AlertBook {
+  const incidents = book.incidents.map((one) => withMembers(one, firing, now, policy))
+  const taken = new Set(
+    incidents.flatMap(({ members }) => members.filter(isActive).map(({ alert }) => alert)),
+  )
+  const room = bookLimits.incidentsMax - incidents.length
+  const fresh = groups(
+    [...firing.values()].filter(({ id }) => !taken.has(id)),
+    now,
+    policy,
+  )
+  const opened = fresh
+    .slice(0, Math.max(0, room))
+    .map((group, index) => open(group, { number: book.serial + index + 1, now, policy }))
+  const isSame = opened.length === 0 && incidents.every((one, index) => one === book.incidents[index])
+  if (isSame) return book
+  return { ...book, serial: book.serial + opened.length, incidents: [...incidents, ...opened] }
+}
+
+export function isActive(member: Member): boolean {
+  return member.resolvedAt === undefined
+}
+
+export function isOver(incident: Incident): boolean {
+  return !incident.members.some(isActive)
+}
+
+/**
+ * What is over and told is forgotten; where there is no more room, also what is over and was not told yet, the oldest
+ * first. `isTold`: whether no channel has to be told anything of it any more.
+ */
+export function forgetOver(book: AlertBook, isTold: (incident: Incident) => boolean): AlertBook {
+  const kept = book.incidents.filter((one) => !isOver(one) || !isTold(one))
+  const surplus = kept.length - bookLimits.incidentsMax
+  const lost = new Set(surplus >= 0 ? kept.filter(isOver).slice(0, surplus + 1) : [])
+  if (kept.length === book.incidents.length && lost.size === 0) return book
+  const incidents = kept.filter((one) => !lost.has(one))
+  return { ...book, incidents, dropped: book.dropped + lost.size }
+}
+
+function withMembers(
+  incident: Incident,
+  firing: ReadonlyMap<string, Firing>,
+  now: number,
+  policy: StepPolicy,
+): Incident {
+  let over = incident.members.reduce((most, { resolvedAs = 0 }) => Math.max(most, resolvedAs), 0)
+  const members = incident.members.map((member) => {
+    if (!isActive(member)) return member
+    const fires = firing.get(member.alert)
+    if (fires !== undefined) return stillFiring(member, fires)
+    const awaySince = Math.min(member.awaySince ?? now, now)
+    if (now - awaySince < policy.clearMs)
+      return awaySince === member.awaySince ? member : { ...member, awaySince }
+    over += 1
+    return { ...member, awaySince, resolvedAt: awaySince, resolvedAs: over }
+  })
+  if (members.every((one, index) => one === incident.members[index])) return incident
+  const hasRisen = members.some(({ rises }, index) => rises !== incident.members[index]?.rises)
+  return { ...incident, members, ...(hasRisen ? { texts: textsOf(members, firing, incident.texts) } : {}) }
+}
+
+function stillFiring(member: Member, { level, severity }: Firing): Member {
+  const { awaySince, ...rest } = member
+  if (level > member.level) return { ...rest, level, severity, rises: member.rises + 1 }
+  return awaySince === undefined ? member : rest
+}
+
+/** By code, the worst first; of each only what has been so for long enough, and not before others could join. */
+function groups(
+  pending: readonly Firing[],
+  now: number,
+  { groupMs }: StepPolicy,
+): readonly (readonly Firing[])[] {
+  const byCode = new Map<AlertCode, Firing[]>()
+  for (const one of pending)
+    if (now >= one.since + one.holdMs) byCode.set(one.code, [...(byCode.get(one.code) ?? []), one])
+  const ripe = [...byCode.values()].filter((all) => all.some((one) => isRipe(one, now, groupMs)))
+  return ripe
+    .flatMap((all) => inParts(all.toSorted((a, b) => (a.id < b.id ? -1 : 1))))
+    .toSorted((a, b) => levelOfGroup(b) - levelOfGroup(a))
+}
+
+/** A clock that was set back must not hold an alert up. */
+function isRipe({ seenAt, since, holdMs }: Firing, now: number, groupMs: number): boolean {
+  const heldAt = Math.max(seenAt, since + holdMs)
+  return now >= heldAt + groupMs || now < seenAt
+}
+
+function inParts(all: readonly Firing[]): readonly (readonly Firing[])[] {
+  const { membersMax } = bookLimits
+  return Array.from({ length: Math.ceil(all.length / membersMax) }, (_none, part) =>
+    all.slice(part * membersMax, (part + 1) * membersMax),
+  )
+}
+
+function levelOfGroup(group: readonly Firing[]): number {
+  return group.reduce((most, { level }) => Math.max(most, level), 0)
+}
+
+function open(
+  group: readonly Firing[],
+  { number, now, policy }: { readonly number: number; readonly now: number; readonly policy: StepPolicy },
+): Incident {
+  const members = group.map(({ id, credential, severity, level, since }) => ({
+    alert: id,
+    ...(credential === undefined ? {} : { credential }),
+    severity,
+    level,
+    rises: 0,
+    since,
+  }))
+  return {
+    id: `keyturn-${policy.installation}-${number}`,
+    code: group[0]?.code ?? 'other_trouble',
+    openedAt: now,
+    texts: textsOf(members, new Map(group.map((one) => [one.id, one])), []),
+    members,
+    apps: [],
+    told: {},
+  }
+}
+
+/** The newest words for each, the worst first. */
+function textsOf(
+  members: readonly Member[],
+  firing: ReadonlyMap<string, Firing>,
+  former: readonly IncidentText[],
+): readonly IncidentText[] {
+  const { textsMax, textCharsMax } = bookLimits
+  const known = new Map(former.map((one) => [one.alert, one]))
+  return members
+    .toSorted((a, b) => Number(isActive(b)) - Number(isActive(a)) || b.level - a.level)
+    .flatMap(({ alert }) => {
+      const fires = firing.get(alert)
+      if (fires === undefined) return known.get(alert) ?? []
+      const cut = (text: string): string =>
+        text.length <= textCharsMax ? text : `${text.slice(0, textCharsMax)}…`
+      return { alert, summary: cut(fires.summary), fix: cut(fires.fix) }
+    })
+    .slice(0, textsMax)
+}
+
+export function severityOf(members: readonly Member[]): Severity {
+  return worstOf(members.map(({ severity }) => severity))
+}

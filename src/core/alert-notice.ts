@@ -1,0 +1,165 @@
+import type { Member } from './alert-book.ts'
+import { type AlertCode, alertRules, type Severity } from './alert-codes.ts'
+import type { Delivery, DeliveryKind, DeliveryOutcome } from './alert-deliveries.ts'
+
+/** One message to one channel, complete: a driver only puts it into the form that its receiver knows. */
+export interface AlertNotice {
+  /** The same for every try, so that a receiver can tell that it has it already. */
+  readonly id: string
+  /** The same for all notices of one incident. */
+  readonly incident: string
+  readonly kind: DeliveryKind | 'test'
+  readonly code: AlertCode | 'test'
+  readonly severity: Severity
+  /** Nothing of it goes on. */
+  readonly isOver: boolean
+  /** One line: what it is, and of what. */
+  readonly title: string
+  /** What happened, one sentence for each of the first few credentials. */
+  readonly happened: readonly string[]
+  /** What to do. Empty where it is over. */
+  readonly fixes: readonly string[]
+  /** Credentials that it goes on for, and those that it is over for, the first of them by name. */
+  readonly credentials: readonly string[]
+  readonly resolved: readonly string[]
+  readonly credentialsCount: number
+  readonly resolvedCount: number
+  /** Apps that hold the keys in question, as far as is known. */
+  readonly apps: readonly string[]
+  /** Where a person looks. */
+  readonly link?: string
+  readonly openedAt: number
+  /** When this was put into words. */
+  readonly at: number
+}
+
+/**
+ * Where people are told.
+ *
+ * The implementer owes: `deliver` ends within 15 s, never rejects, makes one try, and tells nothing of addresses and
+ * secrets in its outcome. A notice that says `isOver` closes what the others of its incident opened, where the receiver
+ * knows such a thing. The caller owes: one notice at a time.
+ */
+export interface AlertChannel {
+  readonly kind: string
+  deliver(notice: AlertNotice): Promise<DeliveryOutcome>
+  close(): Promise<void>
+}
+
+const testCode = 'test'
+const namesMax = 20
+
+export function noticeOf(delivery: Delivery, linkBase: string | undefined, now: number): AlertNotice {
+  const { id, incident, kind, severity, isOver, active, resolved } = delivery
+  const shown = active.length > 0 ? active : resolved
+  const alerts = new Set(shown.map(({ alert }) => alert))
+  const told = incident.texts.filter(({ alert }) => alerts.has(alert))
+  const link = linkOf(shown, linkBase)
+  return {
+    id,
+    incident: incident.id,
+    kind,
+    code: incident.code,
+    severity,
+    isOver,
+    title: titleOf(incident.code, kind, shown),
+    happened: unique(told.map(({ summary }) => summary)),
+    fixes: isOver ? [] : unique(told.map(({ fix }) => fix)),
+    credentials: namesOf(active),
+    resolved: namesOf(resolved),
+    credentialsCount: active.length,
+    resolvedCount: resolved.length,
+    apps: incident.apps,
+    ...(link === undefined ? {} : { link }),
+    openedAt: incident.openedAt,
+    at: now,
+  }
+}
+
+export function testNotice(
+  channel: string,
+  { installation, linkBase, unique: number }: TestNotice,
+  now: number,
+): AlertNotice {
+  const id = `keyturn-${installation}-test-${number}-${channel}`
+  return {
+    id,
+    incident: id,
+    kind: 'test',
+    code: testCode,
+    severity: 'note',
+    isOver: false,
+    title: 'A test of Keyturn’s alerts',
+    happened: [`Somebody asked Keyturn to send a test to the channel ${channel}. It arrived.`],
+    fixes: ['Nothing has to be done.'],
+    credentials: [],
+    resolved: [],
+    credentialsCount: 0,
+    resolvedCount: 0,
+    apps: [],
+    ...(linkBase === undefined ? {} : { link: linkBase }),
+    openedAt: now,
+    at: now,
+  }
+}
+
+interface TestNotice {
+  readonly installation: string
+  readonly linkBase: string | undefined
+  readonly unique: string
+}
+
+/** What it is, in lines without any markup, for receivers that show plain text. */
+export function linesOf(notice: AlertNotice): readonly string[] {
+  const { happened, fixes, apps, resolved, resolvedCount, credentials, credentialsCount, isOver } = notice
+  const began = `Since ${new Date(notice.openedAt).toISOString()}.`
+  const also = !isOver && resolvedCount > 0
+  return [
+    ...happened,
+    ...(credentialsCount > 1 ? [`Credentials: ${listed(credentials, credentialsCount)}.`] : []),
+    ...(apps.length > 0 ? [`Apps that hold the key: ${listed(apps, apps.length)}.`] : []),
+    ...(also ? [`Over for: ${listed(resolved, resolvedCount)}.`] : []),
+    ...(isOver && resolvedCount > 1 ? [`Over for: ${listed(resolved, resolvedCount)}.`] : []),
+    ...fixes.map((fix) => `What to do: ${fix}`),
+    ...(notice.kind === 'test' ? [] : [isOver ? `${began} It is over.` : began]),
+  ]
+}
+
+const words: Readonly<Record<DeliveryKind, string>> = {
+  opened: '',
+  worsened: 'Worse: ',
+  resolved: 'Over: ',
+  passed: 'Was, and is over: ',
+  reminded: 'Still: ',
+}
+
+function titleOf(code: AlertCode, kind: DeliveryKind, members: readonly Member[]): string {
+  const [first] = members
+  const of =
+    members.length > 1
+      ? ` (${members.length} credentials)`
+      : first?.credential === undefined
+        ? ''
+        : ` (${first.credential})`
+  return `${words[kind]}${alertRules[code].title}${of}`
+}
+
+/** To the credential where it is one, else to where all of them are. */
+function linkOf(members: readonly Member[], linkBase: string | undefined): string | undefined {
+  const [first] = members
+  if (linkBase === undefined) return undefined
+  const isOne = members.length === 1 && first?.credential !== undefined
+  return isOne ? `${linkBase}/credentials/${encodeURIComponent(first?.credential ?? '')}` : linkBase
+}
+
+function namesOf(members: readonly Member[]): readonly string[] {
+  return members.flatMap(({ credential }) => credential ?? []).slice(0, namesMax)
+}
+
+function listed(names: readonly string[], count: number): string {
+  return `${names.join(', ')}${count > names.length ? ` and ${count - names.length} more` : ''}`
+}
+
+function unique(texts: readonly string[]): readonly string[] {
+  return [...new Set(texts)].slice(0, 5)
+}

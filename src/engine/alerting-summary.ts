@@ -1,0 +1,72 @@
+import type { AlertChannelSummary, AlertSummary, AlertTold } from '../api/alert-types.ts'
+import { type ChannelState, type Incident, isActive, isOver, severityOf } from '../core/alert-book.ts'
+import { alertRules, type Severity, severities } from '../core/alert-codes.ts'
+import { type DeliveryPolicy, wantedBy } from '../core/alert-deliveries.ts'
+
+const namesMax = 20
+
+/** The book of alerts as the messages of the API. */
+export function incidentSummary(incident: Incident, now: number, policy: DeliveryPolicy): AlertSummary {
+  const { id, code, texts, members, apps, told } = incident
+  const active = members.filter(isActive)
+  const shown = active.length > 0 ? active : members
+  const text = texts.find(({ alert }) => shown.some((one) => one.alert === alert)) ?? texts[0]
+  const since = shown.reduce((earliest, one) => Math.min(earliest, one.since), Number.POSITIVE_INFINITY)
+  return {
+    id,
+    code,
+    severity: severityOf(shown),
+    title: alertRules[code].title,
+    summary: text?.summary ?? '',
+    fix: text?.fix ?? '',
+    credentials: shown.flatMap(({ credential }) => credential ?? []).slice(0, namesMax),
+    credentialsCount: shown.length,
+    apps,
+    since: iso(since),
+    isOver: isOver(incident),
+    told: policy.channels.flatMap((channel): AlertTold | readonly [] => {
+      const known = told[channel.name]
+      const waiting = wantedBy(channel, incident, now, policy)
+      if (known === undefined && waiting === undefined) return []
+      const isWaiting = waiting !== undefined
+      return {
+        channel: channel.name,
+        toldAt: known?.isOpened === true ? iso(known.at) : null,
+        waiting: isWaiting
+          ? whyWaiting(waiting.kind, channel.isQuiet(now) && waiting.severity !== 'critical')
+          : null,
+        tries: known?.tries ?? 0,
+        nextTryAt: isWaiting && known !== undefined && known.nextAt > now ? iso(known.nextAt) : null,
+        failure: isWaiting ? (known?.failure ?? null) : null,
+      }
+    }),
+  }
+}
+
+function whyWaiting(kind: string, isQuiet: boolean): string {
+  return isQuiet ? `${kind}, until the quiet time is over` : kind
+}
+
+export function channelSummary(
+  {
+    name,
+    kind,
+    severities: takes,
+  }: { readonly name: string; readonly kind: string; readonly severities: ReadonlySet<Severity> },
+  state: ChannelState | undefined,
+): AlertChannelSummary {
+  const failure = state?.failure
+  return {
+    name,
+    kind,
+    severities: severities.filter((one) => takes.has(one)),
+    deliveredAt: state?.deliveredAt === undefined ? null : iso(state.deliveredAt),
+    failingSince: failure === undefined ? null : iso(failure.since),
+    failure: failure?.summary ?? null,
+    isRefusing: failure?.isPermanent === true,
+  }
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString()
+}

@@ -1,0 +1,286 @@
+import type { AlertChannelSummary, AlertsAnswer, AlertTestResult } from '../api/alert-types.ts'
+import {
+  type AlertBook,
+  emptyBook,
+  type Firing,
+  forgetOver,
+  isActive,
+  type StepPolicy,
+  stepAlerts,
+} from '../core/alert-book.ts'
+import { alertRules, isLocal, severities } from '../core/alert-codes.ts'
+import {
+  type ChannelRule,
+  claimDeliveries,
+  type Delivery,
+  type DeliveryOutcome,
+  type DeliveryPolicy,
+  isToldOfAll,
+  settleDelivery,
+} from '../core/alert-deliveries.ts'
+import { type AlertChannel, noticeOf, testNotice } from '../core/alert-notice.ts'
+import { type Alert, type AlertThresholds, levelOf } from '../core/alerts.ts'
+import { KeyturnError, toKeyturnError } from '../core/errors.ts'
+import type { Cancel, Ledger, Log, System } from '../core/ports.ts'
+import { createShelf } from './alerting-shelf.ts'
+import { channelSummary, incidentSummary } from './alerting-summary.ts'
+import { type AlertedService, createWatch } from './alerting-watch.ts'
+
+export interface AlertingOptions {
+  readonly service: AlertedService
+  readonly documents: Pick<Ledger, 'document' | 'putDocument'>
+  readonly channels: readonly (ChannelRule & { readonly channel: AlertChannel })[]
+  readonly thresholds: AlertThresholds
+  readonly step: StepPolicy
+  readonly delivery: Omit<DeliveryPolicy, 'channels'>
+  readonly linkBase?: string
+  /** What is wrong with this process itself, beside the ledger. */
+  readonly own: () => readonly Alert[]
+  /** Of this replica; the same after a restart where one process has the ledger to itself. */
+  readonly owner: string
+  readonly system: System
+  readonly log: Log
+}
+
+/** Tells people what is wrong, once, and when it is over. */
+export interface Alerting {
+  /** Refusals: `ledger_unreachable`. */
+  list(): Promise<AlertsAnswer>
+  /** Tries the channel, or all of them, now. Refusals: `not_found`. */
+  test(channel?: string): Promise<readonly AlertTestResult[]>
+  start(): void
+  /** One beat, for whoever has no clock of their own running. */
+  beat(): Promise<void>
+  stop(): Promise<void>
+}
+
+export const alertingLimits = { beatMs: 1_000, stopMs: 10_000, appsMax: 20, leasesMax: 10 } as const
+
+export function createAlerting(options: AlertingOptions): Alerting {
+  const { service, channels, thresholds, step, system, log, linkBase } = options
+  const shelf = createShelf(options)
+  const watch = createWatch({ ...options, thresholds, beatMs: alertingLimits.beatMs, own: ownAlerts })
+  const policy: DeliveryPolicy = { ...options.delivery, channels }
+  /** Of this process alone, and told by it alone; else ids after a restart would be those before it. */
+  const localStep: StepPolicy = { ...step, installation: `${step.installation}-${system.uuid().slice(0, 8)}` }
+  let local: AlertBook = emptyBook
+  const busy = new Map<string, Promise<void>>()
+  let cancel: Cancel = () => undefined
+  let beating: Promise<void> | undefined
+  let isStopped = false
+
+  function ownAlerts(): readonly Alert[] {
+    const trouble = shelf.trouble()
+    if (trouble === undefined) return options.own()
+    const { since, error } = trouble
+    return [...options.own(), ledgerAlert(error, since)]
+  }
+
+  async function beatNow(): Promise<void> {
+    await watch.look()
+    const isLeading = channels.length > 0 && (await shelf.leads())
+    if (!watch.isComplete()) return
+    const { own, shared } = shares()
+    const now = system.now()
+    const told = advance(local, own, now, { step: localStep })
+    local = told.book
+    send(told.deliveries, async (settle) => void (local = settle(local)))
+    if (!isLeading) return
+    const apps = await appsOf(stepAlerts(shelf.book(), shared, now, step))
+    let deliveries: readonly Delivery[] = []
+    const isKept = await shelf.change((book) => {
+      const next = advance(book, shared, now, { step, apps })
+      ;({ deliveries } = next)
+      return next.book
+    })
+    if (isKept) send(deliveries, async (settle) => void (await shelf.change(settle)))
+  }
+
+  /** While the ledger is away, what apps feel is told from here; whoever began to tell of something ends it. */
+  function shares() {
+    const isAway = shelf.trouble() !== undefined
+    const begun = new Set(
+      local.incidents.flatMap(({ members }) => members.filter(isActive).map(({ alert }) => alert)),
+    )
+    const own = new Map<string, Firing>()
+    const shared = new Map<string, Firing>()
+    for (const [id, one] of watch.firing()) {
+      const isOwn = isLocal(one.code) || begun.has(id) || (isAway && one.code === 'no_verified_key')
+      ;(isOwn ? own : shared).set(id, one)
+    }
+    return { own, shared }
+  }
+
+  function advance(
+    book: AlertBook,
+    firing: ReadonlyMap<string, Firing>,
+    now: number,
+    by: { readonly step: StepPolicy; readonly apps?: ReadonlyMap<string, readonly string[]> },
+  ): { readonly book: AlertBook; readonly deliveries: readonly Delivery[] } {
+    const stepped = withApps(stepAlerts(book, firing, now, by.step), by.apps)
+    const claimed = claimDeliveries(stepped, now, policy, (name) => !busy.has(name))
+    const kept = forgetOver(claimed.book, (one) => isToldOfAll(one, now, policy))
+    if (kept.dropped > book.dropped)
+      log('error', 'alerts were over and forgotten before every channel could be told', {
+        count: kept.dropped - book.dropped,
+        fix: 'keyturn alerts list says which channel takes nothing, and why.',
+      })
+    return { book: kept, deliveries: claimed.deliveries }
+  }
+
+  /** Who is affected, of those that begin now. */
+  async function appsOf(next: AlertBook): Promise<ReadonlyMap<string, readonly string[]>> {
+    const known = new Set(shelf.book().incidents.map(({ id }) => id))
+    const found = new Map<string, readonly string[]>()
+    for (const { id, members } of next.incidents.filter((one) => !known.has(one.id))) {
+      const names = members.flatMap(({ credential }) => credential ?? []).slice(0, alertingLimits.leasesMax)
+      const leases = await Promise.all(names.map((name) => service.leases(name).catch(() => [])))
+      const apps = new Set(leases.flat().map(({ app }) => app))
+      found.set(id, [...apps].toSorted().slice(0, alertingLimits.appsMax))
+    }
+    return found
+  }
+
+  function send(
+    deliveries: readonly Delivery[],
+    settle: (work: (book: AlertBook) => AlertBook) => Promise<void>,
+  ): void {
+    for (const delivery of deliveries) {
+      const done = deliver(delivery)
+        .then((outcome) => {
+          note(delivery, outcome)
+          return settle((book) => settleDelivery(book, delivery, outcome, system.now()))
+        })
+        .catch((thrown: unknown) =>
+          log('error', 'what became of an alert could not be kept', { notice: delivery.id, error: thrown }),
+        )
+        .finally(() => busy.delete(delivery.channel))
+      busy.set(delivery.channel, done)
+    }
+  }
+
+  async function deliver(delivery: Delivery): Promise<DeliveryOutcome> {
+    const found = channels.find(({ name }) => name === delivery.channel)
+    if (found === undefined)
+      return { kind: 'failed', summary: 'it is not configured', isPermanent: true, isUnsure: false }
+    return await found.channel.deliver(noticeOf(delivery, linkBase, system.now()))
+  }
+
+  /** One line for each thing that is wrong with a channel, not one for each try. */
+  function note(delivery: Delivery, outcome: DeliveryOutcome): void {
+    const { channel, id: notice, kind, incident } = delivery
+    if (outcome.kind === 'delivered') {
+      log('info', 'an alert was told', { channel, notice, kind, code: incident.code })
+      return
+    }
+    const before = (shelf.book().channels[channel] ?? local.channels[channel])?.failure
+    if (before?.summary === outcome.summary) return
+    const fix = outcome.isPermanent
+      ? `Correct alerts.channels.${channel}, then: keyturn alerts test ${channel}`
+      : 'Nothing is lost: it is told as soon as the receiver takes it.'
+    const level = outcome.isPermanent ? 'error' : 'warn'
+    log(level, 'a channel did not take an alert', { channel, notice, why: outcome.summary, fix })
+  }
+
+  function again(): void {
+    if (isStopped) return
+    cancel = system.after(alertingLimits.beatMs, () => void beat().finally(again), { background: true })
+  }
+
+  /** One at a time. Never rejects. */
+  function beat(): Promise<void> {
+    beating ??= beatNow()
+      .catch((thrown: unknown) =>
+        log('error', 'alerts could not be looked after; trying again', {
+          error: toKeyturnError(thrown, 'looking after alerts'),
+        }),
+      )
+      .finally(() => (beating = undefined))
+    return beating
+  }
+
+  async function settled(): Promise<void> {
+    let stopWaiting: Cancel = () => undefined
+    const limit = new Promise<void>((resolve) => {
+      stopWaiting = system.after(alertingLimits.stopMs, resolve)
+    })
+    await Promise.race([Promise.all([beating, ...busy.values()]), limit])
+    stopWaiting()
+  }
+
+  return {
+    async list() {
+      if (channels.length === 0) await watch.lookAtAll()
+      const now = system.now()
+      const unheld = { ...step, groupMs: 0 }
+      const kept =
+        channels.length === 0 ? stepAlerts(emptyBook, watch.firing(), now, unheld) : await shelf.read()
+      const incidents = [...local.incidents, ...kept.incidents]
+      const states = channels.map(({ name, channel, severities }): AlertChannelSummary => {
+        const state = kept.channels[name] ?? local.channels[name]
+        return channelSummary({ name, kind: channel.kind, severities }, state)
+      })
+      const items = incidents.map((one) => incidentSummary(one, now, policy))
+      return { items: items.toSorted(byWorst), channels: states }
+    },
+    async test(name) {
+      const asked = channels.filter((one) => name === undefined || one.name === name)
+      if (asked.length === 0) throw noChannel(channels)
+      const unique = system.uuid().slice(0, 8)
+      const { installation } = step
+      return await Promise.all(
+        asked.map(async (one): Promise<AlertTestResult> => {
+          const notice = testNotice(one.name, { installation, linkBase, unique }, system.now())
+          const outcome = await one.channel.deliver(notice)
+          const isDelivered = outcome.kind === 'delivered'
+          const failure = isDelivered ? null : outcome.summary
+          return { channel: one.name, kind: one.channel.kind, isDelivered, failure }
+        }),
+      )
+    },
+    start: again,
+    beat,
+    async stop() {
+      isStopped = true
+      cancel()
+      watch.stop()
+      await settled()
+      await shelf.leave()
+      for (const { channel } of channels) await channel.close()
+    },
+  }
+}
+
+function ledgerAlert({ message, fix }: KeyturnError, since: number): Alert {
+  const told = { summary: message, fix: fix ?? 'Bring the ledger back; see docs/outages.md.' }
+  const { severity, holdMs } = alertRules.ledger_unreachable
+  const code = 'ledger_unreachable'
+  return { id: `/${code}`, code, severity, level: levelOf(severity, 0), ...told, since, holdMs }
+}
+
+function withApps(book: AlertBook, apps: ReadonlyMap<string, readonly string[]> | undefined): AlertBook {
+  if (apps === undefined || apps.size === 0) return book
+  const incidents = book.incidents.map((one) => {
+    const found = one.apps.length > 0 ? undefined : apps.get(one.id)
+    return found === undefined || found.length === 0 ? one : { ...one, apps: found }
+  })
+  return { ...book, incidents }
+}
+
+function byWorst(
+  a: { readonly severity: string; readonly since: string },
+  b: { readonly severity: string; readonly since: string },
+): number {
+  const place = (severity: string): number => severities.findIndex((one) => one === severity)
+  return place(a.severity) - place(b.severity) || (a.since < b.since ? -1 : 1)
+}
+
+function noChannel(channels: readonly ChannelRule[]): KeyturnError {
+  if (channels.length === 0)
+    return new KeyturnError('not_found', 'No channel for alerts is configured.', {
+      fix: 'Add one under alerts.channels in keyturn.yaml; docs/alerts.md has one of each kind.',
+    })
+  return new KeyturnError('not_found', 'There is no such channel for alerts.', {
+    fix: `There are: ${channels.map((one) => one.name).join(', ')}.`,
+  })
+}

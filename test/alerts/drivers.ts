@@ -1,0 +1,139 @@
+import { createHmac } from 'node:crypto'
+import type { ChannelContext } from '../../src/alerts/context.ts'
+import { type ChannelOptions, openChannel } from '../../src/alerts/index.ts'
+import { createSend } from '../../src/alerts/post.ts'
+import type { AlertChannel } from '../../src/core/alert-notice.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { httpReceiver, mailReceiver, type Receiver, type Taken } from './receivers.ts'
+
+/** Whatever of the configuration is a secret holds this. */
+export const canary = ['c4n', 'ary', 'x'.repeat(20)].join('')
+
+export interface Driver {
+  readonly kind: string
+  listen(): Promise<Receiver>
+  options(receiver: Receiver): ChannelOptions
+  /** The instance of `it` that a person reads. */
+  text(taken: Taken): string
+  /** By what the receiver tells that it has this notice already. */
+  sameness(taken: Taken): unknown
+  /** By what the receiver puts the end to the beginning. */
+  thread(taken: Taken): unknown
+  /** Whether this closes, or says that it is over. */
+  isEnd(taken: Taken): boolean
+}
+
+const secret = (text: string) => async () => new Secret(text)
+const json = ({ body }: Taken) => JSON.parse(body) as Record<string, never>
+const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
+  path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown> | undefined)?.[key], value)
+const noticeIn = (text: string) => /keyturn-inst-\d+-\d+-ops/.exec(text)?.[0]
+const incidentIn = (text: string) => /keyturn-inst-\d+/.exec(text)?.[0]
+const event = (taken: Taken): unknown => JSON.parse(taken.body.trim().split('\n')[2] ?? '{}')
+
+export const drivers: readonly Driver[] = [
+  {
+    kind: 'webhook',
+    listen: httpReceiver,
+    options: ({ url }) => ({
+      kind: 'webhook',
+      url: secret(`${url}/hook`),
+      secret: secret(`whsec_${canary}`),
+    }),
+    text: (taken) => JSON.stringify(json(taken)),
+    sameness: ({ headers }) => headers['webhook-id'],
+    thread: (taken) => at(json(taken), 'data', 'incident'),
+    isEnd: (taken) => at(json(taken), 'data', 'isOver') === true,
+  },
+  {
+    kind: 'slack',
+    listen: httpReceiver,
+    options: ({ url }) => ({ kind: 'slack', url: secret(`${url}/services/${canary}`) }),
+    text: (taken) => JSON.stringify(json(taken)),
+    sameness: ({ body }) => noticeIn(body),
+    thread: ({ body }) => incidentIn(body),
+    isEnd: ({ body }) => body.includes('It is over.'),
+  },
+  {
+    kind: 'teams',
+    listen: httpReceiver,
+    options: ({ url }) => ({ kind: 'teams', url: secret(`${url}/workflows/${canary}?sig=${canary}`) }),
+    text: (taken) => JSON.stringify(json(taken)),
+    sameness: ({ body }) => noticeIn(body),
+    thread: ({ body }) => incidentIn(body),
+    isEnd: ({ body }) => body.includes('It is over.'),
+  },
+  {
+    kind: 'pagerduty',
+    listen: httpReceiver,
+    options: ({ url }) => ({ kind: 'pagerduty', routingKey: secret(canary), url: `${url}/v2/enqueue` }),
+    text: (taken) => JSON.stringify(at(json(taken), 'payload') ?? ''),
+    sameness: (taken) => [at(json(taken), 'dedup_key'), at(json(taken), 'event_action')].join(' '),
+    thread: (taken) => at(json(taken), 'dedup_key'),
+    isEnd: (taken) => at(json(taken), 'event_action') === 'resolve',
+  },
+  {
+    kind: 'email',
+    listen: mailReceiver,
+    options: ({ port }) => ({
+      kind: 'email',
+      host: '127.0.0.1',
+      port,
+      tls: 'none',
+      user: 'keyturn',
+      password: secret(canary),
+      from: 'keyturn@example.com',
+      to: ['ops@example.com', 'other@example.com'],
+    }),
+    text: ({ body }) => body.replaceAll(/=\r\n/g, ''),
+    sameness: ({ headers }) => headers['message-id'],
+    thread: ({ headers }) => headers['in-reply-to'] ?? headers['message-id'],
+    isEnd: ({ body }) => body.replaceAll(/=\r\n/g, '').includes('It is over.'),
+  },
+  {
+    kind: 'sentry',
+    listen: httpReceiver,
+    options: ({ url }) => ({ kind: 'sentry', dsn: secret(`${url.replace('//', `//${canary}@`)}/42`) }),
+    text: (taken) => String(at(event(taken), 'message', 'formatted')),
+    sameness: (taken) => at(event(taken), 'event_id'),
+    thread: (taken) => at(event(taken), 'tags', 'incident'),
+    isEnd: (taken) => at(event(taken), 'level') === 'info',
+  },
+  {
+    kind: 'datadog',
+    listen: httpReceiver,
+    options: ({ url }) => ({ kind: 'datadog', apiKey: secret(canary), url }),
+    text: (taken) => String(at(json(taken), 'text')),
+    // Datadog drops nothing that comes twice: both stand together.
+    sameness: (taken) => at(json(taken), 'aggregation_key'),
+    thread: (taken) => at(json(taken), 'aggregation_key'),
+    isEnd: (taken) => at(json(taken), 'alert_type') === 'success',
+  },
+]
+
+export function contextOf(change: Partial<ChannelContext> = {}): ChannelContext {
+  const timeoutMs = change.timeoutMs ?? 5_000
+  return {
+    clock: { now: () => 1_764_115_200_000 },
+    send: createSend(timeoutMs),
+    timeoutMs,
+    version: '1.2.3',
+    source: 'this-machine',
+    ...change,
+  }
+}
+
+export function open(
+  driver: Driver,
+  receiver: Receiver,
+  change: Partial<ChannelContext> = {},
+): Promise<AlertChannel> {
+  return openChannel(driver.options(receiver), contextOf(change))
+}
+
+/** As any receiver would check it, by the words of the standard. */
+export function isSigned({ headers, body }: Taken, key: Buffer): boolean {
+  const signed = `${String(headers['webhook-id'])}.${String(headers['webhook-timestamp'])}.${body}`
+  const expected = createHmac('sha256', key).update(signed).digest('base64')
+  return headers['webhook-signature'] === `v1,${expected}`
+}
