@@ -7,6 +7,9 @@ import { scanProject } from './project/scan.ts'
 /** The name under which every library of OpenAI looks for its key. */
 export const keyVariable = 'OPENAI_API_KEY'
 
+/** Stands for a variable where the key came with `--key-file`. */
+export const givenKey = 'the given key'
+
 /** The names under which the program looks for its key; those that its source writes out come first. */
 export function keyNames(scan: Facts['scan']): readonly string[] {
   return [...new Set([...(scan?.keyVariables ?? []).map(({ value }) => value), keyVariable])]

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { accessSync, constants, statSync } from 'node:fs'
 import { arch, homedir, hostname, platform, release, userInfo } from 'node:os'
 import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
 import { KeyturnError } from '../core/errors.ts'
@@ -9,7 +9,7 @@ import { comparePlaces, differences } from '../doctor/compare/compare.ts'
 import type { DoctorContext, Step } from '../doctor/context.ts'
 import { examine } from '../doctor/examine.ts'
 import type { Facts } from '../doctor/facts.ts'
-import { gather } from '../doctor/gather.ts'
+import { gather, givenKey } from '../doctor/gather.ts'
 import { createFetch } from '../doctor/network/create-fetch.ts'
 import { createNetwork } from '../doctor/network/create-network.ts'
 import type { ProjectFiles } from '../doctor/project/files.ts'
@@ -24,8 +24,7 @@ import { runProgram } from './run-program.ts'
 /** Looks at a project as it is on this machine. Changes nothing. */
 export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
   const { folder, version, options, log } = asked
-  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true)
-    throw new KeyturnError('usage', `there is no folder ${folder}`, { fix: 'Name the folder of a project.' })
+  assertFolder(folder)
   const system = createSystem()
   const steps: Step[] = []
   const recorder = createRecorder({
@@ -84,6 +83,22 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
   return { report, bundle: () => bundleOf({ report, calls, facts }, surroundings(asked, context.files)) }
 }
 
+function assertFolder(folder: string): void {
+  const entry = statSync(folder, { throwIfNoEntry: false })
+  const fix = 'Name the folder of a project.'
+  if (entry === undefined) throw new KeyturnError('usage', `there is no folder ${folder}`, { fix })
+  if (!entry.isDirectory())
+    throw new KeyturnError('usage', `${folder} is a file, and a folder is needed`, { fix })
+  try {
+    accessSync(folder, constants.R_OK | constants.X_OK)
+  } catch (cause) {
+    throw new KeyturnError('usage', `this user may not look into ${folder}`, {
+      fix: 'Run it as the user of the project, or give this one the right to (ls -ld).',
+      cause,
+    })
+  }
+}
+
 function surroundings({ env, version }: DiagnoseOptions, files: ProjectFiles): Surroundings {
   const { username } = userInfo()
   return {
@@ -104,7 +119,7 @@ function surroundings({ env, version }: DiagnoseOptions, files: ProjectFiles): S
 /** Of a key that is given, what the environment has for a key does not count; where it would send it does. */
 function gatherer(given: Secret | undefined): (context: DoctorContext) => Promise<Facts> {
   if (given === undefined) return gather
-  const key = { place: { kind: 'variable', name: 'the given key' } as const, text: given }
+  const key = { place: { kind: 'variable', name: givenKey } as const, text: given }
   return async (context) => ({ ...(await gather(context)), key, keys: [key] })
 }
 

@@ -142,6 +142,11 @@ describe('keyturn doctor', () => {
     expect(filed.asked?.key?.reveal()).toBe('key')
     expect((await doctor('--key-file other', reportWith([]))).code).toBe(2)
     expect((await doctor('--key-file -', reportWith([]), { stdin: 'k'.repeat(5_000) })).code).toBe(2)
+    const nothing = await doctor('--key-file -', reportWith([]), { stdin: '\n' })
+    expect([nothing.code, nothing.err]).toEqual([
+      2,
+      expect.stringContaining('nothing came on standard input'),
+    ])
   })
 
   it('draws its steps where a person looks, and takes them away at the end', async () => {

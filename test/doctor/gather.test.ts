@@ -51,6 +51,14 @@ describe('the key that the program would use', () => {
     expect(await keyOf({ '.env': text }, loaded(loader('dotenv')), { OPENAI_API_KEY: '' })).toBeUndefined()
   })
 
+  it('is no text of the source that only has a name like one', async () => {
+    const files = projectOf({
+      'names.js':
+        "import 'openai'\nconst names = { OPENAI_API_KEY: 'apikey' }\nconst openaiKeyName = 'openai-key'\nconst OPENAI_API_KEY = 'OPENAI_API_KEY'\n",
+    })
+    expect(await gather(testDoctor({ files }))).toMatchObject({ key: undefined, keys: [] })
+  })
+
   it('is under the name that the source reads', async () => {
     const place = { kind: 'file', path: 'app.js', line: 1 } as const
     const key = await keyOf({}, scanOf({ keyVariables: [{ value: 'MY_KEY', place }] }), { MY_KEY: inShell })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { projects } from '../examples/manifest.ts'
 import { judge } from './judge.ts'
@@ -9,10 +10,22 @@ const names = (group: string): readonly string[] =>
 
 describe('in a project that is broken on purpose the doctor names every cause and nothing else', () => {
   it.each(names('broken'))('%s', async (name) => {
-    const { missed, invented } = await judge(name)
+    const { missed, invented, findings } = await judge(name)
     expect({ missed, invented }).toEqual({ missed: [], invented: [] })
+    expect(findings.flatMap(({ fix }) => fix.split('\n')).filter(cannotBeTyped)).toEqual([])
   })
 })
+
+/** A line that begins like a command is pasted as a whole. A comma after a word, or a bracket, would be one of its arguments. */
+function cannotBeTyped(line: string): boolean {
+  const isCommand =
+    /^(?:export|unset|read|sed|cp|gh|git|kubectl|keyturn|npm|pip|curl|node|set|docker|sudo) /.test(line)
+  if (!isCommand || /<[a-z ]+>/.test(line)) return false
+  return (
+    /\w(?:, | \()|\.$/.test(line.replaceAll(/'[^']*'|"[^"]*"|#.*$/g, "''")) ||
+    spawnSync('bash', ['-n', '-c', line]).status !== 0
+  )
+}
 
 describe('in a healthy project it is silent', () => {
   it.each(names('healthy'))('%s', async (name) => {

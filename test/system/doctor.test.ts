@@ -104,6 +104,17 @@ describe('keyturn doctor as a process', () => {
     expect([good.code, good.out]).toEqual([0, expect.stringMatching(/^healthy, key .* from the given key/)])
   })
 
+  it('says of a file, and of a folder that it may not look into, that they are no projects', async () => {
+    const folder = project({ 'app.js': '', 'closed/app.js': '' })
+    const file = await doctor(folder, [join(folder, 'app.js'), '--offline'])
+    expect([file.code, file.err]).toEqual([2, expect.stringContaining('is a file, and a folder is needed')])
+    if (process.getuid?.() === 0) return // may look into everything
+    chmodSync(join(folder, 'closed'), 0o000)
+    onTestFinished(() => chmodSync(join(folder, 'closed'), 0o700))
+    const closed = await doctor(folder, [join(folder, 'closed'), '--offline'])
+    expect([closed.code, closed.err]).toEqual([2, expect.stringContaining('may not look into')])
+  })
+
   it('says on a dead network which step fails, and ends with 1 within ten seconds', async () => {
     const { code, out, tookMs } = await doctor(project(app), ['--json'], {
       env: { ...ofSandbox(), OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' },

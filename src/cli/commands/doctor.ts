@@ -94,6 +94,11 @@ async function givenKey({ io, options }: Context): Promise<Secret | undefined> {
   if (text === undefined && file !== '-') throw usage(`there is no file ${file}`, 'Correct --key-file.')
   if (text === undefined || Buffer.byteLength(text) > keyBytesMax)
     throw usage('this is too long for a key', 'Give the key alone, on one line.')
+  if (text.trim() === '')
+    throw usage(
+      file === '-' ? 'nothing came on standard input' : `there is no key in ${file}`,
+      'Give the key alone, on one line.',
+    )
   // Every editor and every echo ends a file with one.
   return new Secret(text.replace(/\r?\n$/, ''))
 }

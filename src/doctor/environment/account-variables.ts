@@ -57,7 +57,7 @@ function finding({ name, place }: SetVariable, meant: string): Finding {
     fix:
       place.kind === 'file'
         ? `sed -i.bak '${place.line ?? 1}s/${name}/${meant}/' '${place.path}' && rm '${place.path}.bak'`
-        : `export ${meant}="$${name}" && unset ${name}, and the same where it is set for good`,
+        : `Rename it where it is set for good, and here:\nexport ${meant}="$${name}" && unset ${name}`,
     place,
   }
 }

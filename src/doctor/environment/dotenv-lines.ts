@@ -119,7 +119,7 @@ function duplicates(file: DotenvFile): readonly Finding[] {
         severity: 'warning',
         seen: `${name} is set in line ${before.line} and in line ${line} of ${file.path}, to different values.`,
         cause: `The last one counts, so line ${before.line} does nothing.`,
-        fix: `sed -i.bak '${before.line}d' ${file.path} && rm ${file.path}.bak (or take out line ${line}, if the first is right)`,
+        fix: `Take out line ${line}, or, where that one is right:\nsed -i.bak '${before.line}d' ${file.path} && rm ${file.path}.bak`,
         place: placeIn(file, variable),
       },
     ]

@@ -58,7 +58,7 @@ function compare({ file, variable, set }: Pair, { system }: DoctorContext): Find
       severity: 'error',
       seen: `${name} is set in ${line}, and the environment sets it to nothing.`,
       cause: `What the environment sets wins over the file with ${loader}, were it empty.`,
-      fix: `unset ${name}, and take it out where it is set to nothing`,
+      fix: `Take it out where it is set to nothing, and here:\nunset ${name}`,
     }
   const ofEnvironment = new Secret(set.trim())
   if (ofEnvironment.equals(variable.text)) return undefined
@@ -68,7 +68,7 @@ function compare({ file, variable, set }: Pair, { system }: DoctorContext): Find
     severity: 'warning',
     seen: `${name} in the environment has the fingerprint ${here}, and in ${line} ${there}.`,
     cause: `The environment wins over the file with ${loader}, so the key in ${file.path} is not used here.`,
-    fix: `unset ${name} to use the one in ${file.path}, or take line ${variable.line} out of it`,
+    fix: `Take line ${variable.line} out of ${file.path}, or use the one that is there:\nunset ${name}`,
     fingerprint: here,
   }
 }

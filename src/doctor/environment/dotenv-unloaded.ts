@@ -64,8 +64,8 @@ function loadIt(path: string, facts: Facts): string {
   const source = facts.scan?.clients[0]?.source.path
   if (kind === 'node') return `node --env-file=${path} ${source ?? '<program>'}`
   if (kind === 'python')
-    return `pip install 'python-dotenv[cli]' && dotenv -f ${path} run -- python ${source ?? '<program>'}, or call load_dotenv() before anything reads the variable`
-  return `set -a; . ./${path}; set +a, in the shell that starts the program`
+    return `Call load_dotenv() before anything reads the variable, or:\npip install 'python-dotenv[cli]' && dotenv -f ${path} run -- python ${source ?? '<program>'}`
+  return `In the shell that starts the program:\nset -a; . ./${path}; set +a`
 }
 
 function elsewhere({ file, place }: Found, loader: Loader | undefined, facts: Facts): Finding {
@@ -79,7 +79,7 @@ function elsewhere({ file, place }: Found, loader: Loader | undefined, facts: Fa
     cause: `${file.path} is ${folderOf(file.path) === '' ? 'not the file' : 'in another folder than the one'} that is loaded.`,
     fix: isThere
       ? `Move the line to ${wanted}.`
-      : `cp ${file.path} ${wanted}, or name ${file.path} where it is loaded`,
+      : `Name ${file.path} where it is loaded, or:\ncp ${file.path} ${wanted}`,
     place,
   }
 }

@@ -2,6 +2,7 @@ import { type KeyProblem, usualLengths } from '../../core/key-inspection.ts'
 import type { Check } from '../check.ts'
 import type { Facts, KeyPlace } from '../facts.ts'
 import type { Finding } from '../finding.ts'
+import { givenKey } from '../gather.ts'
 import { ofProviders } from './providers.ts'
 import { apiOf, inspectKey, usedKeys } from './used-keys.ts'
 import { isSetIn, lineOf } from './wording.ts'
@@ -92,13 +93,14 @@ function describe({ name, position = 0, character }: KeyProblem, length: number)
 
 function cleaned(key: KeyPlace, problems: readonly KeyProblem[]): string {
   const { place } = key
-  const isPlain = problems.every(({ name }) =>
-    ['byte_order_mark', 'white_space', 'line_break', 'control_character', 'quote', 'not_ascii'].includes(
-      name,
-    ),
+  const isPlain = problems.every(
+    ({ name, character }) =>
+      ['byte_order_mark', 'white_space', 'line_break', 'control_character', 'quote'].includes(name) ||
+      // A letter that is none of a key's stands in place of one; nothing is won by taking it out.
+      (name === 'not_ascii' && /^(?:zero-width|word joiner)/.test(character ?? '')),
   )
-  if (place.kind !== 'variable' || !isPlain) return setAgain(key)
-  return `export ${place.name}="$(printf %s "$${place.name}" | LC_ALL=C tr -cd 'A-Za-z0-9_-')" and the same where it is set for good`
+  if (place.kind !== 'variable' || place.name === givenKey || !isPlain) return setAgain(key)
+  return `Take them out, here and where it is set for good:\nexport ${place.name}="$(printf %s "$${place.name}" | LC_ALL=C tr -cd 'A-Za-z0-9_-')"`
 }
 
 function admin(key: KeyPlace): Finding {
@@ -107,7 +109,7 @@ function admin(key: KeyPlace): Finding {
     severity: 'error',
     seen: `${nameOf(key)} begins with sk-admin-.`,
     cause: 'It is an admin key, which manages the organisation and may call no model.',
-    fix: `${setAgain(key)} Take a key of a project (https://platform.openai.com/api-keys); the admin key belongs in OPENAI_ADMIN_KEY.`,
+    fix: `Take a key of a project (https://platform.openai.com/api-keys); the admin key belongs in OPENAI_ADMIN_KEY. ${setAgain(key)}`,
     place: key.place,
   }
 }
@@ -139,7 +141,7 @@ function unusualLength(key: KeyPlace, kind: string): Finding | undefined {
         : length > longest
           ? 'Something else was copied along with the key, or the key twice.'
           : 'Some characters were probably lost or doubled when it was copied.',
-    fix: `${setAgain(key)} Copy it whole from https://platform.openai.com/api-keys, or make a new one: it is shown only once.`,
+    fix: `Copy it whole, or make a new one at https://platform.openai.com/api-keys: it is shown only once. ${setAgain(key)}`,
     place: key.place,
   }
 }
@@ -153,5 +155,6 @@ export function setAgain({ place }: Pick<KeyPlace, 'place'>): string {
   if (place.kind === 'file')
     return `Write ${lineOf(place)} as: ${place.name ?? 'OPENAI_API_KEY'}=<the key alone>.`
   const name = place.kind === 'variable' ? place.name : 'OPENAI_API_KEY'
-  return `read -rs ${name} && export ${name} (paste the key alone, then Enter), and the same where it is set for good.`
+  if (name === givenKey) return 'Give the key alone, on one line.'
+  return `Paste the key alone, then Enter, and set it anew where it is set for good:\nread -rs ${name} && export ${name}`
 }

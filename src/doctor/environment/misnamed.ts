@@ -48,7 +48,7 @@ function renamed(variable: SetVariable): Finding {
     cause: isPublic
       ? `The libraries read ${keyVariable} only, and what begins like ${name} is put into the pages that browsers load.`
       : `The libraries read ${keyVariable} only, and nothing in the project reads ${name}.`,
-    fix: `${rename(variable)}${isPublic ? ', call OpenAI from the server only, and rotate the key if it was deployed' : ''}`,
+    fix: `${isPublic ? 'Call OpenAI from the server only, and rotate the key if it was deployed.\n' : ''}${rename(variable)}`,
     place,
   }
 }
@@ -56,7 +56,7 @@ function renamed(variable: SetVariable): Finding {
 function rename({ name, place }: SetVariable): string {
   if (place.kind === 'file')
     return `sed -i.bak '${place.line ?? 1}s/${name}/${keyVariable}/' ${quoted(place.path)} && rm ${quoted(`${place.path}.bak`)}`
-  return `export ${keyVariable}="$${name}" && unset ${name}, and the same where it is set for good`
+  return `Rename it where it is set for good, and here:\nexport ${keyVariable}="$${name}" && unset ${name}`
 }
 
 function quoted(path: string): string {

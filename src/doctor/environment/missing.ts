@@ -49,7 +49,7 @@ function nowhere(facts: Facts, { env, files }: DoctorContext): Finding {
   const looked = [
     `the environment (${names.map((name) => `${name} is ${env[name] === undefined ? 'not set' : 'empty'}`).join(', ')})`,
     ...(dotenv.length === 0 ? ['.env (there is none)'] : dotenv),
-    ...(listed.length === 0 ? [] : [`the source (${listed.length} files)`]),
+    ...(listed.length === 0 ? [] : [`the source (${listed.length} file${listed.length === 1 ? '' : 's'})`]),
     'a keyturn.yaml (there is none)',
   ]
   return {
@@ -63,11 +63,11 @@ function nowhere(facts: Facts, { env, files }: DoctorContext): Finding {
 }
 
 function setKey(facts: Facts): string {
-  const make = 'Make one at https://platform.openai.com/api-keys, then'
+  const make = 'Make one at https://platform.openai.com/api-keys, then type the command,'
   const loaded = facts.scan?.dotenv.loaders.some(({ path }) => path === undefined) === true
   return loaded
-    ? `${make}: read -rs KEY && printf '${keyVariable}=%s\\n' "$KEY" >> .env && unset KEY (paste it, then Enter; keep .env out of git).`
-    : `${make}: read -rs ${keyVariable} && export ${keyVariable} (paste it, then Enter).`
+    ? `${make} paste it, then Enter (keep .env out of git):\nread -rs KEY && printf '${keyVariable}=%s\\n' "$KEY" >> .env && unset KEY`
+    : `${make} paste it, then Enter:\nread -rs ${keyVariable} && export ${keyVariable}`
 }
 
 function unset({ title, variables, fix }: Platform, { env }: DoctorContext): Finding {

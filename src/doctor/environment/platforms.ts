@@ -15,7 +15,7 @@ export const platforms: readonly Platform[] = [
   {
     title: 'AWS Lambda',
     variables: ['AWS_LAMBDA_FUNCTION_NAME'],
-    fix: 'aws lambda update-function-configuration --function-name <function> --environment "Variables={OPENAI_API_KEY=$OPENAI_API_KEY}" (this replaces all of its variables: name the others as well)',
+    fix: 'This replaces all of its variables, so name the others as well:\naws lambda update-function-configuration --function-name <function> --environment "Variables={OPENAI_API_KEY=$OPENAI_API_KEY}"',
   },
   {
     title: 'Vercel',
@@ -45,22 +45,22 @@ export const platforms: readonly Platform[] = [
   {
     title: 'GitHub Actions',
     variables: ['GITHUB_ACTIONS'],
-    fix: 'gh secret set OPENAI_API_KEY, and in the step: env: { OPENAI_API_KEY: "${{ secrets.OPENAI_API_KEY }}" } (runs for forks get no secrets)',
+    fix: 'In the step: env: { OPENAI_API_KEY: "${{ secrets.OPENAI_API_KEY }}" } (runs for forks get no secrets), after:\ngh secret set OPENAI_API_KEY',
   },
   {
     title: 'GitLab CI',
     variables: ['GITLAB_CI'],
-    fix: `glab variable set OPENAI_API_KEY --masked (protected variables reach protected branches only)`,
+    fix: 'Protected variables reach protected branches only:\nglab variable set OPENAI_API_KEY --masked',
   },
   {
     title: 'CircleCI',
     variables: ['CIRCLECI'],
-    fix: 'circleci context store-secret --org-id <organisation> <context> OPENAI_API_KEY, and name the context in the workflow',
+    fix: 'Name the context in the workflow, after:\ncircleci context store-secret --org-id <organisation> <context> OPENAI_API_KEY',
   },
   {
     title: 'Azure Pipelines',
     variables: ['TF_BUILD'],
-    fix: 'az pipelines variable create --name OPENAI_API_KEY --secret true --pipeline-name <pipeline>, and in the step: env: { OPENAI_API_KEY: $(OPENAI_API_KEY) }',
+    fix: 'In the step: env: { OPENAI_API_KEY: $(OPENAI_API_KEY) }, after:\naz pipelines variable create --name OPENAI_API_KEY --secret true --pipeline-name <pipeline>',
   },
   {
     title: 'Bitbucket Pipelines',

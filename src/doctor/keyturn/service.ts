@@ -14,7 +14,7 @@ export const service: Check = {
         severity: 'error',
         seen: problem.message,
         cause: isRefused
-          ? 'The service runs and does not know the token that this caller shows, or it may not read.'
+          ? 'This caller has no token that the service knows, or one that may not read.'
           : 'The service is not running, listens elsewhere, or the network between is cut.',
         fix: problem.fix ?? 'Start it with keyturn serve, or correct KEYTURN_URL.',
         place: { kind: 'address', url },

@@ -80,7 +80,7 @@ function ofStep(place: Place, name: string, near: string | undefined): Finding {
         ? `${describePlace(place)} runs a program that needs ${name}, and no env of the step, the job or the workflow gives it.`
         : `${describePlace(place)} gives the key to the program as ${near}, which reads ${name}.`,
     cause: 'GitHub Actions hands a secret only to steps that name it, so the program has no key there.',
-    fix: `gh secret set OPENAI_API_KEY; then at the step write: env: { ${name}: '\${{ secrets.OPENAI_API_KEY }}' }`,
+    fix: `At the step write: env: { ${name}: '\${{ secrets.OPENAI_API_KEY }}' }, after:\ngh secret set OPENAI_API_KEY`,
     place,
   }
 }

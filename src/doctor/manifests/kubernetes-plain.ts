@@ -42,7 +42,7 @@ export function plainValue({ name, line, tree, manifest }: Variable): readonly F
         severity: 'error',
         seen: `${describePlace(place)} sets a placeholder of ${value.length} characters as ${name}.`,
         cause: 'The example text was never replaced, and the container starts with it.',
-        fix: `${secretCommand}; then in ${describePlace(place)} write: ${secretReference(name)}`,
+        fix: `In ${describePlace(place)} write: ${secretReference(name)}; after:\n${secretCommand}`,
         place,
       },
     ]
@@ -77,7 +77,7 @@ function inTheOpen(place: Place, seen: string): Finding {
     severity: 'error',
     seen,
     cause: 'Whoever may look at the namespace, or at the manifest, can read the key.',
-    fix: `${secretCommand}; then in the container write: - name: OPENAI_API_KEY, ${secretReference('OPENAI_API_KEY')}; and take ${name} out of ${describePlace(place)}`,
+    fix: `In the container write: - name: OPENAI_API_KEY, ${secretReference('OPENAI_API_KEY')}; take ${name} out of ${describePlace(place)}; after:\n${secretCommand}`,
     place,
   }
 }

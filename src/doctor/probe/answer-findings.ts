@@ -1,7 +1,7 @@
 import type { DoctorContext } from '../context.ts'
 import type { Finding, Place } from '../finding.ts'
 import type { RawAnswer } from '../network.ts'
-import { type Target, wrongBaseUrl } from './base-url.ts'
+import { openaiBaseUrl, type Target, wrongBaseUrl } from './base-url.ts'
 import type { Budget } from './budget.ts'
 import { askWithoutKey, type Layers, type Way } from './layers.ts'
 import type { Shown } from './shown.ts'
@@ -27,7 +27,7 @@ export function answerFinding({ way, layers, shown }: Judging): Finding | undefi
     return wrongBaseUrl({
       place: target.place,
       what: `${target.baseUrl}/models is a page that is not there (HTTP 404 without JSON)`,
-      right: `${target.url.origin}/v1`,
+      right: rightGuess(target),
     })
   const certificate = layers.tls?.kind === 'done' ? layers.tls.answer.certificate : undefined
   const place: Place =
@@ -42,6 +42,12 @@ export function answerFinding({ way, layers, shown }: Judging): Finding | undefi
     fix: `curl -v ${target.baseUrl}/models`,
     place,
   }
+}
+
+/** What rightBaseUrl has already asked for is not told again. */
+function rightGuess({ baseUrl, url }: Target): string {
+  const guess = `${url.origin}/v1`
+  return baseUrl === guess || baseUrl === url.origin ? openaiBaseUrl : guess
 }
 
 function failing({ target }: Way, { status, headers }: RawAnswer, shown: Shown): Finding {

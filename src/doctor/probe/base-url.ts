@@ -54,6 +54,8 @@ export function lookAtBaseUrl(setting: Setting | undefined, provider?: string): 
     finding: wrongBaseUrl({ place, what, right }),
   })
   const url = URL.canParse(text) ? new URL(text) : undefined
+  const meant = withScheme(text)
+  if (meant !== undefined) return wrong('lacks the https:// or http:// in front', meant)
   if (url === undefined) return wrong('is not a URL')
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return wrong('is no address of HTTP')
   if (url.username !== '' || url.password !== '') return wrong('holds a user name or a password')
@@ -157,6 +159,16 @@ function targetOf(url: URL, kind: Target['kind'], place: Place): Target {
     maySendKey: url.protocol === 'https:' || kind === 'loopback',
     place,
   }
+}
+
+/** `api.openai.com/v1`, `localhost:11434/v1`: the latter even parses, as an address of the scheme `localhost`. */
+function withScheme(text: string): string | undefined {
+  if (!/^(?:\[[0-9a-f:.]{2,45}\]|[a-z0-9][a-z0-9.-]{0,252})(?::\d{1,5})?(?:\/\S{0,200})?$/i.test(text))
+    return undefined
+  const host = text.replace(/(?::\d{1,5})?(?:\/.*)?$/, '')
+  const isHost = host.includes('.') || host.startsWith('[') || isLoopbackHost(host)
+  const url = `${isLoopbackHost(host) ? 'http' : 'https'}://${text}`
+  return isHost && URL.canParse(url) ? redactKeys(url) : undefined
 }
 
 /** Names and addresses inside of a network: those of a compose file or a cluster, where plain HTTP is usual. */

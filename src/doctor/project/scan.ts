@@ -146,7 +146,10 @@ function keysOf(source: SourceText, clients: readonly ClientCall[]): readonly Ke
       name === 'apikey' && value.kind === 'literal' ? [{ place, text: new Secret(value.text) }] : [],
     )
   const ofLiterals = source.literals
-    .filter((literal) => keyName.test(beforeLiteral(source, literal)) || isKey(literal.value))
+    .filter(
+      (literal) =>
+        isKey(literal.value) || (isKeyLike(literal.value) && keyName.test(beforeLiteral(source, literal))),
+    )
     .map((literal) => ({ place: placeOf(source, literal.start), text: new Secret(literal.value) }))
   const [texts, places]: [Secret[], KeyPlace[]] = [[], []]
   for (const found of [...ofClients, ...ofLiterals]) {
@@ -155,6 +158,11 @@ function keysOf(source: SourceText, clients: readonly ClientCall[]): readonly Ke
     places.push(found)
   }
   return places
+}
+
+/** `OPENAI_API_KEY: 'apikey'` names an option, `openaiKeyName = 'openai-key'` a secret: their names alone make them no keys. */
+function isKeyLike(text: string): boolean {
+  return inspectKeyShape(text).core !== 'unknown_shape'
 }
 
 function isKey(text: string): boolean {

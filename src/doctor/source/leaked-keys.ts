@@ -63,8 +63,8 @@ export function leak(
     isTracked === true ? ', which git keeps' : isTracked === false ? ', which git does not ignore' : ''
   const ignore =
     !isSource && /(?:^|\/)\.env/.test(place.path)
-      ? ` Then: git rm --cached --ignore-unmatch '${place.path}' && echo '${place.path}' >> .gitignore`
-      : ' Then read OPENAI_API_KEY from the environment there.'
+      ? `\ngit rm --cached --ignore-unmatch '${place.path}' && echo '${place.path}' >> .gitignore`
+      : '\nThen read OPENAI_API_KEY from the environment there.'
   return {
     code: isSource ? 'key_in_source' : 'key_in_repository',
     // It leaks with the next `git add`, and not before.
@@ -86,5 +86,5 @@ export function turn({ facts }: Look, secret: Secret): string {
   )
   return credential === undefined
     ? 'Revoke the key at https://platform.openai.com/api-keys and make a new one.'
-    : `keyturn rotate ${credential.name} --emergency --compromised.`
+    : `keyturn rotate ${credential.name} --emergency --compromised`
 }

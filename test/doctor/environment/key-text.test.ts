@@ -1,4 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { Secret } from '../../../src/core/secret.ts'
+import { keyText } from '../../../src/doctor/environment/key-text.ts'
+import { gather, givenKey } from '../../../src/doctor/gather.ts'
+import { testDoctor } from '../context.ts'
 import { newKey } from '../keys.ts'
 import { findingsIn, node, nodeWithoutDotenv, python, pythonWithoutDotenv, told } from './examined.ts'
 
@@ -123,6 +127,17 @@ describe('characters that do not belong to a key', () => {
     expect(finding?.fix).toContain(`LC_ALL=C tr -cd 'A-Za-z0-9_-'`)
     const [bearer] = await inShell(`Bearer ${newKey()}`)
     expect(bearer?.fix).toContain('read -rs OPENAI_API_KEY')
+    const key = newKey()
+    const [letter] = await inShell(`${key.slice(0, 60)}\u00E9${key.slice(61)}`)
+    expect(letter?.fix).toContain('read -rs OPENAI_API_KEY')
+  })
+
+  it('are told of a key that was given with no variable', async () => {
+    const facts = await gather(testDoctor({}))
+    const key = { place: { kind: 'variable', name: givenKey } as const, text: new Secret(` ${newKey()}`) }
+    const [finding] = await keyText.run({ ...facts, key }, testDoctor({}))
+    expect(finding?.seen).toMatch(/^the given key has a space in front/)
+    expect(finding?.fix).toBe('Give the key alone, on one line.')
   })
 
   it('are none in what a loader takes off by itself', async () => {

@@ -55,7 +55,8 @@ describe('a base URL', () => {
     ['https://api.opnai.com/v1', 'nearly api.openai.com'],
     ['http://gateway.example.com/v1', 'in the clear'],
     ['ftp://example.com', 'no address of HTTP'],
-    ['api.openai.com/v1', 'is not a URL'],
+    ['my gateway', 'is not a URL'],
+    ['rubbish', 'is not a URL'],
     ['https://ann:hunter22@llm.example.com/v1', 'a user name or a password'],
   ])('%s is wrong, and nobody is asked there', (value, why) => {
     const { target, finding } = look(value)
@@ -63,6 +64,18 @@ describe('a base URL', () => {
     expect(finding?.code).toBe('base_url_wrong')
     expect(finding?.seen).toContain(why)
     expect(JSON.stringify(finding)).not.toContain('hunter22')
+  })
+
+  it.each([
+    ['api.openai.com/v1', 'https://api.openai.com/v1'],
+    ['llm.example.com:8443/v1', 'https://llm.example.com:8443/v1'],
+    ['127.0.0.1:4000/v1', 'http://127.0.0.1:4000/v1'],
+    ['localhost:11434/v1', 'http://localhost:11434/v1'],
+  ])('%s lacks its scheme', (value, right) => {
+    const { target, finding } = look(value)
+    expect(target).toBeUndefined()
+    expect(finding).toMatchObject({ code: 'base_url_wrong', fix: `export OPENAI_BASE_URL=${right}` })
+    expect(finding?.seen).toContain('lacks the https:// or http:// in front')
   })
 
   it('of another vendor is none of our business where the key is of the same', () => {
