@@ -193,6 +193,7 @@ export const bans: readonly Ban[] = [
       'stores/vault-auth.ts': 'sends what Keyturn logs in to Vault with',
       'stores/vault-calls.ts': 'sends the token of Vault in its header',
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
+      'doctor/probe/consent.ts': 'looks whether it stands in a file of the project',
       'doctor/probe/keyed-request.ts': 'sends it in the authorization header',
       'doctor/probe/shown.ts': 'withholds what a server echoes of it',
       'doctor/bundle/scrub.ts': 'finds pieces of it in what goes to support, and takes them out',

@@ -119,6 +119,8 @@ export interface Io {
   readonly writePrivateFile: (path: string, text: string) => void
   /** Adds to the end of a file that somebody else may have begun. */
   readonly appendFile: (path: string, text: string) => void
+  /** Of this machine's network interfaces, as text. */
+  readonly ownAddresses: () => readonly string[]
   /** Calls back for SIGINT and SIGTERM, which then no longer end the process. */
   readonly onSignal: (callback: (signal: 'SIGINT' | 'SIGTERM') => void) => Cancel
   /** Ends the process at once. */

@@ -1,5 +1,15 @@
-import { appendFileSync, chmodSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { dirname } from 'node:path'
+import { KeyturnError } from '../core/errors.ts'
 import { createSystem } from '../system.ts'
 import type { Io } from './io.ts'
 import { terminalStreams } from './output.ts'
@@ -18,6 +28,8 @@ export function realIo(): Io {
     after: (delayMs, callback) => system.after(delayMs, callback),
     readFile: readFileIfThere,
     writeNewFile,
+    ownAddresses: () =>
+      Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
     onSignal(callback) {
       const onInterrupt = (): void => callback('SIGINT')
       const onTerminate = (): void => callback('SIGTERM')
@@ -49,14 +61,27 @@ function workingFolder(): string {
   }
 }
 
+const fileBytesMax = 64 * 1_048_576
+
+/** A folder of somebody else may hold a pipe that nobody writes to, or a link to what never ends. */
 function readFileIfThere(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    const about = statSync(path)
+    const isReadable = about.isDirectory() || (about.isFile() && about.size <= fileBytesMax)
+    if (isReadable || isStream(path)) return readFileSync(path, 'utf8')
+    throw new KeyturnError('file_unusable', `${path} is no file, or longer than ${fileBytesMax} bytes`, {
+      fix: 'Name a file, or /dev/stdin.',
+    })
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw error
   }
+}
+
+/** `/dev/stdin`, and what a shell makes of `<(…)`: whoever names one means it. */
+function isStream(path: string): boolean {
+  return /^\/(?:dev\/(?:stdin|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(path)
 }
 
 function writeNewFile(path: string, text: string, mode: number): boolean {

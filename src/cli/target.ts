@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import { faultOf } from './fault.ts'
 import type { Io } from './io.ts'
 
@@ -37,6 +38,7 @@ export async function findTarget(io: Io): Promise<Target> {
   const { home, listen, from, isTls } = await locate({ env: io.env, cwd: io.cwd, readFile: io.readFile })
   if (listen.kind === 'unix') return { address: listen, home, from }
   const host = connectable(listen.host)
+  if (nonEmpty(io.env['KEYTURN_LISTEN']) === undefined) assertHere(host, from, io)
   const url = new URL(`${isTls ? 'https' : 'http'}://${host}:${listen.port}`)
   return { address: withTls({ kind: 'url', url }, io), home, from }
 }
@@ -46,6 +48,15 @@ function connectable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   if (host === '::') return '[::1]'
   return host.includes(':') ? `[${host}]` : host
+}
+
+/** A token is shown to what listens on this machine: whoever wrote the file of a folder may be a stranger. Error: `usage`. */
+function assertHere(host: string, from: string, io: Io): void {
+  const bare = host.replace(/^\[|\]$/g, '')
+  if (isLoopbackHost(host) || io.ownAddresses().includes(bare)) return
+  throw new KeyturnError('usage', `${from} listens on ${bare}, which is no address of this machine`, {
+    fix: 'Set KEYTURN_URL to the service that you mean.',
+  })
 }
 
 function parseUrl(text: string, cwd: string): Address {

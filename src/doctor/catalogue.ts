@@ -44,6 +44,7 @@ export const findingKinds = {
   openai_failing: { row: 'T22', severity: 'error', title: 'OpenAI itself is failing' },
   clock_skewed: { row: 'T23', severity: 'warning', title: 'the clock is wrong' },
   base_url_wrong: { row: 'T24', severity: 'error', title: 'the wrong base URL' },
+  address_unconfirmed: { row: 'T24', severity: 'warning', title: 'the key was not sent to this address' },
   dotenv_not_loaded: { row: 'T25', severity: 'error', title: 'a .env that nobody loads' },
   dotenv_elsewhere: { row: 'T25', severity: 'error', title: 'the .env is in another folder' },
   dotenv_malformed: { row: 'T25', severity: 'error', title: 'a line of .env that is not read as meant' },
@@ -84,6 +85,11 @@ export const findingKinds = {
   refusal_unclear: { row: 'T22', severity: 'error', title: 'OpenAI refuses for a reason not known here' },
   // Of Keyturn itself.
   config_invalid: { row: 'K01', severity: 'error', title: "Keyturn's configuration is wrong" },
+  stores_unasked: {
+    row: 'K03',
+    severity: 'note',
+    title: 'stores that only the project names were not asked',
+  },
   service_unreachable: { row: 'K02', severity: 'error', title: 'the Keyturn service does not answer' },
 } as const satisfies Readonly<Record<string, FindingKind>>
 

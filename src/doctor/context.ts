@@ -12,6 +12,8 @@ export interface DoctorOptions {
   readonly isThorough: boolean
   /** A model that the app needs; default: those that the project's source names. */
   readonly model?: string
+  /** Hosts that get the key though only the project's files name them, in lower case. Default: none. */
+  readonly allowedHosts: readonly string[]
   /** For each step on the network, in milliseconds. 100 to 60,000, default 3,000. All steps together stay under 10 s. */
   readonly stepTimeoutMs: number
 }

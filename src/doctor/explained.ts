@@ -19,6 +19,7 @@ const whyNoKey: ReadonlySet<FindingCode> = new Set<FindingCode>([
   'store_unreachable',
   'store_malformed',
   'config_invalid',
+  'stores_unasked',
 ])
 
 /** What says what is wrong with the text says more than that OpenAI does not know it. */

@@ -71,6 +71,8 @@ export interface DotenvVariable {
 export interface KeyturnFacts {
   /** The configuration's path as findings show it, or what stands for it. */
   readonly source: string
+  /** The user named the configuration, and it was not merely found in the folder. */
+  readonly isNamed: boolean
   /** What is wrong with the configuration, where it could not be read; no credential is known then. */
   readonly problems: readonly KeyturnProblem[]
   /** What it says that is allowed and hardly meant. */

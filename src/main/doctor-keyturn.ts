@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { CredentialSummary } from '../api/types.ts'
 import type { ServiceSighting } from '../cli/io.ts'
@@ -35,6 +35,7 @@ export async function keyturnFacts(options: KeyturnFactsOptions): Promise<Keytur
   const statusOf = (name: string): CredentialSummary | undefined =>
     service?.credentials.find((one) => one.name === name)
   return {
+    isNamed: isNamed(options),
     source: read?.source ?? `the service at ${service?.url ?? ''}`,
     problems: read?.problems ?? [],
     warnings: read?.warnings ?? [],
@@ -53,6 +54,11 @@ export async function keyturnFacts(options: KeyturnFactsOptions): Promise<Keytur
           },
         }),
   }
+}
+
+/** Whoever says which file is meant has looked at it; what lies in a folder may be a stranger's. */
+function isNamed({ env, configPath }: Pick<KeyturnFactsOptions, 'env' | 'configPath'>): boolean {
+  return configPath !== undefined || (env['KEYTURN_CONFIG']?.trim() ?? '') !== ''
 }
 
 type ReadConfiguration = Pick<KeyturnFacts, 'source' | 'problems' | 'warnings'> & {
@@ -75,7 +81,7 @@ async function readConfiguration({
   const check = checkConfig({
     env,
     cwd: folder,
-    readFile: readIfThere,
+    readFile: readConfigurationFile,
     assertValidCron,
     occurrences,
     ...(configPath === undefined ? {} : { configPath }),
@@ -134,6 +140,15 @@ function shown(path: string, folder: string): string {
   const inside = relative(folder, path)
   return inside === '' || inside.startsWith('..') ? path : inside.replaceAll('\\', '/')
 }
+
+/** The folder may hold a pipe, or a link to what never ends: what is no file of a few lines is no configuration. */
+function readConfigurationFile(path: string): string | undefined {
+  const about = statSync(path, { throwIfNoEntry: false })
+  if (about !== undefined && (!about.isFile() || about.size > configurationBytesMax))
+    throw new KeyturnError('file_unusable', `${path} is no file that could be a configuration`)
+  return readIfThere(path)
+}
+const configurationBytesMax = 1_048_576
 
 export function readIfThere(path: string): string | undefined {
   try {
@@ -212,7 +227,7 @@ async function lookInStore(
   options: KeyturnFactsOptions,
 ): Promise<Looked> {
   const { system, log, env, isOffline, withPermissions, storeTimeoutMs } = options
-  if (store.kind === 'memory' || (isOffline && !localKinds.includes(store.kind)))
+  if (store.kind === 'memory' || ((isOffline || !isNamed(options)) && !localKinds.includes(store.kind)))
     return { stored: { kind: 'unread' }, permissions: [] }
   // To open it would make it.
   if (store.kind === 'local' && !existsSync(store.identityFile ?? join(store.folder, 'identity.txt')))

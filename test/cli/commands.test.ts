@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/main.ts'
 import { specs } from '../../src/cli/specs.ts'
 import { starterNeeds, starterStores } from '../../src/cli/starter-config.ts'
+import { findTarget } from '../../src/cli/target.ts'
 import { type FakeIoOptions, fakeIo } from './fake-io.ts'
 import { type FakeService, fakeService } from './fake-service.ts'
 import { apiKey, canary, operatorToken, rotationAt, start, summaryOf, tokenSummary } from './samples.ts'
@@ -540,6 +541,20 @@ describe('finding the service', () => {
     })
     expect(result).toMatchObject({ code: 0, err: '' })
     expect(service.asked[0]?.authorization).toBe('Bearer kt_op_home')
+  })
+
+  it('shows no token to an address of another machine, which the file of a folder alone names', async () => {
+    const files = (listen: string) => ({
+      '/srv/app/keyturn.yaml': `listen: '${listen}'\nallowPlaintext: true\ncredentials: { openai: { store: { kind: local } } }\n`,
+    })
+    const env = { KEYTURN_URL: undefined }
+    for (const listen of ['192.0.2.8:80', 'evil.example:80', '[2001:db8::1]:80']) {
+      const refused = await keyturn('status', { files: files(listen), env })
+      expect(refused, listen).toMatchObject({ code: 2 })
+      expect(refused.err).toContain('which is no address of this machine')
+    }
+    const { address } = await findTarget(fakeIo({ files: files('192.0.2.7:80') }))
+    expect(address).toMatchObject({ url: new URL('http://192.0.2.7:80') })
   })
 
   it('speaks through a socket file', async () => {

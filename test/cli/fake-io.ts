@@ -82,6 +82,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       return () => clearTimeout(timer)
     },
     readFile: (path) => files.get(path),
+    ownAddresses: () => ['192.0.2.7'],
     writeNewFile: (path, text) => {
       if (files.has(path)) return false
       files.set(path, text)

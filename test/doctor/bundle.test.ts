@@ -78,6 +78,7 @@ const facts: Facts = {
     },
   ],
   keyturn: {
+    isNamed: true,
     source: 'keyturn.yaml',
     problems: [],
     warnings: [],

@@ -149,7 +149,7 @@ describe('comparing', () => {
     }
     const known = (one: KeyturnCredential): Facts => ({
       ...facts,
-      keyturn: { source: 'keyturn.yaml', problems: [], warnings: [], credentials: [one] },
+      keyturn: { isNamed: true, source: 'keyturn.yaml', problems: [], warnings: [], credentials: [one] },
     })
     for (const name of ['store:openai', 'service:openai']) {
       const seen = await compare(name, { facts: known(credential) })

@@ -67,6 +67,7 @@ export function testDoctor(
       isOffline: false,
       isBillable: false,
       isThorough: false,
+      allowedHosts: [],
       stepTimeoutMs: 3_000,
       ...given.options,
     },

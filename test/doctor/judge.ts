@@ -42,6 +42,7 @@ export async function judge(
       askService: async () => undefined,
       options: {
         isOffline: !isOnline,
+        allowedHosts: [],
         isBillable: isOnline,
         stepTimeoutMs: 3_000,
         isThorough: false,

@@ -38,7 +38,14 @@ function keyturn(change: Partial<KeyturnFacts> | readonly KeyturnCredential[]): 
   const given = isList(change) ? { credentials: change } : change
   return {
     ...emptyFacts,
-    keyturn: { source: 'keyturn.yaml', problems: [], warnings: [], credentials: [healthy], ...given },
+    keyturn: {
+      isNamed: true,
+      source: 'keyturn.yaml',
+      problems: [],
+      warnings: [],
+      credentials: [healthy],
+      ...given,
+    },
   }
 }
 
@@ -59,6 +66,21 @@ describe('the checks of Keyturn', () => {
       expect(await found(check, emptyFacts)).toEqual([])
     },
   )
+
+  it('stores that were not asked, since the configuration was only found: a note, before a deploy a warning', async () => {
+    const far: KeyturnCredential = { ...healthy, store: 'vault', stored: { kind: 'unread' } }
+    const facts = keyturn({ isNamed: false, credentials: [far, healthy] })
+    const [note] = await stores.run(facts, testDoctor())
+    expect(note).toMatchObject({
+      code: 'stores_unasked',
+      severity: 'note',
+      fix: 'Where the file is yours: keyturn doctor --config keyturn.yaml',
+    })
+    const thorough = testDoctor({ options: { isThorough: true } })
+    expect(await stores.run(facts, thorough)).toMatchObject([{ severity: 'warning' }])
+    expect(await stores.run(keyturn({ isNamed: true, credentials: [far] }), testDoctor())).toEqual([])
+    expect(await stores.run(facts, testDoctor({ options: { isOffline: true } }))).toEqual([])
+  })
 
   it('a configuration that is wrong: at its line, with what to write instead', async () => {
     const problem = {

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import { type KeyturnFactsOptions, keyturnFacts } from '../../src/main/doctor-keyturn.ts'
 import { createSystem } from '../../src/system.ts'
@@ -94,7 +95,9 @@ it('gives up on a store that takes a connection and never answers', async () => 
   const port = typeof address === 'object' && address !== null ? address.port : 0
   const text = `credentials:\n  openai:\n    store: { kind: vault, address: 'http://127.0.0.1:${port}', auth: { kind: token } }\n    ref: openai\n`
   const env = { VAULT_TOKEN: 'x'.repeat(20) }
-  const seen = await facts(project({ 'keyturn.yaml': text }), { env, storeTimeoutMs: 50 })
+  const folder = project({ 'keyturn.yaml': text })
+  const configPath = join(folder, 'keyturn.yaml')
+  const seen = await facts(folder, { configPath, env, storeTimeoutMs: 50 })
   expect(seen?.credentials[0]?.stored).toMatchObject({ kind: 'failed', error: { code: 'store_unreachable' } })
 })
 
@@ -124,4 +127,52 @@ it('puts beside each credential what the service says, and adds those that only 
   const problem = new KeyturnError('service_unreachable', 'nobody')
   const away = await facts(project({}), { askService: async () => ({ url: 'u', credentials: [], problem }) })
   expect(away).toMatchObject({ source: 'the service at u', credentials: [], service: { url: 'u', problem } })
+})
+
+describe('a configuration that lies in the folder of a stranger', () => {
+  it('opens no store that would be told a token or run code, unless the user names the file', async () => {
+    let connections = 0
+    const sockets = createServer((socket) => {
+      connections += 1
+      socket.destroy()
+    })
+    await new Promise<void>((resolve) => void sockets.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void sockets.close())
+    const at = sockets.address()
+    const port = typeof at === 'object' && at !== null ? at.port : 0
+    const folder = project({
+      'keyturn.yaml': [
+        'credentials:',
+        '  code:',
+        '    store: { kind: module, path: ./store.mjs }',
+        '    ref: a',
+        '  far:',
+        `    store: { kind: vault, address: 'http://127.0.0.1:${port}', auth: { kind: token } }`,
+        '    ref: b',
+        '',
+      ].join('\n'),
+      'store.mjs':
+        "import { writeFileSync } from 'node:fs'\nwriteFileSync(new URL('ran', import.meta.url), '')\n",
+    })
+    const env = { VAULT_TOKEN: 'a-token' }
+    const seen = await facts(folder, { env })
+    expect(seen?.problems).toEqual([])
+    expect(seen?.credentials.map(({ stored }) => stored.kind)).toEqual(['unread', 'unread'])
+    expect([seen?.isNamed, connections, readdirSync(folder).includes('ran')]).toEqual([false, 0, false])
+    const named = await facts(folder, { env, configPath: join(folder, 'keyturn.yaml') })
+    expect([named?.isNamed, connections > 0]).toEqual([true, true])
+  })
+
+  it.each([
+    ['a pipe', (path: string) => execFileSync('mkfifo', [path])],
+    ['a link to what never ends', (path: string) => symlinkSync('/dev/zero', path)],
+    ['a folder', (path: string) => mkdirSync(path)],
+    ['longer than any', (path: string) => writeFileSync(path, '#'.repeat(2_000_000))],
+  ])('is not waited for where it is %s', async (_name, make) => {
+    const folder = project({})
+    make(join(folder, 'keyturn.yaml'))
+    expect((await facts(folder))?.problems).toMatchObject([
+      { message: 'the file is there and cannot be read' },
+    ])
+  })
 })

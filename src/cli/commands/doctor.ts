@@ -58,6 +58,7 @@ async function askedOf(context: Context): Promise<Omit<DiagnoseOptions, 'onStep'
       isOffline: options.has('offline'),
       isBillable: options.has('billable'),
       isThorough: options.has('ci'),
+      allowedHosts: options.list('allowHost').map((host) => host.toLowerCase()),
       stepTimeoutMs,
       ...(model === undefined ? {} : { model }),
     },

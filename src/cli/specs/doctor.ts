@@ -37,6 +37,12 @@ export const doctorSpecs: readonly CommandSpec[] = [
         offers: 'files',
       },
       {
+        flags: '--allow-host <host>',
+        description:
+          "Also send the key to this host where only the project's own files name it; OpenAI and this machine need none. May be given several times.",
+        isList: true,
+      },
+      {
         flags: '--ci',
         description:
           'For a pipeline: also asks stores what Keyturn may do there and proves the key of every credential, draws nothing, and annotates the run of GitHub Actions.',

@@ -2,14 +2,41 @@ import type { ErrorCode, KeyturnError } from '../../core/errors.ts'
 import type { PermissionFinding } from '../../core/ports.ts'
 import type { FindingCode } from '../catalogue.ts'
 import type { Check } from '../check.ts'
-import type { KeyturnCredential } from '../facts.ts'
+import type { DoctorOptions } from '../context.ts'
+import type { KeyturnCredential, KeyturnFacts } from '../facts.ts'
 import type { Finding, Place } from '../finding.ts'
 
 /** T34: a credential whose store gives no key, and what Keyturn may not do there. */
 export const stores: Check = {
   name: 'stores',
   needsNetwork: false,
-  run: async ({ keyturn }) => keyturn?.credentials.flatMap(findingsOf) ?? [],
+  run: async ({ keyturn }, { options }) =>
+    keyturn === undefined ? [] : [...keyturn.credentials.flatMap(findingsOf), ...unasked(keyturn, options)],
+}
+
+/** Opening a store shows it a token, or runs a module: a configuration that was merely found may be a stranger's. */
+function unasked(
+  { isNamed, source, credentials }: KeyturnFacts,
+  { isOffline, isThorough }: Pick<DoctorOptions, 'isOffline' | 'isThorough'>,
+): readonly Finding[] {
+  // What only the service knows has no address here, and its store is the service's business.
+  const left = credentials.filter(
+    ({ stored, store, baseUrl }) => stored.kind === 'unread' && store !== 'memory' && baseUrl !== '',
+  )
+  if (isNamed || isOffline || left.length === 0) return []
+  const kinds = [...new Set(left.map(({ store }) => store))]
+  return [
+    {
+      code: 'stores_unasked',
+      // Before a deploy it is what was asked for.
+      severity: isThorough ? 'warning' : 'note',
+      seen: `${source} names ${kinds.join(', ')} as a store of ${left.map(({ name }) => name).join(', ')}.`,
+      cause:
+        'The file was found in the folder, and a stranger could name an address that collects tokens, or code to run.',
+      fix: `Where the file is yours: keyturn doctor --config ${source}`,
+      place: { kind: 'file', path: source },
+    },
+  ]
 }
 
 function findingsOf(credential: KeyturnCredential): readonly Finding[] {

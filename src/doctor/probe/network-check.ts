@@ -11,6 +11,7 @@ import { type Authentication, authenticate } from './authenticate.ts'
 import { lookAtBaseUrl, type Target, wrongBaseUrl } from './base-url.ts'
 import { type Budget, createBudget } from './budget.ts'
 import { skewFinding } from './clock.ts'
+import { consentTo } from './consent.ts'
 import { effectiveBaseUrl } from './effective-base-url.ts'
 import { billableFinding, keyFindings } from './key-findings.ts'
 import { requestWithKey } from './keyed-request.ts'
@@ -27,19 +28,24 @@ import { whoAnswers } from './who-answers.ts'
 
 /**
  * Everything between the program and OpenAI: the address, the proxy, the layers below a call, then what OpenAI says of the
- * key, its models and its limits. The key that the program uses is sent, and no other; to the base URL alone.
+ * key, its models and its limits. The key that the program uses is sent, and no other; to the base URL alone, and not where only strangers' files name that.
  */
 export const networkCheck: Check = {
   name: 'network',
   needsNetwork: true,
   async run(facts, context) {
     const shape = facts.key === undefined ? undefined : inspectSecret(facts.key.text)
-    const look = lookAtBaseUrl(effectiveBaseUrl(facts).setting, shape?.provider)
+    const { setting } = effectiveBaseUrl(facts)
+    const look = lookAtBaseUrl(setting, shape?.provider)
     if (look.target === undefined) return []
-    const way: Way = { target: look.target, proxy: proxyInForce(context.env, look.target.url) }
+    const consent = consentTo(context, facts, { target: look.target, setting })
+    if (consent.kind === 'nothing') return [consent.finding]
+    const target = consent.kind === 'all' ? look.target : { ...look.target, maySendKey: false }
+    const way: Way = { target, proxy: proxyInForce(context.env, target.url) }
     const visit = visitOf(context, facts, way)
     const unusable = unusableProxy(way)
-    return [...(unusable === undefined ? [] : [unusable]), ...(await examineWay(visit, shape))]
+    const withheld = consent.kind === 'all' ? [] : [consent.finding]
+    return [...withheld, ...(unusable === undefined ? [] : [unusable]), ...(await examineWay(visit, shape))]
   },
 }
 

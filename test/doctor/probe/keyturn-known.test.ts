@@ -39,7 +39,7 @@ function credentialFor(sandbox: Sandbox, change: Partial<KeyturnCredential>): Ke
 }
 
 const knowing = (credential: KeyturnCredential): Partial<Facts> => ({
-  keyturn: { source: 'keyturn.yaml', problems: [], warnings: [], credentials: [credential] },
+  keyturn: { isNamed: true, source: 'keyturn.yaml', problems: [], warnings: [], credentials: [credential] },
 })
 
 async function dead() {
