@@ -6,6 +6,8 @@ import type { Asked } from './audited.ts'
 import type { Caller } from './auth/caller.ts'
 import { type Admission, bodyTooLarge, unauthenticated, wrongType } from './checks.ts'
 import type { ServerContext } from './context.ts'
+import { addDashboard } from './dashboard/dashboard.ts'
+import { overviewPath, wantsPage } from './dashboard/origins.ts'
 import { parseJson, showName } from './json-body.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
 import { createHandlers, type Handler } from './routes.ts'
@@ -18,6 +20,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     operationId?: OperationId
+    /** One of the dashboard, which looks by itself who asks. */
+    page?: true
   }
 }
 
@@ -31,6 +35,9 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
     bodyLimit: context.limits.bodyBytesMax,
     genReqId: context.nextRequestId,
     requestIdHeader: false,
+    // The contract has `/` for whoever shows a token; a browser shows none and asks for a page.
+    rewriteUrl: (request) =>
+      wantsPage(request) ? `${overviewPath}${(request.url ?? '/').slice(1)}` : (request.url ?? '/'),
     routerOptions: { maxParamLength: paramCharsMax },
     frameworkErrors: (error, request, reply) => {
       prepareReply(context, request, reply)
@@ -47,14 +54,18 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
       text === '' ? undefined : parseJson(String(text)),
   )
   addChecks(app, context)
-  app.setErrorHandler((thrown, request, reply) => {
+  const refusalFor = (thrown: unknown, request: FastifyRequest): Refusal => {
     const refusal = refusalOf(thrown, context)
     if (problemStatus(refusal) === 500) logFault(context, request, refusal, thrown)
-    sendProblem(context, request, reply, refusal)
+    return refusal
+  }
+  app.setErrorHandler((thrown, request, reply) => {
+    sendProblem(context, request, reply, refusalFor(thrown, request))
   })
   app.setNotFoundHandler((request, reply) => sendProblem(context, request, reply, refuseRoute(request)))
   const handlers = createHandlers(context)
   for (const id of Object.keys(operations) as OperationId[]) addRoute(app, context, id, handlers[id])
+  await addDashboard(app, context, { refusalOf: refusalFor })
   await app.ready()
   return app
 }
@@ -136,7 +147,8 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
     prepareReply(context, request, reply)
     const refusal = checks.refuseTransport(request.raw)
     if (refusal !== undefined) return sendProblem(context, request, reply, refusal)
-    const id = request.routeOptions.config.operationId
+    const { operationId: id, page } = request.routeOptions.config
+    if (page === true) return done()
     // Said here and not by the handler of unknown routes: on the way there Fastify looks at the body of some methods.
     if (id === undefined) return sendProblem(context, request, reply, refuseRoute(request))
     const settle = (admission: Admission): void => {
@@ -151,7 +163,8 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
   })
   // Not `onResponse`: for that hook Fastify keeps request and reply alive until the answer ends, which a stream never does.
   app.addHook('onSend', (request, reply, payload, done) => {
-    metrics.count(request.routeOptions.config.operationId ?? 'none', reply.statusCode)
+    const { operationId, page } = request.routeOptions.config
+    metrics.count(operationId ?? (page === true ? 'dashboard' : 'none'), reply.statusCode)
     done(null, payload)
   })
 }

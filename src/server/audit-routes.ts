@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify'
 import type { OperationId } from '../api/operations.ts'
 import type { AuditHeads, AuditPage } from '../api/types.ts'
 import type { AuditFilter } from '../core/audit.ts'
@@ -30,7 +29,8 @@ export function auditHandlers({ auditReader }: { readonly auditReader: AuditRead
     })
   }
   return {
-    getAudit: async ({ request }) => reader().page(queryOf(request)),
+    getAudit: async ({ request }) =>
+      reader().page(queryOf(request.query as Readonly<Record<string, unknown>>)),
     getAuditHeads: async () => reader().heads(),
   } satisfies Partial<Record<OperationId, Handler>>
 }
@@ -38,8 +38,8 @@ export function auditHandlers({ auditReader }: { readonly auditReader: AuditRead
 const wordPattern = /^[A-Za-z_]{1,64}$/
 const callerPattern = /^\P{Cc}{1,200}$/u
 
-function queryOf(request: FastifyRequest): AuditQuery {
-  const query = request.query as Readonly<Record<string, unknown>>
+/** `bad_request` where a parameter is not usable. */
+export function queryOf(query: Readonly<Record<string, unknown>>): AuditQuery {
   const text = (name: string, pattern: RegExp): string | undefined => {
     const value = query[name]
     if (value === undefined) return undefined

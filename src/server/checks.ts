@@ -41,13 +41,17 @@ export interface Checks {
     operation: Operation,
     credential: string | undefined,
   ): Admission | Promise<Admission>
+  /** The last of the checks, for whoever is known already: how often, what they may do, what there is. */
+  judge(caller: Caller, operation: Pick<Operation, 'access'>, credential?: string): Admission
+  /** Who shows this token, in a form; refused as anywhere else where it is not good. */
+  identify(request: IncomingMessage, token: string): Promise<Admission>
 }
 
 export function createChecks(options: ChecksOptions): Checks {
   const { hosts, sources, rates, limits, auth, service } = options
   const names = new Set(service.names)
   /** An internal credential is not there for those who only read, nor on routes that hand out: whoever asks. */
-  const isThere = (caller: Caller, { access }: Operation, credential: string): boolean => {
+  const isThere = (caller: Caller, { access }: Pick<Operation, 'access'>, credential: string): boolean => {
     if (!isKnown(names, credential) || !caller.sees(credential)) return false
     if (!service.isInternal(credential)) return true
     return (
@@ -58,7 +62,7 @@ export function createChecks(options: ChecksOptions): Checks {
   }
   const refuseFailure = (request: IncomingMessage): KeyturnError =>
     rates.refuseFailure(addressOf(sources, request)) ?? unauthenticated()
-  const judge = (caller: Caller, operation: Operation, credential?: string): Admission => {
+  const judge: Checks['judge'] = (caller, operation, credential) => {
     const tooOften = rates.refuseCaller(caller.id)
     if (tooOften !== undefined) return { kind: 'refused', refusal: { error: tooOften } }
     const grants = grantsOf(operation.access)
@@ -71,7 +75,21 @@ export function createChecks(options: ChecksOptions): Checks {
       return { kind: 'refused', refusal: { error: forbidden(grants) } }
     return { kind: 'admitted', caller }
   }
+  const find = (request: IncomingMessage, authorization: string | undefined) =>
+    auth.authenticate({
+      authorization,
+      socket: request.socket,
+      address: () => addressOf(sources, request),
+      isPassedOn: () => isForwarded(request.rawHeaders),
+    })
   return {
+    judge,
+    async identify(request, token) {
+      const caller = await find(request, `Bearer ${token}`)
+      return caller === undefined
+        ? { kind: 'refused', refusal: { error: refuseFailure(request) } }
+        : { kind: 'admitted', caller }
+    },
     refuseTransport: (request) =>
       refuseUrl(request, limits) ??
       refuseHeaders(request, limits) ??
@@ -82,13 +100,7 @@ export function createChecks(options: ChecksOptions): Checks {
         refuseBrowser(request, operation) ?? refuseBodySize(request, limits) ?? refuseBodyType(request)
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
-      const { headers, socket } = request
-      const found = auth.authenticate({
-        authorization: headers.authorization,
-        socket,
-        address: () => addressOf(sources, request),
-        isPassedOn: () => isForwarded(request.rawHeaders),
-      })
+      const found = find(request, request.headers.authorization)
       const decide = (caller: Caller | undefined): Admission =>
         caller === undefined
           ? { kind: 'refused', refusal: { error: refuseFailure(request) } }

@@ -6,6 +6,7 @@ import type { AuditReader } from './audit-routes.ts'
 import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Checks } from './checks.ts'
+import type { Changes } from './dashboard/changes.ts'
 import type { HandOuts } from './hand-out.ts'
 import type { Once } from './idempotency.ts'
 import type { Leases } from './leases.ts'
@@ -28,6 +29,10 @@ export interface ServerContext {
   readonly waiters: Waiters
   readonly streams: Streams
   readonly approvals: Approvals
+  /** Tells open pages of the dashboard. */
+  readonly changes: Changes
+  /** What sessions of the dashboard are sealed with; undefined: something of this process alone. */
+  readonly sessionSecret: Uint8Array | undefined
   readonly checks: Checks
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined

@@ -14,6 +14,7 @@ import { type Authenticator, tokenAuthenticator } from './auth/authenticator.ts'
 import type { CertificateWay } from './auth/certificates.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
+import { createChanges } from './dashboard/changes.ts'
 import { createFastLane, type FastLane, type FastLaneOptions } from './fast-lane.ts'
 import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
@@ -72,6 +73,8 @@ export interface ServerOptions {
   readonly recorder?: Recorder
   /** Traces what the application answers; the fast lane is not traced. Default: nothing is. */
   readonly tracer?: Tracer
+  /** What sessions of the dashboard are sealed with, the same at all replicas. Default: something of this process alone. */
+  readonly sessionSecret?: Uint8Array
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -203,6 +206,7 @@ function assemble(
   const leases = createLeases({ service, clock })
   const waiters = createWaiters({ service, system, limits })
   const streams = createStreams({ service, auth, leases, system, log, limits })
+  const changes = createChanges({ service, auth, system })
   const stopListening = auth.onChange(() => waiters.wakeAll())
   const metrics: Metrics = createMetrics({
     service,
@@ -245,6 +249,8 @@ function assemble(
     leases,
     waiters,
     streams,
+    changes,
+    sessionSecret: options.sessionSecret,
     checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
     tracer: options.tracer,
@@ -266,6 +272,7 @@ function assemble(
     stopListening()
     visitors.close()
     streams.close()
+    changes.close()
     waiters.close()
     clock.stop()
   }

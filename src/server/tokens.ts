@@ -15,6 +15,8 @@ export interface TokenStore {
   authenticate(header: string | undefined): Caller | undefined
   /** Whether a caller who was let in earlier (a stream, a long-poll) would still be. */
   isLive(caller: Caller): boolean
+  /** The caller of the token of this id, while it is good. */
+  recall?(id: string): Caller | undefined
   /** Told after tokens were made or revoked, here or by another process. */
   onChange(listener: () => void): Cancel
   /** Told of what somebody else changed: at the machine, by hand, or at another replica. */
@@ -111,6 +113,11 @@ class MemoryTokenStore implements TokenStore {
   isLive(caller: Caller): boolean {
     const known = this.#tokens.get(caller.id)
     return known !== undefined && isUnexpired(known.stored, this.#system.now())
+  }
+
+  recall(id: string): Caller | undefined {
+    const known = this.#tokens.get(id)
+    return known !== undefined && isUnexpired(known.stored, this.#system.now()) ? known.caller : undefined
   }
 
   onChange(listener: () => void): Cancel {

@@ -58,7 +58,9 @@ export interface HarnessOptions {
   readonly remember?: Ledger['remember']
   readonly audit?: Audit
   readonly auditReader?: AuditReader
-  /** Credentials beside the two, internal ones. */
+  /** Default: `openai` and `openai-prod`. */
+  readonly names?: readonly string[]
+  /** Credentials beside those, internal ones. */
   readonly internal?: readonly string[]
 }
 
@@ -84,13 +86,18 @@ export async function startServer(options: HarnessOptions = {}): Promise<Harness
   const log: Log = (level, message, fields) =>
     logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
   const internal = options.internal ?? []
-  const service = createFakeService(['openai', 'openai-prod', ...internal], internal)
+  const service = createFakeService([...(options.names ?? ['openai', 'openai-prod']), ...internal], internal)
   const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
   const app = await tokens.create({ name: 'web', role: 'app', credentials: ['openai'] })
   const other = await tokens.create({ name: 'batch', role: 'app', credentials: ['openai-prod'] })
   const operator = await tokens.create({ name: 'ops', role: 'operator' })
   const signer = signerIn(folder)
-  const { listen = { kind: 'tcp', host: '127.0.0.1', port: 0 }, internal: _names, ...rest } = options
+  const {
+    listen = { kind: 'tcp', host: '127.0.0.1', port: 0 },
+    internal: _internal,
+    names: _names,
+    ...rest
+  } = options
   const server = await createServer({
     service,
     tokens,

@@ -25,6 +25,8 @@ export interface Authenticator {
   isLive(caller: Caller): boolean
   /** Told after somebody may have lost or gained something: tokens, policy, certificates. */
   onChange(listener: () => void): Cancel
+  /** The holder of the token of this id, while it is good: for those who showed it once and are signed in since. */
+  recall?(tokenId: string): Caller | undefined
   /** What the rules give a token of this name, whatever it was made with; undefined where they name none such. */
   ruledGrants?(tokenName: string): readonly GrantRule[] | undefined
 }
@@ -37,11 +39,12 @@ export function isPending(
 
 /** Bearer tokens alone. */
 export function tokenAuthenticator(
-  tokens: Pick<TokenStore, 'authenticate' | 'isLive' | 'onChange'>,
+  tokens: Pick<TokenStore, 'authenticate' | 'isLive' | 'onChange' | 'recall'>,
 ): Authenticator {
   return {
     authenticate: ({ authorization }) => tokens.authenticate(authorization),
     isLive: (caller) => tokens.isLive(caller),
+    recall: (id) => tokens.recall?.(id),
     onChange: (listener) => tokens.onChange(listener),
   }
 }

@@ -7,7 +7,7 @@ import type { JwtWay } from './jwt.ts'
 import type { PolicyHolder } from './policy.ts'
 
 export interface EveryWayOptions {
-  readonly tokens: Pick<TokenStore, 'authenticate' | 'isLive' | 'onChange'>
+  readonly tokens: Pick<TokenStore, 'authenticate' | 'isLive' | 'onChange' | 'recall'>
   readonly policy: PolicyHolder
   readonly jwt: JwtWay
   readonly certificates: CertificateWay
@@ -46,6 +46,7 @@ export function createEveryWay(options: EveryWayOptions): Authenticator {
           return false
       }
     },
+    recall: (id) => tokens.recall(id),
     ruledGrants: (name) => tokens.grantsOf(name),
     onChange(listener) {
       const cancels = [tokens.onChange(listener), policy.onChange(listener), certificates.onChange(listener)]
@@ -72,22 +73,23 @@ function underRules(tokens: EveryWayOptions['tokens'], policy: PolicyHolder) {
     ruled = new WeakMap()
     origins = new WeakMap()
   }
+  const judged = (caller: Caller | undefined): Caller | undefined => {
+    refresh()
+    if (caller === undefined || rules.length === 0) return caller
+    const known = ruled.get(caller)
+    if (known !== undefined) return known
+    const rule = rules.find(({ fits }) => fits(caller.name))
+    if (rule === undefined) return caller
+    const { id, name, kind, person } = caller
+    const other = createCaller({ id, name, kind, person, grants: rule.grants })
+    ruled.set(caller, other)
+    origins.set(other, caller)
+    everRuled.add(other)
+    return other
+  }
   return {
-    authenticate(header: string | undefined): Caller | undefined {
-      const caller = tokens.authenticate(header)
-      refresh()
-      if (caller === undefined || rules.length === 0) return caller
-      const known = ruled.get(caller)
-      if (known !== undefined) return known
-      const rule = rules.find(({ fits }) => fits(caller.name))
-      if (rule === undefined) return caller
-      const { id, name, kind, person } = caller
-      const other = createCaller({ id, name, kind, person, grants: rule.grants })
-      ruled.set(caller, other)
-      origins.set(other, caller)
-      everRuled.add(other)
-      return other
-    },
+    authenticate: (header: string | undefined): Caller | undefined => judged(tokens.authenticate(header)),
+    recall: (id: string): Caller | undefined => judged(tokens.recall?.(id)),
     isLive(caller: Caller): boolean {
       refresh()
       const origin = origins.get(caller)

@@ -1,0 +1,58 @@
+import type { BlastRadius } from '../../api/types.ts'
+import { bodyLimits } from '../../api/validators.ts'
+import { type ActId, acts, type Subject } from './acts.ts'
+import { type Html, html } from './html.ts'
+import { problemBox } from './layout.ts'
+import { counted, short, when } from './words.ts'
+
+export interface ConfirmOptions {
+  readonly id: ActId
+  readonly subject: Subject
+  /** Absent: it cannot be told now, or the act takes nothing from anybody. */
+  readonly radius: BlastRadius | undefined
+  readonly csrf: string
+  /** The approval, where the act is about one. */
+  readonly of: string | undefined
+  readonly problem?: { readonly message: string; readonly fix?: string | undefined } | undefined
+  readonly now: number
+}
+
+/** What an act will do, before it does it. */
+export function confirmBody({ id, subject, radius, csrf, of, problem, now }: ConfirmOptions): Html {
+  const act = acts[id]
+  const { name } = subject.summary
+  const label = act.label.replace('…', '')
+  const isMissing = (id === 'approve' || id === 'withdraw') && subject.approval === undefined
+  const isRefused = isMissing || (id === 'bring' && !subject.isPrivate)
+  return html`<p class="crumbs"><a href="/">Credentials</a> / <a href="/credentials/${name}">${name}</a></p>
+<h1>${label}: ${name}</h1>
+${problem === undefined ? '' : problemBox(problem)}
+<h2>What it will do</h2>
+<ul>${act.will(subject).map((sentence) => html`<li>${sentence}</li>`)}</ul>
+${act.hasRadius && html`<h2>Who loses what</h2>${radius === undefined ? html`<p>Who holds the key cannot be told now.</p>` : radiusList(radius, now)}`}
+<form method="post" action="/credentials/${name}/${id}" class="stack">
+<input type="hidden" name="csrf" value="${csrf}">
+${of !== undefined && html`<input type="hidden" name="of" value="${of}">`}
+${act.fields?.(subject)}
+${act.hasReason && html`<label for="reason">Why (for the history; never a key)</label><input id="reason" name="reason" autocomplete="off" maxlength="${bodyLimits.reasonChars}">`}
+<p class="row">${!isRefused && html`<button class="${act.isDanger ? 'danger' : 'primary'}">${label}</button>`} <a class="button" href="/credentials/${name}">Leave it</a></p>
+</form>`
+}
+
+const holdersShownMax = 20
+
+function radiusList(radius: BlastRadius, now: number): Html {
+  const { holders, mirrors, sharedWith, spare } = radius
+  const silent = holders.filter(({ isSilent }) => isSilent).length
+  const listening = holders.filter(({ isListening }) => isListening).length
+  const asking = holders.length - listening - silent
+  return html`<dl>
+<div><dt>Key</dt><dd><code>${radius.fingerprint}</code>, version ${short(radius.version)}, ${radius.stage}</dd></div>
+<div><dt>Last used</dt><dd>${radius.lastUse === 'told' ? when(radius.lastUsedAt, now) : radius.lastUse === 'never' ? 'never, as OpenAI says' : 'OpenAI does not tell'}</dd></div>
+<div><dt>Apps</dt><dd>${holders.length === 0 ? 'none is known to hold it; apps without a lease are not seen' : `${counted(holders.length, 'instance')}: ${listening} are told at once, ${asking} when they ask next, ${silent} are silent`}</dd></div>
+${mirrors.map(({ id }) => html`<div><dt>Mirror</dt><dd>${id}: its readers hold no lease</dd></div>`)}
+${sharedWith.map((other) => html`<div><dt>Also</dt><dd><strong>${other} holds this very key, and loses it too</strong></dd></div>`)}
+<div><dt>Instead</dt><dd>${spare === null ? 'no other live key: a new one has to be made first' : `${short(spare.version)} (${spare.stage}) is alive and takes over`}</dd></div>
+</dl>
+${holders.length > 0 && html`<ul>${holders.slice(0, holdersShownMax).map(({ app, instance, seenAt, isSilent }) => html`<li>${app} ${instance}, seen ${when(seenAt, now)}${isSilent && ': silent'}</li>`)}</ul>`}`
+}

@@ -1,0 +1,155 @@
+import type { FastifyInstance } from 'fastify'
+import type { CredentialSummary, LeaseSummary } from '../../api/types.ts'
+import { KeyturnError } from '../../core/errors.ts'
+import type { CredentialEvent } from '../../core/types.ts'
+import { credentialNamePattern } from '../../core/types.ts'
+import type { Caller } from '../auth/caller.ts'
+import type { ServerContext } from '../context.ts'
+import { forReaders } from '../unnamed.ts'
+import { type ActId, actIds } from './acts.ts'
+import { auditBody, auditView } from './audit-page.ts'
+import { credentialBody } from './credential.ts'
+import { overviewPath } from './origins.ts'
+import { overviewBody, overviewQuery, rowsMax, selected } from './overview.ts'
+import type { Visit, Visits } from './visits.ts'
+
+const config = { page: true } as const
+/** How far back the events are looked at for changes of the verdict. */
+const eventsBack = 400
+const verdictsMax = 30
+
+/** The pages that only show. */
+export function addLooks(scope: FastifyInstance, context: ServerContext, visits: Visits): void {
+  scope.get(
+    overviewPath,
+    { config },
+    visits.look((visit) => overview(visit, context, visits)),
+  )
+  scope.get(
+    '/credentials/:name',
+    { config },
+    visits.look((visit) => credential(visit, context, visits)),
+  )
+  scope.get(
+    '/audit',
+    { config },
+    visits.look((visit) => audit(visit, context, visits)),
+  )
+  scope.get(
+    '/changes',
+    { config, exposeHeadRoute: false },
+    visits.look(async (visit) => changes(visit, context, visits)),
+  )
+}
+
+async function overview(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
+  const { service, system } = context
+  const { caller, request } = visit
+  const names = new Set(service.names.filter((name) => isShown(context, caller, name)))
+  const all = (await service.summaries())
+    .filter(({ name }) => names.has(name))
+    .map((one) => asSeen(one, caller))
+  const query = overviewQuery(request.query as Readonly<Record<string, unknown>>)
+  const found = selected(all, query)
+  const rows = found.slice((query.page - 1) * rowsMax, query.page * rowsMax)
+  const leases = new Map(
+    await Promise.all(rows.map(async ({ name }) => [name, await leasesOf(context, caller, name)] as const)),
+  )
+  const body = overviewBody({ all, rows, leases, query, found: found.length, now: system.now() })
+  return visits.show(visit, { title: 'Credentials', body, live: '' })
+}
+
+async function credential(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
+  const { service, approvals, system } = context
+  const { name, caller, request } = visit
+  demandSight(visit, context, visits)
+  const { done } = request.query as { readonly done?: unknown }
+  const isFull = caller.may('operate', name) || caller.may('audit', name)
+  const [summary, leases, waiting, verdicts] = await Promise.all([
+    service.summary(name),
+    leasesOf(context, caller, name),
+    isFull ? approvals.list(name) : [],
+    verdictsOf(context, name),
+  ])
+  const body = credentialBody({
+    summary: asSeen(summary, caller),
+    leases,
+    approvals: waiting,
+    verdicts: isFull ? verdicts : [],
+    mayOperate: caller.may('operate', name),
+    now: system.now(),
+    done: done === 'waiting' ? done : actIds.find((id): id is ActId => id === done),
+  })
+  return visits.show(visit, { title: name, body, live: name })
+}
+
+async function audit(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
+  const { auditReader: reader, system } = context
+  visits.demand(visit, { access: 'audit' })
+  if (reader === undefined)
+    throw new KeyturnError('not_found', 'This service keeps no audit journal.', {
+      fix: 'Ask a service that was started with keyturn serve.',
+    })
+  const query = visit.request.query as Readonly<Record<string, unknown>>
+  const view = await auditView({ reader, query, now: system.now() })
+  const status = view.problem === undefined ? 200 : 400
+  return visits.show(visit, { title: 'Audit', body: auditBody(view) }, status)
+}
+
+/** Says that something changed and nothing else, for as long as the session lives. */
+function changes(visit: Visit, context: ServerContext, visits: Visits): unknown {
+  const { request, reply, caller, session } = visit
+  const { of } = request.query as { readonly of?: unknown }
+  const name = typeof of === 'string' ? of : undefined
+  if (name !== undefined) demandSight({ ...visit, name }, context, visits)
+  const isLive = (): boolean => {
+    const found = visits.signedIn(request)
+    return found?.session.id === session.id && context.auth.isLive(found.caller)
+  }
+  if (!context.changes.open({ response: reply.raw, caller, name, isLive }))
+    throw new KeyturnError('too_many_requests', 'Too many pages are open.', {
+      fix: 'Close some; the page works without, and shows what was when it was loaded.',
+      retryable: true,
+    })
+  reply.hijack()
+  return reply
+}
+
+/** As the API does: what somebody may not see is not there. */
+export function demandSight(visit: Visit, { service }: ServerContext, visits: Visits): void {
+  const { name, caller } = visit
+  const isNamed = credentialNamePattern.test(name)
+  const isFull = isNamed && (caller.may('operate', name) || caller.may('audit', name))
+  // An internal one is there for those alone who look after it.
+  const isTheirs = isFull && service.isInternal(name)
+  visits.demand(visit, { access: isTheirs ? ['operate', 'audit'] : 'seen' }, name)
+}
+
+export async function leasesOf(
+  { service }: ServerContext,
+  caller: Caller,
+  name: string,
+): Promise<readonly LeaseSummary[]> {
+  const leases = await service.leases(name)
+  const seesAll = caller.may('operate', name) || caller.may('audit', name)
+  return seesAll ? leases : leases.filter(({ app }) => app === caller.name)
+}
+
+function isShown({ service }: ServerContext, caller: Caller, name: string): boolean {
+  const isFull = caller.may('operate', name) || caller.may('audit', name)
+  return caller.sees(name) && (isFull || !service.isInternal(name))
+}
+
+function asSeen(summary: CredentialSummary, caller: Caller): CredentialSummary {
+  const { name } = summary
+  return caller.may('operate', name) || caller.may('audit', name) ? summary : forReaders(summary)
+}
+
+async function verdictsOf({ service }: ServerContext, name: string): Promise<readonly CredentialEvent[]> {
+  const last = await service.lastEventId(name)
+  const events = await service.events(name, Math.max(0, last - eventsBack))
+  return events
+    .filter(({ kind }) => kind === 'verdict')
+    .slice(-verdictsMax)
+    .toReversed()
+}

@@ -1,0 +1,154 @@
+import type { CredentialSummary, LeaseSummary } from '../../api/types.ts'
+import { type Html, html } from './html.ts'
+import { type State, stateMark, stateOf, states, stateWords } from './state.ts'
+import { counted, when } from './words.ts'
+
+/** So many rows on one page: a thousand credentials stay readable, and no page is larger than a phone likes. */
+export const rowsMax = 100
+const troublesShownMax = 2
+
+export interface OverviewQuery {
+  /** Part of a name. */
+  readonly search: string
+  readonly state: State | undefined
+  /** From 1. */
+  readonly page: number
+}
+
+/** A query that cannot be used is that of the whole list: an address somebody typed shows something in any case. */
+export function overviewQuery(query: Readonly<Record<string, unknown>>): OverviewQuery {
+  const { q, state, page } = query
+  return {
+    search: typeof q === 'string' ? q.trim().slice(0, 63) : '',
+    state: states.find((one) => one === state),
+    page: typeof page === 'string' && /^[1-9]\d{0,3}$/.test(page) ? Number(page) : 1,
+  }
+}
+
+/** What is wrong first, then by name. */
+export function selected(
+  summaries: readonly CredentialSummary[],
+  { search, state }: OverviewQuery,
+): readonly CredentialSummary[] {
+  const rank = (one: CredentialSummary): number => states.indexOf(stateOf(one))
+  return summaries
+    .filter((one) => one.name.includes(search) && (state === undefined || stateOf(one) === state))
+    .toSorted((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
+}
+
+export interface OverviewOptions {
+  readonly all: readonly CredentialSummary[]
+  readonly rows: readonly CredentialSummary[]
+  /** Of the rows on this page. */
+  readonly leases: ReadonlyMap<string, readonly LeaseSummary[]>
+  readonly query: OverviewQuery
+  readonly found: number
+  readonly now: number
+}
+
+export function overviewBody({ all, rows, leases, query, found, now }: OverviewOptions): Html {
+  return html`<h1>Credentials</h1>
+<div id="live-counts" data-live>${counts(all)}</div>
+<form class="search" method="get" action="/" role="search">
+<label for="q">Name contains</label>
+<input id="q" name="q" value="${query.search}" maxlength="63" autocomplete="off" spellcheck="false">
+<label for="state">State</label>
+<select id="state" name="state">
+<option value="">Any</option>
+${states.map((one) => option(one, query.state))}
+</select>
+<button>Show</button>
+</form>
+<div id="live-rows" data-live>
+${found === 0 ? nothing(all.length) : table(rows, leases, now)}
+${pager(query, found)}
+</div>`
+}
+
+function option(state: State, chosen: State | undefined): Html {
+  return state === chosen
+    ? html`<option value="${state}" selected>${stateWords(state)}</option>`
+    : html`<option value="${state}">${stateWords(state)}</option>`
+}
+
+/** The one sentence that answers whether anybody has to do something. */
+function counts(all: readonly CredentialSummary[]): Html {
+  const of = (state: State): number => all.filter((one) => stateOf(one) === state).length
+  const bad = of('out') + of('attention')
+  const sentence =
+    all.length === 0
+      ? 'There is no credential that you may see.'
+      : bad === 0
+        ? `All well: ${counted(all.length, 'credential')}, nothing to do.`
+        : `${counted(bad, 'credential')} of ${all.length} ${bad === 1 ? 'needs' : 'need'} somebody.`
+  return html`<p class="verdict ${bad === 0 ? 'good' : 'attention'}"><strong>${sentence}</strong></p>
+<ul class="counts">${states
+    .filter((state) => of(state) > 0)
+    .map(
+      (state) =>
+        html`<li><a href="/?state=${state}" id="count-${state}">${stateMark(state)} <b>${of(state)}</b></a></li>`,
+    )}</ul>`
+}
+
+function nothing(all: number): Html {
+  return all === 0
+    ? html`<p>Nothing is shown: your token has no grant on a credential.</p>`
+    : html`<p>No credential fits. <a href="/">Show all ${all}</a></p>`
+}
+
+function table(rows: readonly CredentialSummary[], leases: OverviewOptions['leases'], now: number): Html {
+  return html`<table class="cards">
+<caption class="unseen">Credentials, those that need somebody first</caption>
+<thead><tr><th scope="col">Credential</th><th scope="col">State</th><th scope="col">Key made</th><th scope="col">Turns</th><th scope="col">Used by</th><th scope="col">What to do</th></tr></thead>
+<tbody>
+${rows.map((one) => row(one, leases.get(one.name) ?? [], now))}
+</tbody></table>`
+}
+
+function row(one: CredentialSummary, leases: readonly LeaseSummary[], now: number): Html {
+  const { name, current } = one
+  return html`<tr>
+<th scope="row"><a href="/credentials/${name}" id="to-${name}">${name}</a>${one.isInternal && html` <span class="tag">internal</span>`}</th>
+<td data-label="State">${stateMark(stateOf(one))}</td>
+<td data-label="Key made">${when(current?.createdAt ?? current?.addedAt, now)}</td>
+<td data-label="Turns">${turns(one, now)}</td>
+<td data-label="Used by">${users(one, leases)}</td>
+<td data-label="What to do">${todo(one)}</td>
+</tr>`
+}
+
+function turns({ rotation, rotatesAt, blackoutUntil }: CredentialSummary, now: number): Html {
+  if (rotation !== null && rotation.endedAt === null) return html`now: ${rotation.phase}`
+  if (blackoutUntil !== null) return html`not before the blackout ends, ${when(blackoutUntil, now)}`
+  return rotatesAt === null ? html`on demand` : when(rotatesAt, now)
+}
+
+/** Who is on the current key, and who is not yet. */
+export function users({ generation }: CredentialSummary, leases: readonly LeaseSummary[]): string {
+  if (leases.length === 0) return 'nobody with a lease'
+  const behind = leases.filter((one) => one.generation < generation).length
+  const all = counted(leases.length, 'instance')
+  return behind === 0 ? `${all}, all on the current key` : `${all}, ${behind} on an older key`
+}
+
+function todo({ troubles }: CredentialSummary): Html {
+  if (troubles.length === 0) return html`nothing`
+  const more = troubles.length - troublesShownMax
+  return html`<ul class="plain">${troubles
+    .slice(0, troublesShownMax)
+    .map(({ summary, fix }) => html`<li><strong>${summary}</strong> ${fix}</li>`)}${
+    more > 0 && html`<li>and ${more} more</li>`
+  }</ul>`
+}
+
+function pager({ search, state, page }: OverviewQuery, found: number): Html {
+  const last = Math.max(1, Math.ceil(found / rowsMax))
+  if (last === 1) return html``
+  const to = (number: number): string =>
+    `/?${new URLSearchParams({ q: search, state: state ?? '', page: String(number) }).toString()}`
+  return html`<nav class="pager" aria-label="Pages">
+${page > 1 && html`<a id="page-before" href="${to(page - 1)}" rel="prev">Before</a>`}
+<span>Page ${page} of ${last}, ${found} credentials</span>
+${page < last && html`<a id="page-next" href="${to(page + 1)}" rel="next">Next</a>`}
+</nav>`
+}

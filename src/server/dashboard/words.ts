@@ -1,0 +1,39 @@
+import { type Html, html } from './html.ts'
+
+/** An instant as people say it, with the exact one behind it. */
+export function when(at: string | null | undefined, now: number): Html {
+  if (at === null || at === undefined) return html`–`
+  return html`<time datetime="${at}" title="${at}">${relative(Date.parse(at) - now)}</time>`
+}
+
+const units = [
+  ['year', 31_536_000_000],
+  ['month', 2_592_000_000],
+  ['day', 86_400_000],
+  ['hour', 3_600_000],
+  ['minute', 60_000],
+  ['second', 1_000],
+] as const
+
+/** `3 days ago`, `in 2 hours`, `now`: the largest unit that fits twice, else once. */
+export function relative(ms: number): string {
+  const size = Math.abs(ms)
+  const [unit, length] = units.find(([, each]) => size >= each) ?? ['now', 0]
+  if (length === 0) return 'now'
+  const count = Math.floor(size / length)
+  const words = `${count} ${unit}${count === 1 ? '' : 's'}`
+  return ms < 0 ? `${words} ago` : `in ${words}`
+}
+
+export function short(version: string): string {
+  return version.length > 12 ? `${version.slice(0, 12)}…` : version
+}
+
+/** `new_service_account` as words. */
+export function spaced(code: string): string {
+  return code.replaceAll('_', ' ')
+}
+
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest'
+import type { AuditEntry } from '../../../src/core/audit.ts'
+import { actIds } from '../../../src/server/dashboard/acts.ts'
+import { canary } from '../fake-service.ts'
+import { type Harness, startServer } from '../harness.ts'
+import { signedIn } from './browser.ts'
+
+const looks = ['/', '/credentials/openai', ...actIds.map((id) => `/credentials/openai/${id}`)]
+
+async function holder(harness: Harness, grants: readonly ('read' | 'operate' | 'audit')[]) {
+  const made = await harness.tokens.create({
+    name: `one-who-may-${grants.join('-')}`,
+    role: 'app',
+    credentials: ['openai'],
+    grants: [...grants, 'dashboard'],
+  })
+  return signedIn(harness, made.token)
+}
+
+describe('a page', () => {
+  it('lets nothing in from elsewhere, and holds no secret', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    for (const path of [...looks, '/nope-at-all', '/signin', '/credentials/nope']) {
+      const { headers, text, status } = await browser.open(path)
+      expect([path, text.includes(canary), text.includes(harness.operator)]).toEqual([path, false, false])
+      if (path === '/nope-at-all') continue
+      expect([path, headers.get('content-security-policy')]).toEqual([
+        path,
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+      ])
+      expect(headers.get('cache-control')).toBe('no-store')
+      if (status === 200) expect(text).not.toMatch(/\sstyle="|<script>|\son\w+="|https?:\/\//)
+    }
+  })
+
+  it('shows what others wrote as text', async () => {
+    const harness = await startServer()
+    const instance = '<img/src=x/onerror=alert(1)>'
+    await harness.get('/v1/credentials/openai', { 'keyturn-instance': instance })
+    const browser = await signedIn(harness)
+    await browser.submit('/credentials/openai/rotate', { reason: '"><script>alert(1)</script>' })
+    const { text } = await browser.open('/credentials/openai')
+    expect(text).toContain('&lt;img/src=x/onerror=alert(1)&gt;')
+    expect(text).not.toContain('<img')
+    expect(text).not.toContain('<script>')
+  })
+
+  it('of a credential that is not there is as one that may not be seen', async () => {
+    const harness = await startServer({ internal: ['admin-key'] })
+    const browser = await holder(harness, ['read'])
+    const [hidden, absent, internal] = await Promise.all(
+      ['openai-prod', 'nope', 'admin-key'].map((name) => browser.open(`/credentials/${name}`)),
+    )
+    const bare = (text = ''): string => text.replace(/Request [\w-]+/, '')
+    expect([hidden?.status, absent?.status, internal?.status]).toEqual([404, 404, 404])
+    expect(bare(hidden?.text)).toBe(bare(absent?.text))
+    expect(bare(internal?.text)).toBe(bare(absent?.text))
+    expect((await browser.open('/')).text).not.toContain('openai-prod')
+  })
+
+  it('offers acts to those who may, and does none for others', async () => {
+    const harness = await startServer()
+    for (const grants of [['read'], ['audit'], ['read', 'audit']] as const) {
+      const browser = await holder(harness, grants)
+      expect((await browser.open('/credentials/openai')).text).not.toContain('id="act-')
+      for (const id of actIds) {
+        expect([id, (await browser.open(`/credentials/openai/${id}`)).status]).toEqual([id, 403])
+        await browser.open('/')
+        expect([id, (await browser.submit(`/credentials/openai/${id}`)).status]).toEqual([id, 403])
+      }
+    }
+    const operating = await holder(harness, ['operate'])
+    expect((await operating.open('/credentials/openai')).text).toContain('id="act-rotate"')
+    expect((await operating.submit('/credentials/openai-prod/rotate')).status).toBe(404)
+    expect(harness.service.rotationsStarted).toEqual([])
+  })
+
+  it('of the audit is for those who may read all of it', async () => {
+    const harness = await startServer()
+    expect((await (await holder(harness, ['audit'])).open('/audit')).status).toBe(403)
+  })
+
+  it('says what an act will do before it does it, and does nothing by being looked at', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    for (const id of actIds) {
+      const { status, text } = await browser.open(`/credentials/openai/${id}`)
+      expect([id, status, text.includes('What it will do')]).toEqual([id, 200, true])
+    }
+    expect([harness.service.rotationsStarted, harness.service.acts]).toEqual([[], []])
+  })
+
+  it('counts with the requests of its caller', async () => {
+    const rateLimits = { requestsPerSecond: 1, burst: 5, failuresPerMinute: 2 }
+    const harness = await startServer({ rateLimits })
+    const browser = await signedIn(harness)
+    const statuses: number[] = []
+    for (let count = 0; count < 8; count += 1) statuses.push((await browser.open('/')).status)
+    expect(statuses).toContain(429)
+  })
+})
+
+describe('an act', () => {
+  it('is written down as over the API, under the name of who signed in', async () => {
+    const rows: AuditEntry[] = []
+    const audit = { record: (entry: AuditEntry) => void rows.push(entry) }
+    const harness = await startServer({ audit })
+    const browser = await signedIn(harness)
+    await browser.submit('/credentials/openai/rotate', { reason: 'because' })
+    harness.service.withdraw('openai')
+    await browser.open('/')
+    await browser.submit('/credentials/openai/pause')
+    await browser.submit('/signout', {})
+    const told = rows.map(({ kind, action, outcome, caller, credential }) =>
+      [kind, action, outcome, caller.name, credential].join(' '),
+    )
+    expect(told).toEqual([
+      'act signIn done ops ',
+      'act startRotation asked ops openai',
+      'act startRotation done ops openai',
+      'act pauseRotation asked ops openai',
+      'refusal pauseRotation rotation_not_running ops openai',
+      'act signOut done ops ',
+    ])
+  })
+
+  it('that cannot be written down is not done', async () => {
+    let isBroken = false
+    const audit = {
+      record: () => (isBroken ? Promise.reject(new Error('the disk is full')) : undefined),
+    }
+    const harness = await startServer({ audit })
+    const browser = await signedIn(harness)
+    isBroken = true
+    expect((await browser.submit('/credentials/openai/rotate')).status).toBe(500)
+    expect(harness.service.rotationsStarted).toEqual([])
+  })
+
+  it('for which the name has to be typed is refused without, with what to do', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    const body = await browser.submit('/credentials/openai/emergency', {
+      isCompromised: 'yes',
+      confirm: 'openai',
+    })
+    expect(body.location).toBe('/credentials/openai?done=emergency')
+    expect(harness.service.rotationsStarted).toEqual([
+      { mode: 'emergency', isCompromised: true, confirm: 'openai' },
+    ])
+  })
+})
+
+describe('an emergency that needs two persons', () => {
+  it('waits for the second one, and is done once they approve it', async () => {
+    const documents = new Map<string, { value: unknown; revision: number }>()
+    const harness = await startServer({
+      approvals: {
+        rules: () => [{ credentials: ['*'], emergency: 2, revocation: 1 }],
+        documents: {
+          document: async (key) => documents.get(key),
+          async putDocument({ key, value, revision }) {
+            documents.set(key, { value, revision: revision + 1 })
+            return true
+          },
+        },
+      },
+    })
+    const anna = await signedIn(harness)
+    expect((await anna.submit('/credentials/openai/emergency')).location).toBe(
+      '/credentials/openai?done=waiting',
+    )
+    expect(harness.service.rotationsStarted).toEqual([])
+    const { text } = await anna.open('/credentials/openai')
+    const id = /id="approve-(apr_[0-9a-f]+)"/.exec(text)?.[1] ?? ''
+    // Who asked cannot approve.
+    expect((await anna.submit('/credentials/openai/approve', { of: id })).status).toBe(409)
+    const second = await harness.tokens.create({ name: 'berta', role: 'operator' })
+    const berta = await signedIn(harness, second.token)
+    expect((await berta.open(`/credentials/openai/approve?of=${id}`)).text).toContain('ops asked for')
+    expect((await berta.submit('/credentials/openai/approve', { of: id })).status).toBe(303)
+    expect(harness.service.rotationsStarted).toEqual([{ mode: 'emergency' }])
+  })
+})

@@ -1,0 +1,250 @@
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import { describe, expect, it } from 'vitest'
+import { createClient } from '../../src/client/create-client.ts'
+import { startServer } from '../server/harness.ts'
+import { chromiumPath, openBrowser, openTab, violations } from './chromium.ts'
+import {
+  handOut,
+  prepareRig,
+  type Rig,
+  rotate,
+  summary,
+  until,
+  untilPromoted,
+  untilReady,
+} from './harness.ts'
+import { serveRig } from './in-process.ts'
+
+/** Where pictures for the manual are put; absent: nowhere. */
+const pictures = process.env['KEYTURN_PICTURES']
+
+const knobs = { revocationMs: 0, activationMs: [0, 0, 0] } as const
+const policy = { overlap: '1h', drainLimit: '2h', provingSettle: '400ms' }
+
+async function signIn(page: Page, rig: Pick<Rig, 'url' | 'operatorToken'>): Promise<void> {
+  await page.goto(`${rig.url}/`)
+  await page.getByLabel('Token').fill(rig.operatorToken())
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await page.getByRole('heading', { name: 'Credentials' }).waitFor()
+}
+
+/** From the page of a credential over the page that says what will happen. */
+async function act(
+  page: Page,
+  label: string,
+  fill: () => Promise<unknown> = async () => undefined,
+): Promise<void> {
+  await page.getByRole('link', { name: `${label}…` }).click()
+  await page.getByRole('heading', { name: 'What it will do' }).waitFor()
+  await fill()
+  await page.getByRole('button', { name: label }).click()
+  await page.waitForURL(/\/credentials\/openai\?done=/)
+}
+
+async function startRig(): Promise<Rig> {
+  const rig = await prepareRig({ knobs: { ...knobs, activationMs: [...knobs.activationMs] }, policy })
+  await serveRig(rig)
+  await untilReady(rig)
+  return rig
+}
+
+describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => {
+  it.each([
+    ['with scripts', true],
+    ['without', false],
+  ])(
+    'walks through sign-in, a rotation, rolling back and an emergency, %s',
+    async (_what, javaScriptEnabled) => {
+      const rig = await startRig()
+      const { page, asked, faults } = await openTab(await openBrowser(), { javaScriptEnabled })
+      await signIn(page, rig)
+      await page.getByRole('link', { name: 'openai' }).click()
+      const first = (await handOut(rig)).body.version
+
+      // The page is not loaded again where scripts run: what happens comes to it.
+      await act(page, 'Rotate', () => page.getByLabel(/^Why/).fill('a walk'))
+      const loads = asked.filter((url) => url.includes('/credentials/')).length
+      const isDone = page.getByRole('list', { name: 'Phases' }).getByText('Done (done)')
+      if (javaScriptEnabled) {
+        await isDone.waitFor({ timeout: 20_000 })
+        const documents = asked.filter((url) => url.includes('?done=rotate')).length
+        expect([
+          documents > 1,
+          await page.evaluate('performance.getEntriesByType("navigation").length'),
+        ]).toEqual([true, 1])
+      } else
+        await until(
+          'the rotation is shown to be done',
+          async () => {
+            await page.reload()
+            return isDone.count()
+          },
+          (count) => count === 1,
+        )
+      expect(loads).toBeGreaterThan(0)
+      const second = (await handOut(rig)).body.version
+      expect(second).not.toBe(first)
+
+      await act(page, 'Roll back')
+      expect((await handOut(rig)).body.version).toBe(first)
+
+      await act(page, 'Emergency', async () => {
+        expect(await page.getByRole('heading', { name: 'Who loses what' }).count()).toBe(1)
+        await page.getByLabel('The key is in the wrong hands').check()
+        await page.getByLabel('Name of the credential').fill('openai')
+      })
+      await until(
+        'the key that leaked is dead',
+        () => summary(rig),
+        ({ current, versions }) =>
+          current !== null &&
+          current.version !== first &&
+          versions.every((one) => one.version !== first || one.stage === 'retired'),
+        30_000,
+      )
+      await page.getByRole('link', { name: 'Audit' }).click()
+      await page.getByLabel('Action').fill('rollBack')
+      await page.getByRole('button', { name: 'Search' }).click()
+      const outcomes = page.getByRole('row').filter({ hasText: 'rollBack' })
+      expect(await outcomes.count()).toBe(2)
+      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.getByLabel('Token').waitFor()
+
+      expect(faults).toEqual([])
+      expect(asked.filter((url) => !url.startsWith(`${rig.url}/`))).toEqual([])
+    },
+    90_000,
+  )
+
+  it('says what was wrong with a form, and does not do it', async () => {
+    const rig = await startRig()
+    const { page } = await openTab(await openBrowser())
+    await signIn(page, rig)
+    const { version } = (await handOut(rig)).body
+    await page.goto(`${rig.url}/credentials/openai/emergency`)
+    await page.getByLabel('The key is in the wrong hands').check()
+    await page.getByRole('button', { name: 'Emergency' }).click()
+    await page.getByRole('alert').waitFor()
+    expect((await handOut(rig)).body.version).toBe(version)
+  })
+
+  it('keeps the focus where it is while the page is brought up to date', async () => {
+    const rig = await startRig()
+    const { page } = await openTab(await openBrowser())
+    await signIn(page, rig)
+    await page.getByRole('link', { name: 'openai' }).focus()
+    await untilPromoted(rig, (await rotate(rig)).id)
+    await page.getByText(/^Brought up to date/).waitFor()
+    expect(await page.evaluate('document.activeElement.id')).toBe('to-openai')
+  })
+
+  it('can be worked with the keyboard alone', async () => {
+    const rig = await startRig()
+    const { page } = await openTab(await openBrowser())
+    await page.goto(`${rig.url}/signin`)
+    await page.keyboard.type(rig.operatorToken())
+    await page.keyboard.press('Enter')
+    await page.getByRole('heading', { name: 'Credentials' }).waitFor()
+    await page.keyboard.press('Tab')
+    expect(await page.evaluate('document.activeElement.textContent')).toBe('To the content')
+    await page.keyboard.press('Enter')
+    const seen: unknown[] = []
+    while (seen.at(-1) !== 'to-openai' && seen.length < 20) {
+      await page.keyboard.press('Tab')
+      seen.push(await page.evaluate('document.activeElement.id'))
+    }
+    await page.keyboard.press('Enter')
+    await page.waitForURL(/\/credentials\/openai$/)
+  })
+
+  it('breaks no rule of axe on any page, on phones and desks, in the dark and in the light', async () => {
+    const rig = await richRig()
+    const browser = await openBrowser()
+    const found: string[] = []
+    for (const colorScheme of ['light', 'dark'] as const)
+      for (const [width, height] of [
+        [390, 844],
+        [1280, 900],
+      ] as const) {
+        const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
+        for (const [name, path] of pages) {
+          if (name === 'overview') await signIn(page, rig)
+          else await page.goto(rig.url + path)
+          await page.waitForLoadState('load')
+          found.push(...(await violations(page)).map((line) => `${name} ${colorScheme} ${width}: ${line}`))
+          const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+          if (wide !== 0) found.push(`${name} ${width}: wider than the screen by ${wide}`)
+          await picture(page, `${name}-${width < 500 ? 'phone' : 'desk'}-${colorScheme}`)
+        }
+        await page.context().close()
+      }
+    expect(found).toEqual([])
+  }, 120_000)
+
+  it('stays quick to look at and to search with a thousand credentials', async () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `team-${index}`)
+    const harness = await startServer({ names })
+    const { page } = await openTab(await openBrowser())
+    const began = performance.now()
+    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+    await page.getByLabel('Name contains').fill('team-777')
+    await page.getByRole('button', { name: 'Show' }).click()
+    await page.getByRole('link', { name: 'team-777' }).waitFor()
+    expect(await page.getByRole('rowheader').count()).toBe(1)
+    await page.goto(`${harness.url}/?page=10`)
+    await page.getByText('Page 10 of 10').waitFor()
+    expect(await page.getByRole('rowheader').count()).toBe(100)
+    const size = (await page.content()).length
+    expect(size).toBeLessThan(300_000)
+    expect(performance.now() - began).toBeLessThan(15_000)
+  })
+})
+
+const pages = [
+  ['sign-in', '/signin'],
+  ['overview', '/'],
+  ['credential', '/credentials/openai'],
+  ['emergency', '/credentials/openai/emergency'],
+  ['bring', '/credentials/openai/bring'],
+  ['audit', '/audit'],
+] as const
+
+/** Several credentials, one of them in trouble, with apps and a history. */
+async function richRig(): Promise<Rig> {
+  const rig = await prepareRig({ knobs: { ...knobs, activationMs: [0, 0, 0] }, policy })
+  const { sandbox, home } = rig
+  const place = join(home, 'keyturn.yaml')
+  const issuer = `{ kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`
+  const more = [
+    '  billing:',
+    '    store: { kind: local }',
+    `    issuer: ${issuer}`,
+    '  legacy-crm:',
+    `    store: { kind: file, path: ${home}/legacy }`,
+    `    issuer: { kind: manual, baseUrl: "${sandbox.baseUrl}", timeout: 2s }`,
+    '',
+  ]
+  mkdirSync(join(home, 'legacy'), { mode: 0o700 })
+  writeFileSync(join(home, 'legacy', 'legacy-crm'), ['sk', 'proj', 'k'.repeat(40)].join('-'), { mode: 0o600 })
+  writeFileSync(place, readFileSync(place, 'utf8') + more.join('\n'))
+  await serveRig(rig)
+  await untilReady(rig)
+  const client = createClient({ url: rig.url, token: rig.appToken(), env: {} })
+  await client.getOpenAIKey()
+  await untilPromoted(rig, (await rotate(rig, { reason: 'quarterly' })).id)
+  await untilPromoted(rig, (await rotate(rig, { mode: 'rehearsal', reason: 'before the holidays' })).id)
+  await untilPromoted(rig, (await rotate(rig, { reason: 'a new app' })).id)
+  await client.close()
+  return rig
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  if (pictures === undefined) return
+  mkdirSync(pictures, { recursive: true })
+  const height = Math.min(1_500, Number(await page.evaluate('document.documentElement.scrollHeight')))
+  const { width } = page.viewportSize() ?? { width: 0 }
+  const clip = { x: 0, y: 0, width, height }
+  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, clip })
+}
