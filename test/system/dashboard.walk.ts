@@ -174,7 +174,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
           else await page.goto(rig.url + path)
           await page.waitForLoadState('load')
           found.push(...(await violations(page)).map((line) => `${name} ${colorScheme} ${width}: ${line}`))
-          const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth')
+          const wide = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))
           if (wide !== 0) found.push(`${name} ${width}: wider than the screen by ${wide}`)
           await picture(page, `${name}-${width < 500 ? 'phone' : 'desk'}-${colorScheme}`)
         }
@@ -236,7 +236,7 @@ async function richRig(): Promise<Rig> {
   await untilPromoted(rig, (await rotate(rig, { reason: 'quarterly' })).id)
   await untilPromoted(rig, (await rotate(rig, { mode: 'rehearsal', reason: 'before the holidays' })).id)
   await untilPromoted(rig, (await rotate(rig, { reason: 'a new app' })).id)
-  await client.close()
+  client.close()
   return rig
 }
 
