@@ -158,6 +158,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       authenticator: access.authenticator,
       certificates: access.certificates,
       auditReader: audit.reader,
+      alerting,
       recorder: observing.recorder,
       ...(tracer === undefined ? {} : { tracer }),
       listen,

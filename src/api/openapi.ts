@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import * as alertAnswers from './alert-answers.ts'
 import * as answers from './answers.ts'
 import { type Operation, type OperationId, operations } from './operations.ts'
 import { refusalsOf } from './refusals.ts'
@@ -165,7 +166,7 @@ const place = '#/components/schemas/'
 /** Only our own schemas, by name: the registry of zod is shared with whatever else runs in the process. */
 function componentSchemas(): JsonObject {
   const registry = z.registry<{ id?: string }>()
-  for (const schema of [...Object.values(answers), ...Object.values(bodies)])
+  for (const schema of [answers, alertAnswers, bodies].flatMap((each) => Object.values<unknown>(each)))
     if (schema instanceof z.ZodType) {
       const id = z.globalRegistry.get(schema)?.id
       if (id !== undefined) registry.add(schema, { id })

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import * as alertAnswers from './alert-answers.ts'
 import * as answers from './answers.ts'
 import type { Grant } from './types.ts'
 import * as bodies from './validators.ts'
@@ -255,6 +256,23 @@ export const operations = {
     isSecret: true,
     summary: 'Revokes a token at once',
     status: 204,
+  },
+  listAlerts: {
+    method: 'GET',
+    path: '/v1/alerts',
+    access: ['operate', 'audit'],
+    summary: 'What fires, who was told, and what waits and why',
+    status: 200,
+    answer: alertAnswers.alertsAnswer,
+  },
+  testAlerts: {
+    method: 'POST',
+    path: '/v1/alerts/tests',
+    access: 'operate',
+    summary: 'Sends a test to one channel for alerts, or to all',
+    body: bodies.alertTestRequest,
+    status: 200,
+    answer: alertAnswers.alertTestResults,
   },
   getAudit: {
     method: 'GET',

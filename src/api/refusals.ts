@@ -33,6 +33,8 @@ const own: Partial<Readonly<Record<OperationId, readonly ErrorCode[]>>> = {
   createToken: ['conflict'],
   rotateToken: ['conflict'],
   revokeToken: ['conflict'],
+  testAlerts: ['not_found'],
+  listAlerts: ['ledger_unreachable'],
   getReadiness: ['stopping'],
 }
 

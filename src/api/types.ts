@@ -14,6 +14,14 @@ export type {
   TokenSummary,
 } from './access-types.ts'
 
+export type {
+  AlertChannelSummary,
+  AlertSummary,
+  AlertsAnswer,
+  AlertTestRequest,
+  AlertTestResult,
+} from './alert-types.ts'
+
 export const routes = {
   credentials: '/v1/credentials',
   credential: (name: string) => `/v1/credentials/${encodeURIComponent(name)}`,
@@ -44,6 +52,8 @@ export const routes = {
   tokens: '/v1/tokens',
   tokenRotations: '/v1/tokens/rotations',
   token: (id: string) => `/v1/tokens/${encodeURIComponent(id)}`,
+  alerts: '/v1/alerts',
+  alertTests: '/v1/alerts/tests',
   audit: '/v1/audit',
   auditHeads: '/v1/audit/heads',
   signingKey: '/v1/signing-key',

@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { allGrants } from '../core/grants.ts'
-import { versionIdPattern } from '../core/types.ts'
+import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type {
+  AlertTestRequest,
   BringRequest,
   RejectionReport,
   RevocationRequest,
@@ -159,6 +160,16 @@ export const tokenRotationRequest = z
       .exactOptional(),
   })
   .meta({ id: 'TokenRotationRequest' }) satisfies z.ZodType<TokenRotationRequest>
+
+export const alertTestRequest = z
+  .strictObject({
+    channel: z
+      .string()
+      .regex(credentialNamePattern, { error: 'expected the name of a channel' })
+      .describe('One of the channels. Default: all of them.')
+      .exactOptional(),
+  })
+  .meta({ id: 'AlertTestRequest' }) satisfies z.ZodType<AlertTestRequest>
 
 /** `?wait=` of the hand-out: whole seconds. */
 export const waitSecondsMax = 60

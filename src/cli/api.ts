@@ -1,4 +1,6 @@
 import {
+  type AlertsAnswer,
+  type AlertTestResult,
   type ApprovalOutcome,
   type ApprovalSummary,
   type AuditHeads,
@@ -58,6 +60,9 @@ export interface Api {
   leases(name: string): Promise<readonly LeaseSummary[]>
   dropLease(name: string, instance: string): Promise<void>
   inventory(): Promise<InventoryAnswer>
+  alerts(): Promise<AlertsAnswer>
+  /** Default: every channel. */
+  testAlerts(channel?: string): Promise<readonly AlertTestResult[]>
   audit(query: AuditFilter & { readonly after: number }): Promise<AuditPage>
   auditHeads(): Promise<AuditHeads>
   tokens(): Promise<readonly TokenSummary[]>
@@ -167,6 +172,11 @@ export function createApi(options: ApiOptions): Api {
       await of(name, call({ method: 'DELETE', path: routes.lease(name, instance) }))
     },
     inventory: () => get(routes.inventory),
+    alerts: () => get(routes.alerts),
+    async testAlerts(channel) {
+      const asked = channel === undefined ? {} : { channel }
+      return (await post<List<AlertTestResult>>(routes.alertTests, asked)).items
+    },
     audit: (query) => {
       const asked = new URLSearchParams()
       for (const [name, value] of Object.entries(query)) asked.set(name, String(value))

@@ -1,5 +1,6 @@
 import type { CommandSpec } from './command.ts'
 import { accessSpecs } from './specs/access.ts'
+import { alertsSpecs } from './specs/alerts.ts'
 import { auditSpecs } from './specs/audit.ts'
 import { doctorSpecs } from './specs/doctor.ts'
 import { keysSpecs } from './specs/keys.ts'
@@ -18,12 +19,14 @@ export const sections: readonly { readonly title: string; readonly specs: readon
   { title: 'Keys', specs: keysSpecs },
   { title: 'Access', specs: accessSpecs },
   { title: 'Audit', specs: auditSpecs },
+  { title: 'Alerts', specs: alertsSpecs },
 ]
 
 export const specs: readonly CommandSpec[] = sections.flatMap((section) => section.specs)
 
 /** Words that commands begin with, and what they say about themselves. `report` is a command as well. */
 export const groups: Readonly<Record<string, string>> = {
+  alerts: 'what fires, and who is told',
   audit: 'who read, changed or was refused what',
   config: 'look at the configuration',
   token: 'tokens of apps and operators',

@@ -1,4 +1,5 @@
 import type { Log, Signer, System } from '../core/ports.ts'
+import type { Alerting } from '../engine/alerting.ts'
 import type { Service } from '../engine/service.ts'
 import type { Tracer } from '../telemetry/tracer.ts'
 import type { Approvals } from './approvals.ts'
@@ -23,6 +24,7 @@ export interface ServerContext {
   readonly auth: Authenticator
   readonly audited: Audited
   readonly auditReader: AuditReader | undefined
+  readonly alerting: Pick<Alerting, 'list' | 'test'> | undefined
   readonly signer: Signer
   readonly handOuts: HandOuts
   readonly leases: Leases

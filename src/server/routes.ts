@@ -6,6 +6,7 @@ import * as bodies from '../api/validators.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { credentialNamePattern, versionIdPattern } from '../core/types.ts'
 import type { Actor } from '../engine/service.ts'
+import { alertHandlers } from './alert-routes.ts'
 import { approvalHandlers } from './approval-routes.ts'
 import { auditHandlers } from './audit-routes.ts'
 import { type Caller, covers } from './auth/caller.ts'
@@ -41,6 +42,7 @@ export function createHandlers(context: ServerContext): Readonly<Record<Operatio
     ...rotationHandlers(context),
     ...reportHandlers(context),
     ...auditHandlers(context),
+    ...alertHandlers(context),
     ...leaseHandlers(context),
     ...approvalHandlers(context),
     ...tokenHandlers(context),

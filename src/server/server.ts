@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
+import type { Alerting } from '../engine/alerting.ts'
 import type { Service } from '../engine/service.ts'
 import { createRecorder, type Recorder } from '../telemetry/recorder.ts'
 import type { Tracer } from '../telemetry/tracer.ts'
@@ -46,6 +47,8 @@ export interface ServerOptions {
   readonly auditRepeats?: Audit
   /** Shows what was written down. */
   readonly auditReader?: AuditReader
+  /** Shows what fires, and tests channels. */
+  readonly alerting?: Pick<Alerting, 'list' | 'test'>
   /** Signs reports. */
   readonly signer: Signer
   /** HTTPS. Default: plain HTTP. */
@@ -192,7 +195,7 @@ function assemble(
   clock: ReturnType<typeof createCoarseClock>,
   isStopping: () => boolean,
 ) {
-  const { auditReader } = options
+  const { auditReader, alerting } = options
   const { service, tokens, signer, system, log, version, isSandbox, listen } = options
   const auth = options.authenticator ?? tokenAuthenticator(tokens)
   const hosts = createHosts({
@@ -244,6 +247,7 @@ function assemble(
     auth,
     audited,
     auditReader,
+    alerting,
     signer,
     handOuts,
     leases,

@@ -15,6 +15,7 @@ import type { RateLimits } from '../../src/server/rates.ts'
 import { createServer, type RunningServer, type ServerOptions } from '../../src/server/server.ts'
 import { openTokenStore, type TokenStore } from '../../src/server/tokens.ts'
 import { createSystem } from '../../src/system.ts'
+import { fakeAlerting } from './fake-alerting.ts'
 import { createFakeService, type FakeService } from './fake-service.ts'
 
 export interface Harness {
@@ -102,6 +103,7 @@ export async function startServer(options: HarnessOptions = {}): Promise<Harness
     service,
     tokens,
     signer,
+    alerting: fakeAlerting,
     listen,
     log,
     system,
