@@ -113,9 +113,8 @@ export const recordedFamilies = {
   events: {
     name: 'keyturn_events_total',
     type: 'counter',
-    help: `What was told to apps and operators; alerts by their code. ${byThis}`,
+    help: `What was told to apps and operators; alerts by their code, promotions by schedule, failover, start or person. ${byThis}`,
     labels: ['kind', 'code'],
-    when: 'after the first event',
   },
   orphansRevoked: {
     name: 'keyturn_orphans_revoked_total',

@@ -11,6 +11,17 @@ export type Recorder = {
   readonly suspects: Map<string, number>
 }
 
+/** Whose first one matters, to be alerted on. */
+const rareEvents = [
+  ['promoted', 'failover'],
+  ['outage', ''],
+  ['alert', 'key_rejected'],
+  ['alert', 'key_vanished'],
+  ['alert', 'orphan_revoked'],
+  ['alert', 'stray_key_revoked'],
+  ['alert', 'standby_rejected'],
+] as const
+
 export function createRecorder(): Recorder {
   const tallies = Object.entries<MetricFamily | HistogramFamily>(recordedFamilies).map(([name, family]) => [
     name,
@@ -19,7 +30,8 @@ export function createRecorder(): Recorder {
       : createCounter(family.labels.length),
   ])
   const recorder = { ...Object.fromEntries(tallies), suspects: new Map<string, number>() } as Recorder
-  // It is there from the start, so that its first rise is one.
+  // They are there from the start: what begins with 1 has not risen, in the eyes of Prometheus.
   recorder.orphansRevoked.add([], 0)
+  for (const labels of rareEvents) recorder.events.add(labels, 0)
   return recorder
 }

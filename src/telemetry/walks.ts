@@ -92,14 +92,21 @@ export function createWalkWatch(recorder: Recorder, tracer?: Tracer): WalkWatch 
         }
       }
       for (const { kind, data } of events) {
-        const { code } = data
-        recorder.events.add([kind, typeof code === 'string' ? code : ''])
-        if (revokedCodes.has(code)) recorder.orphansRevoked.add([])
+        recorder.events.add([kind, codeOf(kind, data)])
+        if (revokedCodes.has(data['code'])) recorder.orphansRevoked.add([])
       }
       seen(state)
     },
   }
 }
+
+/** Alerts have a code; a promotion has who set it off, who may be anybody with a name. */
+function codeOf(kind: CredentialEvent['kind'], { code, by }: CredentialEvent['data']): string {
+  if (kind === 'promoted') return setOffBy.find((one) => one === by) ?? 'person'
+  return typeof code === 'string' ? code : ''
+}
+
+const setOffBy = ['schedule', 'failover', 'start'] as const
 
 /** Clocks of two replicas may disagree about which of two instants was first. */
 function secondsOf(fromAt: number, untilAt: number): number {

@@ -14,6 +14,7 @@ const foreign = [
   'services',
   'includedPermissions',
   'groups',
+  'rule_files',
   'scrape_configs',
   'runs',
   'steps',

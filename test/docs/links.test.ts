@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { anchorOf, withoutCode } from './markdown.ts'
+import { anchorsIn, withoutCode } from './markdown.ts'
 import { pages, repository } from './pages.ts'
 
 const all = pages()
@@ -24,18 +24,6 @@ function linksOf(path: string, text: string): readonly Link[] {
       const full = file === '' ? join(repository, path) : resolve(repository, dirname(path), file)
       return { target, file: relative(repository, full).split(sep).join('/'), anchor }
     })
-}
-
-function anchorsIn(text: string): ReadonlySet<string> {
-  const seen = new Map<string, number>()
-  const found = new Set<string>()
-  for (const [, heading = ''] of withoutCode(text).matchAll(/^#{1,6}\s+(.+)$/gm)) {
-    const anchor = anchorOf(heading)
-    const times = seen.get(anchor) ?? 0
-    seen.set(anchor, times + 1)
-    found.add(times === 0 ? anchor : `${anchor}-${times}`)
-  }
-  return found
 }
 
 describe('the links of the pages', () => {

@@ -18,6 +18,19 @@ export function anchorOf(heading: string): string {
     .replaceAll(' ', '-')
 }
 
+/** The anchors of a page; of equal headings the later ones are numbered. */
+export function anchorsIn(text: string): ReadonlySet<string> {
+  const seen = new Map<string, number>()
+  const found = new Set<string>()
+  for (const [, heading = ''] of withoutCode(text).matchAll(/^#{1,6}\s+(.+)$/gm)) {
+    const anchor = anchorOf(heading)
+    const times = seen.get(anchor) ?? 0
+    seen.set(anchor, times + 1)
+    found.add(times === 0 ? anchor : `${anchor}-${times}`)
+  }
+  return found
+}
+
 /** The text without fenced code, line by line as it was, so that what is quoted is no heading and no link. */
 export function withoutCode(text: string): string {
   let fence: string | undefined
