@@ -10,6 +10,7 @@ import { createLog } from './log.ts'
 import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configuration.ts'
+import { openDashboard } from './main/dashboard.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { lateBeat } from './main/late-beat.ts'
@@ -91,6 +92,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       privateFile: home.file('signing-key.pem'),
       publicFile: home.file('signing-key.pub'),
     })
+    const dashboard = await openDashboard(config.dashboard, { env: options.env, readText: readOwn })
     const access = await openAccess(config, { tokens, system, log })
     undo.push(() => access.stop())
     const ledgers = createLedgerPlace()
@@ -175,6 +177,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         rules: () => access.policy.policy.approvals,
         documents: ledgers.documents,
       },
+      dashboard,
       remember: (request) => ledgers.ledger().remember(request),
     })
     undo.push(() => server.stop())

@@ -56,6 +56,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     node: fully,
     fastify: fully,
     jose: lazily,
+    'openid-client': lazily,
     'prom-client': lazily,
     zod: fully,
   },

@@ -2,6 +2,7 @@ import { buildAdminKeys } from './admin-keys.ts'
 import { buildAlerts } from './alerts.ts'
 import { buildAudit } from './audit.ts'
 import { buildBlackout, checkBlackout } from './blackout.ts'
+import { buildDashboard } from './dashboard.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
@@ -93,6 +94,7 @@ export function buildConfig(
     warnOfOwnStores([...credentials, ...adminKeys.map((one) => one.config)], context.home, warn)
   const { resolve, sources } = context
   const alerts = buildAlerts(file.alerts, { resolve, names, sources, report, warn })
+  const dashboard = buildDashboard(file.dashboard, resolve)
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -110,6 +112,7 @@ export function buildConfig(
     ...(federated.length === 0 ? {} : { federated }),
     ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
     alerts,
+    ...(dashboard === undefined ? {} : { dashboard }),
   }
   return { config, problems, warnings }
 }

@@ -3,6 +3,7 @@ import { credentialNamePattern } from '../core/types.ts'
 import { accessSchema, socketFileSchema, tlsSchema } from './access-schema.ts'
 import { alertsSchema } from './alerts-schema.ts'
 import { auditSchema } from './audit-schema.ts'
+import { dashboardSchema } from './dashboard.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
 import { identitySchema } from './identity-schema.ts'
 import { lastKnownGoodSchema } from './last-known-good.ts'
@@ -378,6 +379,7 @@ export const fileSchema = z
       .prefault({})
       .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
     alerts: alertsSchema,
+    dashboard: dashboardSchema,
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
     verification: z
       .strictObject({

@@ -364,6 +364,18 @@ export type AlertReceiverConfig =
   | { readonly kind: 'sentry'; readonly dsn: SecretSource }
   | { readonly kind: 'datadog'; readonly apiKey: SecretSource; readonly url: string }
 
+/** How people sign in to the dashboard. */
+export interface DashboardConfig {
+  readonly sessionKey?: SecretSource
+  readonly oidc?: {
+    readonly issuer: string
+    readonly clientId: string
+    readonly clientSecret: SecretSource
+    readonly address: string
+    readonly scopes: readonly string[]
+  }
+}
+
 export interface Config {
   /** Where it came from, for messages: a path, or `environment`. */
   readonly source: string
@@ -395,6 +407,8 @@ export interface Config {
   readonly lastKnownGood?: LastKnownGoodConfig
   /** Absent: nobody is told of anything. */
   readonly alerts?: AlertsConfig
+  /** Absent: with tokens, in sessions of this process alone. */
+  readonly dashboard?: DashboardConfig
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

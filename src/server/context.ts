@@ -8,6 +8,7 @@ import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import type { Checks } from './checks.ts'
 import type { Changes } from './dashboard/changes.ts'
+import type { DashboardOptions } from './dashboard/options.ts'
 import type { HandOuts } from './hand-out.ts'
 import type { Once } from './idempotency.ts'
 import type { Leases } from './leases.ts'
@@ -33,8 +34,7 @@ export interface ServerContext {
   readonly approvals: Approvals
   /** Tells open pages of the dashboard. */
   readonly changes: Changes
-  /** What sessions of the dashboard are sealed with; undefined: something of this process alone. */
-  readonly sessionSecret: Uint8Array | undefined
+  readonly dashboard: DashboardOptions
   readonly checks: Checks
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined

@@ -16,6 +16,7 @@ import type { CertificateWay } from './auth/certificates.ts'
 import { createChecks } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { createChanges } from './dashboard/changes.ts'
+import type { DashboardOptions } from './dashboard/options.ts'
 import { createFastLane, type FastLane, type FastLaneOptions } from './fast-lane.ts'
 import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
@@ -76,8 +77,8 @@ export interface ServerOptions {
   readonly recorder?: Recorder
   /** Traces what the application answers; the fast lane is not traced. Default: nothing is. */
   readonly tracer?: Tracer
-  /** What sessions of the dashboard are sealed with, the same at all replicas. Default: something of this process alone. */
-  readonly sessionSecret?: Uint8Array
+  /** How people sign in to the dashboard. Default: with tokens, in sessions of this process alone. */
+  readonly dashboard?: DashboardOptions
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -254,7 +255,7 @@ function assemble(
     waiters,
     streams,
     changes,
-    sessionSecret: options.sessionSecret,
+    dashboard: options.dashboard ?? {},
     checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
     tracer: options.tracer,

@@ -32,7 +32,8 @@ export interface Leaf {
 }
 
 /** What refers to something that is described elsewhere, or has forms that its own line tells of. */
-const references = /\.(?:store|issuer|adminKey|passphrase|password|token|secretId|jwt|url)$/
+const references =
+  /\.(?:store|sessionKey|clientSecret|issuer|adminKey|passphrase|password|token|secretId|jwt|url)$/
 /** The same keys as those of a credential, told there. */
 const toldElsewhere = /\.adminKey\.(?:schedule|blackout|policy)$/
 

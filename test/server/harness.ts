@@ -52,6 +52,7 @@ export interface HarnessOptions {
   readonly approvals?: NonNullable<ServerOptions['approvals']>
   readonly authenticator?: Authenticator
   readonly limits?: Partial<ServerLimits>
+  readonly dashboard?: NonNullable<ServerOptions['dashboard']>
   readonly allowedHosts?: readonly string[]
   readonly trustedProxies?: readonly TrustedProxy[]
   readonly rateLimits?: RateLimits

@@ -3,6 +3,8 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
 import { createClient } from '../../src/client/create-client.ts'
+import { createSystem } from '../../src/system.ts'
+import { startProvider } from '../server/dashboard/provider.ts'
 import { startServer } from '../server/harness.ts'
 import { chromiumPath, openBrowser, openTab, violations } from './chromium.ts'
 import {
@@ -117,6 +119,32 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     },
     90_000,
   )
+
+  it('signs in at an issuer on another site, and goes on when one follows a link from there', async () => {
+    const provider = await startProvider(createSystem().now)
+    const rig = await prepareRig({ policy })
+    const place = join(rig.home, 'keyturn.yaml')
+    // Two names of this machine are two sites to a browser.
+    const address = rig.url.replace('127.0.0.1', 'localhost')
+    const rule = `{ name: people, issuer: "${provider.issuer}", audience: ${provider.clientId}, claims: { groups: operators }, grants: [{ credentials: ["*"], may: [operate, dashboard] }] }`
+    const more = [
+      `access: { jwt: [${rule}] }`,
+      `dashboard: { oidc: { issuer: "${provider.issuer}", clientId: ${provider.clientId}, clientSecret: { env: CLIENT_SECRET }, address: "${address}" } }`,
+      '',
+    ]
+    writeFileSync(place, readFileSync(place, 'utf8') + more.join('\n'))
+    await serveRig(rig, { CLIENT_SECRET: provider.clientSecret })
+    await untilReady(rig)
+    const { page, faults } = await openTab(await openBrowser())
+    await page.goto(`${address}/credentials/openai`)
+    await page.getByRole('link', { name: /^Sign in at/ }).click()
+    await page.getByRole('heading', { name: 'openai' }).waitFor()
+    await page.getByText('people/anna').waitFor()
+    await page.goto(`${provider.issuer}/link?to=${encodeURIComponent(`${address}/credentials/openai`)}`)
+    await page.getByRole('link', { name: 'there' }).click()
+    await page.getByText('people/anna').waitFor()
+    expect(faults.filter((fault) => !fault.includes('favicon') && !fault.includes('404'))).toEqual([])
+  })
 
   it('says what was wrong with a form, and does not do it', async () => {
     const rig = await startRig()

@@ -1,18 +1,16 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { KeyturnError } from '../../core/errors.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { problemStatus, type Refusal } from '../problem.ts'
 import { addActs } from './act-routes.ts'
-import { setSession } from './cookies.ts'
-import { formOf, parseForm } from './form.ts'
-import { page, pageHeaders } from './layout.ts'
+import { parseForm } from './form.ts'
+import { pageHeaders } from './layout.ts'
 import { liveScript } from './live-script.ts'
 import { addLooks } from './look-routes.ts'
-import { isOwnPage, isPrivate, ownPath } from './origins.ts'
-import { createSessions, type Sessions } from './sessions.ts'
-import { signInBody } from './sign-in.ts'
+import { addOidc } from './oidc-routes.ts'
+import { createSessions } from './sessions.ts'
+import { addSignIn } from './sign-in-routes.ts'
 import { icon, style } from './style.ts'
-import { createVisits, notOurs, sendPage, type Visits } from './visits.ts'
+import { createVisits } from './visits.ts'
 
 export interface DashboardRefusals {
   /** The error as the server tells it: with its status, and written into the log where it is a fault. */
@@ -29,7 +27,8 @@ export async function addDashboard(
   { refusalOf }: DashboardRefusals,
 ): Promise<void> {
   const { system, audited } = context
-  const sessions = createSessions({ secret: context.sessionSecret ?? system.bytes(32), system })
+  const secret = context.dashboard.sessionSecret ?? system.bytes(32)
+  const sessions = createSessions({ secret, system })
   const visits = createVisits(context, sessions)
   await app.register(async (scope) => {
     scope.addContentTypeParser(
@@ -51,6 +50,7 @@ export async function addDashboard(
     })
     addAssets(scope)
     addSignIn(scope, context, sessions, visits)
+    addOidc(scope, context, { secret, sessions })
     addLooks(scope, context, visits)
     addActs(scope, context, visits)
   })
@@ -66,75 +66,4 @@ function addAssets(scope: FastifyInstance): void {
     scope.get(path, { config: { page: true } }, (_request, reply) =>
       reply.type(type).header('cache-control', 'private, max-age=60').send(text),
     )
-}
-
-function addSignIn(scope: FastifyInstance, context: ServerContext, sessions: Sessions, visits: Visits): void {
-  const { checks, audited, isSandbox, version } = context
-  const show = (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    shown: { readonly next: string; readonly problem?: KeyturnError; readonly status?: number },
-  ): unknown => {
-    const { next, problem, status = 200 } = shown
-    const body = signInBody({
-      next,
-      isPrivate: isPrivate(request.raw),
-      ...(problem === undefined ? {} : { problem }),
-    })
-    return sendPage(reply, status, page({ title: 'Sign in', body, isSandbox, version }))
-  }
-  scope.get('/signin', { config: { page: true } }, async (request, reply) => {
-    const { next } = request.query as { readonly next?: unknown }
-    const path = ownPath(typeof next === 'string' ? next : undefined)
-    return visits.signedIn(request) === undefined
-      ? show(request, reply, { next: path })
-      : reply.redirect(path, 303)
-  })
-  scope.post('/signin', { config: { page: true } }, async (request, reply) => {
-    if (!isOwnPage(request.raw)) throw notOurs()
-    if (!isPrivate(request.raw)) return show(request, reply, { next: '/', status: 403 })
-    const form = formOf(request.body)
-    const next = ownPath(form.get('next'))
-    const admission = await checks.identify(request.raw, form.get('token')?.trim() ?? '')
-    const { caller } = admission
-    const asked = { action: 'signIn', caller, requestId: request.id, raw: request.raw }
-    const problem =
-      admission.kind === 'refused'
-        ? admission.refusal.error
-        : caller?.kind !== 'token' || !caller.may('dashboard')
-          ? mayNotLook()
-          : undefined
-    if (problem !== undefined || caller === undefined) {
-      const error = problem ?? mayNotLook()
-      const status = problemStatus({ error })
-      await audited.refusal(asked, { code: error.code, status })
-      const shown = error.code === 'unauthenticated' ? unknownToken() : error
-      return show(request, reply, { next, problem: shown, status })
-    }
-    await audited.act(asked, 'done')
-    return reply
-      .header('set-cookie', setSession(request.raw, sessions.seal(sessions.begin(caller.id))))
-      .redirect(next, 303)
-  })
-  scope.post(
-    '/signout',
-    { config: { page: true } },
-    visits.send(async ({ request, reply, session, caller }) => {
-      sessions.end(session)
-      await audited.act({ action: 'signOut', caller, requestId: request.id, raw: request.raw }, 'done')
-      return reply.header('set-cookie', setSession(request.raw, '')).redirect('/signin', 303)
-    }),
-  )
-}
-
-function unknownToken(): KeyturnError {
-  return new KeyturnError('unauthenticated', 'This token is not known here, was revoked, or has expired.', {
-    fix: 'Make one with: keyturn token create --role operator',
-  })
-}
-
-function mayNotLook(): KeyturnError {
-  return new KeyturnError('forbidden', 'This token may not look at the dashboard.', {
-    fix: 'Use an operator token, or one that was made with --grant dashboard.',
-  })
 }

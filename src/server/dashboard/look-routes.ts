@@ -102,10 +102,7 @@ function changes(visit: Visit, context: ServerContext, visits: Visits): unknown 
   const { of } = request.query as { readonly of?: unknown }
   const name = typeof of === 'string' ? of : undefined
   if (name !== undefined) demandSight({ ...visit, name }, context, visits)
-  const isLive = (): boolean => {
-    const found = visits.signedIn(request)
-    return found?.session.id === session.id && context.auth.isLive(found.caller)
-  }
+  const isLive = (): boolean => visits.isLive({ session, caller }, request)
   if (!context.changes.open({ response: reply.raw, caller, name, isLive }))
     throw new KeyturnError('too_many_requests', 'Too many pages are open.', {
       fix: 'Close some; the page works without, and shows what was when it was loaded.',

@@ -1,11 +1,14 @@
-import { createCipheriv, createDecipheriv, hash, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { System } from '../../core/ports.ts'
+import { createSealer } from './sealing.ts'
 
-/** Who is signed in, as the cookie says. It holds the id of a token and never the token. */
+/** How somebody showed who they are. Of a token the id alone; an ID token says so itself, and for as long as it is good. */
+export type Proof = { readonly tokenId: string } | { readonly idToken: string }
+
+/** Who is signed in, as the cookie says. */
 export interface Session {
   readonly id: string
-  /** The id of the token that was signed in with. */
-  readonly callerId: string
+  readonly proof: Proof
   /** What every form of this session sends along. */
   readonly csrf: string
   readonly startedAt: number
@@ -14,7 +17,7 @@ export interface Session {
 
 /** Sessions live in sealed cookies: every replica that has the key can open them, and none has to remember any. */
 export interface Sessions {
-  begin(callerId: string): Session
+  begin(proof: Proof): Session
   seal(session: Session): string
   /** Undefined for what was not sealed here, is too old, or was signed out. */
   open(sealed: string): Session | undefined
@@ -29,12 +32,6 @@ export const idleMs = 3_600_000
 /** A cookie is written anew at most so often. */
 const renewMs = 60_000
 const endedMax = 10_000
-const sealedCharsMax = 1_024
-const nonceBytes = 12
-const tagBytes = 16
-const algorithm = 'aes-256-gcm'
-/** What is sealed for something else is no session. */
-const purpose = Buffer.from('keyturn dashboard session 1')
 
 /** `secret`: any bytes that nobody can guess; the same ones at all replicas. */
 export function createSessions(options: {
@@ -42,7 +39,7 @@ export function createSessions(options: {
   readonly system: Pick<System, 'now' | 'bytes'>
 }): Sessions {
   const { system } = options
-  const key = hash('sha256', options.secret, 'buffer')
+  const sealer = createSealer({ ...options, purpose: 'session 1' })
   /** Ids, and when they would have ended anyway. */
   const ended = new Map<string, number>()
   const isFresh = ({ startedAt, seenAt }: Session): boolean => {
@@ -50,22 +47,14 @@ export function createSessions(options: {
     return startedAt <= now + renewMs && now < startedAt + sessionMs && now < seenAt + idleMs
   }
   return {
-    begin(callerId) {
+    begin(proof) {
       const now = system.now()
       const random = (): string => Buffer.from(system.bytes(16)).toString('base64url')
-      return { id: random(), callerId, csrf: random(), startedAt: now, seenAt: now }
+      return { id: random(), proof, csrf: random(), startedAt: now, seenAt: now }
     },
-    seal(session) {
-      const nonce = system.bytes(nonceBytes)
-      const cipher = createCipheriv(algorithm, key, nonce)
-      cipher.setAAD(purpose)
-      const { id, callerId, csrf, startedAt, seenAt } = session
-      const text = JSON.stringify([id, callerId, csrf, startedAt, seenAt])
-      const body = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
-      return Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url')
-    },
+    seal: (session) => sealer.seal(session),
     open(sealed) {
-      const session = sealed.length > sealedCharsMax ? undefined : unsealed(sealed, key)
+      const session = sealer.open(sealed) as Session | undefined
       return session !== undefined && isFresh(session) && !ended.has(session.id) ? session : undefined
     },
     renewed(session) {
@@ -87,26 +76,4 @@ export function isOwnForm(session: Session, sent: string | undefined): boolean {
   const wanted = Buffer.from(session.csrf)
   const found = Buffer.from(sent ?? '')
   return wanted.length === found.length && timingSafeEqual(wanted, found)
-}
-
-function unsealed(sealed: string, key: Buffer): Session | undefined {
-  const bytes = Buffer.from(sealed, 'base64url')
-  if (bytes.length <= nonceBytes + tagBytes) return undefined
-  try {
-    const decipher = createDecipheriv(algorithm, key, bytes.subarray(0, nonceBytes))
-    decipher.setAAD(purpose)
-    decipher.setAuthTag(bytes.subarray(nonceBytes, nonceBytes + tagBytes))
-    const body = Buffer.concat([decipher.update(bytes.subarray(nonceBytes + tagBytes)), decipher.final()])
-    const [id, callerId, csrf, startedAt, seenAt] = JSON.parse(body.toString('utf8')) as [
-      string,
-      string,
-      string,
-      number,
-      number,
-    ]
-    return { id, callerId, csrf, startedAt, seenAt }
-  } catch {
-    // Sealed with another key, or changed: whoever sends it is signed in nowhere.
-    return undefined
-  }
 }

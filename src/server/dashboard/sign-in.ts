@@ -4,9 +4,11 @@ import { problemBox } from './layout.ts'
 export function signInBody(options: {
   readonly next: string
   readonly isPrivate: boolean
+  /** Where else to sign in. */
+  readonly issuer?: string | undefined
   readonly problem?: { readonly message: string; readonly fix?: string | undefined }
 }): Html {
-  const { next, isPrivate, problem } = options
+  const { next, isPrivate, issuer, problem } = options
   const unsafe = {
     message: 'This connection is not encrypted: whoever listens on the way would read the token.',
     fix: 'Open the page over HTTPS, or on the machine that Keyturn runs on, as http://localhost.',
@@ -14,6 +16,7 @@ export function signInBody(options: {
   return html`<div class="narrow">
 <h1>Sign in</h1>
 ${problem === undefined ? '' : problemBox(problem)}
+${issuer !== undefined && html`<p><a class="button primary" href="/signin/issuer?next=${encodeURIComponent(next)}">Sign in at ${new URL(issuer).host}</a></p><p class="hint">or</p>`}
 ${isPrivate ? form(next) : problemBox(unsafe)}
 </div>`
 }

@@ -5,7 +5,7 @@ import type { Asked } from '../audited.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
 import { problemStatus, type Refusal } from '../problem.ts'
-import { sessionCookie, setSession } from './cookies.ts'
+import { cookieLine, readCookie } from './cookies.ts'
 import { formOf } from './form.ts'
 import { type Html, html } from './html.ts'
 import { page, problemBox } from './layout.ts'
@@ -23,6 +23,11 @@ export interface Visit {
   readonly name: string
 }
 
+export interface SignedIn {
+  readonly session: Session
+  readonly caller: Caller
+}
+
 export type Render = (visit: Visit) => Promise<unknown>
 
 /** Everything that comes before a page: who is signed in, what they may, and whether a form is one of ours. */
@@ -34,14 +39,16 @@ export interface Visits {
   /** Throws where the API would refuse the operation. */
   demand(visit: Visit, access: Pick<Operation, 'access'>, credential?: string): void
   /** Who is signed in; undefined for nobody, and for who was and is no longer let in. */
-  signedIn(request: FastifyRequest): { readonly session: Session; readonly caller: Caller } | undefined
+  signedIn(request: FastifyRequest): Promise<SignedIn | undefined>
+  /** Whether that still counts, without asking anybody. */
+  isLive(signedIn: SignedIn, request: FastifyRequest): boolean
   show(
     visit: Visit,
     shown: { readonly title: string; readonly body: Html; readonly live?: string },
     status?: number,
   ): unknown
   /** A page that says what was refused; for whoever asks, signed in or not. */
-  refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): unknown
+  refuse(request: FastifyRequest, reply: FastifyReply, refusal: Refusal): Promise<unknown>
 }
 
 /** The script's own requests: they keep nobody signed in. */
@@ -51,9 +58,15 @@ const toLook = { access: 'dashboard' } as const
 export function createVisits(context: ServerContext, sessions: Sessions): Visits {
   const { auth, checks, isSandbox, version } = context
 
-  const signedIn: Visits['signedIn'] = ({ raw }) => {
-    const session = sessions.open(sessionCookie(raw) ?? '')
-    const caller = session === undefined ? undefined : auth.recall?.(session.callerId)
+  const callerOf = async ({ proof }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> => {
+    if ('tokenId' in proof) return auth.recall?.(proof.tokenId)
+    return auth.authenticate({ authorization: `Bearer ${proof.idToken}`, socket: raw.socket })
+  }
+  const sessionOf = ({ raw }: FastifyRequest): Session | undefined =>
+    sessions.open(readCookie(raw, 'keyturn') ?? '')
+  const signedIn: Visits['signedIn'] = async (request) => {
+    const session = sessionOf(request)
+    const caller = session === undefined ? undefined : await callerOf(session, request)
     return session === undefined || caller?.may('dashboard') !== true ? undefined : { session, caller }
   }
   const demand: Visits['demand'] = ({ caller }, operation, credential) => {
@@ -67,12 +80,13 @@ export function createVisits(context: ServerContext, sessions: Sessions): Visits
     const next = request.method === 'GET' && path !== '/' ? `?next=${encodeURIComponent(path)}` : ''
     return reply.redirect(`/signin${next}`, 303)
   }
-  const visitOf = (request: FastifyRequest, reply: FastifyReply): Visit | undefined => {
-    const found = signedIn(request)
+  const visitOf = async (request: FastifyRequest, reply: FastifyReply): Promise<Visit | undefined> => {
+    const found = await signedIn(request)
     if (found === undefined) return undefined
     request.caller = found.caller
     const renewed = request.headers[liveHeader] === undefined ? sessions.renewed(found.session) : undefined
-    if (renewed !== undefined) reply.header('set-cookie', setSession(request.raw, sessions.seal(renewed)))
+    if (renewed !== undefined)
+      reply.header('set-cookie', cookieLine(request.raw, 'keyturn', sessions.seal(renewed)))
     const { name = '' } = (request.params ?? {}) as { readonly name?: string }
     const visit = { request, reply, name, ...found }
     demand(visit, toLook)
@@ -80,14 +94,15 @@ export function createVisits(context: ServerContext, sessions: Sessions): Visits
   }
   return {
     signedIn,
+    isLive: ({ session, caller }, request) => sessionOf(request)?.id === session.id && auth.isLive(caller),
     demand,
     look: (render) => async (request, reply) => {
-      const visit = visitOf(request, reply)
+      const visit = await visitOf(request, reply)
       return visit === undefined ? nobody(request, reply) : render(visit)
     },
     send: (render) => async (request, reply) => {
       if (!isOwnPage(request.raw)) throw notOurs()
-      const visit = visitOf(request, reply)
+      const visit = await visitOf(request, reply)
       if (visit === undefined) return nobody(request, reply)
       if (!isOwnForm(visit.session, formOf(request.body).get('csrf'))) throw notOurs()
       return render(visit)
@@ -104,8 +119,8 @@ export function createVisits(context: ServerContext, sessions: Sessions): Visits
       })
       return sendPage(reply, status, text)
     },
-    refuse(request, reply, refusal) {
-      const found = signedIn(request)
+    async refuse(request, reply, refusal) {
+      const found = await signedIn(request)
       const mayAudit = context.auditReader !== undefined && found?.caller.may('audit') === true
       const { error } = refusal
       const body = html`<h1>Refused</h1>${problemBox(error)}<p class="hint">Request ${request.id}, code ${error.code}.</p><p><a href="/">To the credentials</a></p>`

@@ -30,8 +30,7 @@ export function createBrowser(harness: Pick<Harness, 'url'>): Browser {
       redirect: 'manual',
       headers: { ...own, ...cookie, ...init.headers },
     })
-    for (const line of response.headers.getSetCookie()) browser.cookie = line.split(';', 1)[0] ?? ''
-    if (browser.cookie.endsWith('=')) browser.cookie = ''
+    browser.cookie = kept(browser.cookie, response.headers.getSetCookie())
     const text = await response.text()
     if (text !== '') last = text
     return {
@@ -52,6 +51,14 @@ export function createBrowser(harness: Pick<Harness, 'url'>): Browser {
     },
   }
   return browser
+}
+
+/** The cookies of before with those that are set now, without those that were ended. */
+function kept(before: string, lines: readonly string[]): string {
+  const all = new Map<string, string>()
+  for (const part of [...before.split('; '), ...lines.map((line) => line.split(';', 1)[0] ?? '')])
+    all.set(part.slice(0, part.indexOf('=')), part)
+  return [...all.values()].filter((part) => part !== '' && !part.endsWith('=')).join('; ')
 }
 
 export async function signedIn(harness: Harness, token = harness.operator): Promise<Browser> {
