@@ -93,6 +93,8 @@ export interface KeyturnProblem {
 export interface KeyturnCredential {
   readonly name: string
   readonly store: string
+  /** What the store calls it. Undefined where only the service knows. */
+  readonly ref?: string
   /** Empty where only the service knows the credential. */
   readonly baseUrl: string
   readonly expectation: ProbeExpectation

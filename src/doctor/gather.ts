@@ -57,7 +57,8 @@ export async function gather(
   return {
     key,
     keys: found,
-    baseUrl: setting('OPENAI_BASE_URL', owner?.baseUrl),
+    baseUrl:
+      setting('OPENAI_BASE_URL', owner?.baseUrl) ?? (key === undefined ? configuredUrl(keyturn) : undefined),
     organization: setting('OPENAI_ORG_ID', owner?.expectation.organization),
     project: setting('OPENAI_PROJECT_ID', owner?.expectation.project),
     models:
@@ -109,6 +110,13 @@ function keyAt({ value, place }: Found): KeyPlace {
 /** The libraries take white space off these, and take an empty one for none. */
 function settingAt(found: Found | undefined): Setting | undefined {
   return found === undefined ? undefined : { value: found.value.trim(), place: found.place }
+}
+
+/** Where a key would go that the stores do not have yet, or do not give: nobody calls OpenAI's own address then. */
+function configuredUrl(keyturn: Facts['keyturn']): Setting | undefined {
+  const [first, ...others] = (keyturn?.credentials ?? []).filter(({ baseUrl }) => baseUrl !== '')
+  if (first === undefined || others.some(({ baseUrl }) => baseUrl !== first.baseUrl)) return undefined
+  return { value: first.baseUrl, place: { kind: 'credential', name: first.name, store: first.store } }
 }
 
 function storedKeys(keyturn: Facts['keyturn']): readonly KeyPlace[] {

@@ -194,6 +194,7 @@ async function credentialFacts(
   return {
     name,
     store: store.kind,
+    ref: store.kind === 'env' ? (store.variable ?? ref) : ref,
     baseUrl: issuer.baseUrl,
     expectation: expected,
     canMint: issuer.kind === 'openai',

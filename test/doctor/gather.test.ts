@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { KeyturnCredential } from '../../src/doctor/facts.ts'
 import { gather } from '../../src/doctor/gather.ts'
 import type { ProjectFacts } from '../../src/doctor/project/project-facts.ts'
 import { projectOf, testDoctor } from './context.ts'
@@ -49,6 +50,26 @@ describe('the key that the program would use', () => {
 
   it('is none where the environment has an empty one: loaders leave that alone', async () => {
     expect(await keyOf({ '.env': text }, loaded(loader('dotenv')), { OPENAI_API_KEY: '' })).toBeUndefined()
+  })
+
+  it('goes to the address of its credential, also while nobody has put it there', async () => {
+    const credential = (name: string, baseUrl: string): KeyturnCredential => ({
+      name,
+      store: 'env',
+      baseUrl,
+      expectation: {},
+      canMint: false,
+      stored: { kind: 'absent' },
+      permissions: [],
+    })
+    const urlOf = async (...credentials: readonly KeyturnCredential[]) => {
+      const keyturn = async () => ({ source: 'keyturn.yaml', problems: [], warnings: [], credentials })
+      return (await gather(testDoctor({ keyturn }))).baseUrl?.value
+    }
+    const [here, there] = ['http://127.0.0.1:1/v1', 'https://llm.example.com/v1']
+    expect(await urlOf(credential('a', here), credential('b', here))).toBe(here)
+    expect(await urlOf(credential('a', here), credential('b', there))).toBeUndefined()
+    expect(await urlOf(credential('served', ''))).toBeUndefined()
   })
 
   it('is no text of the source that only has a name like one', async () => {

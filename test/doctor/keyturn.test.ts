@@ -132,6 +132,19 @@ describe('the checks of Keyturn', () => {
     ])
   })
 
+  it('T34: a variable that the configuration names and nobody has set', async () => {
+    const unset = {
+      ...healthy,
+      store: 'env',
+      ref: 'APP_KEY',
+      canMint: false,
+      stored: { kind: 'absent' },
+    } as const
+    const [finding] = await found(stores, keyturn([unset]))
+    expect(finding?.seen).toBe('APP_KEY, which the configuration names for openai, is not set')
+    expect(finding?.fix.split('\n').at(-1)).toBe('read -rs APP_KEY && export APP_KEY')
+  })
+
   it('T34: the permission that is missing, by its own name', async () => {
     const missing = {
       permission: 'update',

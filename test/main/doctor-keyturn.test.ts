@@ -70,7 +70,7 @@ it('reads stores of this machine also offline, and asks no other then', async ()
 
 it('tells apart that a store has nothing and that it failed', async () => {
   const folder = project({ 'keyturn.yaml': ofEnv })
-  expect((await facts(folder))?.credentials[0]?.stored).toEqual({ kind: 'absent' })
+  expect((await facts(folder))?.credentials[0]).toMatchObject({ ref: 'APP_KEY', stored: { kind: 'absent' } })
   const text =
     'credentials:\n  openai:\n    store: { kind: file, path: ., field: apiKey }\n    ref: key.txt\n'
   const broken = project({ 'keyturn.yaml': text, 'key.txt': '"not a key' })

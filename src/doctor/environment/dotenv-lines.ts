@@ -102,6 +102,15 @@ function malformed(file: DotenvFile, { fault, name, line, dialect }: DotenvFault
 
 function corrected(file: DotenvFile, { fault, name, line }: Omit<DotenvFault, 'dialect'>): string {
   if (fault === 'carriage_return') return `sed -i.bak 's/\\r$//' ${file.path} && rm ${file.path}.bak`
+  if (fault === 'spaces_around_equals')
+    return `sed -i.bak '${line}s/[[:space:]]*=[[:space:]]*/=/' ${file.path} && rm ${file.path}.bak`
+  if (fault === 'export_prefix')
+    return `sed -i.bak '${line}s/^[[:space:]]*export[[:space:]]*//' ${file.path} && rm ${file.path}.bak`
+  // No editor shows the mark, and what writes one writes carriage returns as well.
+  if (fault === 'byte_order_mark') {
+    const copy = `${file.path}.new`
+    return `tail -c +4 ${file.path} | tr -d '\\r' > ${copy} && cat ${copy} > ${file.path} && rm ${copy}`
+  }
   if (fault === 'swallowed')
     return `Close the quote above line ${line} of ${file.path}; the line itself may stay.`
   return `Write line ${line} of ${file.path} as: ${name}=<value>`

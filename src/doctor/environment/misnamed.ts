@@ -16,11 +16,13 @@ export const misnamed: Check = {
     // A literal in the source is nobody's variable.
     const isFound = facts.key !== undefined && facts.scan?.keys.includes(facts.key) !== true
     const isNamed = isFound || variables.some(({ name }) => name === keyVariable)
+    // A configuration that cannot be read may well name it.
+    const isReadable = (facts.keyturn?.problems ?? []).length === 0
     return variables.flatMap((variable) => {
       const isRead = isReadByProject(variable.name, { facts, files: context.files })
       if (isPublicName(variable.name) && inspectKey(variable).isOpenAi && (isNamed || isRead))
         return [inBrowser(variable)]
-      return !isNamed && !isRead && isMisnamed(variable) ? [renamed(variable)] : []
+      return isReadable && !isNamed && !isRead && isMisnamed(variable) ? [renamed(variable)] : []
     })
   },
 }

@@ -81,7 +81,8 @@ function failed(credential: KeyturnCredential, { code, message, fix }: KeyturnEr
 }
 
 function absent(credential: KeyturnCredential): Finding {
-  const { name, store } = credential
+  const { name, store, ref } = credential
+  if (store === 'env' && ref !== undefined) return unset(credential, ref)
   return {
     code: 'store_absent',
     severity: 'error',
@@ -89,8 +90,20 @@ function absent(credential: KeyturnCredential): Finding {
     cause: 'Nobody has put a key there, or the name or the store in the configuration is another one.',
     fix:
       store === 'env' || store === 'file'
-        ? `Put the key where the configuration says (ref of ${name}), or correct the ref.`
+        ? `Put the key into ${ref ?? 'the place of the configuration'}, or correct the ref of ${name}.`
         : `keyturn bring ${name} < key.txt`,
+    place: placeOf(credential),
+  }
+}
+
+function unset(credential: KeyturnCredential, variable: string): Finding {
+  return {
+    code: 'store_absent',
+    severity: 'error',
+    seen: `${variable}, which the configuration names for ${credential.name}, is not set`,
+    cause:
+      'The environment of this program does not have the variable, or the configuration means another one.',
+    fix: `Correct the ref of ${credential.name}, or paste the key alone, then Enter:\nread -rs ${variable} && export ${variable}`,
     place: placeOf(credential),
   }
 }

@@ -141,7 +141,9 @@ function retiredEndpoint(about: {
 function setTo(place: Place | undefined, value: string): string {
   if (place?.kind === 'file') {
     const at = place.line === undefined ? place.path : `${place.path}:${place.line}`
-    return `In ${at} write ${place.name ?? 'OPENAI_BASE_URL'}=${value}`
+    return /(?:^|\/)[^/]*\.env[^/]*$/.test(place.path)
+      ? `In ${at} write ${place.name ?? 'OPENAI_BASE_URL'}=${value}`
+      : `In ${at} write ${value} in place of the address that is there`
   }
   const name = place?.kind === 'variable' ? place.name : 'OPENAI_BASE_URL'
   return `export ${name}=${value}`

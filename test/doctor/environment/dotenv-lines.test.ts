@@ -56,7 +56,7 @@ describe('a line that is not read as it is meant', () => {
     expect(told(found)).toEqual(['dotenv_malformed .env:2'])
     expect(found[0]?.seen).toContain(seen)
     expect(found[0]?.seen).toContain('.env:2, meant to set OPENAI_API_KEY')
-    expect(found[0]?.fix).toMatch(/^(?:Write line 2 of \.env as: OPENAI_API_KEY=<value>$|sed |Close )/)
+    expect(found[0]?.fix).toMatch(/^(?:Write line 2 of \.env as: OPENAI_API_KEY=<value>$|sed |tail |Close )/)
   })
 
   it('is the first one where a byte order mark is in front of it', async () => {

@@ -7,6 +7,22 @@ const reading = (name: string) => ({
 })
 
 describe('a key under another name', () => {
+  it('is nobody’s business while the configuration that may name it cannot be read', async () => {
+    const problem = { message: "'stor' is not known", fix: "Did you mean 'store'?" }
+    const keyturn = async () => ({
+      source: 'keyturn.yaml',
+      problems: [problem],
+      warnings: [],
+      credentials: [],
+    })
+    expect(told(await findingsIn({}, { APP_OPENAI_KEY: newKey() }, { keyturn }))).not.toContain(
+      'variable_misnamed APP_OPENAI_KEY',
+    )
+    expect(told(await findingsIn({}, { APP_OPENAI_KEY: newKey() }))).toEqual([
+      'variable_misnamed APP_OPENAI_KEY',
+    ])
+  })
+
   it.each([
     'OPENAI_KEY',
     'OPEN_AI_KEY',

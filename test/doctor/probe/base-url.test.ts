@@ -96,6 +96,10 @@ describe('a base URL', () => {
     const file = { kind: 'file', path: '.env', line: 3, name: 'OPENAI_API_BASE' } as const
     const { finding } = lookAtBaseUrl({ value: 'https://api.openai.com', place: file })
     expect(finding?.fix).toBe('In .env:3 write OPENAI_API_BASE=https://api.openai.com/v1')
+    const source = { kind: 'file', path: 'main.go', line: 20, name: 'BaseURL' } as const
+    expect(lookAtBaseUrl({ value: 'https://api.openai.com', place: source }).finding?.fix).toBe(
+      'In main.go:20 write https://api.openai.com/v1 in place of the address that is there',
+    )
   })
 })
 

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { FindingCode } from '../../../src/doctor/catalogue.ts'
 import type { Facts } from '../../../src/doctor/facts.ts'
 import type { Finding } from '../../../src/doctor/finding.ts'
@@ -184,6 +186,20 @@ describe('a row of the table', () => {
         { code: 'base_url_wrong', fix: `export OPENAI_BASE_URL=${sandbox.baseUrl}` },
         { code: 'key_unknown' },
       ])
+  })
+
+  it('T24: a page where no path of the server is the API', async () => {
+    const server = createServer((_request, response) => response.writeHead(404).end('<title>none</title>'))
+    await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const fixAt = async (path: string) => {
+      const baseUrl = `http://127.0.0.1:${port}${path}`
+      return (await findingsOf(factsOf({ baseUrl })))[0]?.fix
+    }
+    expect(await fixAt('/v1')).toBe('export OPENAI_BASE_URL=https://api.openai.com/v1')
+    expect(await fixAt('')).toBe('export OPENAI_BASE_URL=https://api.openai.com/v1')
+    expect(await fixAt('/api')).toBe(`export OPENAI_BASE_URL=http://127.0.0.1:${port}/v1`)
   })
 })
 
