@@ -15,6 +15,12 @@ export function renderReport(
   out: Pick<Output, 'paint' | 'columns' | 'table'>,
 ): string[] {
   const beside = report.comparisons.flatMap((one) => [...renderComparison(one, out), ''])
+  if (report.comparisons.some(({ there }) => there !== null))
+    beside.splice(
+      -1,
+      0,
+      '  A fingerprint is the beginning of a hash: equal for equal keys, and no way back to the key.',
+    )
   if (report.findings.length === 0 && report.broken.length === 0) return [...beside, healthyLine(report, out)]
   return [
     ...beside,
@@ -90,7 +96,7 @@ function seconds(ms: number): string {
 
 const fields = ['fingerprint', 'kind', 'stage', 'organization', 'project', 'baseUrl'] as const
 
-/** Both sides of a comparison, row by row, and what a fingerprint is. */
+/** Both sides of a comparison, row by row. */
 function renderComparison(
   { place, here, there, problem, isSame }: Comparison,
   { paint, table }: Pick<Output, 'paint' | 'table'>,
@@ -108,11 +114,7 @@ function renderComparison(
     return [`  ${labels[field]}`, mine ?? '-', other ?? '-', mark]
   })
   const verdict = isSame === true ? paint('green', 'the same key') : paint('yellow', 'not the same key')
-  return [
-    `${place}: ${verdict}`,
-    ...table([['', 'here', place, ''], ...rows]),
-    '  A fingerprint is the beginning of a hash: equal for equal keys, and no way back to the key.',
-  ]
+  return [`${place}: ${verdict}`, ...table([['', 'here', place, ''], ...rows])]
 }
 
 const labels: Readonly<Record<(typeof fields)[number], string>> = {

@@ -65,7 +65,7 @@ function addCommand(
     )
   }
   for (const option of spec.options) {
-    if (option.isList === true) command.option(option.flags, option.description, collect, [])
+    if (option.isList === true) command.option(option.flags, option.description, collect)
     else command.option(option.flags, option.description)
   }
   command.option(json.flags, json.description)
@@ -121,7 +121,7 @@ function helpColumns({ columns }: Stream): number {
   return Math.min(columns, 100)
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value]
 }
 

@@ -155,6 +155,22 @@ describe('keyturn doctor', () => {
     expect(live.err.endsWith('\u001b[1A\u001b[0J')).toBe(true)
   })
 
+  it('says once what a fingerprint is, however many places stand beside the key', async () => {
+    const side = {
+      fingerprint: '0123456789ab',
+      kind: 'project',
+      stage: null,
+      organization: null,
+      project: null,
+      baseUrl: null,
+    } as const
+    const beside = (place: string) => ({ place, here: side, there: side, isSame: true, problem: null })
+    const comparisons = [beside('service:openai'), beside('store:openai')]
+    const { out } = await doctor('', reportWith([], { comparisons }))
+    expect(out.match(/A fingerprint is the beginning of a hash/g)).toHaveLength(1)
+    expect(out).toMatch(/way back to the key\.\n\nhealthy/)
+  })
+
   it('prints SARIF, and not two documents at once', async () => {
     const { out, code } = await doctor('--sarif', reportWith([wrong]))
     expect(JSON.parse(out)).toMatchObject({

@@ -28,6 +28,7 @@ describe('the help', () => {
   it.each(specs.map((spec) => [spec.name, spec] as const))('of %s shows its examples', async (name, spec) => {
     const { code, out, err } = await keyturn(`${name} --help`)
     expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(out).not.toContain('(default: []')
     for (const example of spec.examples) {
       expect(out).toContain(`\n  ${example}\n`)
       expect(example).toContain(`keyturn ${name}`)

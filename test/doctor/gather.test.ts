@@ -63,7 +63,13 @@ describe('the key that the program would use', () => {
       permissions: [],
     })
     const urlOf = async (...credentials: readonly KeyturnCredential[]) => {
-      const keyturn = async () => ({ source: 'keyturn.yaml', problems: [], warnings: [], credentials })
+      const keyturn = async () => ({
+        source: 'keyturn.yaml',
+        isNamed: false,
+        problems: [],
+        warnings: [],
+        credentials,
+      })
       return (await gather(testDoctor({ keyturn }))).baseUrl?.value
     }
     const [here, there] = ['http://127.0.0.1:1/v1', 'https://llm.example.com/v1']

@@ -19,7 +19,8 @@ export const doctorSpecs: readonly CommandSpec[] = [
       { flags: '--offline', description: 'Ask nobody: files and environment only.' },
       {
         flags: '--billable',
-        description: 'Let one token of a model be spent, which is the only way to see quota and limits.',
+        description:
+          'Let one short answer of a model be paid for (at most 16 tokens), the only way to see quota and limits.',
       },
       {
         flags: '--model <id>',

@@ -29,7 +29,10 @@ function ofFile(look: Look, path: string, text: string): readonly Finding[] {
   const isSource = languageOf(path) !== undefined
   if (!isSource && !isShared(look, path)) return []
   const seen = new Set<string>()
+  const isKeptAlone = !isSource && look.files.isTracked(path) === undefined
   return realKeysIn(text).flatMap(({ start, secret }) => {
+    // Outside of a repository, a file of nothing else is where somebody keeps the key on purpose.
+    if (isKeptAlone && secret.length === text.trim().length) return []
     const print = fingerprint(secret, look.context.system)
     if (seen.has(print)) return []
     seen.add(print)
@@ -60,16 +63,16 @@ export function leak(
   const { place, secret, isSource } = about
   const isTracked = look.files.isTracked(place.path)
   const state =
-    isTracked === true ? ', which git keeps' : isTracked === false ? ', which git does not ignore' : ''
+    isTracked === true ? ', which git keeps,' : isTracked === false ? ', which git does not ignore,' : ''
   const ignore =
     !isSource && /(?:^|\/)\.env/.test(place.path)
       ? `\ngit rm --cached --ignore-unmatch '${place.path}' && echo '${place.path}' >> .gitignore`
-      : '\nThen read OPENAI_API_KEY from the environment there.'
+      : `\nThen ${isSource ? 'read OPENAI_API_KEY from the environment there' : `take it out of ${place.path}`}.`
   return {
     code: isSource ? 'key_in_source' : 'key_in_repository',
     // It leaks with the next `git add`, and not before.
     severity: isSource || isTracked !== false ? 'error' : 'warning',
-    seen: `${describePlace(place)}${state}, holds a key of ${secret.length} characters.`,
+    seen: `${describePlace(place)}${state} holds a key of ${secret.length} characters.`,
     cause: isSource
       ? 'The key is written into the source, so everybody who can read the source has it.'
       : 'The key is in a file of the repository, so everybody who can read the repository, now or later, has it.',

@@ -11,6 +11,7 @@ describe('a key under another name', () => {
     const problem = { message: "'stor' is not known", fix: "Did you mean 'store'?" }
     const keyturn = async () => ({
       source: 'keyturn.yaml',
+      isNamed: false,
       problems: [problem],
       warnings: [],
       credentials: [],

@@ -544,6 +544,14 @@ describe('the fix of a leaked key', () => {
     expect(finding?.fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
 
+  it('is to take it out where a document has it, and nothing where a file outside of a repository has nothing else', async () => {
+    const [finding] = await lookAt({ 'notes.md': `# Notes\n${newKey()}\n` }, { tracked: ['notes.md'] })
+    expect(finding?.fix).toContain('Then take it out of notes.md.')
+    const alone = { 'key.txt': `${newKey()}\n` }
+    expect(await lookAt(alone)).toEqual([])
+    expect(await lookAt(alone, { tracked: ['key.txt'] })).toMatchObject([{ code: 'key_in_repository' }])
+  })
+
   it('is a warning where the next commit would take it along', async () => {
     const [finding] = await lookAt({ '.env': `OPENAI_API_KEY=${newKey()}` }, { tracked: ['a.py'] })
     expect([finding?.code, finding?.severity]).toEqual(['key_in_repository', 'warning'])
