@@ -121,7 +121,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
   )
 
   it('signs in at an issuer on another site, and goes on when one follows a link from there', async () => {
-    const provider = await startProvider(createSystem().now)
+    const provider = await startProvider(() => createSystem().now())
     const rig = await prepareRig({ policy })
     const place = join(rig.home, 'keyturn.yaml')
     // Two names of this machine are two sites to a browser.
