@@ -79,7 +79,7 @@ ${fields.map((name) => field(name, asked.get(name) ?? ''))}
 <button>Search</button>
 </form>
 ${problem === undefined ? '' : problemBox(problem)}
-<div id="live-audit" data-live>
+<div id="rows">
 ${rows.length === 0 ? html`<p>No row fits${view.olderBefore !== undefined && ' in this part of the journal'}.</p>` : table(rows, now)}
 ${older(view)}
 </div>`

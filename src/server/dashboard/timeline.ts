@@ -58,7 +58,7 @@ export function lanesOf(options: {
 
 /** Undefined for what lives on. Of a key that was only tried, its last check is the last that is known of it. */
 function endOf(one: VersionSummary, retirement: RetirementSummary | undefined): number | undefined {
-  const isTried = one.stage === 'retired' && retirement === undefined
+  const isTried = one.stage === 'retired' && one.withdrawnAt === null && retirement === undefined
   const last = isTried ? (one.check?.checkedAt ?? one.addedAt) : undefined
   const ends = [one.withdrawnAt, retirement?.endedAt, last].flatMap((at) =>
     at === null || at === undefined ? [] : [Date.parse(at)],
