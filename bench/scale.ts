@@ -20,6 +20,9 @@ interface Told {
   readonly perMinute: readonly number[]
   readonly nightPerMinute: readonly number[]
   readonly ledgerBytes: number
+  readonly scrapeMs: number
+  readonly scrapeBlockMs: number
+  readonly scrapeLines: number
 }
 
 /** What 100, 1,000 and 10,000 credentials cost a replica that has nothing to do but to look after them, in virtual time. */
@@ -81,6 +84,21 @@ function figuresOf(told: Told, count: number): readonly Figure[] {
       value: told.writesPerMinute,
       unit: '',
       note: `${told.readsPerMinute.toFixed(0)} looks at stores`,
+    },
+    {
+      bench,
+      what: `${many}: processor of an answer of /metrics`,
+      value: told.scrapeMs,
+      unit: 'ms',
+      goal: { is: 'at most', value: 300 },
+      note: `${told.scrapeLines.toLocaleString('en')} lines`,
+    },
+    {
+      bench,
+      what: `${many}: the longest that it holds others up`,
+      value: told.scrapeBlockMs,
+      unit: 'ms',
+      goal: { is: 'at most', value: 50 },
     },
     { bench, what: `${many}: ledger`, value: told.ledgerBytes / count / 1_024, unit: 'KiB each' },
     { bench, what: `${many}: start with all of them known`, value: told.restartMs, unit: 'ms' },

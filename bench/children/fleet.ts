@@ -1,13 +1,17 @@
 // A service with many credentials in virtual time: what it costs to have them, and when it asks OpenAI.
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Ledger } from '../../src/core/ports.ts'
 import type * as SecretModule from '../../src/core/secret.ts'
 import type * as Types from '../../src/core/types.ts'
 import type * as Engine from '../../src/engine/create-service.ts'
 import type * as Cron from '../../src/engine/cron.ts'
 import type * as Sqlite from '../../src/ledger/sqlite.ts'
+import type * as Metrics from '../../src/server/metrics.ts'
 import type * as Memory from '../../src/stores/memory.ts'
+import type * as SystemModule from '../../src/system.ts'
+import type * as RecorderModule from '../../src/telemetry/recorder.ts'
 import { VirtualClock } from '../lib/virtual-clock.ts'
 
 const root = new URL(`../../${process.env['BENCH_ROOT'] ?? 'dist'}/`, import.meta.url)
@@ -18,6 +22,9 @@ const { createService } = await load<typeof Engine>('engine/create-service')
 const { createOccurrences } = await load<typeof Cron>('engine/cron')
 const { openSqliteLedger } = await load<typeof Sqlite>('ledger/sqlite')
 const { openMemoryStore } = await load<typeof Memory>('stores/memory')
+const { createMetrics } = await load<typeof Metrics>('server/metrics')
+const { createSystem } = await load<typeof SystemModule>('system')
+const { createRecorder } = await load<typeof RecorderModule>('telemetry/recorder')
 const { Secret } = await load<typeof SecretModule>('core/secret')
 
 const minuteMs = 60_000
@@ -136,6 +143,7 @@ async function measure({ folder, count, minutes, verifyEveryMs }: Order): Promis
   const wallMs = performance.now() - wallAt
   const perMinute = countsOf(probes, measuredFrom, minutes)
   const [probesCount, readsCount, writesCount] = [probes.length, reads, writes]
+  const scraped = await scrape(service)
   const stopping = service.stop()
   let isStopped = false
   void stopping.then(() => (isStopped = true))
@@ -163,6 +171,33 @@ async function measure({ folder, count, minutes, verifyEveryMs }: Order): Promis
     perMinute,
     nightPerMinute: countsOf(probes, restartedFrom, minutes),
     ledgerBytes: statSync(path).size,
+    ...scraped,
+  }
+}
+
+/** One answer of /metrics, after others that load and warm up what it needs. */
+async function scrape(service: Awaited<ReturnType<typeof createService>>): Promise<object> {
+  const metrics = createMetrics({
+    service,
+    system: createSystem(),
+    recorder: createRecorder(),
+    leases: { census: () => new Map() },
+    streams: () => 0,
+    waiters: () => 0,
+    version: 'bench',
+    isSandbox: false,
+  })
+  for (let warm = 0; warm < 3; warm += 1) await metrics.render('prometheus')
+  const delay = monitorEventLoopDelay({ resolution: 1 })
+  delay.enable()
+  const cpu = process.cpuUsage()
+  const text = await metrics.render('prometheus')
+  const used = process.cpuUsage(cpu)
+  delay.disable()
+  return {
+    scrapeMs: (used.user + used.system) / 1_000,
+    scrapeBlockMs: delay.max / 1e6,
+    scrapeLines: text.split('\n').length,
   }
 }
 
