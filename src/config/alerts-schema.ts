@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bookLimits } from '../core/alert-book.ts'
 import { severities } from '../core/alert-codes.ts'
 import { credentialNamePattern } from '../core/types.ts'
 import { durationPattern, parseDuration } from './duration.ts'
@@ -85,8 +86,6 @@ const channel = z.discriminatedUnion(
   { error: 'expected a kind of channel: webhook, slack, teams, pagerduty, email, sentry or datadog' },
 )
 
-export const channelsMax = 20
-
 const leadShape = 'expected one to five durations such as [30d, 7d, 1d]'
 
 const lead = z
@@ -102,8 +101,8 @@ export const alertsSchema = z
         channel,
         { error: 'expected channels by name, each with its kind' },
       )
-      .refine((all) => Object.keys(all).length <= channelsMax, {
-        error: `expected at most ${channelsMax} channels`,
+      .refine((all) => Object.keys(all).length <= bookLimits.channelsMax, {
+        error: `expected at most ${bookLimits.channelsMax} channels`,
       })
       .default({})
       .describe('Where people are told, by names of your own. None: nobody is.'),

@@ -1,5 +1,5 @@
 import type { AlertCode, Severity } from './alert-codes.ts'
-import { type Alert, worstOf } from './alerts.ts'
+import { type Alert, severityOfLevel } from './alerts.ts'
 
 /**
  * What is remembered of alerts: which incidents are open, and how much of each every channel has been told. Channels are
@@ -20,6 +20,12 @@ export interface Incident {
   readonly id: string
   readonly code: AlertCode
   readonly openedAt: number
+  /** Since when the first of them has been so. */
+  readonly since: number
+  /** Rises with everything that a channel could be told of. */
+  readonly changes: number
+  /** So many more fired with them, for which there was no room; they are told when there is. */
+  readonly others: number
   /** Texts of the first few; the others say the same of other credentials. */
   readonly texts: readonly IncidentText[]
   readonly members: readonly Member[]
@@ -34,19 +40,16 @@ export interface IncidentText {
   readonly fix: string
 }
 
+/** There may be thousands, so that it holds nothing that follows from the rest. */
 export interface Member {
   /** The id of the alert. */
   readonly alert: string
-  readonly credential?: string
-  readonly severity: Severity
   readonly level: number
-  /** How often it has become worse. */
-  readonly rises: number
-  readonly since: number
-  /** Not firing since then; not for long enough yet to be over. */
+  /** How often it has become worse. Absent: never. */
+  readonly rises?: number
+  /** Not firing since then. */
   readonly awaySince?: number
-  readonly resolvedAt?: number
-  /** The how manieth of the incident to be over, from 1. */
+  /** It has been away for long enough to be over: the how manieth of the incident, from 1. */
   readonly resolvedAs?: number
 }
 
@@ -55,6 +58,8 @@ export interface Told {
   readonly isOpened: boolean
   /** When it was told anything last. */
   readonly at: number
+  /** Of the incident, when it was told last. */
+  readonly changes: number
   readonly rises: number
   readonly resolvedThrough: number
   /** Of the latest notice that was tried; a repeat of the same has the same. */
@@ -77,11 +82,16 @@ export interface ChannelState {
 
 export const emptyBook: AlertBook = { serial: 0, incidents: [], channels: {}, dropped: 0 }
 
+/** Together they keep the book within the million characters that the ledger takes; a test fills it to the brim. */
 export const bookLimits = {
-  incidentsMax: 200,
+  incidentsMax: 100,
+  /** Of one incident, and of all. */
   membersMax: 500,
-  textsMax: 10,
-  textCharsMax: 600,
+  membersTotalMax: 3_000,
+  textsMax: 3,
+  textCharsMax: 300,
+  /** The more channels, the more there is to remember of each incident. */
+  channelsMax: 10,
 } as const
 
 export interface StepPolicy {
@@ -108,25 +118,44 @@ export function stepAlerts(
   policy: StepPolicy,
 ): AlertBook {
   const incidents = book.incidents.map((one) => withMembers(one, firing, now, policy))
-  const taken = new Set(
-    incidents.flatMap(({ members }) => members.filter(isActive).map(({ alert }) => alert)),
-  )
-  const room = bookLimits.incidentsMax - incidents.length
-  const fresh = groups(
-    [...firing.values()].filter(({ id }) => !taken.has(id)),
-    now,
-    policy,
-  )
-  const opened = fresh
-    .slice(0, Math.max(0, room))
-    .map((group, index) => open(group, { number: book.serial + index + 1, now, policy }))
+  const opened = openNew(book, incidents, firing, now, policy)
   const isSame = opened.length === 0 && incidents.every((one, index) => one === book.incidents[index])
   if (isSame) return book
   return { ...book, serial: book.serial + opened.length, incidents: [...incidents, ...opened] }
 }
 
+function openNew(
+  { serial }: AlertBook,
+  incidents: readonly Incident[],
+  firing: ReadonlyMap<string, Firing>,
+  now: number,
+  policy: StepPolicy,
+): readonly Incident[] {
+  const { incidentsMax, membersTotalMax } = bookLimits
+  const all = incidents.flatMap(({ members }) => members)
+  let room = membersTotalMax - all.length
+  if (room <= 0 || incidents.length >= incidentsMax) return []
+  const taken = new Set(all.filter(isActive).map(({ alert }) => alert))
+  const fresh = [...firing.values()].filter(({ id }) => !taken.has(id))
+  const opened: Incident[] = []
+  const left = new Map<AlertCode, number>()
+  for (const group of groups(fresh, now, policy)) {
+    const hasRoom = incidents.length + opened.length < incidentsMax
+    const fitting = group.slice(0, hasRoom ? room : 0)
+    room -= fitting.length
+    const [first] = group
+    if (first !== undefined && fitting.length < group.length)
+      left.set(first.code, (left.get(first.code) ?? 0) + group.length - fitting.length)
+    if (fitting.length > 0) opened.push(open(fitting, { number: serial + opened.length + 1, now, policy }))
+  }
+  return opened.map((one, index) => {
+    const isLast = !opened.slice(index + 1).some(({ code }) => code === one.code)
+    return isLast ? { ...one, others: left.get(one.code) ?? 0 } : one
+  })
+}
+
 export function isActive(member: Member): boolean {
-  return member.resolvedAt === undefined
+  return member.resolvedAs === undefined
 }
 
 export function isOver(incident: Incident): boolean {
@@ -161,16 +190,22 @@ function withMembers(
     if (now - awaySince < policy.clearMs)
       return awaySince === member.awaySince ? member : { ...member, awaySince }
     over += 1
-    return { ...member, awaySince, resolvedAt: awaySince, resolvedAs: over }
+    return { ...member, awaySince, resolvedAs: over }
   })
   if (members.every((one, index) => one === incident.members[index])) return incident
   const hasRisen = members.some(({ rises }, index) => rises !== incident.members[index]?.rises)
-  return { ...incident, members, ...(hasRisen ? { texts: textsOf(members, firing, incident.texts) } : {}) }
+  const hasEnded = members.some(({ resolvedAs }, index) => resolvedAs !== incident.members[index]?.resolvedAs)
+  return {
+    ...incident,
+    members,
+    ...(hasRisen || hasEnded ? { changes: incident.changes + 1 } : {}),
+    ...(hasRisen ? { texts: textsOf(members, firing, incident.texts) } : {}),
+  }
 }
 
-function stillFiring(member: Member, { level, severity }: Firing): Member {
+function stillFiring(member: Member, { level }: Firing): Member {
   const { awaySince, ...rest } = member
-  if (level > member.level) return { ...rest, level, severity, rises: member.rises + 1 }
+  if (level > member.level) return { ...rest, level, rises: (member.rises ?? 0) + 1 }
   return awaySince === undefined ? member : rest
 }
 
@@ -210,18 +245,14 @@ function open(
   group: readonly Firing[],
   { number, now, policy }: { readonly number: number; readonly now: number; readonly policy: StepPolicy },
 ): Incident {
-  const members = group.map(({ id, credential, severity, level, since }) => ({
-    alert: id,
-    ...(credential === undefined ? {} : { credential }),
-    severity,
-    level,
-    rises: 0,
-    since,
-  }))
+  const members = group.map(({ id, level }) => ({ alert: id, level }))
   return {
     id: `keyturn-${policy.installation}-${number}`,
     code: group[0]?.code ?? 'other_trouble',
     openedAt: now,
+    since: group.reduce((earliest, { since }) => Math.min(earliest, since), now),
+    changes: 0,
+    others: 0,
     texts: textsOf(members, new Map(group.map((one) => [one.id, one])), []),
     members,
     apps: [],
@@ -250,5 +281,11 @@ function textsOf(
 }
 
 export function severityOf(members: readonly Member[]): Severity {
-  return worstOf(members.map(({ severity }) => severity))
+  return severityOfLevel(members.reduce((most, { level }) => Math.max(most, level), 0))
+}
+
+/** Of which credential an alert is; undefined where it is of none. */
+export function credentialOf({ alert }: Pick<Member, 'alert'>): string | undefined {
+  const name = alert.slice(0, alert.indexOf('/'))
+  return name === '' ? undefined : name
 }

@@ -1,6 +1,7 @@
 import {
   type AlertBook,
   type ChannelState,
+  credentialOf,
   type Incident,
   isActive,
   isOver,
@@ -76,6 +77,7 @@ const minuteMs = 60_000
 const untold: Told = {
   isOpened: false,
   at: 0,
+  changes: 0,
   rises: 0,
   resolvedThrough: 0,
   sequence: 0,
@@ -116,12 +118,15 @@ export function wantedBy(
   { remindMs }: Pick<DeliveryPolicy, 'remindMs'>,
 ): Delivery | undefined {
   const told = incident.told[channel.name] ?? untold
-  const mine = incident.members.filter(({ credential }) => channel.takes(credential))
+  // Of thousands of members nothing has changed at most beats.
+  const isKnown = told.isOpened && told.changes === incident.changes
+  if (isKnown && now - told.at < remindMs) return undefined
+  const mine = incident.members.filter((one) => channel.takes(credentialOf(one)))
   const severity = severityOf(mine)
   if (mine.length === 0 || !(told.isOpened || channel.severities.has(severity))) return undefined
   const active = mine.filter(isActive)
   const resolved = mine.filter(({ resolvedAs = 0 }) => resolvedAs > told.resolvedThrough)
-  const rises = mine.reduce((sum, one) => sum + one.rises, 0)
+  const rises = mine.reduce((sum, one) => sum + (one.rises ?? 0), 0)
   const state = { isOver: active.length === 0, hasEnded: resolved.length > 0, hasRisen: rises > told.rises }
   const isLong = state.isOver || severity === 'note' ? false : now - told.at >= remindMs
   const kind = kindOf(told, { ...state, isLong })
@@ -241,6 +246,7 @@ export function settleDelivery(
     const next = withTold(book, delivery, ({ sequence }) => ({
       isOpened: true,
       at: now,
+      changes: delivery.incident.changes,
       rises,
       resolvedThrough,
       sequence,

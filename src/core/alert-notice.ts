@@ -1,4 +1,4 @@
-import type { Member } from './alert-book.ts'
+import { credentialOf, type Member } from './alert-book.ts'
 import { type AlertCode, alertRules, type Severity } from './alert-codes.ts'
 import type { Delivery, DeliveryKind, DeliveryOutcome } from './alert-deliveries.ts'
 
@@ -62,12 +62,12 @@ export function noticeOf(delivery: Delivery, linkBase: string | undefined, now: 
     code: incident.code,
     severity,
     isOver,
-    title: titleOf(incident.code, kind, shown),
+    title: titleOf(incident.code, kind, shown, isOver ? 0 : incident.others),
     happened: unique(told.map(({ summary }) => summary)),
     fixes: isOver ? [] : unique(told.map(({ fix }) => fix)),
     credentials: namesOf(active),
     resolved: namesOf(resolved),
-    credentialsCount: active.length,
+    credentialsCount: active.length + (isOver ? 0 : incident.others),
     resolvedCount: resolved.length,
     apps: incident.apps,
     ...(link === undefined ? {} : { link }),
@@ -133,14 +133,15 @@ const words: Readonly<Record<DeliveryKind, string>> = {
   reminded: 'Still: ',
 }
 
-function titleOf(code: AlertCode, kind: DeliveryKind, members: readonly Member[]): string {
+function titleOf(code: AlertCode, kind: DeliveryKind, members: readonly Member[], others: number): string {
   const [first] = members
+  const credential = first === undefined ? undefined : credentialOf(first)
   const of =
     members.length > 1
-      ? ` (${members.length} credentials)`
-      : first?.credential === undefined
+      ? ` (${members.length + others} credentials)`
+      : credential === undefined
         ? ''
-        : ` (${first.credential})`
+        : ` (${credential})`
   return `${words[kind]}${alertRules[code].title}${of}`
 }
 
@@ -148,12 +149,12 @@ function titleOf(code: AlertCode, kind: DeliveryKind, members: readonly Member[]
 function linkOf(members: readonly Member[], linkBase: string | undefined): string | undefined {
   const [first] = members
   if (linkBase === undefined) return undefined
-  const isOne = members.length === 1 && first?.credential !== undefined
-  return isOne ? `${linkBase}/credentials/${encodeURIComponent(first?.credential ?? '')}` : linkBase
+  const credential = first === undefined || members.length > 1 ? undefined : credentialOf(first)
+  return credential === undefined ? linkBase : `${linkBase}/credentials/${encodeURIComponent(credential)}`
 }
 
 function namesOf(members: readonly Member[]): readonly string[] {
-  return members.flatMap(({ credential }) => credential ?? []).slice(0, namesMax)
+  return members.flatMap((one) => credentialOf(one) ?? []).slice(0, namesMax)
 }
 
 function listed(names: readonly string[], count: number): string {

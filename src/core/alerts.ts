@@ -257,6 +257,10 @@ export function levelOf(severity: Severity, step: number): number {
   return weight[severity] * stepsMax + Math.min(step, stepsMax - 1)
 }
 
+export function severityOfLevel(level: number): Severity {
+  return level >= levelOf('critical', 0) ? 'critical' : level >= levelOf('warning', 0) ? 'warning' : 'note'
+}
+
 export function worstOf(all: readonly Severity[]): Severity {
   return all.reduce<Severity>((worst, one) => (weight[one] > weight[worst] ? one : worst), 'note')
 }

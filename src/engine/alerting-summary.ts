@@ -1,5 +1,12 @@
 import type { AlertChannelSummary, AlertSummary, AlertTold } from '../api/alert-types.ts'
-import { type ChannelState, type Incident, isActive, isOver, severityOf } from '../core/alert-book.ts'
+import {
+  type ChannelState,
+  credentialOf,
+  type Incident,
+  isActive,
+  isOver,
+  severityOf,
+} from '../core/alert-book.ts'
 import { alertRules, type Severity, severities } from '../core/alert-codes.ts'
 import { type DeliveryPolicy, wantedBy } from '../core/alert-deliveries.ts'
 
@@ -7,11 +14,10 @@ const namesMax = 20
 
 /** The book of alerts as the messages of the API. */
 export function incidentSummary(incident: Incident, now: number, policy: DeliveryPolicy): AlertSummary {
-  const { id, code, texts, members, apps, told } = incident
+  const { id, code, texts, members, apps, told, since, others } = incident
   const active = members.filter(isActive)
   const shown = active.length > 0 ? active : members
   const text = texts.find(({ alert }) => shown.some((one) => one.alert === alert)) ?? texts[0]
-  const since = shown.reduce((earliest, one) => Math.min(earliest, one.since), Number.POSITIVE_INFINITY)
   return {
     id,
     code,
@@ -19,8 +25,8 @@ export function incidentSummary(incident: Incident, now: number, policy: Deliver
     title: alertRules[code].title,
     summary: text?.summary ?? '',
     fix: text?.fix ?? '',
-    credentials: shown.flatMap(({ credential }) => credential ?? []).slice(0, namesMax),
-    credentialsCount: shown.length,
+    credentials: shown.flatMap((one) => credentialOf(one) ?? []).slice(0, namesMax),
+    credentialsCount: shown.length + (isOver(incident) ? 0 : others),
     apps,
     since: iso(since),
     isOver: isOver(incident),

@@ -1,6 +1,7 @@
 import type { AlertChannelSummary, AlertsAnswer, AlertTestResult } from '../api/alert-types.ts'
 import {
   type AlertBook,
+  credentialOf,
   emptyBook,
   type Firing,
   forgetOver,
@@ -133,7 +134,7 @@ export function createAlerting(options: AlertingOptions): Alerting {
     const known = new Set(shelf.book().incidents.map(({ id }) => id))
     const found = new Map<string, readonly string[]>()
     for (const { id, members } of next.incidents.filter((one) => !known.has(one.id))) {
-      const names = members.flatMap(({ credential }) => credential ?? []).slice(0, alertingLimits.leasesMax)
+      const names = members.flatMap((one) => credentialOf(one) ?? []).slice(0, alertingLimits.leasesMax)
       const leases = await Promise.all(names.map((name) => service.leases(name).catch(() => [])))
       const apps = new Set(leases.flat().map(({ app }) => app))
       found.set(id, [...apps].toSorted().slice(0, alertingLimits.appsMax))

@@ -3,12 +3,13 @@ import { describe, expect, it } from 'vitest'
 import {
   type AlertBook,
   bookLimits,
+  credentialOf,
   emptyBook,
   type Firing,
   forgetOver,
   stepAlerts,
 } from '../../src/core/alert-book.ts'
-import { type AlertCode, alertRules, type Severity } from '../../src/core/alert-codes.ts'
+import { type AlertCode, alertCodes, alertRules, type Severity } from '../../src/core/alert-codes.ts'
 import {
   type ChannelRule,
   claimDeliveries,
@@ -136,11 +137,11 @@ describe('the alert book', () => {
     desk.set(other)
     desk.run(120 * second)
     expect(desk.delivered.at(-1)).toMatchObject({ kind: 'resolved', isOver: false })
-    expect(desk.delivered.at(-1)?.resolved.map(({ credential }) => credential)).toEqual(['one'])
+    expect(desk.delivered.at(-1)?.resolved.map(credentialOf)).toEqual(['one'])
     desk.set()
     desk.run(120 * second)
     expect(desk.delivered.at(-1)).toMatchObject({ kind: 'resolved', isOver: true })
-    expect(desk.delivered.at(-1)?.resolved.map(({ credential }) => credential)).toEqual(['other'])
+    expect(desk.delivered.at(-1)?.resolved.map(credentialOf)).toEqual(['other'])
   })
 
   it('tells of what began and ended while the receiver was away in one notice that says so', () => {
@@ -220,6 +221,40 @@ describe('the alert book', () => {
     desk.answer = () => ({ kind: 'delivered' })
     desk.run(hour, 10 * second)
     expect(desk.kinds()).toEqual(['opened'])
+  })
+})
+
+describe('the bounds of the book', () => {
+  it('holds no more than the ledger takes, however much fires under the longest names, and tells of the rest when there is room', () => {
+    const names = Array.from({ length: bookLimits.channelsMax }, (_none, index) =>
+      `${index}`.padStart(63, 'c'),
+    )
+    const desk = new Desk(
+      policyOf(
+        names.map((name) => channel(name)),
+        { perMinute: 600 },
+      ),
+    )
+    desk.answer = () => ({ ...outage, summary: 'x'.repeat(60) })
+    const long = (index: number) => `${index}`.padStart(63, 'n')
+    const alerts = alertCodes.flatMap((code) =>
+      Array.from({ length: 90 }, (_none, index) =>
+        firing(long(index), code, desk.now, { summary: 's'.repeat(900), fix: 'f'.repeat(900) }),
+      ),
+    )
+    desk.set(...alerts)
+    desk.run(120 * second, 10 * second)
+    const tracked = () => desk.book.incidents.flatMap(({ members }) => members).length
+    expect(tracked()).toBe(bookLimits.membersTotalMax)
+    desk.set(...alerts.slice(-1))
+    desk.run(240 * second, 10 * second)
+    expect(JSON.stringify(desk.book).length).toBeLessThan(1_000_000)
+    desk.set(...alerts)
+    desk.answer = () => ({ kind: 'delivered' })
+    desk.run(2 * hour, 10 * second)
+    expect(tracked()).toBe(bookLimits.membersTotalMax)
+    expect(desk.delivered.some(({ incident }) => incident.others > 0)).toBe(true)
+    expect(JSON.stringify(desk.book).length).toBeLessThan(1_000_000)
   })
 })
 
