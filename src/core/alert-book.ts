@@ -99,7 +99,7 @@ export interface StepPolicy {
   readonly installation: string
   /** Alerts of one code that begin within this time are one incident. */
   readonly groupMs: number
-  /** Away for so long, it is over; shorter absences are the same alert. */
+  /** Away for so long, it is over; shorter absences are the same alert. What else ends within this is waited for, once. */
   readonly clearMs: number
 }
 
@@ -181,13 +181,18 @@ function withMembers(
   now: number,
   policy: StepPolicy,
 ): Incident {
+  const away = incident.members
+    .filter((one) => isActive(one) && !firing.has(one.alert))
+    .map(({ awaySince }) => now - Math.min(awaySince ?? now, now))
+  // Those that end together are told together, as those that began together were.
+  const isGathering = away.some((ms) => ms < policy.clearMs) && !away.some((ms) => ms >= 2 * policy.clearMs)
   let over = incident.members.reduce((most, { resolvedAs = 0 }) => Math.max(most, resolvedAs), 0)
   const members = incident.members.map((member) => {
     if (!isActive(member)) return member
     const fires = firing.get(member.alert)
     if (fires !== undefined) return stillFiring(member, fires)
     const awaySince = Math.min(member.awaySince ?? now, now)
-    if (now - awaySince < policy.clearMs)
+    if (isGathering || now - awaySince < policy.clearMs)
       return awaySince === member.awaySince ? member : { ...member, awaySince }
     over += 1
     return { ...member, awaySince, resolvedAs: over }

@@ -59,7 +59,8 @@ export function createShelf(options: {
 
   async function load(): Promise<AlertBook> {
     const document = await documents.document(keys.book)
-    kept = { book: bookOf(document?.value), revision: document?.revision ?? 0 }
+    const value = document?.value
+    kept = { book: isBook(value) ? value : emptyBook, revision: document?.revision ?? 0 }
     return kept.book
   }
 
@@ -118,15 +119,16 @@ export function createShelf(options: {
   }
 }
 
-/** Of an earlier version or by another hand: begun anew, since all that fires will be told again. */
-function bookOf(value: unknown): AlertBook {
-  const isBook =
+/** Of another version or by another hand it is begun anew: all that fires is told again then. */
+export function isBook(value: unknown): value is AlertBook {
+  return (
     typeof value === 'object' &&
     value !== null &&
     'incidents' in value &&
     Array.isArray(value.incidents) &&
     'serial' in value &&
     typeof value.serial === 'number' &&
-    'channels' in value
-  return isBook ? (value as unknown as AlertBook) : emptyBook
+    'channels' in value &&
+    'dropped' in value
+  )
 }

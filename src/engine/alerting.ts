@@ -23,7 +23,7 @@ import { type AlertChannel, noticeOf, testNotice } from '../core/alert-notice.ts
 import { type Alert, type AlertThresholds, levelOf } from '../core/alerts.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Ledger, Log, System } from '../core/ports.ts'
-import { createShelf } from './alerting-shelf.ts'
+import { createShelf, isBook } from './alerting-shelf.ts'
 import { channelSummary, incidentSummary } from './alerting-summary.ts'
 import { type AlertedService, createWatch } from './alerting-watch.ts'
 
@@ -37,10 +37,18 @@ export interface AlertingOptions {
   readonly linkBase?: string
   /** What is wrong with this process itself, beside the ledger. */
   readonly own: () => readonly Alert[]
+  /** Where this process keeps what it alone tells, so that a restart goes on with it. Neither may throw. */
+  readonly memory: LocalMemory
   /** Of this replica; the same after a restart where one process has the ledger to itself. */
   readonly owner: string
   readonly system: System
   readonly log: Log
+}
+
+export interface LocalMemory {
+  /** As it was written; undefined: there is nothing, or nothing that can be read. */
+  read(): unknown
+  write(value: object): void
 }
 
 /** Tells people what is wrong, once, and when it is over. */
@@ -62,9 +70,11 @@ export function createAlerting(options: AlertingOptions): Alerting {
   const shelf = createShelf(options)
   const watch = createWatch({ ...options, thresholds, beatMs: alertingLimits.beatMs, own: ownAlerts })
   const policy: DeliveryPolicy = { ...options.delivery, channels }
-  /** Of this process alone, and told by it alone; else ids after a restart would be those before it. */
-  const localStep: StepPolicy = { ...step, installation: `${step.installation}-${system.uuid().slice(0, 8)}` }
-  let local: AlertBook = emptyBook
+  const kept = keptOf(options.memory.read())
+  /** Part of the ids of what this replica tells alone: they must never be those of others, or of an earlier one. */
+  const replica = kept?.replica ?? system.uuid().slice(0, 8)
+  const localStep: StepPolicy = { ...step, installation: `${step.installation}-${replica}` }
+  let local: AlertBook = kept?.book ?? emptyBook
   const busy = new Map<string, Promise<void>>()
   let cancel: Cancel = () => undefined
   let beating: Promise<void> | undefined
@@ -84,8 +94,8 @@ export function createAlerting(options: AlertingOptions): Alerting {
     const { own, shared } = shares()
     const now = system.now()
     const told = advance(local, own, now, { step: localStep })
-    local = told.book
-    send(told.deliveries, async (settle) => void (local = settle(local)))
+    keep(told.book)
+    send(told.deliveries, async (settle) => keep(settle(local)))
     if (!isLeading) return
     const apps = await appsOf(stepAlerts(shelf.book(), shared, now, step))
     let deliveries: readonly Delivery[] = []
@@ -95,6 +105,11 @@ export function createAlerting(options: AlertingOptions): Alerting {
       return next.book
     })
     if (isKept) send(deliveries, async (settle) => void (await shelf.change(settle)))
+  }
+
+  function keep(book: AlertBook): void {
+    if (book !== local) options.memory.write({ replica, book })
+    local = book
   }
 
   /** While the ledger is away, what apps feel is told from here; whoever began to tell of something ends it. */
@@ -214,11 +229,11 @@ export function createAlerting(options: AlertingOptions): Alerting {
       if (channels.length === 0) await watch.lookAtAll()
       const now = system.now()
       const unheld = { ...step, groupMs: 0 }
-      const kept =
+      const shared =
         channels.length === 0 ? stepAlerts(emptyBook, watch.firing(), now, unheld) : await shelf.read()
-      const incidents = [...local.incidents, ...kept.incidents]
+      const incidents = [...local.incidents, ...shared.incidents]
       const states = channels.map(({ name, channel, severities }): AlertChannelSummary => {
-        const state = kept.channels[name] ?? local.channels[name]
+        const state = shared.channels[name] ?? local.channels[name]
         return channelSummary({ name, kind: channel.kind, severities }, state)
       })
       const items = incidents.map((one) => incidentSummary(one, now, policy))
@@ -250,6 +265,11 @@ export function createAlerting(options: AlertingOptions): Alerting {
       for (const { channel } of channels) await channel.close()
     },
   }
+}
+
+function keptOf(value: unknown): { readonly replica: string; readonly book: AlertBook } | undefined {
+  const { replica, book } = (value ?? {}) as { readonly replica?: unknown; readonly book?: unknown }
+  return typeof replica === 'string' && isBook(book) ? { replica, book } : undefined
 }
 
 function ledgerAlert({ message, fix }: KeyturnError, since: number): Alert {

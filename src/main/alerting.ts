@@ -11,9 +11,10 @@ import { KeyturnError } from '../core/errors.ts'
 import { createMatcher } from '../core/patterns.ts'
 import type { Log, System } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
-import { type Alerting, type AlertingOptions, createAlerting } from '../engine/alerting.ts'
+import { type Alerting, type AlertingOptions, createAlerting, type LocalMemory } from '../engine/alerting.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import type { AuditReader } from '../server/audit-routes.ts'
+import { readBounded, writeAtomically } from '../stores/files.ts'
 import type { Environment } from './compose.ts'
 import type { Home } from './home.ts'
 import type { LedgerPlace } from './steady.ts'
@@ -64,12 +65,41 @@ export async function openAlerting(options: {
     delivery: { remindMs, perMinute },
     ...(linkBase === undefined ? {} : { linkBase }),
     own: () => [...auditAlerts(options.auditReader), ...clockAlerts(options.ledgers)],
+    memory: memoryIn(home, log),
     owner: config.ledger?.kind === 'postgres' ? system.uuid() : 'this-host',
     system,
     log,
   })
   if (opened.length > 0) alerting.start()
   return alerting
+}
+
+const memoryBytesMax = 1_500_000
+
+/** Holds no secret. Without it a restart tells again what goes on, and cannot end what was begun. */
+function memoryIn(home: Home, log: Log): LocalMemory {
+  const path = home.file('alerts.json')
+  let hasFailed = false
+  return {
+    read() {
+      try {
+        const bytes = readBounded(path, memoryBytesMax)
+        return bytes === undefined ? undefined : (JSON.parse(bytes.toString('utf8')) as unknown)
+      } catch (thrown) {
+        log('warn', 'what this replica told before cannot be read', { file: path, error: thrown })
+        return undefined
+      }
+    },
+    write(value) {
+      try {
+        writeAtomically(path, Buffer.from(JSON.stringify(value)))
+        hasFailed = false
+      } catch (thrown) {
+        if (!hasFailed) log('warn', 'what this replica tells cannot be kept', { file: path, error: thrown })
+        hasFailed = true
+      }
+    },
+  }
 }
 
 function receiverOf(receiver: AlertReceiverConfig, env: Environment): ChannelOptions {

@@ -6,7 +6,7 @@ import type { AlertNotice } from '../../src/core/alert-notice.ts'
 import { type Alert, levelOf } from '../../src/core/alerts.ts'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger, System } from '../../src/core/ports.ts'
-import { type Alerting, createAlerting } from '../../src/engine/alerting.ts'
+import { type Alerting, createAlerting, type LocalMemory } from '../../src/engine/alerting.ts'
 import { operator, World } from './world.ts'
 
 const delivered: DeliveryOutcome = { kind: 'delivered' }
@@ -48,6 +48,25 @@ interface Over {
   readonly documents?: Pick<Ledger, 'document' | 'putDocument'>
   readonly owner?: string
   readonly own?: () => readonly Alert[]
+  readonly memory?: LocalMemory
+}
+
+function memory(): LocalMemory {
+  let text: string | undefined
+  return {
+    read: () => (text === undefined ? undefined : (JSON.parse(text) as unknown)),
+    write: (value) => void (text = JSON.stringify(value)),
+  }
+}
+
+const disk: Alert = {
+  id: '/audit_unavailable',
+  code: 'audit_unavailable',
+  severity: alertRules.audit_unavailable.severity,
+  level: levelOf(alertRules.audit_unavailable.severity, 0),
+  summary: 'The disk is full.',
+  fix: 'Make room.',
+  holdMs: alertRules.audit_unavailable.holdMs,
 }
 
 function alertingOf(world: World, inbox: Inbox, over: Over = {}): Alerting {
@@ -62,6 +81,7 @@ function alertingOf(world: World, inbox: Inbox, over: Over = {}): Alerting {
     delivery: { remindMs, perMinute },
     linkBase: 'https://keyturn.example.com',
     own: () => [],
+    memory: memory(),
     owner: 'one',
     system,
     log: (level, message, fields) => void world.logs.push({ level, message, fields: fields ?? {} }),
@@ -192,21 +212,35 @@ describe('alerts of a running service', () => {
     await stopping
   })
 
+  it('goes on after a restart with what this replica alone told, and ends it', async () => {
+    const world = new World()
+    await world.ready()
+    const inbox = new Inbox()
+    const kept = memory()
+    let isFull = true
+    const own = () => (isFull ? [disk] : [])
+    for (let start = 0; start < 2; start += 1) {
+      const alerting = alertingOf(world, inbox, { own, memory: kept })
+      alerting.start()
+      await world.time.advance(120_000)
+      expect(inbox.said()).toEqual(['audit_unavailable opened'])
+      if (start === 1) {
+        isFull = false
+        await world.time.advance(120_000)
+      }
+      const stopping = alerting.stop()
+      await world.time.advance(1_000)
+      await stopping
+    }
+    expect(inbox.said()).toEqual(['audit_unavailable opened', 'audit_unavailable resolved'])
+    expect(new Set(inbox.tried.map(({ incident }) => incident)).size).toBe(1)
+  })
+
   it('lists what fires, who was told, and what waits and why; and says once what is wrong with a channel', async () => {
     const world = new World()
     await world.ready()
     const inbox = new Inbox()
     inbox.answer = () => refused
-    const { severity, holdMs } = alertRules.audit_unavailable
-    const disk: Alert = {
-      id: '/audit_unavailable',
-      code: 'audit_unavailable',
-      severity,
-      level: levelOf(severity, 0),
-      summary: 'The disk is full.',
-      fix: 'Make room.',
-      holdMs,
-    }
     const alerting = alertingOf(world, inbox, { own: () => [disk] })
     alerting.start()
     await world.time.advance(120_000)
