@@ -17,7 +17,7 @@ describe('an answer that somebody on the way has touched', () => {
   ])('is not taken: %o', async (change) => {
     const service = await serviceForTest()
     service.restore(change)
-    const error = await errorOf(clientOf(service, { timeoutMs: 300 }).getOpenAIKey())
+    const error = await errorOf(clientOf(service, { timeoutMs: 1_500 }).getOpenAIKey())
     expect(error.code).toBe('service_malformed')
   })
 
