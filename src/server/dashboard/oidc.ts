@@ -33,6 +33,8 @@ export interface Oidc {
 export const callbackPath = '/signin/callback'
 export const journeyMs = 600_000
 const answerSeconds = 10
+/** Anybody can come back with a code; the issuer is asked for so many at once and no more. */
+const pendingMax = 20
 
 export function createOidc(settings: OidcSettings): Oidc {
   const { issuer, clientId, address, scopes } = settings
@@ -44,6 +46,7 @@ export function createOidc(settings: OidcSettings): Oidc {
     return known
   }
   const redirect = new URL(callbackPath, address).href
+  let pending = 0
   return {
     async begin(next, now) {
       const client = await import('openid-client')
@@ -68,27 +71,46 @@ export function createOidc(settings: OidcSettings): Oidc {
       })
       return { url: url.href, journey }
     },
-    async finish(query, { state, nonce, verifier }) {
-      const client = await import('openid-client')
-      const configured = await configuration().catch((thrown: unknown) => {
-        throw unreachable(issuer, thrown)
-      })
-      const answer = await client
-        .authorizationCodeGrant(configured, new URL(`${redirect}${query}`), {
-          expectedState: state,
-          expectedNonce: nonce,
-          pkceCodeVerifier: verifier,
-          idTokenExpected: true,
+    async finish(query, journey) {
+      if (pending >= pendingMax) throw tooMany()
+      pending += 1
+      try {
+        return await redeem(configuration, {
+          settings,
+          url: new URL(`${redirect}${query}`),
+          journey,
         })
-        .catch((thrown: unknown) => {
-          throw new KeyturnError('forbidden', `Signing in at ${issuer} did not succeed.`, {
-            fix: 'Try once more; where it fails again, compare client id, secret and redirect address with what the issuer has.',
-            cause: thrown,
-          })
-        })
-      return answer.id_token ?? ''
+      } finally {
+        pending -= 1
+      }
     },
   }
+}
+
+async function redeem(
+  configuration: () => Promise<Configuration>,
+  back: { readonly settings: OidcSettings; readonly url: URL; readonly journey: Journey },
+): Promise<string> {
+  const { issuer } = back.settings
+  const { state, nonce, verifier } = back.journey
+  const client = await import('openid-client')
+  const configured = await configuration().catch((thrown: unknown) => {
+    throw unreachable(issuer, thrown)
+  })
+  const answer = await client
+    .authorizationCodeGrant(configured, back.url, {
+      expectedState: state,
+      expectedNonce: nonce,
+      pkceCodeVerifier: verifier,
+      idTokenExpected: true,
+    })
+    .catch((thrown: unknown) => {
+      throw new KeyturnError('forbidden', `Signing in at ${issuer} did not succeed.`, {
+        fix: 'Try once more; where it fails again, compare client id, secret and redirect address with what the issuer has.',
+        cause: thrown,
+      })
+    })
+  return answer.id_token ?? ''
 }
 
 async function discover({ issuer, clientId, clientSecret }: OidcSettings): Promise<Configuration> {
@@ -106,5 +128,12 @@ function unreachable(issuer: string, cause: unknown): KeyturnError {
     fix: 'Sign in with a token meanwhile; look whether this machine reaches the issuer, and whether its address is right.',
     retryable: true,
     cause,
+  })
+}
+
+function tooMany(): KeyturnError {
+  return new KeyturnError('too_many_requests', 'Too many people are being signed in at once.', {
+    fix: 'Try again in a moment.',
+    retryable: true,
   })
 }

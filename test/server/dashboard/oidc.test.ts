@@ -169,6 +169,22 @@ describe('signing in at an issuer', () => {
     expect((await createBrowser(all.harness).open('/signin/issuer')).status).toBe(303)
   })
 
+  it('asks the issuer for a bounded number of people at once, and for others afterwards', async () => {
+    const all = await world()
+    let open = (): void => undefined
+    all.provider.gate = new Promise((resolve) => (open = resolve))
+    const refused: number[] = []
+    const all21 = Array.from({ length: 21 }, async () => {
+      const { status } = await throughIssuer(all, createBrowser(all.harness))
+      if (status !== 200) refused.push(status)
+      // The one that is refused is the only one to come back before the others may.
+      open()
+    })
+    await Promise.all(all21)
+    expect(refused).toEqual([429])
+    expect((await throughIssuer(all, createBrowser(all.harness))).status).toBe(200)
+  })
+
   it('refuses an ID token that is too large for a cookie, with what to do', async () => {
     const all = await world()
     all.provider.claims = {

@@ -10,6 +10,8 @@ export interface Provider {
   readonly clientSecret: string
   /** Put into the next ID token, over what is usual. */
   claims: JWTPayload
+  /** Codes are redeemed when it resolves. */
+  gate: Promise<void>
   /** Answers 503 from now on. */
   isAway: boolean
   /** Where a browser is sent back to that follows the address, with nobody to be asked. */
@@ -44,6 +46,7 @@ export async function startProvider(now: () => number): Promise<Provider> {
       .sign(privateKey)
   }
   const redeem = async (form: URLSearchParams, authorization: string): Promise<object | undefined> => {
+    await provider.gate
     const grant = grants.get(form.get('code') ?? '')
     grants.delete(form.get('code') ?? '')
     const challenge = createHash('sha256')
@@ -108,6 +111,7 @@ export async function startProvider(now: () => number): Promise<Provider> {
     clientId,
     clientSecret,
     claims: {},
+    gate: Promise.resolve(),
     isAway: false,
     visit(url) {
       const { searchParams: asked } = new URL(url)
