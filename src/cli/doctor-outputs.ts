@@ -66,7 +66,7 @@ function isOnGitHub({ io, options }: Context): boolean {
 /** On standard error, which a runner reads as well: standard output may be a document. */
 async function annotate({ io, out }: Context, report: DoctorReport): Promise<void> {
   const { annotationsOf, jobSummaryOf } = await import('../doctor/github.ts')
-  for (const line of annotationsOf(inRepository(report, io))) out.note(line)
+  for (const line of annotationsOf(inRepository(report, io))) out.runnerCommand(line)
   const file = io.env['GITHUB_STEP_SUMMARY']?.trim()
   if (file === undefined || file === '') return
   try {

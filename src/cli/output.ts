@@ -1,7 +1,16 @@
 import { Writable } from 'node:stream'
 import type { KeyturnError } from '../core/errors.ts'
 import type { Stream } from './io.ts'
-import { colourPaint, cut, type Paint, plainPaint, safeLine, table, withoutColours } from './text.ts'
+import {
+  colourPaint,
+  cut,
+  type Paint,
+  plainPaint,
+  safeLine,
+  table,
+  withoutColours,
+  withoutRunnerCommands,
+} from './text.ts'
 
 /** Everything that a command says. Results go to standard output, all else to standard error, so that results can be piped. */
 export interface Output {
@@ -23,6 +32,8 @@ export interface Output {
   raw(value: string): void
   /** Said beside the result. */
   note(text: string): void
+  /** A command to the runner of a pipeline, as `::error::…`; what else is said is none. */
+  runnerCommand(text: string): void
   /** Said beside the result, as it is not to be missed. */
   warn(text: string): void
   /** One line with the cause, one with the fix. */
@@ -51,10 +62,11 @@ export function createOutput(options: OutputOptions): Output {
   const { stdout, stderr, isJson } = options
   const hasColour = (stream: Stream): boolean => isColourful(stream, options.env)
   const paint = hasColour(stdout) || hasColour(stderr) ? colourPaint : plainPaint
-  const line = (stream: Stream, text: string): void => {
+  const write = (stream: Stream, text: string): void => {
     const isPainted = hasColour(stream)
     stream.write(`${safeLine(isPainted ? text : withoutColours(text), { hasColour: isPainted })}\n`)
   }
+  const line = (stream: Stream, text: string): void => write(stream, withoutRunnerCommands(text))
   let drawn = 0
   return {
     isJson,
@@ -73,6 +85,7 @@ export function createOutput(options: OutputOptions): Output {
       stdout.write(stdout.isTerminal ? `${safeLine(value, { hasColour: false })}\n` : value)
     },
     note: (text) => line(stderr, text),
+    runnerCommand: (text) => write(stderr, text),
     warn: (text) => line(stderr, `${paint('yellow', 'warning:')} ${text}`),
     error(error) {
       if (isJson) {
@@ -125,8 +138,9 @@ function columnsOf({ isTerminal, columns }: Stream): number {
 
 /** JSON escapes C0 itself; the rest of what a terminal obeys is escaped here. */
 function jsonText(value: unknown): string {
+  // The last of them begins a command to a runner of pipelines, wherever in a line it is.
   return JSON.stringify(value, null, 2).replace(
-    /[\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
+    /[\u007f-\u009f\p{Zl}\p{Zp}\p{Bidi_Control}]|(?<=##\w{0,20})\[/gu,
     (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }

@@ -26,6 +26,15 @@ function escapeControls(text: string): string {
   return text.replace(controls, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
+/**
+ * Runners of pipelines obey lines of a log: `::error::` at the beginning, `##[…]`, `##vso[…]` and `##teamcity[…]` anywhere. Names of a
+ * stranger's files stand in ours.
+ */
+export function withoutRunnerCommands(text: string): string {
+  const plain = text.replaceAll(/(?<=##\w{0,20})\[/g, '\\u005b')
+  return /^\s*::(?=[a-z])/i.test(withoutColours(plain)) ? plain.replace('::', '\\u003a:') : plain
+}
+
 /** One line that cannot move the cursor, clear the screen or pretend to be two: only our own colours pass. */
 export function safeLine(text: string, options: { readonly hasColour: boolean }): string {
   if (!options.hasColour) return escapeControls(text)

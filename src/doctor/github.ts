@@ -61,5 +61,5 @@ export function jobSummaryOf(report: DoctorReport, healthy: string): string {
 function markdown(text: string): string {
   return text
     .replaceAll(/[\\`*_{}[\]<>|#~$@]/g, (mark) => `&#${mark.charCodeAt(0)};`)
-    .replaceAll(/\r?\n/g, '<br>')
+    .replaceAll(/\r\n?|\n/g, '<br>')
 }

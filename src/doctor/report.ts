@@ -108,7 +108,7 @@ export function reportOf(
   const key = facts.key === undefined ? null : reportedKey(facts.key, hash)
   const worst = findings.some(({ severity }) => severity !== 'note')
   const isBlind = broken.length > 0 || about.comparisons.some(({ problem }) => problem !== null)
-  return {
+  return withoutKeys<DoctorReport>({
     schemaVersion: reportSchemaVersion,
     keyturn: about.version,
     at: new Date(about.at).toISOString(),
@@ -131,7 +131,19 @@ export function reportOf(
       facts.keyturn === undefined || facts.keyturn.problems.length > 0
         ? null
         : facts.keyturn.credentials.map((one) => reportedCredential(one, hash)),
+  })
+}
+
+/** Names of files, models and steps too: somebody may have put a key into one. */
+function withoutKeys<Value>(value: Value): Value {
+  const plain = (inner: unknown): unknown => {
+    if (typeof inner === 'string') return redactKeys(inner)
+    if (Array.isArray(inner)) return inner.map(plain)
+    if (typeof inner !== 'object' || inner === null) return inner
+    return Object.fromEntries(Object.entries(inner).map(([name, one]) => [name, plain(one)]))
   }
+  // Only texts inside of it change.
+  return plain(value) as Value
 }
 
 function reportedKey({ text, place }: KeyPlace, hash: Hash): ReportedKey {
@@ -148,7 +160,7 @@ function reportedSetting(setting: Setting | undefined): ReportedSetting | null {
 }
 
 function settingOf({ value, place }: Setting): ReportedSetting {
-  return { value: withoutCredentials(redactKeys(value)), at: describePlace(place) }
+  return { value: withoutCredentials(value), at: describePlace(place) }
 }
 
 /** An address may carry a user and a password before its host, and a key in its query. */
@@ -171,10 +183,10 @@ function reportedFinding(finding: Finding): ReportedFinding {
     row,
     severity: finding.severity,
     title,
-    seen: redactKeys(finding.seen),
-    cause: redactKeys(finding.cause),
-    fix: redactKeys(finding.fix),
-    at: place === undefined ? null : redactKeys(describePlace(place)),
+    seen: finding.seen,
+    cause: finding.cause,
+    fix: finding.fix,
+    at: place === undefined ? null : describePlace(place),
     place: place ?? null,
     fingerprint: finding.fingerprint ?? null,
     requestId: finding.requestId ?? null,

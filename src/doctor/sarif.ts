@@ -94,7 +94,7 @@ function locationOf(finding: ReportedFinding): object {
     const { path, line, column } = place
     return {
       physicalLocation: {
-        artifactLocation: { uri: encodeURI(path), uriBaseId: root },
+        artifactLocation: { uri: path.split('/').map(encodeURIComponent).join('/'), uriBaseId: root },
         region: { startLine: line ?? 1, ...(column === undefined ? {} : { startColumn: column }) },
       },
     }

@@ -2,6 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { arch, homedir, hostname, platform, release, userInfo } from 'node:os'
 import type { DiagnoseOptions, Diagnosis } from '../cli/io.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { redactKeys } from '../core/key-shape.ts'
 import type { Secret } from '../core/secret.ts'
 import { bundleOf, type Surroundings } from '../doctor/bundle/bundle.ts'
 import { checks } from '../doctor/checks.ts'
@@ -53,7 +54,7 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
         : undefined,
     onStep(step) {
       if (step.state !== 'running') steps.push(step)
-      asked.onStep(step)
+      asked.onStep(step.about === undefined ? step : { ...step, about: redactKeys(step.about) })
     },
   }
   const at = system.now()

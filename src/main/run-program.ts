@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import type { Ran } from '../doctor/compare/read-side.ts'
+import { searchPath } from '../doctor/project/git.ts'
 import type { Environment } from './compose.ts'
 
 const runMsMax = 10_000
@@ -10,7 +11,7 @@ export function runProgram(env: Environment): (program: string, args: readonly s
   return (program, args) =>
     new Promise((resolve) => {
       const options = {
-        env: { ...env },
+        env: { ...env, PATH: searchPath(env['PATH']) },
         timeout: runMsMax,
         maxBuffer: outputBytesMax,
         encoding: 'utf8',

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { specs } from '../../src/cli/specs.ts'
@@ -25,9 +25,12 @@ const [step] = action.runs.steps
 
 /** Runs the step as a runner does, with an npx that writes down what it was called with. */
 function runStep(inputs: Readonly<Record<string, string>>, code = 0) {
-  const folder = mkdtempSync(join(tmpdir(), 'keyturn-action-'))
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'keyturn-action-')))
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  const stub = '#!/bin/sh\nprintf "%s\\n" "$@" > "$CALLED"\necho a-document\nexit "$CODE"\n'
+  const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'keyturn-runner-')))
+  onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
+  const stub =
+    '#!/bin/sh\npwd -P > "$CALLED.from"\nprintf "%s\\n" "$@" > "$CALLED"\necho a-document\nexit "$CODE"\n'
   writeFileSync(join(folder, 'npx'), stub, { mode: 0o755 })
   const given = {
     ...Object.fromEntries(Object.entries(action.inputs).map(([name, one]) => [name, one.default])),
@@ -38,6 +41,7 @@ function runStep(inputs: Readonly<Record<string, string>>, code = 0) {
     CALLED: join(folder, 'called'),
     CODE: String(code),
     GITHUB_OUTPUT: join(folder, 'output'),
+    RUNNER_TEMP: temporary,
   }
   for (const [name, value] of Object.entries(step?.env ?? {}))
     env[name] = value.replace(
@@ -47,7 +51,8 @@ function runStep(inputs: Readonly<Record<string, string>>, code = 0) {
   const args = ['--noprofile', '--norc', '-eo', 'pipefail', '-c', step?.run ?? '']
   const { status, stdout } = spawnSync('bash', args, { cwd: folder, env, encoding: 'utf8' })
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8')
-  return { status, stdout, called: read('called').trimEnd().split('\n'), output: read('output'), read }
+  const called = read('called').trimEnd().split('\n')
+  return { status, stdout, called, folder, temporary, output: read('output'), read }
 }
 
 describe('action.yml', () => {
@@ -62,13 +67,13 @@ describe('action.yml', () => {
   })
 
   it('runs the doctor for a pipeline', () => {
-    const { status, called, output, stdout } = runStep({})
-    expect(called).toEqual(['--yes', 'keyturn@latest', 'doctor', '--ci', '--', '.'])
+    const { status, called, folder, output, stdout } = runStep({})
+    expect(called).toEqual(['--yes', 'keyturn@latest', 'doctor', '--ci', '--', `${folder}/.`])
     expect({ status, output, stdout }).toEqual({ status: 0, output: 'exit-code=0\n', stdout: 'a-document\n' })
   })
 
   it('passes on what is asked for, as one word each', () => {
-    const { called, read, stdout } = runStep({
+    const { called, folder, read, stdout } = runStep({
       folder: 'a b; exit 9',
       config: '$(touch x)/k.yaml',
       strict: 'true',
@@ -80,13 +85,20 @@ describe('action.yml', () => {
       'keyturn@1.2.3',
       'doctor',
       '--ci',
-      '--config=$(touch x)/k.yaml',
+      `--config=${folder}/$(touch x)/k.yaml`,
       '--strict',
       '--sarif',
       '--',
-      'a b; exit 9',
+      `${folder}/a b; exit 9`,
     ])
     expect([read('out put.sarif'), stdout]).toEqual(['a-document\n', ''])
+  })
+
+  it('starts npx outside of the project, whose .npmrc could name other code', () => {
+    const { read, temporary } = runStep({ folder: '/elsewhere', config: 'D:\\a\\keyturn.yaml' })
+    expect(dirname(read('called.from').trim())).toBe(temporary)
+    expect(read('called')).toMatch(/^--config=D:\\a\\keyturn\.yaml$/m)
+    expect(read('called')).toMatch(/^\/elsewhere$/m)
   })
 
   it('ends with the exit code of the doctor, and tells it to the steps after it', () => {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { DiagnoseOptions, Diagnosis } from '../../src/cli/io.ts'
 import { run } from '../../src/cli/main.ts'
+import { withoutColours } from '../../src/cli/text.ts'
 import type { SupportBundle } from '../../src/doctor/bundle/bundle.ts'
 import { findingKinds } from '../../src/doctor/catalogue.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
@@ -50,6 +51,16 @@ const bundle: SupportBundle = {
   credentials: [],
   report: reportWith([]),
 }
+
+/** What a stranger's repository may name a file so that a runner obeys the log. */
+const forged = [
+  '##[error]forged',
+  '##vso[task.setvariable variable=a]b',
+  '::error::forged',
+  'x\n::stop-commands::abc',
+  'x\r::add-mask::a',
+  '\u001b[31m::error::forged',
+]
 
 async function doctor(line: string, report: DoctorReport, options: FakeIoOptions = {}) {
   const asked: DiagnoseOptions[] = []
@@ -238,4 +249,23 @@ describe('docs/troubleshooting.md', () => {
       expect(line).toBe(`${title.charAt(0).toUpperCase()}${title.slice(1)}. (${row}, ${severity})`)
     },
   )
+})
+
+describe('names of a stranger in the log of a pipeline', () => {
+  it.each(forged)('are no commands to its runner: %j', async (name) => {
+    const place = { kind: 'file', path: name, line: 1 } as const
+    const long = `${'a'.repeat(80)} ${name} ${'b'.repeat(80)} ${name}`
+    const report = reportWith([{ ...wrong, seen: long, cause: name, fix: `x\n${name}`, place }])
+    for (const form of ['', ' --json', ' --sarif', ' --ci']) {
+      const { out, err } = await doctor(`doctor${form}`, report, {
+        env: { GITHUB_ACTIONS: 'true', FORCE_COLOR: '1' },
+      })
+      const lines = `${out}\n${err}`.split(/[\r\n]/)
+      // A runner takes off what is blank before it looks.
+      const obeyed = lines.filter((line) => /^\s*::/.test(withoutColours(line)))
+      expect(obeyed.map((line) => line.slice(0, 28))).toEqual(['::error file=' + obeyed[0]?.slice(13, 28)])
+      expect(lines.filter((line) => !obeyed.includes(line) && /##\w*\[/.test(line))).toEqual([])
+      if (form === ' --json') expect((JSON.parse(out) as DoctorReport).findings[0]?.seen).toBe(long)
+    }
+  })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Secret } from '../../src/core/secret.ts'
 import { findingKinds } from '../../src/doctor/catalogue.ts'
 import type { Finding } from '../../src/doctor/finding.ts'
 import { annotationsOf, jobSummaryOf } from '../../src/doctor/github.ts'
@@ -6,6 +7,7 @@ import { type DoctorReport, reportOf } from '../../src/doctor/report.ts'
 import { sarifOf } from '../../src/doctor/sarif.ts'
 import { createSystem } from '../../src/system.ts'
 import { emptyFacts } from './context.ts'
+import { newKey } from './keys.ts'
 
 const system = createSystem()
 const inFile: Finding = {
@@ -80,7 +82,7 @@ describe('SARIF', () => {
         locations: [
           {
             physicalLocation: {
-              artifactLocation: { uri: 'src/a%20b,c.ts', uriBaseId: 'SRCROOT' },
+              artifactLocation: { uri: 'src/a%20b%2Cc.ts', uriBaseId: 'SRCROOT' },
               region: { startLine: 7, startColumn: 3 },
             },
           },
@@ -136,5 +138,46 @@ describe('the summary of a run', () => {
 
   it('is the one line where all is well', () => {
     expect(jobSummaryOf(report([]), 'healthy, all of it')).toBe('### keyturn doctor\n\nhealthy, all of it\n')
+  })
+})
+
+describe('what a stranger names', () => {
+  it('shows no key in the report, wherever the name of a file, a model or an address has one', () => {
+    const key = newKey()
+    const place = { kind: 'file', path: `${key}/a.py`, line: 1 } as const
+    const examination = {
+      findings: [{ ...inFile, seen: key, place }],
+      facts: {
+        ...emptyFacts,
+        models: [{ value: key, place }],
+        keys: [{ place, text: new Secret(key) }],
+        baseUrl: { value: `https://llm.example.com/${key}`, place },
+      },
+      broken: [],
+      tookMs: 1,
+    }
+    const seen = reportOf(examination, {
+      hash: system,
+      version: '1.2.3',
+      at: 0,
+      folder: `/srv/${key}`,
+      isOffline: false,
+      steps: [{ name: 'http', about: `GET https://llm.example.com/${key}/models`, state: 'passed' }],
+      proven: { organization: key, project: null, models: [key] },
+      comparisons: [],
+    })
+    expect(JSON.stringify(seen)).not.toContain(key.slice(10, 18))
+  })
+
+  it('stays one path in SARIF, and one row in the summary', () => {
+    const place = { kind: 'file', path: 'https:/a?b#c\rd' } as const
+    const finding: Finding = { ...inFile, seen: 'a\r\rb\n| c | d', place }
+    const log = JSON.stringify(sarifOf(report([finding]), { hash: system, explain: () => 'x' }))
+    expect(log).toContain('"uri":"https%3A/a%3Fb%23c%0Dd"')
+    expect(
+      jobSummaryOf(report([finding]), '')
+        .trimEnd()
+        .split(/[\r\n]/),
+    ).toHaveLength(5)
   })
 })

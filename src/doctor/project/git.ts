@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { delimiter, isAbsolute } from 'node:path'
 
 export interface GitFacts {
   readonly tracked: ReadonlySet<string>
@@ -21,17 +22,25 @@ const guards = [
   'core.hooksPath=/dev/null',
   '-c',
   'core.untrackedCache=false',
-  '-c',
-  'protocol.allow=never',
 ]
 const quiet = {
   GIT_OPTIONAL_LOCKS: '0',
   GIT_NO_LAZY_FETCH: '1',
+  // Goes before what the repository allows; git before 2.45 fetches what is missing, and ext:: runs a command.
+  GIT_ALLOW_PROTOCOL: 'none',
   GIT_TERMINAL_PROMPT: '0',
   GIT_ATTR_NOSYSTEM: '1',
   LC_ALL: 'C',
 }
 const handedOn = ['PATH', 'HOME', 'XDG_CONFIG_HOME', 'USERPROFILE', 'SYSTEMROOT']
+
+/** Without `.` and its like, where a folder of a stranger has programs of its own. */
+export function searchPath(path: string | undefined): string | undefined {
+  return path
+    ?.split(delimiter)
+    .filter((folder) => isAbsolute(folder))
+    .join(delimiter)
+}
 
 /** What git knows of the paths; undefined where there is no git, no repository, or no answer in time. */
 export async function askGit(
@@ -75,7 +84,13 @@ function run(
       'git',
       [...guards, '-C', folder, ...args],
       {
-        env: { ...Object.fromEntries(handedOn.map((name) => [name, env[name]])), ...quiet },
+        // Some systems look where they are before they look on the PATH.
+        cwd: '/',
+        env: {
+          ...Object.fromEntries(handedOn.map((name) => [name, env[name]])),
+          ...quiet,
+          PATH: searchPath(env['PATH']),
+        },
         timeout: runMsMax,
         killSignal: 'SIGKILL',
         maxBuffer: answerBytesMax,

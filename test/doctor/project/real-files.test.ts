@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { openProjectFiles } from '../../../src/doctor/project/real-files.ts'
 
@@ -113,6 +113,41 @@ describe('the files of a project', () => {
     const files = await open(folder)
     expect(files.isTracked('a.py')).toBe(true)
     expect((await open(dirname(ran))).list()).toEqual([])
+  })
+
+  it('fetch nothing that a repository of a stranger lacks, whatever it allows', async () => {
+    const origin = folderOf({ 'a/b.py': '', 'top.py': '' })
+    git(origin, 'init', '-q')
+    git(origin, 'config', 'uploadpack.allowFilter', 'true')
+    git(origin, 'add', '.')
+    git(origin, 'commit', '-q', '-m', 'a')
+    const folder = join(folderOf({}), 'clone')
+    git(origin, 'clone', '-q', '--filter=tree:0', '--sparse', `file://${origin}`, folder)
+    // The index names folders, and what is in them is asked of the remote.
+    git(folder, 'sparse-checkout', 'set', '--cone', '--sparse-index')
+    rmSync(join(folder, '.git/objects/pack'), { recursive: true })
+    const ran = join(folderOf({}), 'ran')
+    git(folder, 'config', 'remote.origin.url', `ext::touch ${ran}`)
+    git(folder, 'config', 'protocol.ext.allow', 'always')
+    // As git was before it knew GIT_NO_LAZY_FETCH.
+    const programs = folderOf({
+      git: '#!/bin/sh\nunset GIT_NO_LAZY_FETCH\nPATH="${PATH#*:}" exec git "$@"\n',
+    })
+    chmodSync(join(programs, 'git'), 0o755)
+    const files = await openProjectFiles({ folder, env: { ...env, PATH: `${programs}:${env.PATH}` } })
+    expect([files.list(), existsSync(ran)]).toEqual([['top.py'], false])
+  })
+
+  it('take no git from a folder that is named by a relative path, as where PATH has a dot', async () => {
+    const ran = join(folderOf({}), 'ran')
+    const folder = folderOf({ git: `#!/bin/sh\ntouch ${ran}\n` })
+    chmodSync(join(folder, 'git'), 0o755)
+    await openProjectFiles({
+      folder,
+      env: { ...env, PATH: `${relative(process.cwd(), folder)}:${env.PATH}` },
+    })
+    await openProjectFiles({ folder, env: { ...env, PATH: `${relative('/', folder)}:${env.PATH}` } })
+    expect(existsSync(ran)).toBe(false)
   })
 
   it('tell the versions that are installed', async () => {
