@@ -192,6 +192,12 @@ describe('what is wrong in a file is told with its place and the fix', () => {
     { what: 'binary', text: '\u0000\u0001\u0002', line: 1, says: /expected keys with values|not YAML/ },
     { what: 'a huge file', text: `# ${'x'.repeat(configBytesMax)}\n`, line: 1, says: /larger than 8 MB/ },
     {
+      what: 'lists in lists',
+      text: `${'- '.repeat(9_500)}\nkind: Secret\n`,
+      line: 1,
+      says: /nested deeper than can be read/,
+    },
+    {
       what: 'aliases that unfold for ever',
       text: `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
         .split('')

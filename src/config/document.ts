@@ -49,8 +49,18 @@ const syntaxDefault = {
 }
 
 export function readDocument(text: string): ConfigDocument {
-  const counter = new LineCounter()
   if (text.length > configBytesMax) return tooLarge()
+  try {
+    return parsed(text)
+  } catch (thrown) {
+    // The parser, and whatever walks through what it made, calls itself for each level.
+    if (thrown instanceof RangeError) return unread('it is nested deeper than can be read')
+    throw thrown
+  }
+}
+
+function parsed(text: string): ConfigDocument {
+  const counter = new LineCounter()
   const document = parseDocument(text, {
     lineCounter: counter,
     prettyErrors: false,
@@ -87,11 +97,15 @@ function syntaxProblems(document: Document, place: (offset: number) => Place): C
 }
 
 function tooLarge(): ConfigDocument {
+  return unread(`the file is larger than ${configBytesMax / 1_048_576} MB`)
+}
+
+function unread(message: string): ConfigDocument {
   const start = { line: 1, column: 1 }
   const problem: ConfigProblem = {
     ...start,
     path: '',
-    message: `the file is larger than ${configBytesMax / 1_048_576} MB`,
+    message,
     fix: 'Check that this is the configuration, and not another file.',
   }
   return { value: undefined, problems: [problem], place: () => start, placeOfKey: () => start }

@@ -7,8 +7,9 @@ import { findingKinds } from './catalogue.ts'
 import type { Comparison } from './compare/compare.ts'
 import type { Step } from './context.ts'
 import type { Examination } from './examine.ts'
-import type { KeyPlace, KeyturnCredential, Setting } from './facts.ts'
+import type { Facts, KeyPlace, KeyturnCredential, Setting } from './facts.ts'
 import { describePlace, type Finding, type Place, type Severity } from './finding.ts'
+import { shownWithout } from './probe/shown.ts'
 
 /** Rises when a field changes its meaning or goes away; new fields do not raise it. */
 export const reportSchemaVersion = 1
@@ -122,7 +123,7 @@ export function reportOf(
     organization: reportedSetting(facts.organization),
     project: reportedSetting(facts.project),
     models: facts.models.map(settingOf),
-    proven: about.proven,
+    proven: provenWithout(facts.keys, about.proven),
     findings: findings.map(reportedFinding),
     steps: about.steps,
     broken,
@@ -132,6 +133,13 @@ export function reportOf(
         ? null
         : facts.keyturn.credentials.map((one) => reportedCredential(one, hash)),
   })
+}
+
+/** A server that was shown the key may say a piece of it in place of an id: such an id is none. */
+function provenWithout(keys: Facts['keys'], proven: Proven): Proven {
+  const shown = shownWithout(keys.map(({ text }) => text))
+  const id = (value: string | null) => (value === null || shown(value) !== value ? null : value)
+  return { ...proven, organization: id(proven.organization), project: id(proven.project) }
 }
 
 /** Names of files, models and steps too: somebody may have put a key into one. */

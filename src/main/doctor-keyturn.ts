@@ -148,7 +148,7 @@ function readConfigurationFile(path: string): string | undefined {
     throw new KeyturnError('file_unusable', `${path} is no file that could be a configuration`)
   return readIfThere(path)
 }
-const configurationBytesMax = 1_048_576
+const configurationBytesMax = 262_144
 
 export function readIfThere(path: string): string | undefined {
   try {
