@@ -5,7 +5,7 @@ import { createApps } from '../../src/server/apps.ts'
 import type { Authenticator } from '../../src/server/auth/authenticator.ts'
 import { createCaller } from '../../src/server/auth/caller.ts'
 import { createVisitors } from '../../src/server/visitors.ts'
-import { bearer, type Harness, startServer } from './harness.ts'
+import { bearer, type Harness, rawRequest, startServer } from './harness.ts'
 
 const good = { host: 'localhost', authorization: 'Bearer good' }
 
@@ -120,4 +120,23 @@ it('refuses a token that was revoked, has expired or is another, on a connection
   harness.system.shiftMs = 60_000
   expect(await ask(brief.token)).toBe(401)
   expect(ports.size).toBe(1)
+})
+
+it('judges each of the requests that come in one packet by what it shows itself', async () => {
+  const harness = await startServer()
+  const request = (...headers: readonly string[]) =>
+    ['GET /v1/credentials/openai HTTP/1.1', 'Host: localhost', ...headers, '', ''].join('\r\n')
+  const good = `Authorization: Bearer ${harness.app}`
+  const all = [
+    request(good),
+    request('authorization: Bearer kt_app_wrong'),
+    request(good.toUpperCase().replace(harness.app.toUpperCase(), harness.app)),
+    request(`AUTHORIZATION: Bearer ${harness.other}`),
+    request(),
+    request(good),
+    request(good, 'authorization: Bearer kt_app_wrong', 'Connection: close'),
+  ]
+  const { text } = await rawRequest(Number(new URL(harness.server.url).port), all.join(''))
+  const statuses = Array.from(text.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, status]) => Number(status))
+  expect(statuses).toEqual([200, 401, 200, 404, 401, 200, 400])
 })

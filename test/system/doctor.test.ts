@@ -1,4 +1,15 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -215,6 +226,35 @@ describe('keyturn doctor as a process', () => {
     await service.kill()
     const away = await doctor(home, ['--json'], { env: { ...rig.env, KEYTURN_URL: rig.url } })
     expect([away.code, codesOf(away.out)], away.out).toEqual([3, ['service_unreachable']])
+  })
+
+  it('waits for nothing that a stranger put into a folder, reads nothing outside of it, and runs nothing', async () => {
+    const outside = project({ '.env': `OPENAI_API_KEY=${sandbox.createServiceAccountKey().value}\n` })
+    const folder = project({ ...app, 'evil.js': "require('fs').writeFileSync('ran', '')\n" })
+    const pipes = ['keyturn.yaml', '.env', 'compose.yaml', 'main.py', 'Dockerfile', '.gitignore']
+    for (const name of pipes) execFileSync('mkfifo', [join(folder, name)])
+    const links = [
+      ['/dev/zero', 'package.yaml'],
+      ['/dev/zero', 'requirements.txt'],
+      [join(outside, '.env'), '.env.local'],
+      [outside, 'config'],
+      ['.', 'round'],
+      ['/etc', '.github'],
+    ] as const
+    for (const [to, name] of links) symlinkSync(to, join(folder, name))
+    execFileSync('git', ['init', '-q', folder])
+    execFileSync('git', ['-C', folder, 'config', 'core.fsmonitor', join(folder, 'evil.js')])
+    const { code, out, err, tookMs } = await doctor(folder, ['--json'])
+    expect([code, codesOf(out)], out + err).toEqual([3, ['config_invalid']])
+    expect(tookMs).toBeLessThan(10_000)
+    expect(readdirSync(folder)).not.toContain('ran')
+    const status = await runCli({ env: { PATH: process.env['PATH'] ?? '', HOME: folder }, home: folder }, [
+      'status',
+    ])
+    expect([status.code, status.err]).toEqual([
+      1,
+      expect.stringContaining('the file is there and cannot be read'),
+    ])
   })
 
   it('has shown no piece of any key in all of this', () => {
