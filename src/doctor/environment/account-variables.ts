@@ -1,6 +1,7 @@
 import type { Check } from '../check.ts'
 import type { Facts } from '../facts.ts'
 import type { Finding } from '../finding.ts'
+import { shellWord } from '../shell-word.ts'
 import { meantAccountVariable } from './names.ts'
 import { isReadByProject, type SetVariable, setVariables } from './variables.ts'
 import { isSetIn } from './wording.ts'
@@ -56,7 +57,7 @@ function finding({ name, place }: SetVariable, meant: string): Finding {
     cause: `The libraries read ${meant} only, so calls go to the key's own ${meant === 'OPENAI_ORG_ID' ? 'organisation' : 'project'}.`,
     fix:
       place.kind === 'file'
-        ? `sed -i.bak '${place.line ?? 1}s/${name}/${meant}/' '${place.path}' && rm '${place.path}.bak'`
+        ? `sed -i.bak '${place.line ?? 1}s/${name}/${meant}/' ${shellWord(place.path)} && rm ${shellWord(`${place.path}.bak`)}`
         : `Rename it where it is set for good, and here:\nexport ${meant}="$${name}" && unset ${name}`,
     place,
   }

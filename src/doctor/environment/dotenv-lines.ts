@@ -3,6 +3,7 @@ import { dialects } from '../dotenv/dialects.ts'
 import type { DotenvFault, DotenvFaultName } from '../dotenv/faults.ts'
 import type { DotenvFile, Facts } from '../facts.ts'
 import type { Finding } from '../finding.ts'
+import { shellWord } from '../shell-word.ts'
 import { placeIn } from './used-keys.ts'
 
 /** T25: lines about OpenAI that are not read as they are meant, and names that are set twice. */
@@ -101,15 +102,15 @@ function malformed(file: DotenvFile, { fault, name, line, dialect }: DotenvFault
 }
 
 function corrected(file: DotenvFile, { fault, name, line }: Omit<DotenvFault, 'dialect'>): string {
-  if (fault === 'carriage_return') return `sed -i.bak 's/\\r$//' ${file.path} && rm ${file.path}.bak`
-  if (fault === 'spaces_around_equals')
-    return `sed -i.bak '${line}s/[[:space:]]*=[[:space:]]*/=/' ${file.path} && rm ${file.path}.bak`
-  if (fault === 'export_prefix')
-    return `sed -i.bak '${line}s/^[[:space:]]*export[[:space:]]*//' ${file.path} && rm ${file.path}.bak`
+  const path = shellWord(file.path)
+  const edited = (command: string) => `sed -i.bak '${command}' ${path} && rm ${shellWord(`${file.path}.bak`)}`
+  if (fault === 'carriage_return') return edited('s/\\r$//')
+  if (fault === 'spaces_around_equals') return edited(`${line}s/[[:space:]]*=[[:space:]]*/=/`)
+  if (fault === 'export_prefix') return edited(`${line}s/^[[:space:]]*export[[:space:]]*//`)
   // No editor shows the mark, and what writes one writes carriage returns as well.
   if (fault === 'byte_order_mark') {
-    const copy = `${file.path}.new`
-    return `tail -c +4 ${file.path} | tr -d '\\r' > ${copy} && cat ${copy} > ${file.path} && rm ${copy}`
+    const copy = shellWord(`${file.path}.new`)
+    return `tail -c +4 ${path} | tr -d '\\r' > ${copy} && cat ${copy} > ${path} && rm ${copy}`
   }
   if (fault === 'swallowed')
     return `Close the quote above line ${line} of ${file.path}; the line itself may stay.`
@@ -128,7 +129,7 @@ function duplicates(file: DotenvFile): readonly Finding[] {
         severity: 'warning',
         seen: `${name} is set in line ${before.line} and in line ${line} of ${file.path}, to different values.`,
         cause: `The last one counts, so line ${before.line} does nothing.`,
-        fix: `Take out line ${line}, or, where that one is right:\nsed -i.bak '${before.line}d' ${file.path} && rm ${file.path}.bak`,
+        fix: `Take out line ${line}, or, where that one is right:\nsed -i.bak '${before.line}d' ${shellWord(file.path)} && rm ${shellWord(`${file.path}.bak`)}`,
         place: placeIn(file, variable),
       },
     ]

@@ -5,6 +5,7 @@ import { folderOf } from '../dotenv/loading.ts'
 import type { DotenvFile, Facts } from '../facts.ts'
 import type { Finding } from '../finding.ts'
 import { keyNames } from '../gather.ts'
+import { shellWord } from '../shell-word.ts'
 import { placeIn } from './used-keys.ts'
 import { lineOf } from './wording.ts'
 
@@ -62,10 +63,11 @@ function notLoaded({ file, place }: Found, facts: Facts): Finding {
 function loadIt(path: string, facts: Facts): string {
   const kind = facts.scan?.kinds[0]
   const source = facts.scan?.clients[0]?.source.path
-  if (kind === 'node') return `node --env-file=${path} ${source ?? '<program>'}`
+  const program = source === undefined ? '<program>' : shellWord(source)
+  if (kind === 'node') return `node --env-file=${shellWord(path)} ${program}`
   if (kind === 'python')
-    return `Call load_dotenv() before anything reads the variable, or:\npip install 'python-dotenv[cli]' && dotenv -f ${path} run -- python ${source ?? '<program>'}`
-  return `In the shell that starts the program:\nset -a; . ./${path}; set +a`
+    return `Call load_dotenv() before anything reads the variable, or:\npip install 'python-dotenv[cli]' && dotenv -f ${shellWord(path)} run -- python ${program}`
+  return `In the shell that starts the program:\nset -a; . ${shellWord(`./${path}`)}; set +a`
 }
 
 function elsewhere({ file, place }: Found, loader: Loader | undefined, facts: Facts): Finding {

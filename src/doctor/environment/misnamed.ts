@@ -2,6 +2,7 @@ import { looksLikeKey } from '../../core/key-shape.ts'
 import type { Check } from '../check.ts'
 import type { Finding } from '../finding.ts'
 import { keyVariable } from '../gather.ts'
+import { shellWord } from '../shell-word.ts'
 import { isPublicName, isTaken, nearMiss } from './names.ts'
 import { inspectKey } from './used-keys.ts'
 import { isReadByProject, type SetVariable, setVariables } from './variables.ts'
@@ -57,12 +58,8 @@ function renamed(variable: SetVariable): Finding {
 
 function rename({ name, place }: SetVariable): string {
   if (place.kind === 'file')
-    return `sed -i.bak '${place.line ?? 1}s/${name}/${keyVariable}/' ${quoted(place.path)} && rm ${quoted(`${place.path}.bak`)}`
+    return `sed -i.bak '${place.line ?? 1}s/${name}/${keyVariable}/' ${shellWord(place.path)} && rm ${shellWord(`${place.path}.bak`)}`
   return `Rename it where it is set for good, and here:\nexport ${keyVariable}="$${name}" && unset ${name}`
-}
-
-function quoted(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`
 }
 
 function inBrowser(variable: SetVariable): Finding {

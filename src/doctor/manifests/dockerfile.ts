@@ -4,6 +4,7 @@ import { isAside } from '../project/aside.ts'
 import { isKeyName } from '../project/key-names.ts'
 import { type Look, projectCheck } from '../project/project-check.ts'
 import { realKeysIn } from '../project/real-key.ts'
+import { shellWord } from '../shell-word.ts'
 import { type Instruction, readDockerfile } from './dockerfile-text.ts'
 import { leavesOut } from './dockerignore.ts'
 import { folderOf, inFolder, isDockerfile, isTemplate } from './paths.ts'
@@ -96,7 +97,7 @@ function ofCopy(look: Look, path: string, { name, line, text }: Instruction): re
         place,
         `${describePlace(place)} copies ${taken} into the image, and .dockerignore does not keep it out.`,
       ),
-      fix: `echo '.env*' >> ${inFolder(folder, '.dockerignore')} && docker run --env-file ${inFolder(folder, taken)} <image>`,
+      fix: `echo '.env*' >> ${shellWord(inFolder(folder, '.dockerignore'))} && docker run --env-file ${shellWord(inFolder(folder, taken))} <image>`,
     },
   ]
 }

@@ -1,6 +1,7 @@
 import { nearest } from '../../core/nearest.ts'
 import { describePlace, type Finding, type Place } from '../finding.ts'
 import { isKeyName } from '../project/key-names.ts'
+import { shellWord } from '../shell-word.ts'
 import { containersOf, type Manifest, secretReference, type Variable } from './kubernetes-manifest.ts'
 import { at, entriesAt, itemsAt, textAt } from './yaml-tree.ts'
 
@@ -105,7 +106,7 @@ function ofVariable({ name, line, tree, manifest }: Variable, made: readonly Mad
           ? `${describePlace(place)} refers to the Secret ${secret}, which no manifest makes.`
           : `${describePlace(place)} refers to the Secret ${secret} in the namespace ${manifest.namespace ?? 'default'}; the manifests make it in ${elsewhere}.`,
         near === undefined
-          ? `kubectl create secret generic ${secret} --from-literal=${key}="$OPENAI_API_KEY"${manifest.namespace === undefined ? '' : ` --namespace ${manifest.namespace}`}`
+          ? `kubectl create secret generic ${shellWord(secret)} --from-literal=${shellWord(key)}="$OPENAI_API_KEY"${manifest.namespace === undefined ? '' : ` --namespace ${shellWord(manifest.namespace)}`}`
           : `In ${describePlace(place)} write: valueFrom: { secretKeyRef: { name: ${near}, key: ${key} } }`,
       ),
     ]
@@ -139,7 +140,7 @@ function ofWholeSecrets(manifest: Manifest, made: readonly Made[]): readonly Fin
           missing(
             place,
             `${describePlace(place)} takes all of the Secret ${name}, which no manifest makes.`,
-            `kubectl create secret generic ${name} --from-literal=OPENAI_API_KEY="$OPENAI_API_KEY"`,
+            `kubectl create secret generic ${shellWord(name)} --from-literal=OPENAI_API_KEY="$OPENAI_API_KEY"`,
           ),
         ]
       const wrong = found

@@ -3,6 +3,7 @@ import { describePlace, type Finding } from '../finding.ts'
 import { isKeyName } from '../project/key-names.ts'
 import type { Look } from '../project/project-check.ts'
 import { realKeysIn } from '../project/real-key.ts'
+import { shellWord } from '../shell-word.ts'
 import { leak } from '../source/leaked-keys.ts'
 import type { Manifest } from './kubernetes-manifest.ts'
 import { entriesAt, type YamlEntry } from './yaml-tree.ts'
@@ -35,7 +36,7 @@ export function secretFindings(look: Look, manifest: Manifest): readonly Finding
               seen: `${describePlace(place)}: ${key} of the Secret ${manifest.name} has ${strays}${field === 'data' ? ' in its base64' : ''}.`,
               cause:
                 'What does not belong to the key came along when the Secret was made, and the program sends it too.',
-              fix: `kubectl create secret generic ${manifest.name} --from-literal=${key}="$OPENAI_API_KEY" --dry-run=client -o yaml | kubectl apply -f -`,
+              fix: `kubectl create secret generic ${shellWord(manifest.name)} --from-literal=${shellWord(key)}="$OPENAI_API_KEY" --dry-run=client -o yaml | kubectl apply -f -`,
               place,
             },
           ]

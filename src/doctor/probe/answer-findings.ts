@@ -1,6 +1,7 @@
 import type { DoctorContext } from '../context.ts'
 import type { Finding, Place } from '../finding.ts'
 import type { RawAnswer } from '../network.ts'
+import { shellWord } from '../shell-word.ts'
 import { openaiBaseUrl, type Target, wrongBaseUrl } from './base-url.ts'
 import type { Budget } from './budget.ts'
 import { askWithoutKey, type Layers, type Way } from './layers.ts'
@@ -39,7 +40,7 @@ export function answerFinding({ way, layers, shown }: Judging): Finding | undefi
     severity: 'error',
     seen: `HTTP ${answer.status} from ${target.url.host} without an answer in OpenAI's form. Who answers: ${whoAnswers(answer, certificate, shown)}.`,
     cause: "A proxy, a captive portal or another server answers in OpenAI's place.",
-    fix: `curl -v ${target.baseUrl}/models`,
+    fix: `curl -v ${shellWord(`${target.baseUrl}/models`)}`,
     place,
   }
 }

@@ -3,6 +3,7 @@ import { isLoopbackHost } from '../../core/loopback.ts'
 import { nearest } from '../../core/nearest.ts'
 import type { Setting } from '../facts.ts'
 import { describePlace, type Finding, type Place } from '../finding.ts'
+import { shellWord } from '../shell-word.ts'
 
 export const openaiBaseUrl = 'https://api.openai.com/v1'
 
@@ -146,7 +147,7 @@ function setTo(place: Place | undefined, value: string): string {
       : `In ${at} write ${value} in place of the address that is there`
   }
   const name = place?.kind === 'variable' ? place.name : 'OPENAI_BASE_URL'
-  return `export ${name}=${value}`
+  return `export ${name}=${shellWord(value)}`
 }
 
 function openai(baseUrl: string): Target {

@@ -1,6 +1,7 @@
 import type { FindingCode } from '../catalogue.ts'
 import type { Finding, Place } from '../finding.ts'
 import type { Attempt, PeerCertificate } from '../network.ts'
+import { shellWord } from '../shell-word.ts'
 import { skewFinding } from './clock.ts'
 import { firstHop, type Layers, type Way } from './layers.ts'
 import type { ProxyInForce } from './proxy-settings.ts'
@@ -58,7 +59,7 @@ function dnsFinding(way: Way, host: string, failed: Failed): Finding {
   return finding('dns_failed', way, {
     seen: `DNS of ${host}: ${howOf(failed)}.`,
     cause: 'The name is not resolved here: there is no network or no DNS, or the name is wrong.',
-    fix: `node -e 'require("dns").lookup(process.argv[1], console.log)' ${host}`,
+    fix: `node -e 'require("dns").lookup(process.argv[1], console.log)' ${shellWord(host)}`,
   })
 }
 
@@ -69,7 +70,7 @@ function connectFinding(way: Way, address: string, failed: Failed): Finding {
       failed.failure === 'timeout'
         ? 'Nobody answers at the address: a firewall drops the packets, or a proxy has to be used.'
         : 'The connection is refused or cut: nobody listens there, or a firewall is in the way.',
-    fix: `curl -v --max-time 10 ${way.target.url.origin}`,
+    fix: `curl -v --max-time 10 ${shellWord(way.target.url.origin)}`,
   })
 }
 
@@ -77,7 +78,7 @@ function tlsFinding(way: Way, failed: Failed): Finding {
   return finding('tls_failed', way, {
     seen: `DNS and connect passed, TLS with ${way.target.url.host}: ${howOf(failed)}.`,
     cause: 'The handshake does not come about: what listens there speaks no TLS, or something cuts it.',
-    fix: `openssl s_client -connect ${way.target.url.hostname}:${way.target.url.port || '443'} </dev/null`,
+    fix: `openssl s_client -connect ${shellWord(`${way.target.url.hostname}:${way.target.url.port || '443'}`)} </dev/null`,
   })
 }
 
@@ -88,7 +89,7 @@ function httpFinding(way: Way, failed: Failed): Finding {
     cause: isSlow
       ? 'Somebody takes the request and gives no whole answer in time.'
       : 'The connection breaks before there is a whole answer: a proxy or firewall cuts it, or no HTTP is spoken there.',
-    fix: `curl -v --max-time 30 ${way.target.baseUrl}/models`,
+    fix: `curl -v --max-time 30 ${shellWord(`${way.target.baseUrl}/models`)}`,
   })
 }
 
@@ -124,8 +125,8 @@ function proxyFinding({ way, straight }: Judging, proxy: ProxyInForce, failed: F
       ? 'The proxy that the environment names wants a user and a password.'
       : 'The proxy that the environment names lets nothing through to the API.',
     fix: wantsLogin
-      ? `export ${proxy.variable}=http://USER:PASSWORD@${proxy.shown}`
-      : `unset ${proxy.variable} # or: export NO_PROXY=${way.target.url.hostname}`,
+      ? `export ${proxy.variable}=${shellWord(`http://USER:PASSWORD@${proxy.shown}`)}`
+      : `unset ${proxy.variable} # or: export NO_PROXY=${shellWord(way.target.url.hostname)}`,
     place: { kind: 'variable', name: proxy.variable },
   }
 }

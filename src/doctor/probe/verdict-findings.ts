@@ -2,6 +2,7 @@ import type { Belonging, Fingerprint, Verdict } from '../../core/types.ts'
 import { type FindingCode, findingKinds } from '../catalogue.ts'
 import type { Setting } from '../facts.ts'
 import { describePlace, type Finding, type Place } from '../finding.ts'
+import { shellWord } from '../shell-word.ts'
 import { codeOfCause } from './causes.ts'
 import type { Known } from './known-credential.ts'
 import { proxyInWords } from './layer-findings.ts'
@@ -138,7 +139,7 @@ const wordsOf: Partial<Record<FindingCode, (verdict: Verdict, told: Told) => Wor
   }),
   foreign_answer: (_verdict, { who, way }) => ({
     ...(who === undefined ? {} : { seen: `Who answers: ${who}.` }),
-    fix: `curl -v ${way.target.baseUrl}/models`,
+    fix: `curl -v ${shellWord(`${way.target.baseUrl}/models`)}`,
     place: { kind: 'address', url: way.target.url.origin },
   }),
   openai_failing: () => ({
@@ -147,7 +148,7 @@ const wordsOf: Partial<Record<FindingCode, (verdict: Verdict, told: Told) => Wor
   }),
   timed_out: (_verdict, { way }) => ({
     cause: 'Somebody takes the request and gives no whole answer in time.',
-    fix: `curl -v --max-time 30 ${way.target.baseUrl}/models`,
+    fix: `curl -v --max-time 30 ${shellWord(`${way.target.baseUrl}/models`)}`,
     place: { kind: 'address', url: way.target.url.origin },
   }),
   base_url_wrong: (_verdict, { way }) => ({
