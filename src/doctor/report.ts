@@ -102,6 +102,8 @@ export function reportOf(
     readonly steps: readonly Step[]
     readonly proven: Proven
     readonly comparisons: readonly Comparison[]
+    /** Of this process: a .env of a stranger may put any of it into what is shown. */
+    readonly env?: Readonly<Record<string, string | undefined>>
   },
 ): DoctorReport {
   const { facts, findings, broken, tookMs } = examination
@@ -109,7 +111,8 @@ export function reportOf(
   const key = facts.key === undefined ? null : reportedKey(facts.key, hash)
   const worst = findings.some(({ severity }) => severity !== 'note')
   const isBlind = broken.length > 0 || about.comparisons.some(({ problem }) => problem !== null)
-  return withoutKeys<DoctorReport>({
+  const hidden = secretsOf(about.env ?? {})
+  return withoutKeys<DoctorReport>(hidden, {
     schemaVersion: reportSchemaVersion,
     keyturn: about.version,
     at: new Date(about.at).toISOString(),
@@ -142,10 +145,23 @@ function provenWithout(keys: Facts['keys'], proven: Proven): Proven {
   return { ...proven, organization: id(proven.organization), project: id(proven.project) }
 }
 
+/** Shorter ones are words. */
+const secretCharsMin = 8
+
+/** Values that are secret by the names of their variables. A path is none. */
+function secretsOf(env: Readonly<Record<string, string | undefined>>): readonly string[] {
+  return Object.entries(env).flatMap(([name, value = '']) =>
+    /KEY|TOKEN|SECRET|PASS|CREDENTIAL/i.test(name) && value.length >= secretCharsMin && !/^[./]/.test(value)
+      ? [value]
+      : [],
+  )
+}
+
 /** Names of files, models and steps too: somebody may have put a key into one. */
-function withoutKeys<Value>(value: Value): Value {
+function withoutKeys<Value>(hidden: readonly string[], value: Value): Value {
   const plain = (inner: unknown): unknown => {
-    if (typeof inner === 'string') return redactKeys(inner)
+    if (typeof inner === 'string')
+      return hidden.reduce((text, secret) => text.replaceAll(secret, '[redacted]'), redactKeys(inner))
     if (Array.isArray(inner)) return inner.map(plain)
     if (typeof inner !== 'object' || inner === null) return inner
     return Object.fromEntries(Object.entries(inner).map(([name, one]) => [name, plain(one)]))

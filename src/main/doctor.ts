@@ -79,6 +79,7 @@ export async function diagnose(asked: DiagnoseOptions): Promise<Diagnosis> {
     steps,
     proven,
     comparisons,
+    env: asked.env,
   })
   const { calls } = recorder
   return { report, bundle: () => bundleOf({ report, calls, facts }, surroundings(asked, context.files)) }

@@ -169,6 +169,30 @@ describe('what a stranger names', () => {
     expect(JSON.stringify(seen)).not.toContain(key.slice(10, 18))
   })
 
+  it('shows no secret of the environment that a .env puts into an address or an id', () => {
+    const secret = 'hunter2hunter2'
+    const place = { kind: 'file', path: '.env', line: 1 } as const
+    const facts = {
+      ...emptyFacts,
+      baseUrl: { value: `https://llm.example.com/${secret}`, place },
+      organization: { value: secret, place },
+    }
+    const examination = { findings: [{ ...inFile, seen: `x ${secret}` }], facts, broken: [], tookMs: 1 }
+    const about = {
+      hash: system,
+      version: '1.2.3',
+      at: 0,
+      folder: '/srv/app',
+      isOffline: false,
+      steps: [],
+      proven: { organization: null, project: null, models: [] },
+      comparisons: [],
+    }
+    const env = { DB_PASSWORD: secret, KEYTURN_TOKEN_FILE: '/srv/app', OPENAI_ORG_ID: 'org-1' }
+    expect(JSON.stringify(reportOf(examination, { ...about, env }))).not.toContain(secret)
+    expect(reportOf(examination, { ...about, env }).folder).toBe('/srv/app')
+  })
+
   it('stays one path in SARIF, and one row in the summary', () => {
     const place = { kind: 'file', path: 'https:/a?b#c\rd' } as const
     const finding: Finding = { ...inFile, seen: 'a\r\rb\n| c | d', place }
