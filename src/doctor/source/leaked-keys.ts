@@ -6,6 +6,7 @@ import { isTemplate } from '../manifests/paths.ts'
 import { type Look, projectCheck } from '../project/project-check.ts'
 import { realKeysIn } from '../project/real-key.ts'
 import { languageOf } from '../project/source-text.ts'
+import { shellWord } from '../shell-word.ts'
 
 /** Of all files together. */
 const searchedCharactersMax = 128 * 1_048_576
@@ -66,7 +67,7 @@ export function leak(
     isTracked === true ? ', which git keeps,' : isTracked === false ? ', which git does not ignore,' : ''
   const ignore =
     !isSource && /(?:^|\/)\.env/.test(place.path)
-      ? `\ngit rm --cached --ignore-unmatch '${place.path}' && echo '${place.path}' >> .gitignore`
+      ? `\ngit rm --cached --ignore-unmatch ${shellWord(place.path)} && echo ${shellWord(place.path)} >> .gitignore`
       : `\nThen ${isSource ? 'read OPENAI_API_KEY from the environment there' : `take it out of ${place.path}`}.`
   return {
     code: isSource ? 'key_in_source' : 'key_in_repository',

@@ -539,7 +539,7 @@ describe('the fix of a leaked key', () => {
   it('is the dashboard, and the way out of the repository', async () => {
     const [finding] = await lookAt({ '.env': `OPENAI_API_KEY=${newKey()}` }, { tracked: ['.env'] })
     expect(finding?.fix).toBe(
-      "Revoke the key at https://platform.openai.com/api-keys and make a new one.\ngit rm --cached --ignore-unmatch '.env' && echo '.env' >> .gitignore",
+      'Revoke the key at https://platform.openai.com/api-keys and make a new one.\ngit rm --cached --ignore-unmatch .env && echo .env >> .gitignore',
     )
     expect(finding?.fingerprint).toMatch(/^[0-9a-f]{12}$/)
   })
