@@ -1,4 +1,3 @@
-export { defaultAlerts } from './config/alerts.ts'
 export {
   type ConfigCheck,
   checkConfig,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { defaultAlerts } from '../../src/config/alerts.ts'
+import { defaultAlerts } from '../../src/config/default-alerts.ts'
 import type { Severity } from '../../src/core/alert-codes.ts'
 import type { AlertNotice } from '../../src/core/alert-notice.ts'
 import type { Ledger } from '../../src/core/ports.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { defaultAlerts } from '../../src/config/alerts.ts'
+import { defaultAlerts } from '../../src/config/default-alerts.ts'
 import { alertRules, type Severity } from '../../src/core/alert-codes.ts'
 import type { DeliveryOutcome } from '../../src/core/alert-deliveries.ts'
 import type { AlertNotice } from '../../src/core/alert-notice.ts'
