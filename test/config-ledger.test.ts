@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseLedgerUrl } from '../src/config/ledger.ts'
+import { parseLedgerUrl } from '../src/config/ledger-url.ts'
 import { checkConfig, loadConfig } from '../src/config.ts'
 
 const sourcesOf = (ledger: string) => ({

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isOnThisMachine, type LedgerAddress, parseLedgerUrl } from '../config/ledger.ts'
+import { isOnThisMachine, type LedgerAddress, parseLedgerUrl } from '../config/ledger-url.ts'
 import type { LedgerConfig, SecretSource } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Ledger, Log, System } from '../core/ports.ts'

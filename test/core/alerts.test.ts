@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { buildAlerts, defaultAlerts } from '../../src/config/alerts.ts'
+import { buildAlerts } from '../../src/config/alerts.ts'
 import { alertsSchema } from '../../src/config/alerts-schema.ts'
+import { defaultAlerts } from '../../src/config/default-alerts.ts'
 import { alertCodes, alertOfEvent, alertOfTrouble, isAlertCode } from '../../src/core/alert-codes.ts'
 import { type AlertedCredential, type AlertThresholds, alertsOf } from '../../src/core/alerts.ts'
 import { errorCodes } from '../../src/core/errors.ts'
