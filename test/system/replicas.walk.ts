@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest'
 import type { RotationSummary } from '../../src/api/types.ts'
+import type { CredentialState } from '../../src/core/types.ts'
 import { type PostgresServer, startPostgres } from '../postgres/server.ts'
 import { aliveKeys, call, handOut, rotate, summary, until, untilPromoted, untilTurned } from './harness.ts'
 import { spawnService } from './process.ts'
@@ -24,20 +25,30 @@ async function prepare(callEvery?: number): Promise<{ fleet: Fleet; apps: Apps; 
   return { fleet, apps: startApps(fleet, callEvery), server }
 }
 
+/** A phase may be over before it is seen: then the rotation is let through, and another begun. */
+const attemptsMax = 6
+
 /** Begins a rotation at the first replica, whoever will work on it; says who does, once it is in the phase. */
 async function rotateUntil(fleet: Fleet, phase: string): Promise<{ id: string; holder: Replica }> {
   const [asked] = fleet.replicas
   if (asked === undefined) throw new Error('no replica')
-  const { id } = await rotate(asked.rig)
-  await until(
-    `the rotation is ${phase}`,
-    () => fleet.row(),
-    ({ state, owner }) => state.rotation?.id === id && state.rotation.phase === phase && owner !== null,
-    takeOverMs,
-  )
-  const holder = await holderIn(fleet)
-  if (holder === undefined) throw new Error('nobody works on it')
-  return { id, holder }
+  for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
+    const { id } = await rotate(asked.rig)
+    const { state } = await until(
+      `the rotation is ${phase}, or over`,
+      () => fleet.row(),
+      ({ state, owner }) => hasEnded(state, id) || (state.rotation?.phase === phase && owner !== null),
+      takeOverMs,
+    )
+    const holder = hasEnded(state, id) ? undefined : await holderIn(fleet)
+    if (holder !== undefined) return { id, holder }
+    await untilTurned(asked.rig, id, takeOverMs)
+  }
+  throw new Error(`no rotation was seen ${phase}`)
+}
+
+function hasEnded({ rotation }: CredentialState, id: string): boolean {
+  return rotation === undefined || rotation.id !== id || rotation.phase === 'done'
 }
 
 function othersThan(fleet: Fleet, gone: Replica): readonly Replica[] {
