@@ -1,8 +1,8 @@
 import type * as AwsSdk from '@aws-sdk/client-secrets-manager'
 import { KeyturnError } from '../core/errors.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import { awsError, markedDeleted } from './aws-errors.ts'
 import type { StoreContext } from './context.ts'
-import { isLoopbackHost } from './vault-options.ts'
 
 export type AwsSdkModule = typeof AwsSdk
 /** The request token that a version was put with: not always the id that Keyturn has for what it holds. */

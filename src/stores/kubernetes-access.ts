@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import { Secret } from '../core/secret.ts'
 import { resolvePath, type StoreContext } from './context.ts'
 import { fileError } from './files.ts'
 import type { StoreTls } from './http-transport.ts'
 import { readSmallFile } from './small-file.ts'
-import { isLoopbackHost } from './vault-options.ts'
 
 export interface KubernetesAccessOptions {
   /** Path of a kubeconfig. Default: the pod's service account, then KUBECONFIG. */

@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import { isLoopbackHost } from '../core/loopback.ts'
 import type { StoreContext } from './context.ts'
 
 /** Where a secret that Keyturn logs in with is read from, afresh at each login. */
@@ -99,9 +100,4 @@ function assertAddress(address: string): string {
       fix: 'Use https:// without user, query or fragment (http:// only to this machine), e.g. https://vault.example.com:8200',
     })
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
-}
-
-/** As a URL writes hosts: IPv6 in brackets. */
-export function isLoopbackHost(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(host)
 }

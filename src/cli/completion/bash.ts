@@ -1,5 +1,5 @@
 import type { Offer } from '../command.ts'
-import { places, quoted, valueOptions } from './tree.ts'
+import { places, quoted, takesValue } from './tree.ts'
 
 /** A script for bash 3.2 and newer, without bash-completion. */
 export function bashScript(): string {
@@ -17,12 +17,7 @@ ${rows.join('\n')}
   esac
 }
 
-_keyturn_takes_value() {
-  case "$1" in
-    ${valueOptions().join(' | ')}) return 0 ;;
-    *) return 1 ;;
-  esac
-}
+${takesValue()}
 ${body}`
 }
 

@@ -80,3 +80,13 @@ export function valueOptions(): readonly string[] {
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", `'\\''`)}'`
 }
+
+/** A function of bash and zsh: whether an option is followed by its value. */
+export function takesValue(): string {
+  return `_keyturn_takes_value() {
+  case "$1" in
+    ${valueOptions().join(' | ')}) return 0 ;;
+    *) return 1 ;;
+  esac
+}`
+}

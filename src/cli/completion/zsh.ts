@@ -1,5 +1,5 @@
 import type { Offer } from '../command.ts'
-import { type Entry, places, quoted, valueOptions } from './tree.ts'
+import { type Entry, places, quoted, takesValue } from './tree.ts'
 
 /** A script for zsh, to be sourced or as `_keyturn` in a folder of fpath. */
 export function zshScript(): string {
@@ -18,12 +18,7 @@ ${rows.join('\n')}
   esac
 }
 
-_keyturn_takes_value() {
-  case "$1" in
-    ${valueOptions().join(' | ')}) return 0 ;;
-    *) return 1 ;;
-  esac
-}
+${takesValue()}
 ${body}`
 }
 
