@@ -6,7 +6,7 @@ import { KeyturnClientError, toClientError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
 import { createKnowledge } from './knowledge.ts'
 import { limits } from './limits.ts'
-import type { Platform } from './platform.ts'
+import type { Cancel, Platform } from './platform.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { createRefreshingFetch } from './refreshing-fetch.ts'
 import { createReplace } from './replace.ts'
@@ -15,7 +15,7 @@ import { createServiceSource } from './service-source.ts'
 import { platformOf, readSettings } from './settings.ts'
 import type { Source } from './source.ts'
 import { createTeller } from './teller.ts'
-import type { ClientOptions, KeyturnClient, OpenAIOptions } from './types.ts'
+import type { ClientOptions, KeyturnClient, OpenAICredential, OpenAIOptions } from './types.ts'
 
 /**
  * A client of one credential. Nothing happens before it is asked for a key; from then on it follows the service in the
@@ -24,6 +24,21 @@ import type { ClientOptions, KeyturnClient, OpenAIOptions } from './types.ts'
  * Throws KeyturnClientError `bad_request` or `config_invalid` for options that cannot be used.
  */
 export function createClient(options: ClientOptions = {}): KeyturnClient {
+  return openClient(options).client
+}
+
+/** A client, and what programs that carry keys on for others need beside it. */
+export interface OpenClient {
+  readonly client: KeyturnClient
+  /** What is served now; undefined before the first key and while there is none. */
+  readonly held: () => OpenAICredential | undefined
+  /** Calls back after what is served was replaced or withdrawn. */
+  readonly onChange: (listener: () => void) => Cancel
+  /** Says that a generation is in use until the function it returns is called: its key is not revoked meanwhile. */
+  readonly use: (generation: number) => Cancel
+}
+
+export function openClient(options: ClientOptions): OpenClient {
   const platform = platformOf(options)
   const settings = readSettings(options, platform)
   const { credential, timeoutMs, staleAfterMs, url } = settings
@@ -79,7 +94,7 @@ export function createClient(options: ClientOptions = {}): KeyturnClient {
     )
     source.stop()
   }
-  return {
+  const client: KeyturnClient = {
     getOpenAIKey: () => serve.key(),
     getOpenAICredential: () => serve.credential(),
     openAIOptions: async (): Promise<OpenAIOptions> => {
@@ -98,6 +113,12 @@ export function createClient(options: ClientOptions = {}): KeyturnClient {
     },
     close,
     [Symbol.dispose]: close,
+  }
+  return {
+    client,
+    held: () => knowledge.held()?.credential,
+    onChange: knowledge.onChange,
+    use: (generation) => requests.enter(generation),
   }
 }
 

@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openClient } from '../../src/client/create-client.ts'
 import { createInFlight } from '../../src/client/in-flight.ts'
 import { trackBody } from '../../src/client/track-body.ts'
 import type { Fetch } from '../../src/index.ts'
@@ -134,5 +135,24 @@ describe('what Keyturn is told', () => {
     const instances = new Set(service.seen.map((seen) => seen.headers['keyturn-instance']))
     expect(instances.size).toBe(1)
     expect(instances.has(undefined)).toBe(false)
+  })
+
+  it('is the old generation for as long as a program that was given its key runs', async () => {
+    const service = await serviceForTest({ baseUrl })
+    const { url, token } = service
+    const open = openClient({ url, token, env: {}, onError: () => undefined })
+    onTestFinished(() => open.client.close())
+    const first = await open.client.getOpenAICredential()
+    const end = open.use(first.generation)
+    await service.until(() => service.streams.size === 1)
+    const changed = new Promise<void>((resolve) => void open.onChange(resolve))
+    service.turn({ apiKey: testKey() })
+    await changed
+    expect(open.held()?.generation).toBe(2)
+    await open.client.report({ status: 401 })
+    const told = () => service.hands().map((seen) => seen.headers['keyturn-generation-in-flight'])
+    expect(told().slice(1)).not.toContain('2')
+    end()
+    await service.until(() => told().at(-1) === '2')
   })
 })
