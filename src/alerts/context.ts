@@ -1,7 +1,7 @@
 import type { DeliveryOutcome } from '../core/alert-deliveries.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
-import type { Clock } from '../core/ports.ts'
+import type { Clock, Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import { failed, type Send } from './post.ts'
 
@@ -11,6 +11,7 @@ export type ReadSecret = () => Promise<Secret>
 export interface ChannelContext {
   readonly clock: Clock
   readonly send: Send
+  readonly log: Log
   /** For one whole try, in milliseconds. */
   readonly timeoutMs: number
   /** Of Keyturn, for receivers that want to know who calls. */

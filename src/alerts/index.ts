@@ -2,6 +2,7 @@ import type { AlertChannel } from '../core/alert-notice.ts'
 import type { ChannelContext } from './context.ts'
 import type { DatadogOptions } from './datadog.ts'
 import type { EmailOptions } from './email.ts'
+import type { LogLineOptions } from './log-line.ts'
 import type { PagerDutyOptions } from './pagerduty.ts'
 import type { SentryOptions } from './sentry.ts'
 import type { SlackOptions } from './slack.ts'
@@ -16,6 +17,7 @@ export type ChannelOptions =
   | EmailOptions
   | SentryOptions
   | DatadogOptions
+  | LogLineOptions
 
 /** Loads the driver when its channel is configured, and no other. */
 export async function openChannel(options: ChannelOptions, context: ChannelContext): Promise<AlertChannel> {
@@ -34,5 +36,7 @@ export async function openChannel(options: ChannelOptions, context: ChannelConte
       return (await import('./sentry.ts')).openSentry(options, context)
     case 'datadog':
       return (await import('./datadog.ts')).openDatadog(options, context)
+    case 'log':
+      return (await import('./log-line.ts')).openLogLine(options, context)
   }
 }

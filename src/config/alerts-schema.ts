@@ -82,8 +82,9 @@ const channel = z.discriminatedUnion(
         .describe('Of the site that the account is on, such as https://api.datadoghq.eu.'),
       ...common,
     }),
+    z.strictObject({ kind: z.literal('log'), ...common }),
   ],
-  { error: 'expected a kind of channel: webhook, slack, teams, pagerduty, email, sentry or datadog' },
+  { error: 'expected a kind of channel: webhook, slack, teams, pagerduty, email, sentry, datadog or log' },
 )
 
 const leadShape = 'expected one to five durations such as [30d, 7d, 1d]'

@@ -107,6 +107,8 @@ function receiverOf(
       return { kind: 'sentry', dsn: read(channel.dsn) }
     case 'datadog':
       return { kind: 'datadog', apiKey: read(channel.apiKey), url: channel.url }
+    case 'log':
+      return { kind: 'log' }
     case 'email':
       break
   }

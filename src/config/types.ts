@@ -363,6 +363,7 @@ export type AlertReceiverConfig =
     }
   | { readonly kind: 'sentry'; readonly dsn: SecretSource }
   | { readonly kind: 'datadog'; readonly apiKey: SecretSource; readonly url: string }
+  | { readonly kind: 'log' }
 
 /** How people sign in to the dashboard. */
 export interface DashboardConfig {

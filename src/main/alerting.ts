@@ -41,6 +41,7 @@ export async function openAlerting(options: {
       const context: ChannelContext = {
         clock: system,
         send: createSend(timeoutMs),
+        log,
         timeoutMs,
         version: options.version,
         source: hostname(),
@@ -121,6 +122,8 @@ function receiverOf(receiver: AlertReceiverConfig, env: Environment): ChannelOpt
       return { ...receiver, routingKey: read(receiver.routingKey) }
     case 'sentry':
       return { kind: 'sentry', dsn: read(receiver.dsn) }
+    case 'log':
+      return receiver
     case 'datadog':
       return { ...receiver, apiKey: read(receiver.apiKey) }
     case 'email': {

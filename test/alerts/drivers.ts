@@ -116,6 +116,7 @@ export function contextOf(change: Partial<ChannelContext> = {}): ChannelContext 
   return {
     clock: { now: () => 1_764_115_200_000 },
     send: createSend(timeoutMs),
+    log: () => undefined,
     timeoutMs,
     version: '1.2.3',
     source: 'this-machine',
