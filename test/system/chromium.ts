@@ -20,10 +20,11 @@ if (chromiumPath === undefined)
     'no chromium here: the walks through the dashboard are left out (apt-get install chromium)\n',
   )
 
-export async function openBrowser(): Promise<Browser> {
+/** `textPx`: how large people have set text to be. Default: what browsers have, 16. */
+export async function openBrowser({ textPx = 16 }: { readonly textPx?: number } = {}): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: chromiumPath ?? '',
-    args: ['--no-sandbox', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', `--blink-settings=defaultFontSize=${textPx}`],
   })
   onTestFinished(() => browser.close())
   return browser

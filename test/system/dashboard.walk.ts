@@ -192,24 +192,47 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     const browser = await openBrowser()
     const found: string[] = []
     for (const colorScheme of ['light', 'dark'] as const)
-      for (const [width, height] of [
-        [390, 844],
-        [1280, 900],
-      ] as const) {
+      for (const [width, height] of sizes) {
         const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
         for (const [name, path] of pages) {
           if (name === 'overview') await signIn(page, rig)
           else await page.goto(rig.url + path)
           await page.waitForLoadState('load')
           found.push(...(await violations(page)).map((line) => `${name} ${colorScheme} ${width}: ${line}`))
-          const wide = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))
-          if (wide !== 0) found.push(`${name} ${width}: wider than the screen by ${wide}`)
+          found.push(...(await tooWide(page)).map((line) => `${name} ${width}: ${line}`))
           await picture(page, `${name}-${width < 500 ? 'phone' : 'desk'}-${colorScheme}`)
         }
         await page.context().close()
       }
     expect(found).toEqual([])
   }, 120_000)
+
+  it.each([16, 32])('fits on phones and desks with long names, in letters of %d px', async (textPx) => {
+    const name = 'n'.repeat(63)
+    const harness = await startServer({ names: ['openai', name] })
+    const get = (instance: string) =>
+      fetch(`${harness.url}/v1/credentials/${name}`, {
+        headers: { authorization: `Bearer ${harness.operator}`, 'keyturn-instance': instance },
+      })
+    await Promise.all(['i'.repeat(128), 'web-1'].map(get))
+    const browser = await openBrowser({ textPx })
+    const found: string[] = []
+    for (const [width, height] of sizes) {
+      const { page } = await openTab(browser, { viewport: { width, height } })
+      await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+      for (const path of [
+        '/',
+        `/credentials/${name}`,
+        `/credentials/${name}/emergency`,
+        '/credentials/none',
+      ]) {
+        await page.goto(harness.url + path)
+        found.push(...(await tooWide(page)).map((line) => `${path} ${width}: ${line}`))
+        found.push(...(await violations(page)).map((line) => `${path} ${width}: ${line}`))
+      }
+    }
+    expect(found).toEqual([])
+  })
 
   it('stays quick to look at and to search with a thousand credentials', async () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `team-${index}`)
@@ -229,6 +252,16 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     expect(performance.now() - began).toBeLessThan(15_000)
   })
 })
+
+const sizes = [
+  [390, 844],
+  [1280, 900],
+] as const
+
+async function tooWide(page: Page): Promise<readonly string[]> {
+  const wide = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))
+  return wide > 0 ? [`wider than the screen by ${wide}`] : []
+}
 
 const pages = [
   ['sign-in', '/signin'],

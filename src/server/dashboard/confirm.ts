@@ -54,5 +54,5 @@ ${mirrors.map(({ id }) => html`<div><dt>Mirror</dt><dd>${id}: its readers hold n
 ${sharedWith.map((other) => html`<div><dt>Also</dt><dd><strong>${other} holds this very key, and loses it too</strong></dd></div>`)}
 <div><dt>Instead</dt><dd>${spare === null ? 'no other live key: a new one has to be made first' : `${short(spare.version)} (${spare.stage}) is alive and takes over`}</dd></div>
 </dl>
-${holders.length > 0 && html`<ul>${holders.slice(0, holdersShownMax).map(({ app, instance, seenAt, isSilent }) => html`<li>${app} ${instance}, seen ${when(seenAt, now)}${isSilent && ': silent'}</li>`)}</ul>`}`
+${holders.length > 0 && html`<ul class="holders">${holders.slice(0, holdersShownMax).map(({ app, instance, seenAt, isSilent }) => html`<li>${app} ${instance}, seen ${when(seenAt, now)}${isSilent && ': silent'}</li>`)}</ul>`}`
 }

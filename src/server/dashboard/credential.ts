@@ -12,8 +12,8 @@ import { type Html, html } from './html.ts'
 import { users } from './overview.ts'
 import { phaseList } from './phases.ts'
 import { stateMark, stateOf } from './state.ts'
-import { lanesOf, timeline } from './timeline.ts'
-import { counted, short, spaced, when } from './words.ts'
+import { lanesMax, lanesOf, timeline } from './timeline.ts'
+import { counted, short, spaced, when, whenExactly } from './words.ts'
 
 export interface CredentialView {
   readonly summary: CredentialSummary
@@ -41,6 +41,7 @@ ${mayOperate && html`<section aria-labelledby="acts"><h2 id="acts">Act</h2><p cl
 <section aria-labelledby="rotation"><h2 id="rotation">Rotation</h2><div id="live-rotation" data-live>${rotation(summary, now)}</div></section>
 <section aria-labelledby="versions"><h2 id="versions">Versions</h2><div id="live-versions" data-live>
 ${timeline(lanesOf({ versions, retirements, now }), now)}
+${versions.length > lanesMax && html`<p class="hint">The picture shows the newest ${lanesMax} of ${versions.length}.</p>`}
 ${versionTable(versions, now)}
 ${retirements.map((one) => retirement(one, now))}
 </div></section>
@@ -60,17 +61,17 @@ ${troubles.map(
     html`<div class="box bad"><p><strong>${what}</strong>${since !== null && html` Since ${when(since, now)}.`}</p><p>${fix}</p></div>`,
 )}
 <dl>
-<div><dt>Key made</dt><dd>${when(current?.createdAt ?? current?.addedAt, now)}</dd></div>
+<div><dt>Key made</dt><dd>${whenExactly(current?.createdAt ?? current?.addedAt, now)}</dd></div>
 <div><dt>Fingerprint</dt><dd><code>${current?.fingerprint ?? '–'}</code></dd></div>
-<div><dt>Last proven</dt><dd>${when(current?.verifiedAt, now)}</dd></div>
-<div><dt>Turns</dt><dd>${rotatesAt === null ? 'on demand' : when(rotatesAt, now)}</dd></div>
-${current !== null && current.expiresAt !== null && html`<div><dt>Expires</dt><dd>${when(current.expiresAt, now)}</dd></div>`}
-${blackoutUntil !== null && html`<div><dt>Blackout ends</dt><dd>${when(blackoutUntil, now)}</dd></div>`}
+<div><dt>Last proven</dt><dd>${whenExactly(current?.verifiedAt, now)}</dd></div>
+<div><dt>Turns</dt><dd>${rotatesAt === null ? 'on demand' : whenExactly(rotatesAt, now)}</dd></div>
+${current !== null && current.expiresAt !== null && html`<div><dt>Expires</dt><dd>${whenExactly(current.expiresAt, now)}</dd></div>`}
+${blackoutUntil !== null && html`<div><dt>Blackout ends</dt><dd>${whenExactly(blackoutUntil, now)}</dd></div>`}
 <div><dt>Used by</dt><dd>${users(summary, leased)}</dd></div>
 <div><dt>Kept in</dt><dd>${[summary.store, ...mirrors.map(({ id, isInLine }) => `${id}${isInLine ? '' : ' (not in line)'}`)].join(', ')}</dd></div>
 <div><dt>Made by</dt><dd>${summary.issuer}</dd></div>
 ${standby !== null && html`<div><dt>Spare</dt><dd>${standby.ready > 0 ? 'ready' : `none: ${standby.reason ?? 'being made'}`}</dd></div>`}
-${lastKnownGood !== undefined && html`<div><dt>Served from</dt><dd>the last-known-good file, proven ${when(lastKnownGood.verifiedAt, now)}</dd></div>`}
+${lastKnownGood !== undefined && html`<div><dt>Served from</dt><dd>the last-known-good file, proven ${whenExactly(lastKnownGood.verifiedAt, now)}</dd></div>`}
 </dl>`
 }
 
@@ -160,7 +161,7 @@ function leases({ summary, leases: all, now }: CredentialView): Html {
       instance,
       generation,
       seenAt,
-    }) => html`<tr><th scope="row">${app}</th><td data-label="Instance">${instance}</td>
+    }) => html`<tr><th scope="row">${app}</th><td data-label="Instance" class="long">${instance}</td>
 <td data-label="Key">${generation >= summary.generation ? 'the current one' : html`<span class="state attention"><span aria-hidden="true">▲</span> an older one</span>`}</td>
 <td data-label="Seen">${when(seenAt, now)}</td></tr>`,
   )}</tbody></table>${more > 0 && html`<p>and ${more} more</p>`}`

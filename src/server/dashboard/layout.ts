@@ -44,7 +44,7 @@ ${live === undefined ? '' : html`<script src="/assets/live.js" defer></script>`}
 <a class="brand" href="/">Keyturn</a>
 ${signedIn === undefined ? '' : navigation(signedIn)}
 </header>
-${isSandbox ? html`<p class="sandbox">Sandbox: no key here opens anything at OpenAI.</p>` : ''}
+${isSandbox ? html`<aside class="sandbox" aria-label="Sandbox">Sandbox: no key here opens anything at OpenAI.</aside>` : ''}
 <main id="main" tabindex="-1">
 ${body}
 </main>

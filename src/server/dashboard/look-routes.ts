@@ -10,7 +10,7 @@ import { type ActId, actIds } from './acts.ts'
 import { auditBody, auditView } from './audit-page.ts'
 import { credentialBody } from './credential.ts'
 import { overviewPath } from './origins.ts'
-import { overviewBody, overviewQuery, rowsMax, selected } from './overview.ts'
+import { lastPage, overviewBody, overviewQuery, rowsMax, selected } from './overview.ts'
 import type { Visit, Visits } from './visits.ts'
 
 const config = { page: true } as const
@@ -49,8 +49,10 @@ async function overview(visit: Visit, context: ServerContext, visits: Visits): P
   const all = (await service.summaries())
     .filter(({ name }) => names.has(name))
     .map((one) => asSeen(one, caller))
-  const query = overviewQuery(request.query as Readonly<Record<string, unknown>>)
-  const found = selected(all, query)
+  const asked = overviewQuery(request.query as Readonly<Record<string, unknown>>)
+  const found = selected(all, asked)
+  // An old link may name a page that is no longer there.
+  const query = { ...asked, page: Math.min(asked.page, lastPage(found.length)) }
   const rows = found.slice((query.page - 1) * rowsMax, query.page * rowsMax)
   const leases = new Map(
     await Promise.all(rows.map(async ({ name }) => [name, await leasesOf(context, caller, name)] as const)),

@@ -6,6 +6,9 @@ import { counted, when } from './words.ts'
 /** So many rows on one page: a thousand credentials stay readable, and no page is larger than a phone likes. */
 export const rowsMax = 100
 const troublesShownMax = 2
+const appsShownMax = 3
+/** So few are seen at a glance: a search would only take their place. */
+const searchedFrom = 6
 
 export interface OverviewQuery {
   /** Part of a name. */
@@ -19,10 +22,15 @@ export interface OverviewQuery {
 export function overviewQuery(query: Readonly<Record<string, unknown>>): OverviewQuery {
   const { q, state, page } = query
   return {
-    search: typeof q === 'string' ? q.trim().slice(0, 63) : '',
+    // Names have no capitals, but keyboards of phones begin with one.
+    search: typeof q === 'string' ? q.trim().toLowerCase().slice(0, 63) : '',
     state: states.find((one) => one === state),
     page: typeof page === 'string' && /^[1-9]\d{0,3}$/.test(page) ? Number(page) : 1,
   }
+}
+
+export function lastPage(found: number): number {
+  return Math.max(1, Math.ceil(found / rowsMax))
 }
 
 /** What is wrong first, then by name. */
@@ -47,22 +55,28 @@ export interface OverviewOptions {
 }
 
 export function overviewBody({ all, rows, leases, query, found, now }: OverviewOptions): Html {
+  const isAsked = query.search !== '' || query.state !== undefined
   return html`<h1>Credentials</h1>
 <div id="live-counts" data-live>${counts(all)}</div>
-<form class="search" method="get" action="/" role="search">
+${(isAsked || all.length >= searchedFrom) && search(query, isAsked)}
+<div id="live-rows" data-live>
+${found === 0 ? nothing(all.length) : table(rows, leases, now)}
+${pager(query, found)}
+</div>`
+}
+
+function search(query: OverviewQuery, isAsked: boolean): Html {
+  return html`<form class="search" method="get" action="/" role="search">
 <label for="q">Name contains</label>
-<input id="q" name="q" value="${query.search}" maxlength="63" autocomplete="off" spellcheck="false">
+<input id="q" name="q" value="${query.search}" maxlength="63" autocomplete="off" autocapitalize="none" spellcheck="false">
 <label for="state">State</label>
 <select id="state" name="state">
 <option value="">Any</option>
 ${states.map((one) => option(one, query.state))}
 </select>
 <button>Show</button>
-</form>
-<div id="live-rows" data-live>
-${found === 0 ? nothing(all.length) : table(rows, leases, now)}
-${pager(query, found)}
-</div>`
+${isAsked && html`<a class="button" href="/" id="show-all">Show all</a>`}
+</form>`
 }
 
 function option(state: State, chosen: State | undefined): Html {
@@ -75,13 +89,19 @@ function option(state: State, chosen: State | undefined): Html {
 function counts(all: readonly CredentialSummary[]): Html {
   const of = (state: State): number => all.filter((one) => stateOf(one) === state).length
   const bad = of('out') + of('attention')
+  const unproven = of('unknown')
+  const isGood = all.length > 0 && bad + unproven === 0
+  const parts = [
+    bad > 0 && `${counted(bad, 'credential')} of ${all.length} ${bad === 1 ? 'needs' : 'need'} somebody`,
+    unproven > 0 && `${unproven} of ${all.length} not verified yet`,
+  ].filter((part) => part !== false)
   const sentence =
     all.length === 0
       ? 'There is no credential that you may see.'
-      : bad === 0
+      : isGood
         ? `All well: ${counted(all.length, 'credential')}, nothing to do.`
-        : `${counted(bad, 'credential')} of ${all.length} ${bad === 1 ? 'needs' : 'need'} somebody.`
-  return html`<p class="verdict ${bad === 0 ? 'good' : 'attention'}"><strong>${sentence}</strong></p>
+        : `${parts.join(', ')}.`
+  return html`<p class="verdict ${isGood ? 'good' : 'attention'}"><strong>${sentence}</strong></p>
 <ul class="counts">${states
     .filter((state) => of(state) > 0)
     .map(
@@ -93,11 +113,11 @@ function counts(all: readonly CredentialSummary[]): Html {
 function nothing(all: number): Html {
   return all === 0
     ? html`<p>Nothing is shown: your token has no grant on a credential.</p>`
-    : html`<p>No credential fits. <a href="/">Show all ${all}</a></p>`
+    : html`<p>No credential fits. <a href="/" id="fit-all">Show all ${all}</a></p>`
 }
 
 function table(rows: readonly CredentialSummary[], leases: OverviewOptions['leases'], now: number): Html {
-  return html`<table class="cards">
+  return html`<table class="cards overview">
 <caption class="unseen">Credentials, those that need somebody first</caption>
 <thead><tr><th scope="col">Credential</th><th scope="col">State</th><th scope="col">Key made</th><th scope="col">Turns</th><th scope="col">Used by</th><th scope="col">What to do</th></tr></thead>
 <tbody>
@@ -110,9 +130,9 @@ function row(one: CredentialSummary, leases: readonly LeaseSummary[], now: numbe
   return html`<tr>
 <th scope="row"><a href="/credentials/${name}" id="to-${name}">${name}</a>${one.isInternal && html` <span class="tag">internal</span>`}</th>
 <td data-label="State">${stateMark(stateOf(one))}</td>
-<td data-label="Key made">${when(current?.createdAt ?? current?.addedAt, now)}</td>
+<td data-label="Key made">${when(current?.createdAt ?? current?.addedAt, now)}${current !== null && html` <code class="hint">${current.fingerprint}</code>`}</td>
 <td data-label="Turns">${turns(one, now)}</td>
-<td data-label="Used by">${users(one, leases)}</td>
+<td data-label="Used by">${usersByApp(one, leases)}</td>
 <td data-label="What to do">${todo(one)}</td>
 </tr>`
 }
@@ -131,6 +151,23 @@ export function users({ generation }: CredentialSummary, leases: readonly LeaseS
   return behind === 0 ? `${all}, all on the current key` : `${all}, ${behind} on an older key`
 }
 
+/** The same with their names: those who are behind first, since it is for them that the old key lives on. */
+function usersByApp({ generation }: CredentialSummary, leases: readonly LeaseSummary[]): Html {
+  if (leases.length === 0) return html`nobody with a lease`
+  const behindOf = (app: string): number =>
+    leases.filter((one) => one.app === app && one.generation < generation).length
+  const apps = [...new Set(leases.map(({ app }) => app))].toSorted(
+    (one, other) => Math.sign(behindOf(other)) - Math.sign(behindOf(one)) || (one < other ? -1 : 1),
+  )
+  const more = apps.length - appsShownMax
+  return html`<ul class="plain">${apps.slice(0, appsShownMax).map((app) => {
+    const count = leases.filter((one) => one.app === app).length
+    const behind = behindOf(app)
+    const on = behind === 0 ? 'on this key' : `${behind === count ? 'on' : `${behind} on`} an older key`
+    return html`<li>${app}: ${counted(count, 'instance')}, ${behind > 0 ? html`<span class="state attention"><span aria-hidden="true">▲</span> ${on}</span>` : on}</li>`
+  })}${more > 0 && html`<li>and ${counted(more, 'other app')}</li>`}</ul>`
+}
+
 function todo({ troubles }: CredentialSummary): Html {
   if (troubles.length === 0) return html`nothing`
   const more = troubles.length - troublesShownMax
@@ -142,7 +179,7 @@ function todo({ troubles }: CredentialSummary): Html {
 }
 
 function pager({ search, state, page }: OverviewQuery, found: number): Html {
-  const last = Math.max(1, Math.ceil(found / rowsMax))
+  const last = lastPage(found)
   if (last === 1) return html``
   const to = (number: number): string =>
     `/?${new URLSearchParams({ q: search, state: state ?? '', page: String(number) }).toString()}`

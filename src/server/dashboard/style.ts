@@ -13,9 +13,9 @@ export const style = `:root {
   }
 }
 * { box-sizing: border-box; }
-html { font: 16px/1.5 system-ui, sans-serif; background: var(--paper); color: var(--ink); }
+html { font: 100%/1.5 system-ui, sans-serif; background: var(--paper); color: var(--ink); }
 body { margin: 0; min-height: 100vh; display: flex; flex-direction: column; }
-main { width: 100%; max-width: 76rem; margin: 0 auto; padding: 1rem; flex: 1; }
+main { width: 100%; max-width: 76rem; margin: 0 auto; padding: 1rem; flex: 1; overflow-wrap: break-word; }
 main:focus { outline: none; }
 header { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: center; padding: .6rem 1rem; border-bottom: 1px solid var(--line); background: var(--card); }
 header nav { display: flex; gap: 1rem; }
@@ -29,9 +29,10 @@ footer p { margin: 0 auto; max-width: 76rem; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 a { color: var(--link); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
-h1 { font-size: 1.6rem; line-height: 1.2; margin: .4rem 0 1rem; overflow-wrap: anywhere; }
+h1 { font-size: clamp(1.2rem, 7.5vw, 1.6rem); line-height: 1.2; margin: .4rem 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 1.8rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1rem 0 .4rem; }
+.holders { overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 .hint { color: var(--dim); font-size: .9rem; }
 .big { font-size: 1.25rem; margin: 0 0 .6rem; }
@@ -69,12 +70,20 @@ button:hover, .button:hover { border-color: var(--accent); }
 .primary { background: var(--accent); color: var(--on-accent); border-color: var(--accent); }
 .danger { border-color: var(--bad); color: var(--bad); }
 button.danger { background: var(--bad); color: var(--paper); }
-dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); gap: .5rem 1.5rem; margin: .6rem 0; }
+dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .5rem 1.5rem; margin: .6rem 0; }
 dt { color: var(--dim); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
 table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
 th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
+.cards th[scope=row], .cards .long { overflow-wrap: anywhere; }
+@media (min-width: 50.01rem) {
+  .cards th[scope=row] { min-width: 8rem; }
+  .cards .long { min-width: 10rem; }
+  .overview td:nth-child(2) { white-space: nowrap; }
+  .overview th:nth-child(5) { width: 18%; }
+  .overview th:nth-child(6) { width: 34%; }
+}
 .pager { display: flex; gap: 1rem; margin: .8rem 0; align-items: center; }
 .crumbs { margin: 0; }
 .phases { list-style: none; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; }
@@ -83,15 +92,21 @@ thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
 .phases .halted { color: var(--bad); font-weight: 600; }
 .phases .ahead { color: var(--dim); }
 .steps { padding-left: 1.4rem; }
-.scrolls { overflow-x: auto; }
-.timeline { width: 100%; min-width: 44rem; height: auto; display: block; }
-.timeline text { font: 14px ui-monospace, monospace; fill: var(--ink); }
-.timeline .stage, .timeline .axis { fill: var(--dim); }
+.timeline { list-style: none; padding: 0; margin: 0; }
+.timeline li, .axis { display: grid; grid-template-columns: 14rem minmax(0, 1fr); align-items: center; }
+.timeline svg { width: 100%; height: 2rem; display: block; grid-column: 2; }
+.timeline .lane { white-space: nowrap; color: var(--dim); }
+.timeline .lane code { color: var(--ink); }
 .timeline .now { stroke: var(--ink); stroke-dasharray: 3 3; }
 .timeline .before, .timeline .planned { fill: none; stroke: var(--dim); stroke-width: 1.5; }
 .timeline .planned { stroke-dasharray: 5 4; }
 .timeline .current { fill: var(--accent); }
 .timeline .after { fill: var(--after); }
+.timeline svg * { vector-effect: non-scaling-stroke; }
+.axis { margin: 0 0 .4rem; color: var(--dim); font-size: .85rem; grid-template-columns: 14rem repeat(2, minmax(0, 1fr)); }
+.axis.ahead { grid-template-columns: 14rem repeat(2, minmax(0, 35fr)) minmax(0, 30fr); }
+.axis span:first-child { grid-column: 2; }
+.axis span + span { text-align: right; }
 .legend { color: var(--dim); font-size: .85rem; }
 .swatch { display: inline-block; width: 1.4rem; height: .8rem; vertical-align: baseline; border: 1.5px solid var(--dim); border-radius: 2px; }
 .swatch.current { background: var(--accent); border-color: var(--accent); }
@@ -109,6 +124,14 @@ thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
   .search { flex-direction: column; align-items: stretch; }
   .search label { align-self: start; }
   .cards time { white-space: normal; }
+  .timeline li { display: block; margin-bottom: .3rem; }
+  .axis { grid-template-columns: repeat(2, minmax(0, 1fr)); }
+  .axis.ahead { grid-template-columns: repeat(2, minmax(0, 35fr)) minmax(0, 30fr); }
+  .axis span:first-child { grid-column: 1; }
+}
+@media (max-width: 20rem) {
+  .cards td { padding-left: .7rem; }
+  .cards td::before { position: static; display: block; width: auto; }
 }
 @media (prefers-reduced-motion: no-preference) { .phases .here > span:first-child { animation: turn 2s linear infinite; display: inline-block; } }
 @keyframes turn { to { transform: rotate(1turn); } }

@@ -16,11 +16,12 @@ export interface Lane {
   readonly sentence: string
 }
 
-const lanesMax = 12
-const laneHeight = 34
+export const lanesMax = 12
+/** In units of the bars, which are stretched to the room that there is. */
 const width = 1_000
-const labelWidth = 215
-const pastWidth = 750
+const pastWidth = 700
+const height = 34
+const margin = 7
 
 /** When each version waited, was handed out, and lived on beside its successor. Newest first, as they come. */
 export function lanesOf(options: {
@@ -80,32 +81,25 @@ function sentenceOf({ version, stage }: VersionSummary, stretches: readonly Stre
   return `${short(version)} (${stage}): ${parts.join(', ') || 'made just now'}`
 }
 
-/** A picture of the lanes; what it shows is said in words besides, for those who do not see it. */
+/**
+ * A picture of the lanes, each a line of text and a bar: it is as wide as the screen, the words grow with the text of the
+ * page, and on a phone they stand above their bar. What the bars show is said in words besides, for those who do not see it.
+ */
 export function timeline(lanes: readonly Lane[], now: number): Html {
   if (lanes.length === 0) return html`<p>There is no version yet.</p>`
   const all = lanes.flatMap(({ stretches }) => stretches)
   const from = Math.min(now - 1_000, ...all.map((one) => one.from))
   const until = Math.max(now, ...all.map((one) => one.until))
-  const nowX = until > now ? pastWidth : width - 10
+  const nowX = until > now ? pastWidth : width
   // Two scales that meet at now: an overlap of a week would make an hour that has passed a line.
   const x = (at: number): number =>
     Math.round(
-      at <= now
-        ? labelWidth + ((at - from) / (now - from)) * (nowX - labelWidth)
-        : nowX + ((at - now) / (until - now)) * (width - 10 - nowX),
+      at <= now ? ((at - from) / (now - from)) * nowX : nowX + ((at - now) / (until - now)) * (width - nowX),
     )
-  const height = lanes.length * laneHeight + 28
-  const axis = height - 6
-  return html`<div class="scrolls" tabindex="0" role="region" aria-label="Timeline of the versions">
-<svg class="timeline" viewBox="0 0 ${width} ${height}" role="img" aria-labelledby="timeline-title timeline-words">
-<title id="timeline-title">Versions and how they overlap</title>
-<desc id="timeline-words">${lanes.map(({ sentence }) => sentence).join('. ')}.</desc>
-${lanes.map((lane, index) => drawn(lane, index * laneHeight, x))}
-<line class="now" x1="${x(now)}" x2="${x(now)}" y1="0" y2="${height - 22}"></line>
-<text class="axis" x="${labelWidth}" y="${axis}">${relative(from - now)}</text>
-<text class="axis" x="${x(now)}" y="${axis}" text-anchor="${until > now ? 'middle' : 'end'}">now</text>
-${until > now && html`<text class="axis" x="${width - 10}" y="${axis}" text-anchor="end">${relative(until - now)}</text>`}
-</svg></div>
+  return html`<ol class="timeline" aria-label="Versions and how they overlap">
+${lanes.map((lane) => drawn(lane, x, x(now)))}
+</ol>
+<p class="axis${until > now && ' ahead'}" aria-hidden="true"><span>${relative(from - now)}</span><span>now</span>${until > now && html`<span>${relative(until - now)}</span>`}</p>
 <ul class="legend">
 <li><span class="swatch before" aria-hidden="true"></span> waiting, being proven</li>
 <li><span class="swatch current" aria-hidden="true"></span> handed out</li>
@@ -114,10 +108,12 @@ ${until > now && html`<text class="axis" x="${width - 10}" y="${axis}" text-anch
 </ul>`
 }
 
-function drawn({ version, stage, stretches }: Lane, y: number, x: (at: number) => number): Html {
-  return html`<text class="lane" x="0" y="${y + 20}">${short(version)} <tspan class="stage">${stage}</tspan></text>
+function drawn({ version, stage, stretches, sentence }: Lane, x: (at: number) => number, nowX: number): Html {
+  return html`<li><span class="lane" aria-hidden="true"><code>${short(version)}</code> ${stage}</span>
+<svg viewBox="0 0 ${width} ${height}" preserveAspectRatio="none" aria-hidden="true" focusable="false"><title>${sentence}</title>
 ${stretches.map(
   ({ kind, from, until }) =>
-    html`<rect class="${kind}" x="${x(from)}" y="${y + 6}" width="${Math.max(3, x(until) - x(from))}" height="20" rx="3"></rect>`,
-)}`
+    html`<rect class="${kind}" x="${x(from)}" y="${margin}" width="${Math.max(3, x(until) - x(from))}" height="${height - 2 * margin}"></rect>`,
+)}<line class="now" x1="${nowX}" x2="${nowX}" y1="0" y2="${height}"></line></svg>
+<span class="unseen">${sentence}</span></li>`
 }

@@ -1,9 +1,20 @@
 import { type Html, html } from './html.ts'
 
-/** An instant as people say it, with the exact one behind it. */
+/** An instant as people say it, with the exact one behind it for those who point at it. */
 export function when(at: string | null | undefined, now: number): Html {
   if (at === null || at === undefined) return html`–`
-  return html`<time datetime="${at}" title="${at}">${relative(Date.parse(at) - now)}</time>`
+  return html`<time datetime="${at}" title="${exact(at)}">${relative(Date.parse(at) - now)}</time>`
+}
+
+/** Both written out: nothing can be pointed at on a phone or with a keyboard. */
+export function whenExactly(at: string | null | undefined, now: number): Html {
+  if (at === null || at === undefined) return html`–`
+  return html`${when(at, now)} <span class="hint">${exact(at)}</span>`
+}
+
+/** `2026-11-26 03:04:05 UTC` */
+export function exact(at: string): string {
+  return `${at.slice(0, 19).replace('T', ' ')} UTC`
 }
 
 const units = [
@@ -15,11 +26,11 @@ const units = [
   ['second', 1_000],
 ] as const
 
-/** `3 days ago`, `in 2 hours`, `now`: the largest unit that fits twice, else once. */
+/** `3 days ago`, `in 36 days`, `now`: the largest unit that fits twice, so that what is left out is less than half. */
 export function relative(ms: number): string {
   const size = Math.abs(ms)
-  const [unit, length] = units.find(([, each]) => size >= each) ?? ['now', 0]
-  if (length === 0) return 'now'
+  if (size < 1_000) return 'now'
+  const [unit, length] = units.find(([, each]) => size >= 2 * each) ?? ['second', 1_000]
   const count = Math.floor(size / length)
   const words = `${count} ${unit}${count === 1 ? '' : 's'}`
   return ms < 0 ? `${words} ago` : `in ${words}`

@@ -74,13 +74,26 @@ describe('the audit page', () => {
     expect(await seqs(journal(0), {})).toMatchObject({ count: 0, olderBefore: undefined })
   })
 
+  it('takes instants as it shows them, and names with a capital', async () => {
+    const asked: unknown[] = []
+    const reader = journal(1)
+    const noting: AuditReader = {
+      ...reader,
+      page: (query) => (asked.push(query.filter), reader.page(query)),
+    }
+    await seqs(noting, { since: '2026-11-26 03:04:05 UTC', until: '2026-11-27 03:04', credential: 'OpenAI' })
+    expect(asked).toEqual([
+      { since: '2026-11-26T03:04:05.000Z', until: '2026-11-27T03:04:00.000Z', credential: 'openai' },
+    ])
+  })
+
   it('says which field cannot be used, and shows rows as text', async () => {
     const harness = await startServer({ auditReader: journal(20) })
     const browser = await signedIn(harness)
     const wrong = await browser.open('/audit?since=yesterday')
     expect([wrong.status, wrong.text]).toEqual([
       400,
-      expect.stringContaining('`since` is not usable'.replaceAll('`', '&#96;')),
+      expect.stringContaining('What stands under “From (UTC)” cannot be searched for.'),
     ])
     const { text } = await browser.open('/audit?kind=refusal&caller=')
     expect(text.match(/<th scope="row">/g)).toHaveLength(2)

@@ -98,7 +98,7 @@ describe('the lanes of the timeline', () => {
   it('are said in words, and drawn within the picture', () => {
     const lanes = lanesOf({ versions: [version('one', { promotedAt: at(-1) })], retirements: [], now })
     const picture = timeline(lanes, now).toString()
-    expect(picture).toContain('one (current): handed out from 1 hour ago to now')
+    expect(picture).toContain('one (current): handed out from 60 minutes ago to now')
     for (const [, x = '', width = ''] of picture.matchAll(
       /<rect class="\w+" x="(\d+)" y="\d+" width="(\d+)"/g,
     ))
@@ -111,9 +111,10 @@ it.each([
   [0, 'now'],
   [999, 'now'],
   [-1_000, '1 second ago'],
-  [90_000, 'in 1 minute'],
+  [90_000, 'in 90 seconds'],
+  [36 * 86_400_000, 'in 36 days'],
   [-2 * 86_400_000, '2 days ago'],
-  [400 * 86_400_000, 'in 1 year'],
+  [400 * 86_400_000, 'in 13 months'],
 ])('%d ms are said as %s', (ms, said) => {
   expect(relative(ms)).toBe(said)
 })
