@@ -63,6 +63,15 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
   telemetry: { core: fully, '@opentelemetry/api': fully },
   // A few builtins only where they exist: the client also runs where node: does not.
   client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },
+  // What a key looks like is needed to keep one out of what goes back; undici is the client of HTTP, loaded with it.
+  proxy: {
+    ...coreWords,
+    'core/key-shape.ts': fully,
+    'core/ports.ts': asTypes,
+    client: fully,
+    node: fully,
+    undici: lazily,
+  },
   cli: {
     api: fully,
     audit: lazily,
@@ -75,6 +84,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     engine: lazily,
     'main.ts': lazily,
     'log.ts': lazily,
+    proxy: lazily,
     sandbox: lazily,
     server: lazily,
     'system.ts': fully,

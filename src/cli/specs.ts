@@ -5,6 +5,7 @@ import { auditSpecs } from './specs/audit.ts'
 import { doctorSpecs } from './specs/doctor.ts'
 import { keysSpecs } from './specs/keys.ts'
 import { lookSpecs } from './specs/look.ts'
+import { proxySpecs } from './specs/proxy.ts'
 import { startSpecs } from './specs/start.ts'
 import { turnSpecs } from './specs/turn.ts'
 
@@ -15,6 +16,7 @@ import { turnSpecs } from './specs/turn.ts'
 export const sections: readonly { readonly title: string; readonly specs: readonly CommandSpec[] }[] = [
   { title: 'Start', specs: startSpecs },
   { title: 'Look', specs: [...lookSpecs, ...doctorSpecs] },
+  { title: 'Give to programs', specs: proxySpecs },
   { title: 'Turn', specs: turnSpecs },
   { title: 'Keys', specs: keysSpecs },
   { title: 'Access', specs: accessSpecs },

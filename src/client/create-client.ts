@@ -9,7 +9,7 @@ import { limits } from './limits.ts'
 import type { Cancel, Platform } from './platform.ts'
 import { createPulse, type Pulse } from './pulse.ts'
 import { createRefreshingFetch } from './refreshing-fetch.ts'
-import { createReplace } from './replace.ts'
+import { createReplace, type Replace } from './replace.ts'
 import { createServe } from './serve.ts'
 import { createServiceSource } from './service-source.ts'
 import { platformOf, readSettings } from './settings.ts'
@@ -36,9 +36,12 @@ export interface OpenClient {
   readonly onChange: (listener: () => void) => Cancel
   /** Says that a generation is in use until the function it returns is called: its key is not revoked meanwhile. */
   readonly use: (generation: number) => Cancel
+  /** Another key for one that OpenAI refused, where there is one soon. */
+  readonly replace: Replace
 }
 
-export function openClient(options: ClientOptions): OpenClient {
+/** `isQuiet`: all calls go through `platform.quietSend`, so that nothing loads fetch. */
+export function openClient(options: ClientOptions & { readonly isQuiet?: boolean }): OpenClient {
   const platform = platformOf(options)
   const settings = readSettings(options, platform)
   const { credential, timeoutMs, staleAfterMs, url } = settings
@@ -48,7 +51,7 @@ export function openClient(options: ClientOptions): OpenClient {
   const source =
     url === undefined
       ? createEmbeddedSource({ credential, platform, open: options.openEmbedded })
-      : createServiceSource({ ...settings, url }, platform, options.fetch)
+      : createServiceSource({ ...settings, url }, platform, options)
 
   const requests = createInFlight(() => movedOn())
   const knowledge = createKnowledge(source, platform, requests)
@@ -119,6 +122,7 @@ export function openClient(options: ClientOptions): OpenClient {
     held: () => knowledge.held()?.credential,
     onChange: knowledge.onChange,
     use: (generation) => requests.enter(generation),
+    replace,
   }
 }
 

@@ -15,9 +15,9 @@ import { isRecord, parseJson, readText, type Send, sendWith } from './wire.ts'
 export function createServiceSource(
   settings: Settings & { readonly url: URL },
   platform: Platform,
-  fetch: Fetch | undefined,
+  { fetch, isQuiet = false }: { readonly fetch?: Fetch | undefined; readonly isQuiet?: boolean },
 ): Source {
-  const send = sendWith(fetch ?? platform.fetch)
+  const send = isQuiet ? platform.quietSend : sendWith(fetch ?? platform.fetch)
   const service = describeService(settings, platform, fetch === undefined ? platform.quietSend : send)
   const { where } = service
   return {

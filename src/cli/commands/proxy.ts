@@ -1,0 +1,193 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { parseDuration } from '../../config/duration.ts'
+import { isLoopback, parseListen } from '../../config/listen.ts'
+import type { ListenConfig } from '../../config/types.ts'
+import { KeyturnError } from '../../core/errors.ts'
+import { isLoopbackHost } from '../../core/loopback.ts'
+import { credentialNamePattern } from '../../core/types.ts'
+import type { ProxyLimits } from '../../proxy/limits.ts'
+import type { OpenProxyOptions } from '../../proxy/open-proxy.ts'
+import { createSystem } from '../../system.ts'
+import { type Context, usage } from '../command.ts'
+import { type ExitCode, exitCodes } from '../exit.ts'
+import { serviceLog } from '../service-log.ts'
+import { type Address, nonEmpty } from '../target.ts'
+import { signals } from '../until-signal.ts'
+
+const defaultAddress = '127.0.0.1:7422'
+const defaultUpstream = 'https://api.openai.com/v1'
+const mebibyte = 1_048_576
+
+export async function run(context: Context): Promise<ExitCode> {
+  const { io, out } = context
+  const listen = listenOf(context)
+  const [{ openProxy }, { defaultRoots }, { listenOn }, { createHosts }] = await Promise.all([
+    import('../../proxy/open-proxy.ts'),
+    import('../../proxy/paths.ts'),
+    import('../../server/listen.ts'),
+    import('../../server/hosts.ts'),
+  ])
+  const credentials = credentialsOf(context)
+  const upstream = upstreamOf(context)
+  const { address } = await context.target()
+  const { first, ignore } = signals(io, out)
+  try {
+    const proxy = await openProxy({
+      credentials,
+      upstream,
+      roots: new Set([...defaultRoots, ...(await allowedOf(context))]),
+      service: serviceAt(address),
+      hosts: createHosts({ listenHost: listen.kind === 'tcp' ? listen.host : undefined, allowedHosts: [] }),
+      instance: `proxy-${hostname()
+        .replaceAll(/[^\x21-\x7e]/g, '-')
+        .slice(0, 64)}-${process.pid}`,
+      staleAfterMs: durationOf(context, 'stale-after'),
+      limits: limitsOf(context),
+      system: createSystem(),
+      log: await serviceLog(io, { level: 'warn', format: 'text' }),
+    })
+    try {
+      const { url } = await listenOn(proxy.server, listen).catch((thrown: unknown) => {
+        throw listenError(thrown)
+      })
+      greet(context, { url, credentials, upstream, service: textOf(address) })
+      await first
+    } finally {
+      await proxy.stop()
+    }
+    return exitCodes.done
+  } finally {
+    ignore()
+  }
+}
+
+function greet(
+  { out }: Context,
+  about: {
+    readonly url: string
+    readonly credentials: readonly string[]
+    readonly upstream: OpenProxyOptions['upstream']
+    readonly service: string
+  },
+): void {
+  const { url, credentials, service } = about
+  const upstream = about.upstream === 'service' ? 'where Keyturn says' : about.upstream.href
+  const baseUrl = url.startsWith('unix:') ? url : `${url}/v1`
+  out.result({ url: baseUrl, credentials, upstream, service }, () => [
+    `Keyturn proxy answers at ${baseUrl}`,
+    `  for ${credentials.join(', ')}; tokens are shown to ${service}, requests go to ${upstream}`,
+    ...(url.startsWith('unix:')
+      ? []
+      : [`  use it: OPENAI_BASE_URL=${baseUrl} OPENAI_API_KEY=<a Keyturn token>`]),
+  ])
+}
+
+// ----------------------------------------------------------------- options
+
+/** Beyond this machine whoever is on the way could read tokens and answers. */
+function listenOf({ options, io }: Context): ListenConfig {
+  const listen = parseListen(options.text('listen') ?? defaultAddress, (path) => resolve(io.cwd, path))
+  if (listen !== undefined && (listen.kind === 'unix' || isLoopback(listen.host))) return listen
+  throw usage(
+    '--listen takes an address of this machine',
+    `As in --listen ${defaultAddress} (0 takes any port that is free) or --listen unix:/run/openai.sock.`,
+  )
+}
+
+function credentialsOf({ options, io }: Context): readonly [string, ...string[]] {
+  const [first = nonEmpty(io.env['KEYTURN_CREDENTIAL']) ?? 'openai', ...others] = options.list('credential')
+  const all: readonly [string, ...string[]] = [first, ...others]
+  if (all.every((name) => credentialNamePattern.test(name))) return all
+  throw usage(
+    '--credential takes the name of a credential',
+    'Lower-case letters, digits and hyphens, at most 63, as in openai-prod.',
+  )
+}
+
+function upstreamOf({ options }: Context): OpenProxyOptions['upstream'] {
+  const text = options.text('upstream') ?? defaultUpstream
+  if (text === 'service') return text
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  const isProtected =
+    url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopbackHost(url.hostname))
+  const isPlain = url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  if (url !== undefined && isProtected && isPlain) return url
+  throw usage(
+    '--upstream takes the base URL of the API',
+    `https, or http on this machine, without user, query and fragment, as in ${defaultUpstream}; or 'service'.`,
+  )
+}
+
+async function allowedOf({ options }: Context): Promise<readonly string[]> {
+  const { neverRoots, rootPattern } = await import('../../proxy/paths.ts')
+  const allowed = options.list('allow')
+  for (const root of allowed) {
+    if (!rootPattern.test(root))
+      throw usage('--allow takes the first part of a path', 'As in --allow realtime, for /v1/realtime/…')
+    if (neverRoots.includes(root))
+      throw usage(
+        `--allow ${root} would pass on what administers`,
+        'Keyturn itself looks after keys; an administrator uses the admin key, and no proxy.',
+      )
+  }
+  return allowed
+}
+
+function limitsOf(context: Context): Partial<ProxyLimits> {
+  const requests = countOf(context, 'max-requests', 100_000)
+  const mebibytes = countOf(context, 'max-body', 65_536)
+  const upstreamTimeoutMs = durationOf(context, 'timeout')
+  return {
+    ...(requests === undefined
+      ? {}
+      : { requestsMax: requests, requestsPerCallerMax: Math.max(1, Math.floor(requests / 2)) }),
+    ...(mebibytes === undefined ? {} : { bodyBytesMax: mebibytes * mebibyte }),
+    ...(upstreamTimeoutMs === undefined ? {} : { upstreamTimeoutMs }),
+  }
+}
+
+function countOf({ options }: Context, name: string, max: number): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0
+  if (count >= 1 && count <= max) return count
+  throw usage(`--${name} takes a whole number`, `From 1 to ${max}.`)
+}
+
+/** A day at most where it is waited for; timers take no more than 24 of them. */
+function durationOf({ options }: Context, name: 'timeout' | 'stale-after'): number | undefined {
+  const text = options.text(name)
+  if (text === undefined) return undefined
+  const ms = parseDuration(text) ?? 0
+  const maxMs = name === 'timeout' ? 86_400_000 : Number.MAX_SAFE_INTEGER
+  if (ms >= 1_000 && ms <= maxMs) return ms
+  throw usage(
+    `--${name} takes a duration`,
+    name === 'timeout'
+      ? 'A whole number and a unit, from 1s to 24h.'
+      : 'A whole number and a unit, as in 12h.',
+  )
+}
+
+// ----------------------------------------------------------------- service
+
+function serviceAt(address: Address): OpenProxyOptions['service'] {
+  if (address.kind === 'unix') return { url: 'http://localhost', way: { socketPath: address.path } }
+  return { url: address.url, way: address.tls ?? {} }
+}
+
+function textOf(address: Address): string {
+  return address.kind === 'unix' ? `unix:${address.path}` : address.url.origin
+}
+
+/** The other listener of Keyturn has its address from elsewhere, and says so. */
+function listenError(thrown: unknown): unknown {
+  if (!(thrown instanceof KeyturnError)) return thrown
+  const { code, message, cause } = thrown
+  if (code !== 'address_in_use' && code !== 'config_invalid') return thrown
+  return new KeyturnError(code, message, {
+    fix: `Choose another address with --listen, as in --listen 127.0.0.1:0 for any free port.`,
+    cause,
+  })
+}

@@ -1,0 +1,48 @@
+import { quietSendBy, type Way } from '../client/quiet-send.ts'
+import type { Log, System } from '../core/ports.ts'
+import type { AdmissionRules } from './admission.ts'
+import { createCallers } from './callers.ts'
+import { defaultLimits, type ProxyLimits } from './limits.ts'
+import { createProxy, type Proxy } from './proxy.ts'
+import { createTally } from './tally.ts'
+import { openUpstreams, type UpstreamChoice } from './upstream.ts'
+
+export interface OpenProxyOptions extends Pick<AdmissionRules, 'credentials' | 'roots' | 'hosts'> {
+  /** Where Keyturn is, and the way there where the address alone does not say it. */
+  readonly service: { readonly url: string | URL; readonly way: Way }
+  readonly upstream: UpstreamChoice
+  /** Who the proxy is in Keyturn's leases: 1 to 128 visible ASCII characters, stable for its life. */
+  readonly instance: string
+  /** For how long a key is given out without word from Keyturn, in milliseconds, where that is shorter than Keyturn allows. */
+  readonly staleAfterMs?: number | undefined
+  readonly limits?: Partial<ProxyLimits>
+  readonly system: Pick<System, 'now' | 'after'>
+  readonly log: Log
+}
+
+/** A proxy of one Keyturn service. It holds no token: its callers bring theirs. Nothing is asked before the first request. */
+export async function openProxy(options: OpenProxyOptions): Promise<Proxy> {
+  const { service, upstream, system, log, instance, staleAfterMs, credentials, roots, hosts } = options
+  const limits = { ...defaultLimits, ...options.limits }
+  const callers = createCallers({
+    url: service.url,
+    instance,
+    staleAfterMs,
+    platform: { quietSend: quietSendBy(service.way) },
+    clock: system,
+    log,
+    limits,
+    onForgotten: () => undefined,
+  })
+  const upstreams = await openUpstreams({ choice: upstream, limits })
+  return createProxy({
+    credentials,
+    roots,
+    hosts,
+    callers,
+    upstreams,
+    tally: createTally(),
+    limits,
+    timers: system,
+  })
+}

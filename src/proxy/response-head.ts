@@ -1,0 +1,46 @@
+/**
+ * Of an answer's headers these are not the caller's: those of one connection (RFC 9110, 7.6.1), cookies and rules that
+ * the upstream sets for its own name, and what would let a page in a browser read the answer.
+ */
+const withheld: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'set-cookie',
+  'set-cookie2',
+  'alt-svc',
+  'authentication-info',
+  'clear-site-data',
+  'nel',
+  'report-to',
+  'strict-transport-security',
+  'www-authenticate',
+])
+
+export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>
+
+/** Names and values by turns, as `writeHead` takes them. Whatever holds the key stays here. */
+export function passedHeaders(headers: UpstreamHeaders, key: string): string[] {
+  const passed: string[] = []
+  for (const name in headers) {
+    if (withheld.has(name) || name.startsWith('access-control-')) continue
+    const value = headers[name]
+    if (typeof value === 'string') add(passed, name, value, key)
+    else if (value !== undefined) for (const one of value) add(passed, name, one, key)
+  }
+  return passed
+}
+
+function add(passed: string[], name: string, value: string, key: string): void {
+  if (!value.includes(key)) passed.push(name, value)
+}
+
+export function single(headers: UpstreamHeaders, name: string): string | undefined {
+  const value = headers[name]
+  return typeof value === 'string' ? value : value?.[0]
+}
