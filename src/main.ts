@@ -177,7 +177,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         rules: () => access.policy.policy.approvals,
         documents: ledgers.documents,
       },
-      dashboard,
+      dashboard: { ...dashboard, documents: ledgers.documents },
       remember: (request) => ledgers.ledger().remember(request),
     })
     undo.push(() => server.stop())

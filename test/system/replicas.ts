@@ -93,6 +93,7 @@ async function layReplica(parts: {
     KEYTURN_LISTEN: `127.0.0.1:${port}`,
     OPENAI_ADMIN_KEY: sandbox.adminKey(),
     LEDGER_URL: url,
+    SESSION_KEY: 'of all replicas '.repeat(3),
     PATH: process.env['PATH'] ?? '',
   }
   const logs: string[] = []
@@ -124,6 +125,7 @@ function yamlOf(sandbox: Sandbox, secrets: string): string {
   return [
     'log: { level: debug, format: json }',
     'ledger: { kind: postgres, url: { env: LEDGER_URL } }',
+    'dashboard: { sessionKey: { env: SESSION_KEY } }',
     'credentials:',
     '  openai:',
     `    store: { kind: local, folder: "${secrets}" }`,

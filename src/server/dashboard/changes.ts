@@ -10,6 +10,9 @@ import { every } from '../ticker.ts'
 export interface Changes {
   /** False where too many are open. `isLive`: whether the session still counts. */
   open(request: ChangesRequest): boolean
+  /** Ends those whose session no longer counts. */
+  dismiss(): void
+  readonly count: number
   close(): void
 }
 
@@ -85,6 +88,10 @@ export function createChanges(options: {
       })
       response.write('retry: 2000\n\n')
       return true
+    },
+    dismiss,
+    get count() {
+      return listeners.size
     },
     close() {
       cancelTelling?.()

@@ -1,14 +1,16 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { ServerContext } from '../context.ts'
 import { problemStatus, type Refusal } from '../problem.ts'
+import { every } from '../ticker.ts'
 import { addActs } from './act-routes.ts'
 import { parseForm } from './form.ts'
 import { pageHeaders } from './layout.ts'
 import { liveScript } from './live-script.ts'
 import { addLooks } from './look-routes.ts'
 import { addOidc } from './oidc-routes.ts'
-import { createSessions } from './sessions.ts'
+import { createSessions, type Session } from './sessions.ts'
 import { addSignIn } from './sign-in-routes.ts'
+import { createSignedOut, lookEveryMs } from './signed-out.ts'
 import { icon, style } from './style.ts'
 import { createVisits } from './visits.ts'
 
@@ -26,10 +28,29 @@ export async function addDashboard(
   context: ServerContext,
   { refusalOf }: DashboardRefusals,
 ): Promise<void> {
-  const { system, audited } = context
-  const secret = context.dashboard.sessionSecret ?? system.bytes(32)
-  const sessions = createSessions({ secret, system })
-  const visits = createVisits(context, sessions)
+  const { system, audited, log, changes } = context
+  const { sessionSecret, documents } = context.dashboard
+  const secret = sessionSecret ?? system.bytes(32)
+  const signedOut = createSignedOut({
+    documents: sessionSecret === undefined ? undefined : documents,
+    system,
+    log,
+  })
+  const sessions = createSessions({ secret, system, signedOut })
+  const visits = createVisits(context, { sessions, signedOut })
+  const end = async (session: Session): Promise<void> => {
+    const told = signedOut.add(session)
+    changes.dismiss()
+    await told
+  }
+  // Pages that are open ask for nothing by themselves, and whoever signed out here may be the last to have asked.
+  const stopLooking = every(system, lookEveryMs, () => {
+    if (changes.count > 0 || signedOut.isOwing) void signedOut.look().then(changes.dismiss)
+  })
+  app.addHook('onClose', (_app, done) => {
+    stopLooking()
+    done()
+  })
   await app.register(async (scope) => {
     scope.addContentTypeParser(
       'application/x-www-form-urlencoded',
@@ -49,7 +70,7 @@ export async function addDashboard(
       return visits.refuse(request, reply, refusal)
     })
     addAssets(scope)
-    addSignIn(scope, context, sessions, visits)
+    addSignIn(scope, context, { sessions, end }, visits)
     addOidc(scope, context, { secret, sessions })
     addLooks(scope, context, visits)
     addActs(scope, context, visits)

@@ -54,7 +54,7 @@ export function addOidc(
       const { caller } = admission
       if (!caller.may('dashboard')) throw mayNotLook()
       request.caller = caller
-      const sealed = sessions.seal(sessions.begin({ idToken }))
+      const sealed = sessions.seal(sessions.begin(caller.id, idToken))
       if (sealed.length > sealedCharsMax) throw tooLarge()
       await audited.act({ action: 'signIn', caller, requestId: request.id, raw }, 'done')
       reply.header('set-cookie', cookieLine(raw, 'keyturn', sealed))

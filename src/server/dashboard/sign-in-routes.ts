@@ -7,7 +7,7 @@ import { cookieLine } from './cookies.ts'
 import { formOf } from './form.ts'
 import { page } from './layout.ts'
 import { isOwnPage, isPrivate, ownPath } from './origins.ts'
-import { type Sessions } from './sessions.ts'
+import type { Session, Sessions } from './sessions.ts'
 import { signInBody } from './sign-in.ts'
 import { notOurs, sendPage, type Visits } from './visits.ts'
 
@@ -17,7 +17,7 @@ const config = { page: true } as const
 export function addSignIn(
   scope: FastifyInstance,
   context: ServerContext,
-  sessions: Sessions,
+  { sessions, end }: { readonly sessions: Sessions; readonly end: (session: Session) => Promise<void> },
   visits: Visits,
 ): void {
   const { checks, audited } = context
@@ -46,7 +46,7 @@ export function addSignIn(
       return showSignIn(context, { request, reply, next, problem: shown, status })
     }
     await audited.act(asked, 'done')
-    const session = sessions.begin({ tokenId: caller.id })
+    const session = sessions.begin(caller.id)
     return reply
       .header('set-cookie', cookieLine(request.raw, 'keyturn', sessions.seal(session)))
       .redirect(next, 303)
@@ -55,7 +55,7 @@ export function addSignIn(
     '/signout',
     { config },
     visits.send(async ({ request, reply, session, caller }) => {
-      sessions.end(session)
+      await end(session)
       await audited.act({ action: 'signOut', caller, requestId: request.id, raw: request.raw }, 'done')
       return reply.header('set-cookie', cookieLine(request.raw, 'keyturn', '')).redirect('/signin', 303)
     }),

@@ -12,6 +12,7 @@ import { page, problemBox } from './layout.ts'
 import { isFromElsewhere, isOwnPage, ownPath } from './origins.ts'
 import { isOwnForm, type Session, type Sessions } from './sessions.ts'
 import { onwards } from './sign-in.ts'
+import type { SignedOut } from './signed-out.ts'
 
 /** A request of somebody who is signed in and may look. */
 export interface Visit {
@@ -55,16 +56,21 @@ export interface Visits {
 const liveHeader = 'keyturn-live'
 const toLook = { access: 'dashboard' } as const
 
-export function createVisits(context: ServerContext, sessions: Sessions): Visits {
+export function createVisits(
+  context: ServerContext,
+  { sessions, signedOut }: { readonly sessions: Sessions; readonly signedOut: Pick<SignedOut, 'look'> },
+): Visits {
   const { auth, checks, isSandbox, version } = context
 
-  const callerOf = async ({ proof }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> => {
-    if ('tokenId' in proof) return auth.recall?.(proof.tokenId)
-    return auth.authenticate({ authorization: `Bearer ${proof.idToken}`, socket: raw.socket })
-  }
+  const callerOf = async ({ by, idToken }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> =>
+    idToken === undefined
+      ? auth.recall?.(by)
+      : auth.authenticate({ authorization: `Bearer ${idToken}`, socket: raw.socket })
   const sessionOf = ({ raw }: FastifyRequest): Session | undefined =>
     sessions.open(readCookie(raw, 'keyturn') ?? '')
   const signedIn: Visits['signedIn'] = async (request) => {
+    // Nobody waits for the ledger who has no session anyway.
+    if (sessionOf(request) !== undefined) await signedOut.look()
     const session = sessionOf(request)
     const caller = session === undefined ? undefined : await callerOf(session, request)
     return session === undefined || caller?.may('dashboard') !== true ? undefined : { session, caller }
