@@ -1,6 +1,5 @@
 import type { BlastHolder, BlastRadius } from '../api/types.ts'
 import { type ChangeContext, currentOf, eventOf, nextLive } from '../core/credential.ts'
-import { KeyturnError } from '../core/errors.ts'
 import { mirrorOf } from '../core/mirrors.ts'
 import type { IssuedKey } from '../core/ports.ts'
 import { matchesRedacted } from '../core/redacted.ts'
@@ -97,18 +96,6 @@ function isHeldIn(id: string, { version }: VersionRecord, state: CredentialState
 function sharers({ fingerprint }: VersionRecord, { others }: OperationsContext): readonly CredentialState[] {
   return others().filter(({ versions }) =>
     versions.some((one) => one.fingerprint === fingerprint && one.stage !== 'retired'),
-  )
-}
-
-/** Deletes what apps use: only after whoever asks has typed the credential's name. */
-export function assertConfirmed(name: CredentialName, confirm: string | undefined): void {
-  if (confirm === name) return
-  throw new KeyturnError(
-    'confirmation_needed',
-    `The key of ${name} will be revoked as soon as the new one is out, whoever still uses it: type its name to confirm.`,
-    {
-      fix: `See who holds it (GET /v1/credentials/${name}/blast-radius), then send confirm: "${name}" with it.`,
-    },
   )
 }
 

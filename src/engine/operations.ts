@@ -5,6 +5,7 @@ import type {
   RollbackRequest,
   RotationRequest,
 } from '../api/types.ts'
+import { assertConfirmed, assertLastConfirmed } from '../core/confirmation.ts'
 import { candidateOf, currentOf, recordOf, withRecord } from '../core/credential.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { redactKeys } from '../core/key-shape.ts'
@@ -24,7 +25,7 @@ import {
   type VersionRecord,
 } from '../core/types.ts'
 import { suspect } from '../core/verification.ts'
-import { assertConfirmed, warnSharers } from './blast-radius.ts'
+import { warnSharers } from './blast-radius.ts'
 import type { Book } from './book.ts'
 import type { Keyring } from './keyring.ts'
 import { probe } from './probe.ts'
@@ -174,13 +175,7 @@ export async function revoke(
   const { setup, book } = context
   const target = findVersion(book.state(setup.name), versionText)
   const isEvenIfLast = request.evenIfLast === true
-  if (isEvenIfLast && request.confirm !== setup.name) {
-    throw new KeyturnError(
-      'confirmation_needed',
-      `Revoking the last working key of ${setup.name} stops its apps: type its name to confirm.`,
-      { fix: `Send confirm: "${setup.name}" with it.` },
-    )
-  }
+  if (isEvenIfLast) assertLastConfirmed(setup.name, request.confirm)
   const sharer = context
     .others()
     .find((other) => other.versions.some((one) => isInUse(one) && one.fingerprint === target.fingerprint))

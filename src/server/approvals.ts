@@ -1,6 +1,8 @@
 import type { ApprovalSummary, RevocationRequest, RotationRequest } from '../api/types.ts'
 import type { ApprovalRule } from '../core/access.ts'
+import { assertConfirmed, assertLastConfirmed } from '../core/confirmation.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { redactKeys } from '../core/key-shape.ts'
 import { createMatcher } from '../core/patterns.ts'
 import type { Ledger, System } from '../core/ports.ts'
 import { type Caller, socketPerson } from './auth/caller.ts'
@@ -86,9 +88,12 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
     async need(name, act, by) {
       if (personsFor(rules(), name, act) < 2) return
       if (by.person === socketPerson) throw nobodyInParticular()
+      // Else the second person would find out, when what they approved is gone.
+      assertTyped(name, act)
+      const kept = withoutKeys(act)
       const now = system.now()
       const waiting = await change(name, (pending) => {
-        const same = pending.find((one) => sameAct(one.act, act))
+        const same = pending.find((one) => sameAct(one.act, kept))
         if (same !== undefined) return { pending, result: same }
         if (pending.length >= pendingMax)
           throw new KeyturnError('too_many_requests', `${pendingMax} acts wait for approval already.`, {
@@ -96,7 +101,7 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
           })
         const one: Pending = {
           id: `apr_${Buffer.from(system.bytes(6)).toString('hex')}`,
-          act,
+          act: kept,
           by: { id: by.id, name: by.name, person: by.person, kind: by.kind },
           at: now,
           expiresAt: now + approvalMs,
@@ -150,6 +155,25 @@ export function isSamePerson(
   other: Pick<Caller, 'name' | 'person'>,
 ): boolean {
   return [one.name, one.person].some((each) => each === other.name || each === other.person)
+}
+
+function assertTyped(name: string, act: PendingAct): void {
+  const { request } = act
+  if (act.kind === 'emergency' && act.request.isCompromised === true) assertConfirmed(name, request.confirm)
+  if (act.kind === 'revocation' && act.request.evenIfLast === true) assertLastConfirmed(name, request.confirm)
+}
+
+/** People quote the key that leaked; what waits lies in the ledger, which takes no keys, and is shown. */
+function withoutKeys<Act extends PendingAct>(act: Act): Act {
+  const { reason, confirm } = act.request
+  return {
+    ...act,
+    request: {
+      ...act.request,
+      ...(reason === undefined ? {} : { reason: redactKeys(reason) }),
+      ...(confirm === undefined ? {} : { confirm: redactKeys(confirm) }),
+    },
+  }
 }
 
 /** Reasons may differ: they are told, and change nothing of what is done. */

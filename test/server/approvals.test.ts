@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest'
 import type { ApprovalSummary, List, TokenAnswer } from '../../src/api/types.ts'
 import type { ApprovalRule } from '../../src/core/access.ts'
+import { looksLikeKey } from '../../src/core/key-shape.ts'
 import type { LedgerDocument } from '../../src/core/ports.ts'
 import { isSamePerson, personsFor } from '../../src/server/approvals.ts'
 import { createCaller, operatorGrants, socketPerson } from '../../src/server/auth/caller.ts'
 import { bearer, type Harness, problemOf, startServer } from './harness.ts'
 
-/** The documents of a ledger that several replicas share. */
+/** The documents of a ledger that several replicas share. As every ledger, it takes nothing that looks like a key. */
 function documents() {
   const kept = new Map<string, LedgerDocument>()
   return {
     document: async (key: string) => kept.get(key),
     putDocument: async ({ key, value, revision }: { key: string; value: object; revision: number }) => {
+      if (looksLikeKey(JSON.stringify(value))) throw new Error('a ledger holds no keys')
       if ((kept.get(key)?.revision ?? 0) !== revision) return false
       kept.set(key, { value: JSON.parse(JSON.stringify(value)) as unknown, revision: revision + 1 })
       return true
@@ -160,6 +162,36 @@ describe('an emergency that needs two persons', () => {
     for (const { token } of [helper, turned]) expect(await approve(here, id, token)).toBe(403)
     expect(await approve(here, id, here.ben.token)).toBe(202)
   })
+
+  it('waits also where the reason quotes the key that leaked, which is not kept', async () => {
+    const here = await world()
+    const key = ['sk', 'proj', 'A1b2'.repeat(20)].join('-')
+    await askedBy(here, here.ann, {
+      mode: 'emergency',
+      reason: `pushed ${key} to a repository`,
+      confirm: key.slice(0, 60),
+    })
+    const [one] = await waiting(here)
+    expect(one?.reason).toBe('pushed [redacted] to a repository')
+  })
+
+  it.each([
+    ['rotations', { mode: 'emergency', isCompromised: true }],
+    ['versions/version-1/revocations', { evenIfLast: true, confirm: 'openai-prod' }],
+  ])(
+    'is no reason for a second one to come where the first did not type the name: %s',
+    async (path, body) => {
+      const here = await world()
+      const answer = await here.harness.send(
+        'POST',
+        `/v1/credentials/openai/${path}`,
+        body,
+        bearer(here.ann.token),
+      )
+      expect([answer.status, (await problemOf(answer)).code]).toEqual([409, 'confirmation_needed'])
+      expect(await waiting(here)).toEqual([])
+    },
+  )
 
   it('is asked for once: the same once more is the same, another is another', async () => {
     const here = await world()

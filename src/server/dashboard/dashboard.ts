@@ -45,7 +45,7 @@ export async function addDashboard(
   }
   // Pages that are open ask for nothing by themselves, and whoever signed out here may be the last to have asked.
   const stopLooking = every(system, lookEveryMs, () => {
-    if (changes.count > 0 || signedOut.isOwing) void signedOut.look().then(changes.dismiss)
+    if (changes.count > 0 || signedOut.isOwing) void signedOut.look().then(() => changes.dismiss())
   })
   app.addHook('onClose', (_app, done) => {
     stopLooking()

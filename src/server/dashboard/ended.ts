@@ -96,9 +96,7 @@ function readContent(value: unknown): EndedContent {
   const { sessions, floors } = (value ?? {}) as Partial<Record<keyof EndedContent, unknown>>
   return {
     sessions: Array.isArray(sessions) ? sessions.filter(isEndedSession) : [],
-    floors: Object.fromEntries(
-      Object.entries((floors ?? {}) as object).filter(([, at]) => Number.isFinite(at)),
-    ),
+    floors: Object.fromEntries(Object.entries(floors ?? {}).filter(([, at]) => Number.isFinite(at))),
   }
 }
 
