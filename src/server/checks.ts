@@ -43,8 +43,14 @@ export interface Checks {
   ): Admission | Promise<Admission>
   /** The last of the checks, for whoever is known already: how often, what they may do, what there is. */
   judge(caller: Caller, operation: Pick<Operation, 'access'>, credential?: string): Admission
-  /** Who shows this token, in a form; refused as anywhere else where it is not good. */
+  /** Who shows this token, in a form; refused as anywhere else where it is not good, or its holder asks too often. */
   identify(request: IncomingMessage, token: string): Promise<Admission>
+  /** Who is signed in by this token: the same, without counting. */
+  recognize(request: IncomingMessage, token: string): Promise<Caller | undefined>
+  /** What somebody else has to be asked about first: counted as a failure of this address ahead, while it may go on trying. */
+  refuseAttempt(request: IncomingMessage): KeyturnError | undefined
+  /** It was none. */
+  forgiveAttempt(request: IncomingMessage): void
 }
 
 export function createChecks(options: ChecksOptions): Checks {
@@ -86,10 +92,15 @@ export function createChecks(options: ChecksOptions): Checks {
     judge,
     async identify(request, token) {
       const caller = await find(request, `Bearer ${token}`)
-      return caller === undefined
-        ? { kind: 'refused', refusal: { error: refuseFailure(request) } }
-        : { kind: 'admitted', caller }
+      if (caller === undefined) return { kind: 'refused', refusal: { error: refuseFailure(request) } }
+      const tooOften = rates.refuseCaller(caller.id)
+      return tooOften === undefined
+        ? { kind: 'admitted', caller }
+        : { kind: 'refused', refusal: { error: tooOften }, caller }
     },
+    recognize: async (request, token) => find(request, `Bearer ${token}`),
+    refuseAttempt: (request) => rates.refuseFailure(addressOf(sources, request)),
+    forgiveAttempt: (request) => rates.forgiveFailure(addressOf(sources, request)),
     refuseTransport: (request) =>
       refuseUrl(request, limits) ??
       refuseHeaders(request, limits) ??

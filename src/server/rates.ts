@@ -23,6 +23,8 @@ export interface Rates {
   take(callerId: string): boolean
   /** The refusal of a request without a good token: `undefined` while the address may go on trying. */
   refuseFailure(address: string): KeyturnError | undefined
+  /** Takes one back that was counted ahead and turned out to be none. */
+  forgiveFailure(address: string): void
   refuseCaller(callerId: string): KeyturnError | undefined
 }
 
@@ -57,12 +59,14 @@ export function createRates(options: {
             'Send a token that is known, not revoked and not expired; requests with one are answered meanwhile.',
           )
     },
+    forgiveFailure: (address) => failures.give(placeOf(address)),
   }
 }
 
 export const noRates: Rates = {
   take: () => true,
   refuseFailure: () => undefined,
+  forgiveFailure: () => undefined,
   refuseCaller: () => undefined,
 }
 
@@ -74,6 +78,7 @@ interface Bucket {
 
 interface Buckets {
   take(key: string): boolean
+  give(key: string): void
   waitMs(key: string): number
 }
 
@@ -102,6 +107,10 @@ function createBuckets(options: {
       if (bucket.left < 1) return false
       bucket.left -= 1
       return true
+    },
+    give(key) {
+      const bucket = bucketOf(key)
+      bucket.left = Math.min(burst, bucket.left + 1)
     },
     waitMs: (key) => Math.max(0, (1 - (buckets.get(key)?.left ?? 1)) / perMs),
   }

@@ -19,8 +19,8 @@ export interface Changes {
 export interface ChangesRequest {
   readonly response: ServerResponse
   readonly caller: Caller
-  /** The credential that the page is of; undefined: all. */
-  readonly name: string | undefined
+  /** Whether the page is of this credential, and may be. */
+  readonly isOf: (credential: string) => boolean
   readonly isLive: () => boolean
 }
 
@@ -60,10 +60,7 @@ export function createChanges(options: {
     }
   }
   const note = ({ credential }: CredentialEvent): void => {
-    for (const listener of listeners) {
-      const { name, caller } = listener
-      if (name === undefined ? caller.sees(credential) : name === credential) listener.isDue = true
-    }
+    for (const listener of listeners) if (listener.isOf(credential)) listener.isDue = true
     cancelTelling ??= system.after(gatherMs, tell, { background: true })
   }
   const beat = (): void => {

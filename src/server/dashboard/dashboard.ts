@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { KeyturnError } from '../../core/errors.ts'
 import type { ServerContext } from '../context.ts'
 import { problemStatus, type Refusal } from '../problem.ts'
 import { every } from '../ticker.ts'
@@ -8,6 +9,7 @@ import { pageHeaders } from './layout.ts'
 import { liveScript } from './live-script.ts'
 import { addLooks } from './look-routes.ts'
 import { addOidc } from './oidc-routes.ts'
+import { isLoadedElsewhere } from './origins.ts'
 import { createSessions, type Session } from './sessions.ts'
 import { addSignIn } from './sign-in-routes.ts'
 import { createSignedOut, lookEveryMs } from './signed-out.ts'
@@ -57,9 +59,10 @@ export async function addDashboard(
       { parseAs: 'string' },
       async (_request: FastifyRequest, text: string | Buffer) => parseForm(String(text)),
     )
-    scope.addHook('onRequest', (_request, reply, done) => {
+    scope.addHook('onRequest', (request, reply, done) => {
       reply.headers(pageHeaders)
-      done()
+      // Another port of the same host is the same site: its pages would have the browser send the session along.
+      done(isLoadedElsewhere(request.raw) ? loadedElsewhere() : undefined)
     })
     scope.setErrorHandler(async (thrown, request, reply) => {
       const refusal = refusalOf(thrown, request)
@@ -74,6 +77,12 @@ export async function addDashboard(
     addOidc(scope, context, { secret, sessions })
     addLooks(scope, context, visits)
     addActs(scope, context, visits)
+  })
+}
+
+function loadedElsewhere(): KeyturnError {
+  return new KeyturnError('forbidden', 'The dashboard is not loaded into pages of other sites.', {
+    fix: 'Open its address itself.',
   })
 }
 

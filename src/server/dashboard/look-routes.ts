@@ -105,7 +105,9 @@ function changes(visit: Visit, context: ServerContext, visits: Visits): unknown 
   const name = typeof of === 'string' ? of : undefined
   if (name !== undefined) demandSight({ ...visit, name }, context, visits)
   const isLive = (): boolean => visits.isLive({ session, caller }, request)
-  if (!context.changes.open({ response: reply.raw, caller, name, isLive }))
+  const isOf = (credential: string): boolean =>
+    name === undefined ? isShown(context, caller, credential) : name === credential
+  if (!context.changes.open({ response: reply.raw, caller, isOf, isLive }))
     throw new KeyturnError('too_many_requests', 'Too many pages are open.', {
       fix: 'Close some; the page works without, and shows what was when it was loaded.',
       retryable: true,

@@ -1,10 +1,10 @@
-import type { FastifyInstance } from 'fastify'
-import { KeyturnError } from '../../core/errors.ts'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { KeyturnError, toKeyturnError } from '../../core/errors.ts'
 import type { ServerContext } from '../context.ts'
 import { problemStatus } from '../problem.ts'
 import { cookieLine, readCookie } from './cookies.ts'
 import { callbackPath, createOidc, type Journey, journeyMs } from './oidc.ts'
-import { ownPath } from './origins.ts'
+import { isPrivate, ownPath } from './origins.ts'
 import { createSealer, sealedCharsMax } from './sealing.ts'
 import type { Sessions } from './sessions.ts'
 import { onwards } from './sign-in.ts'
@@ -25,6 +25,7 @@ export function addOidc(
   const sealer = createSealer({ secret, purpose: 'journey 1', system })
 
   scope.get('/signin/issuer', { config, exposeHeadRoute: false }, async (request, reply) => {
+    if (!isPrivate(request.raw)) return showSignIn(context, { request, reply, next: '/', status: 403 })
     const { next } = request.query as { readonly next?: unknown }
     try {
       const { url, journey } = await oidc.begin(
@@ -41,16 +42,36 @@ export function addOidc(
     }
   })
 
+  /** Counted as a failure ahead: the issuer is asked for few who turn out to be nobody, or it may have enough of us. */
+  const redeem = async (request: FastifyRequest, journey: Journey): Promise<string> => {
+    const { raw } = request
+    const question = request.url.indexOf('?')
+    try {
+      const idToken = await oidc.finish(question < 0 ? '' : request.url.slice(question), journey)
+      checks.forgiveAttempt(raw)
+      return idToken
+    } catch (thrown) {
+      const error = toKeyturnError(thrown, 'asking the issuer')
+      if (error.retryable) checks.forgiveAttempt(raw)
+      throw error
+    }
+  }
+
   scope.get(callbackPath, { config, exposeHeadRoute: false }, async (request, reply) => {
     const { raw } = request
+    if (!isPrivate(raw)) return showSignIn(context, { request, reply, next: '/', status: 403 })
     reply.header('set-cookie', cookieLine(raw, 'keyturn-journey', ''))
     const journey = sealer.open(readCookie(raw, 'keyturn-journey') ?? '') as Journey | undefined
+    let isAsked = false
     try {
       if (journey === undefined || system.now() >= journey.startedAt + journeyMs) throw strayed()
-      const question = request.url.indexOf('?')
-      const idToken = await oidc.finish(question < 0 ? '' : request.url.slice(question), journey)
+      const tooOften = checks.refuseAttempt(raw)
+      if (tooOften !== undefined) throw tooOften
+      isAsked = true
+      const idToken = await redeem(request, journey)
       const admission = await checks.identify(raw, idToken)
-      if (admission.kind === 'refused') throw unruled()
+      if (admission.kind === 'refused')
+        throw admission.caller === undefined ? unruled() : admission.refusal.error
       const { caller } = admission
       if (!caller.may('dashboard')) throw mayNotLook()
       request.caller = caller
@@ -63,7 +84,11 @@ export function addOidc(
     } catch (thrown) {
       if (!(thrown instanceof KeyturnError)) throw thrown
       const status = problemStatus({ error: thrown })
-      log('info', 'nobody was signed in by the issuer', { requestId: request.id, error: thrown })
+      // Anybody can come back who never left: what the issuer was not asked about makes no log long.
+      log(isAsked ? 'info' : 'debug', 'nobody was signed in by the issuer', {
+        requestId: request.id,
+        error: thrown,
+      })
       const asked = { action: 'signIn', caller: request.caller, requestId: request.id, raw }
       await audited.refusal(asked, { code: thrown.code, status })
       return showSignIn(context, { request, reply, next: '/', problem: thrown, status })

@@ -75,11 +75,8 @@ export function createOidc(settings: OidcSettings): Oidc {
       if (pending >= pendingMax) throw tooMany()
       pending += 1
       try {
-        return await redeem(configuration, {
-          settings,
-          url: new URL(`${redirect}${query}`),
-          journey,
-        })
+        const url = new URL(`${redirect}${query}`)
+        return await redeem({ configuration, forget: () => (known = undefined) }, { settings, url, journey })
       } finally {
         pending -= 1
       }
@@ -88,7 +85,10 @@ export function createOidc(settings: OidcSettings): Oidc {
 }
 
 async function redeem(
-  configuration: () => Promise<Configuration>,
+  {
+    configuration,
+    forget,
+  }: { readonly configuration: () => Promise<Configuration>; readonly forget: () => void },
   back: { readonly settings: OidcSettings; readonly url: URL; readonly journey: Journey },
 ): Promise<string> {
   const { issuer } = back.settings
@@ -105,12 +105,19 @@ async function redeem(
       idTokenExpected: true,
     })
     .catch((thrown: unknown) => {
+      if (isOfClient(thrown)) forget()
       throw new KeyturnError('forbidden', `Signing in at ${issuer} did not succeed.`, {
         fix: 'Try once more; where it fails again, compare client id, secret and redirect address with what the issuer has.',
         cause: thrown,
       })
     })
   return answer.id_token ?? ''
+}
+
+/** The issuer does not know our secret, which may have been turned: whoever comes next reads it again. */
+function isOfClient(thrown: unknown): boolean {
+  const { error, status } = (thrown ?? {}) as { readonly error?: unknown; readonly status?: unknown }
+  return error === 'invalid_client' || status === 401
 }
 
 async function discover({ issuer, clientId, clientSecret }: OidcSettings): Promise<Configuration> {

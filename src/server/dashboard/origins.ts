@@ -29,6 +29,12 @@ export function isFromElsewhere({ headers }: Pick<IncomingMessage, 'headers'>): 
   return headers['sec-fetch-dest'] === 'document' && (site === 'cross-site' || site === 'same-site')
 }
 
+/** Loaded into a page of another site: as a picture or a frame, or by its script. Whoever follows a link gets a whole page. */
+export function isLoadedElsewhere({ headers }: Pick<IncomingMessage, 'headers'>): boolean {
+  const site = headers['sec-fetch-site']
+  return (site === 'cross-site' || site === 'same-site') && headers['sec-fetch-dest'] !== 'document'
+}
+
 /** TLS, up to here or up to a trusted proxy. */
 export function isEncrypted(request: IncomingMessage): boolean {
   if (isForwarded(request.rawHeaders)) return request.headers['x-forwarded-proto'] === 'https'

@@ -16,7 +16,7 @@ export function signInBody(options: {
   return html`<div class="narrow">
 <h1>Sign in</h1>
 ${problem === undefined ? '' : problemBox(problem)}
-${issuer !== undefined && html`<p><a class="button primary" href="/signin/issuer?next=${encodeURIComponent(next)}">Sign in at ${new URL(issuer).host}</a></p><p class="hint">or</p>`}
+${issuer !== undefined && isPrivate && html`<p><a class="button primary" href="/signin/issuer?next=${encodeURIComponent(next)}">Sign in at ${new URL(issuer).host}</a></p><p class="hint">or</p>`}
 ${isPrivate ? form(next) : problemBox(unsafe)}
 </div>`
 }

@@ -63,9 +63,7 @@ export function createVisits(
   const { auth, checks, isSandbox, version } = context
 
   const callerOf = async ({ by, idToken }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> =>
-    idToken === undefined
-      ? auth.recall?.(by)
-      : auth.authenticate({ authorization: `Bearer ${idToken}`, socket: raw.socket })
+    idToken === undefined ? auth.recall?.(by) : checks.recognize(raw, idToken)
   const sessionOf = ({ raw }: FastifyRequest): Session | undefined =>
     sessions.open(readCookie(raw, 'keyturn') ?? '')
   const signedIn: Visits['signedIn'] = async (request) => {

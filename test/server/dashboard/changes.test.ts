@@ -51,6 +51,22 @@ describe('a page that is open', () => {
     expect((await listen(harness, browser, '/changes?of=openai-prod')).status).toBe(404)
   })
 
+  it('hears nothing of an internal credential where its reader could not look at it', async () => {
+    const harness = await startServer({ internal: ['admin-key'] })
+    const made = await harness.tokens.create({
+      name: 'eve',
+      role: 'app',
+      credentials: ['*'],
+      grants: ['read', 'dashboard'],
+    })
+    const all = await listen(harness, await signedIn(harness, made.token), '/changes')
+    const operators = await listen(harness, await signedIn(harness), '/changes')
+    await until(() => [all, operators].every(({ text }) => text.includes('retry')))
+    harness.service.emit({ credential: 'admin-key', kind: 'rotation' })
+    await until(() => operators.text.includes('changed'))
+    expect(all.text).toBe('retry: 2000\n\n')
+  })
+
   it('is one of a bounded number', async () => {
     const harness = await startServer()
     const browser = await signedIn(harness)

@@ -6,7 +6,7 @@ import { createEveryWay } from '../../../src/server/auth/every-way.ts'
 import { createJwtWay } from '../../../src/server/auth/jwt.ts'
 import { createKeySets } from '../../../src/server/auth/key-sets.ts'
 import { createPolicyHolder } from '../../../src/server/auth/policy.ts'
-import { type Harness, shiftedSystem, startServer } from '../harness.ts'
+import { type Harness, type HarnessOptions, shiftedSystem, startServer } from '../harness.ts'
 import { type Browser, createBrowser, type Page } from './browser.ts'
 import { type Provider, startProvider } from './provider.ts'
 
@@ -22,10 +22,10 @@ const operators: JwtRule['grants'] = [
   { credentials: [], may: ['dashboard'] },
 ]
 
-async function world(over: Partial<JwtRule> = {}): Promise<World> {
+async function world(over: Partial<JwtRule> = {}, options: Partial<HarnessOptions> = {}): Promise<World> {
   const system = shiftedSystem()
   const provider = await startProvider(() => system.now())
-  const { issuer, clientId, clientSecret } = provider
+  const { issuer, clientId } = provider
   const rule: JwtRule = {
     name: 'people',
     issuer,
@@ -53,8 +53,14 @@ async function world(over: Partial<JwtRule> = {}): Promise<World> {
     isUnixSocket: false,
   })
   const address = 'http://localhost'
-  const oidc = { issuer, clientId, clientSecret: async () => clientSecret, scopes: ['openid'], address }
-  const harness = await startServer({ authenticator, dashboard: { oidc } })
+  const oidc = {
+    issuer,
+    clientId,
+    clientSecret: async () => provider.clientSecret,
+    scopes: ['openid'],
+    address,
+  }
+  const harness = await startServer({ authenticator, dashboard: { oidc }, ...options })
   return { harness, provider, policy, clock: system }
 }
 
@@ -167,6 +173,54 @@ describe('signing in at an issuer', () => {
     expect(page.text).toContain('name="token"')
     all.provider.isAway = false
     expect((await createBrowser(all.harness).open('/signin/issuer')).status).toBe(303)
+  })
+
+  it('asks the issuer for nobody who comes back with wrong codes again and again', async () => {
+    const rateLimits = { requestsPerSecond: 1_000, burst: 1_000, failuresPerMinute: 3 }
+    const all = await world({}, { rateLimits })
+    const statuses: number[] = []
+    for (let count = 0; count < 5; count += 1)
+      statuses.push(
+        (
+          await throughIssuer(all, createBrowser(all.harness), ({ searchParams }) =>
+            searchParams.set('code', 'x'),
+          )
+        ).status,
+      )
+    expect(statuses).toEqual([403, 403, 403, 429, 429])
+    expect(all.provider.redeemed).toBe(3)
+    // Who never left cannot make the log long either.
+    all.harness.logs.length = 0
+    for (let count = 0; count < 5; count += 1)
+      await createBrowser(all.harness).open('/signin/callback?code=x&state=y')
+    expect(all.harness.logs.filter((line) => !line.startsWith('debug'))).toEqual([])
+  })
+
+  it('counts nobody who signs in well', async () => {
+    const rateLimits = { requestsPerSecond: 1_000, burst: 1_000, failuresPerMinute: 2 }
+    const all = await world({}, { rateLimits })
+    for (let count = 0; count < 4; count += 1)
+      expect((await throughIssuer(all, createBrowser(all.harness))).status).toBe(200)
+  })
+
+  it('begins and ends nothing over a connection that others can read', async () => {
+    const all = await world({}, { trustedProxies: [{ address: '127.0.0.1', bits: 32 }] })
+    const browser = createBrowser(all.harness)
+    const plain = { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'http' }
+    const away = await browser.open('/signin/issuer', plain)
+    expect([away.status, away.location, browser.cookie]).toEqual([403, null, ''])
+    const other = await browser.open('/signin/issuer')
+    const back = all.provider.visit(other.location ?? '')
+    const page = await browser.open(`${back.pathname}${back.search}`, plain)
+    expect([page.status, page.headers.get('set-cookie')]).toEqual([403, null])
+  })
+
+  it('goes on with a client secret that was turned', async () => {
+    const all = await world()
+    expect((await throughIssuer(all, createBrowser(all.harness))).status).toBe(200)
+    all.provider.clientSecret = 'another'
+    expect((await throughIssuer(all, createBrowser(all.harness))).status).toBe(403)
+    expect((await throughIssuer(all, createBrowser(all.harness))).status).toBe(200)
   })
 
   it('asks the issuer for a bounded number of people at once, and for others afterwards', async () => {

@@ -27,11 +27,43 @@ describe('a page', () => {
       if (path === '/nope-at-all') continue
       expect([path, headers.get('content-security-policy')]).toEqual([
         path,
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
       ])
       expect(headers.get('cache-control')).toBe('no-store')
+      const others = [
+        'x-frame-options',
+        'x-content-type-options',
+        'referrer-policy',
+        'cross-origin-opener-policy',
+        'cross-origin-resource-policy',
+      ]
+      expect(others.map((name) => headers.get(name))).toEqual([
+        'DENY',
+        'nosniff',
+        'same-origin',
+        'same-origin',
+        'same-origin',
+      ])
       if (status === 200) expect(text).not.toMatch(/\sstyle="|<script>|\son\w+="|https?:\/\//)
     }
+  })
+
+  it('is nothing that a page of another site could load, keep a session alive with, or use up requests by', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    const paths = ['/', '/credentials/openai', '/audit', '/changes', '/signin', '/assets/live.js']
+    for (const path of paths)
+      for (const site of ['cross-site', 'same-site'])
+        for (const [mode, dest] of [
+          ['no-cors', 'image'],
+          ['cors', 'empty'],
+          ['navigate', 'iframe'],
+        ] as const) {
+          const from = { 'sec-fetch-site': site, 'sec-fetch-mode': mode, 'sec-fetch-dest': dest }
+          harness.system.shiftMs += 61_000
+          const { status, headers } = await browser.open(path, from)
+          expect([path, site, mode, status, headers.get('set-cookie')]).toEqual([path, site, mode, 403, null])
+        }
   })
 
   it('shows what others wrote as text', async () => {

@@ -7,7 +7,10 @@ import { onTestFinished } from 'vitest'
 export interface Provider {
   readonly issuer: string
   readonly clientId: string
-  readonly clientSecret: string
+  /** Turned by setting it. */
+  clientSecret: string
+  /** How often somebody asked for a token. */
+  redeemed: number
   /** Put into the next ID token, over what is usual. */
   claims: JWTPayload
   /** Codes are redeemed when it resolves. */
@@ -29,7 +32,6 @@ export async function startProvider(now: () => number): Promise<Provider> {
   const key = { ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256', use: 'sig' }
   const grants = new Map<string, Grant>()
   const clientId = 'keyturn-dashboard'
-  const clientSecret = randomUUID()
 
   const idToken = async (nonce: string): Promise<string> => {
     const seconds = Math.floor(now() / 1_000)
@@ -45,7 +47,8 @@ export async function startProvider(now: () => number): Promise<Provider> {
       .setProtectedHeader({ alg: 'ES256', kid: 'one' })
       .sign(privateKey)
   }
-  const redeem = async (form: URLSearchParams, authorization: string): Promise<object | undefined> => {
+  const redeem = async (form: URLSearchParams, authorization: string): Promise<object> => {
+    provider.redeemed += 1
     await provider.gate
     const grant = grants.get(form.get('code') ?? '')
     grants.delete(form.get('code') ?? '')
@@ -53,10 +56,11 @@ export async function startProvider(now: () => number): Promise<Provider> {
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
     const isClient =
-      form.get('client_secret') === clientSecret ||
-      authorization.endsWith(btoa(`${clientId}:${clientSecret}`))
-    if (grant?.challenge !== challenge || grant.redirect !== form.get('redirect_uri') || !isClient)
-      return undefined
+      form.get('client_secret') === provider.clientSecret ||
+      authorization.endsWith(btoa(`${clientId}:${provider.clientSecret}`))
+    if (!isClient) return { error: 'invalid_client' }
+    if (grant?.challenge !== challenge || grant.redirect !== form.get('redirect_uri'))
+      return { error: 'invalid_grant' }
     return { access_token: randomUUID(), token_type: 'Bearer', id_token: await idToken(grant.nonce) }
   }
   const server = createServer((request, response) => {
@@ -93,7 +97,7 @@ export async function startProvider(now: () => number): Promise<Provider> {
         request.on('data', (chunk: Buffer) => (text += chunk.toString()))
         request.on('end', () => {
           void redeem(new URLSearchParams(text), request.headers.authorization ?? '').then((answer) =>
-            send(answer === undefined ? 400 : 200, answer ?? { error: 'invalid_grant' }),
+            send('error' in answer ? 400 : 200, answer),
           )
         })
         return
@@ -109,7 +113,8 @@ export async function startProvider(now: () => number): Promise<Provider> {
   const provider: Provider = {
     issuer: `http://127.0.0.1:${port}`,
     clientId,
-    clientSecret,
+    clientSecret: randomUUID(),
+    redeemed: 0,
     claims: {},
     gate: Promise.resolve(),
     isAway: false,

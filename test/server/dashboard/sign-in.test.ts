@@ -56,6 +56,28 @@ describe('signing in', () => {
     if (token !== '') expect(answer.text).not.toContain(token)
   })
 
+  it('counts guesses by address, and lets in who has a good token all the same', async () => {
+    const harness = await startServer({
+      rateLimits: { requestsPerSecond: 1_000, burst: 1_000, failuresPerMinute: 3 },
+    })
+    const browser = createBrowser(harness)
+    const statuses: number[] = []
+    for (let count = 0; count < 5; count += 1)
+      statuses.push((await browser.submit('/signin', { token: `kt_op_${count}` })).status)
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
+    expect((await browser.submit('/signin', { token: harness.operator })).status).toBe(303)
+  })
+
+  it('counts with the other requests of the same token, so that nobody fills the audit by signing in', async () => {
+    const harness = await startServer({
+      rateLimits: { requestsPerSecond: 1, burst: 3, failuresPerMinute: 60 },
+    })
+    const statuses: number[] = []
+    for (let count = 0; count < 5; count += 1)
+      statuses.push((await createBrowser(harness).submit('/signin', { token: harness.operator })).status)
+    expect(statuses).toEqual([303, 303, 303, 429, 429])
+  })
+
   it('is refused from a page of another site, so that nobody signs somebody else in as themselves', async () => {
     const harness = await startServer()
     const fields = { token: harness.operator }
@@ -176,6 +198,26 @@ describe('a session', () => {
     const browser = createBrowser(harness)
     const page = await browser.open('/credentials/openai', { 'sec-fetch-site': 'cross-site' })
     expect([page.status, page.text]).toEqual([200, expect.stringContaining('0;url=/credentials/openai')])
+  })
+})
+
+describe('a cookie', () => {
+  const overTls = { 'x-forwarded-for': '192.0.2.7', 'x-forwarded-proto': 'https' }
+
+  it('that a neighbour under the same domain could set counts for nothing over TLS', async () => {
+    const harness = await startServer({ trustedProxies: [{ address: '127.0.0.1', bits: 32 }] })
+    const browser = createBrowser(harness)
+    await browser.submit('/signin', { token: harness.operator }, overTls)
+    expect((await browser.open('/', overTls)).status).toBe(200)
+    browser.cookie = browser.cookie.replace('__Host-', '')
+    expect((await browser.open('/', overTls)).location).toBe('/signin')
+  })
+
+  it('that comes twice counts for nothing: a neighbour may have set the other one', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    browser.cookie = `${browser.cookie}; ${(await signedIn(harness)).cookie}`
+    expect((await browser.open('/')).location).toBe('/signin')
   })
 })
 
