@@ -39,6 +39,13 @@ export interface FakeService extends Service {
   /** The same version and verdict, proven once more. */
   reprove(name: string): void
   withdraw(name: string): void
+  /** An older version that lives on beside the current one; its id. */
+  keepOlder(name: string): string
+  readonly revoked: {
+    readonly version: string
+    readonly reason: string | undefined
+    readonly actor: string
+  }[]
   emit(event: Partial<NewCredentialEvent> & { readonly credential: string }): CredentialEvent
   /** Empties the event log and starts counting again, as when a ledger is lost. */
   loseLedger(): void
@@ -69,6 +76,7 @@ export function createFakeService(
   const eventListeners = new Set<(event: CredentialEvent) => void>()
   const rotations: RotationSummary[] = []
   const leases: (LeaseSummary & { readonly name: string })[] = []
+  const older = new Map<string, VersionSummary[]>()
   let keys = 0
 
   const entry = (name: string): Entry => {
@@ -114,7 +122,10 @@ export function createFakeService(
       isInternal: internal.includes(name),
       generation: handOut.generation,
       current: handOut.kind === 'available' ? versionSummary(handOut) : null,
-      versions: handOut.kind === 'available' ? [versionSummary(handOut)] : [],
+      versions: [
+        ...(handOut.kind === 'available' ? [versionSummary(handOut)] : []),
+        ...(older.get(name) ?? []),
+      ],
       rotation: null,
       retirements: [],
       standby: null,
@@ -139,6 +150,7 @@ export function createFakeService(
     reports: [],
     rotationsStarted: [],
     acts: [],
+    revoked: [],
     failNextRotation: undefined,
     breakSummaries: false,
     eventsGate: Promise.resolve(),
@@ -170,15 +182,17 @@ export function createFakeService(
       }
     },
     verify: async (name) => summary(name),
-    blastRadius: async (name, _version, isListening) => {
-      const { version, fingerprint, stage } = available(name)
+    blastRadius: async (name, asked, isListening) => {
+      const current = available(name)
+      const kept = older.get(name)?.find((one) => one.version === asked)
+      const { version, fingerprint, stage } = kept ?? current
       return {
         credential: name,
         version,
         fingerprint,
         stage,
         keyId: null,
-        isCurrent: true,
+        isCurrent: kept === undefined,
         createdAt: iso,
         lastUse: 'unknown',
         lastUsedAt: null,
@@ -237,7 +251,12 @@ export function createFakeService(
     },
     rollback: async (name) => summary(name),
     bring: async (name) => versionSummary(available(name)),
-    async revoke(name, version) {
+    async revoke(name, version, request, actor) {
+      const kept = older.get(name)?.find((one) => one.version === version)
+      if (kept !== undefined) {
+        service.revoked.push({ version, reason: request.reason, actor: actor.name })
+        return kept
+      }
       if (version !== available(name).version)
         throw new KeyturnError('not_found', 'There is no such version.')
       throw new KeyturnError('last_working_key', `${name}: this is the last working key.`, {
@@ -288,6 +307,11 @@ export function createFakeService(
         fix: 'Bring a key.',
         generation: entry(name).handOut.generation + 1,
       })
+    },
+    keepOlder(name) {
+      const kept = versionSummary({ ...newHandOut(name, 0), stage: 'previous' })
+      older.set(name, [...(older.get(name) ?? []), kept])
+      return kept.version
     },
     emit(event) {
       const { events, handOut } = entry(event.credential)

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import { operations } from '../../api/operations.ts'
 import { KeyturnError } from '../../core/errors.ts'
+import type { Asked } from '../audited.ts'
 import { unauthenticated } from '../checks.ts'
 import type { ServerContext } from '../context.ts'
 import { problemStatus } from '../problem.ts'
@@ -40,28 +41,88 @@ function demandAct(id: ActId, visit: Visit, context: ServerContext, visits: Visi
 }
 
 async function act(id: ActId, visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
-  const { name, caller, reply, request } = visit
-  const { auth, audited } = context
+  const { name, reply, request } = visit
   demandAct(id, visit, context, visits)
   const form = formOf(request.body)
   if (id === 'bring' && !isPrivate(request.raw)) throw readable()
+  const outcome = await onlyOnce(context, { id, visit, form }, () => attempt(id, visit, context, form))
+  if (outcome.kind !== 'refused') return reply.redirect(`/credentials/${name}?done=${outcome.kind}`, 303)
+  const problem = new KeyturnError(outcome.code, outcome.message, { fix: outcome.fix })
+  return confirm(id, { visit, context, visits, of: form.get('of'), form, problem, status: outcome.status })
+}
+
+type Outcome =
+  | { readonly kind: ActId | 'waiting' }
+  | {
+      readonly kind: 'refused'
+      readonly code: KeyturnError['code']
+      readonly message: string
+      readonly fix: string
+      readonly status: number
+    }
+
+/** What was done cannot be asked for again by the same form: a double click is one act. What was refused can. */
+async function onlyOnce(
+  { once }: ServerContext,
+  sent: { readonly id: ActId; readonly visit: Visit; readonly form: ReadonlyMap<string, string> },
+  work: () => Promise<Outcome>,
+): Promise<Outcome> {
+  const { id, visit, form } = sent
+  const key = form.get('once') ?? ''
+  if (!oncePattern.test(key)) return work()
+  const content = `${visit.name} ${id} ${form.get('of') ?? ''}`
+  const answer = await once({ scope: `dashboard ${visit.caller.id}`, key, content }, async () => {
+    const outcome = await work()
+    const isRefused = outcome.kind === 'refused'
+    return { status: isRefused ? outcome.status : 303, body: JSON.stringify(outcome), isRetryable: isRefused }
+  })
+  return JSON.parse(answer.body) as Outcome
+}
+
+const oncePattern = /^[0-9a-f-]{36}$/
+
+async function attempt(
+  id: ActId,
+  visit: Visit,
+  context: ServerContext,
+  form: ReadonlyMap<string, string>,
+): Promise<Outcome> {
+  const { name, caller } = visit
+  const { auth, audited } = context
   const { operation } = acts[id]
-  let about: string | undefined
-  await audited.act(askedBy(visit, operation), 'asked')
+  const target = await targetOf(id, name, context, form.get('of'))
+  let about = target.about
+  const asked = (): Asked => ({ ...askedBy(visit, operation, about), ...target.version })
+  await audited.act(asked(), 'asked')
   // As for the API: taken back while the row was written.
   if (!auth.isLive(caller)) throw unauthenticated()
   try {
     await perform(context, { id, name, caller, form, about: (what) => (about = what) })
   } catch (thrown) {
     if (!(thrown instanceof KeyturnError)) throw thrown
+    const { code, message, fix = '' } = thrown
     const status = problemStatus({ error: thrown })
-    await audited.refusal(askedBy(visit, operation, about), { code: thrown.code, status })
-    if (thrown.code === 'approval_needed' && id === 'emergency')
-      return reply.redirect(`/credentials/${name}?done=waiting`, 303)
-    return confirm(id, { visit, context, visits, of: form.get('of'), problem: thrown, status })
+    await audited.refusal(asked(), { code, status })
+    const isWaiting = code === 'approval_needed' && (id === 'emergency' || id === 'revoke')
+    return isWaiting ? { kind: 'waiting' } : { kind: 'refused', code, message, fix, status }
   }
-  await audited.act(askedBy(visit, operation, about), 'done')?.catch(() => undefined)
-  return reply.redirect(`/credentials/${name}?done=${id}`, 303)
+  await audited.act(asked(), 'done')?.catch(() => undefined)
+  return { kind: id }
+}
+
+/** What goes into the audit is what there is: of a field of a form it might be anything. */
+async function targetOf(
+  id: ActId,
+  name: string,
+  { service }: ServerContext,
+  of: string | undefined,
+): Promise<{ readonly about?: string | undefined; readonly version?: { readonly version: string } }> {
+  if (id === 'revoke') {
+    const found = (await service.summary(name)).versions.find(({ version }) => version === of)
+    return found === undefined ? {} : { version: { version: found.version } }
+  }
+  if (id !== 'forget') return {}
+  return { about: (await service.leases(name)).find(({ instance }) => instance === of)?.instance }
 }
 
 async function confirm(
@@ -71,11 +132,13 @@ async function confirm(
     readonly context: ServerContext
     readonly visits: Visits
     readonly of: string | undefined
+    /** What was sent and refused. */
+    readonly form?: ReadonlyMap<string, string>
     readonly problem?: KeyturnError
     readonly status?: number
   },
 ): Promise<unknown> {
-  const { visit, context, visits, of, problem, status } = options
+  const { visit, context, visits, of, form = new Map(), problem, status } = options
   const { name, caller, session, request } = visit
   const { service, streams, approvals, system } = context
   const [summary, leases, waiting] = await Promise.all([
@@ -84,14 +147,27 @@ async function confirm(
     of === undefined ? [] : approvals.list(name),
   ])
   const approval = waiting.find((one) => one.id === of)
-  const subject: Subject = { summary, leases, approval, isPrivate: isPrivate(request.raw) }
+  const version = id === 'revoke' ? summary.versions.find((one) => one.version === of) : undefined
+  const now = system.now()
+  const subject: Subject = {
+    summary,
+    leases,
+    approval,
+    version,
+    leasesOf: leases.filter(({ instance }) => instance === of),
+    isPrivate: isPrivate(request.raw),
+    who: caller.name,
+    sent: form,
+    now,
+  }
   const radius = acts[id].hasRadius
     ? await service
-        .blastRadius(name, approval?.version ?? undefined, streams.listening(name))
+        .blastRadius(name, version?.version ?? approval?.version ?? undefined, streams.listening(name))
         // An emergency goes on without knowing whom it hits.
         .catch(() => undefined)
     : undefined
-  const body = confirmBody({ id, subject, radius, csrf: session.csrf, of, problem, now: system.now() })
+  const once = system.uuid()
+  const body = confirmBody({ id, subject, radius, csrf: session.csrf, once, of, problem, now })
   return visits.show(visit, { title: `${acts[id].label.replace('…', '')}: ${name}`, body }, status)
 }
 

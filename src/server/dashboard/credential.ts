@@ -4,10 +4,9 @@ import type {
   LeaseSummary,
   RetirementSummary,
   RotationSummary,
-  VersionSummary,
 } from '../../api/types.ts'
 import type { CredentialEvent } from '../../core/types.ts'
-import { type ActId, acts, actsOffered } from './acts.ts'
+import { type ActId, acts, actsOffered, asked, isRevocable } from './acts.ts'
 import { type Html, html } from './html.ts'
 import { users } from './overview.ts'
 import { phaseList } from './phases.ts'
@@ -35,22 +34,27 @@ export function credentialBody(view: CredentialView): Html {
   const { name, versions, retirements } = summary
   return html`<p class="crumbs"><a href="/">Credentials</a></p>
 <h1>${name}${summary.isInternal && html` <span class="tag">internal</span>`}</h1>
-${done === undefined ? '' : html`<p class="box good" role="status">${doneWords(done)}</p>`}
+${done === undefined ? '' : doneBox(done, summary)}
 <section id="live-state-of" data-live aria-label="State">${state(summary, view.leases, now)}</section>
 ${mayOperate && html`<section aria-labelledby="acts"><h2 id="acts">Act</h2><p class="hint">Each shows first what it will do.</p><div id="live-acts" data-live>${buttons(view)}</div></section>`}
 <section aria-labelledby="rotation"><h2 id="rotation">Rotation</h2><div id="live-rotation" data-live>${rotation(summary, now)}</div></section>
 <section aria-labelledby="versions"><h2 id="versions">Versions</h2><div id="live-versions" data-live>
 ${timeline(lanesOf({ versions, retirements, now }), now)}
 ${versions.length > lanesMax && html`<p class="hint">The picture shows the newest ${lanesMax} of ${versions.length}.</p>`}
-${versionTable(versions, now)}
+${versionTable(view)}
 ${retirements.map((one) => retirement(one, now))}
 </div></section>
 <section aria-labelledby="verifications"><h2 id="verifications">Verifications</h2><div id="live-verdicts" data-live>${verdicts(view)}</div></section>
 <section aria-labelledby="leases"><h2 id="leases">Who uses it</h2><div id="live-leases" data-live>${leases(view)}</div></section>`
 }
 
-function doneWords(done: NonNullable<CredentialView['done']>): string {
-  return done === 'waiting' ? 'It waits for a second person now.' : acts[done].doneWords
+function doneBox(done: NonNullable<CredentialView['done']>, { current }: CredentialSummary): Html {
+  if (done === 'waiting') return html`<p class="box" role="status">It waits for a second person now.</p>`
+  const check = current?.check ?? null
+  // Having asked is not having been told that all is well.
+  if (done === 'verify' && check?.verdict !== 'valid')
+    return html`<p class="box" role="status">OpenAI was asked just now${check !== null && html`: <b>${spaced(check.verdict)}</b>. ${check.summary}`}</p>`
+  return html`<p class="box good" role="status">${acts[done].doneWords}</p>`
 }
 
 function state(summary: CredentialSummary, leased: readonly LeaseSummary[], now: number): Html {
@@ -76,17 +80,25 @@ ${lastKnownGood !== undefined && html`<div><dt>Served from</dt><dd>the last-know
 }
 
 function buttons({ summary, approvals, now }: CredentialView): Html {
-  const to = (id: ActId, of?: string): string =>
-    `/credentials/${summary.name}/${id}${of === undefined ? '' : `?of=${encodeURIComponent(of)}`}`
+  const to = (id: ActId, of?: string): string => addressOf(summary.name, id, of)
   return html`<ul class="acts">${actsOffered(summary).map(
     (id) =>
       html`<li><a class="button ${acts[id].isDanger ? 'danger' : ''}" id="act-${id}" href="${to(id)}">${acts[id].label}</a></li>`,
   )}</ul>
 ${approvals.map(
-  ({ id, act, requestedBy, requestedAt, reason }) => html`<div class="box">
-<p><strong>${requestedBy} asks for ${act === 'emergency' ? 'an emergency rotation' : 'a revocation'}</strong>, ${when(requestedAt, now)}${reason !== null && html`: ${reason}`}. A second person has to approve it.</p>
-<p><a class="button danger" id="approve-${id}" href="${to('approve', id)}">Approve…</a> <a class="button" id="withdraw-${id}" href="${to('withdraw', id)}">Withdraw…</a></p></div>`,
+  (approval) => html`<div class="box">
+<p><strong>${approval.requestedBy} asked ${approval.act === 'emergency' && 'for '}${asked(approval)}</strong> ${when(approval.requestedAt, now)}${approval.reason !== null && html`: ${approval.reason}`}. A second person has to approve it.</p>
+<p><a class="button danger" id="approve-${approval.id}" href="${to('approve', approval.id)}">Approve…</a> <a class="button" id="withdraw-${approval.id}" href="${to('withdraw', approval.id)}">Withdraw…</a></p></div>`,
 )}`
+}
+
+function addressOf(name: string, id: ActId, of?: string): string {
+  return `/credentials/${name}/${id}${of === undefined ? '' : `?of=${encodeURIComponent(of)}`}`
+}
+
+/** Of one row among many: what it is about is said to those who hear links one by one. */
+function rowAct(name: string, id: ActId, of: string, row = of): Html {
+  return html`<a id="${id}-${row}" href="${addressOf(name, id, of)}">${acts[id].label}<span class="unseen"> ${short(of)}</span></a>`
 }
 
 function rotation({ rotation: one }: CredentialSummary, now: number): Html {
@@ -113,16 +125,18 @@ function steps(all: RotationSummary['steps'], now: number): Html {
     )}</ol></details>`
 }
 
-function versionTable(versions: readonly VersionSummary[], now: number): Html {
+function versionTable({ summary: { name, versions }, mayOperate, now }: CredentialView): Html {
+  const hasActs = mayOperate && versions.some(isRevocable)
   return html`<table class="cards"><caption class="unseen">Versions, newest first</caption>
-<thead><tr><th scope="col">Version</th><th scope="col">Stage</th><th scope="col">Fingerprint</th><th scope="col">Made</th><th scope="col">Promoted</th><th scope="col">Last check</th></tr></thead>
+<thead><tr><th scope="col">Version</th><th scope="col">Stage</th><th scope="col">Fingerprint</th><th scope="col">Made</th><th scope="col">Promoted</th><th scope="col">Last check</th>${hasActs && html`<th scope="col">Act</th>`}</tr></thead>
 <tbody>${versions.map(
     (one) => html`<tr><th scope="row"><code title="${one.version}">${short(one.version)}</code></th>
 <td data-label="Stage">${one.stage}${one.isCompromised && html` <span class="tag bad">compromised</span>`}</td>
 <td data-label="Fingerprint"><code>${one.fingerprint}</code></td>
 <td data-label="Made">${when(one.createdAt ?? one.addedAt, now)}</td>
 <td data-label="Promoted">${when(one.promotedAt, now)}</td>
-<td data-label="Last check">${one.check === null ? 'not yet' : html`${spaced(one.check.verdict)}, ${when(one.check.checkedAt, now)}`}</td></tr>`,
+<td data-label="Last check">${one.check === null ? 'not yet' : html`${spaced(one.check.verdict)}, ${when(one.check.checkedAt, now)}`}</td>
+${hasActs && (isRevocable(one) ? html`<td data-label="Act">${rowAct(name, 'revoke', one.version)}</td>` : html`<td class="empty"></td>`)}</tr>`,
   )}</tbody></table>`
 }
 
@@ -149,12 +163,12 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-function leases({ summary, leases: all, now }: CredentialView): Html {
+function leases({ summary, leases: all, mayOperate, now }: CredentialView): Html {
   if (all.length === 0)
     return html`<p>No app has a lease. Apps that use the client library, or send <code>Keyturn-Instance</code>, show here.</p>`
   const more = all.length - leasesShownMax
   return html`<table class="cards"><caption class="unseen">Leases of apps</caption>
-<thead><tr><th scope="col">App</th><th scope="col">Instance</th><th scope="col">Key</th><th scope="col">Seen</th></tr></thead>
+<thead><tr><th scope="col">App</th><th scope="col">Instance</th><th scope="col">Key</th><th scope="col">Seen</th>${mayOperate && html`<th scope="col">Act</th>`}</tr></thead>
 <tbody>${all.slice(0, leasesShownMax).map(
     ({
       app,
@@ -163,6 +177,7 @@ function leases({ summary, leases: all, now }: CredentialView): Html {
       seenAt,
     }) => html`<tr><th scope="row">${app}</th><td data-label="Instance" class="long">${instance}</td>
 <td data-label="Key">${generation >= summary.generation ? 'the current one' : html`<span class="state attention"><span aria-hidden="true">▲</span> an older one</span>`}</td>
-<td data-label="Seen">${when(seenAt, now)}</td></tr>`,
+<td data-label="Seen">${when(seenAt, now)}</td>
+${mayOperate && html`<td data-label="Act">${rowAct(summary.name, 'forget', instance, `${app}-${instance}`)}</td>`}</tr>`,
   )}</tbody></table>${more > 0 && html`<p>and ${more} more</p>`}`
 }

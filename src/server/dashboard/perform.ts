@@ -3,7 +3,8 @@ import { KeyturnError } from '../../core/errors.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
 import { parseBody } from '../json-body.ts'
-import type { ActId } from './acts.ts'
+import { type ActId, isAlive, isRevocable } from './acts.ts'
+import { short } from './words.ts'
 
 export interface Performance {
   readonly id: ActId
@@ -42,12 +43,16 @@ const doings: Readonly<Record<ActId, Doing>> = {
     return service.rollback(name, body, actorOf(caller))
   },
   bring: async ({ service }, { name, caller, form }) => {
-    const body = parseBody(bodies.bringRequest, { apiKey: form.get('apiKey'), ...reasonOf(form) }, true)
+    const apiKey = form.get('apiKey')?.trim() ?? ''
+    if (!bodies.bringRequest.shape.apiKey.safeParse(apiKey).success) throw noKey()
+    const body = parseBody(bodies.bringRequest, { apiKey, ...reasonOf(form) }, true)
     return service.bring(name, body, actorOf(caller))
   },
   emergency: async ({ service, approvals }, { name, caller, form }) => {
-    const confirm = form.get('confirm') ?? ''
-    const compromised = form.get('isCompromised') === 'yes' ? { isCompromised: true, confirm } : {}
+    const confirm = typedOf(form)
+    const isCompromised = form.get('isCompromised') === 'yes'
+    if (!isCompromised && confirm !== '') throw halfSaid(name)
+    const compromised = isCompromised ? { isCompromised, confirm } : {}
     const body = parseBody(
       bodies.rotationRequest,
       { mode: 'emergency', ...compromised, ...reasonOf(form) },
@@ -75,6 +80,66 @@ const doings: Readonly<Record<ActId, Doing>> = {
       })
     about(id)
   },
+  revoke: async ({ service, approvals }, { name, caller, form }) => {
+    const { versions } = await service.summary(name)
+    const target = versions.find(({ version }) => version === form.get('of'))
+    if (target === undefined)
+      throw new KeyturnError('not_found', `${name} has no such version any more.`, {
+        fix: 'Look at the page of the credential.',
+      })
+    if (!isRevocable(target))
+      throw new KeyturnError(
+        'conflict',
+        `${short(target.version)} is ${target.stage}: it is not revoked from here.`,
+        {
+          fix: 'Where it is what is handed out, rotate, or in an emergency say that it is in the wrong hands.',
+        },
+      )
+    const { version } = target
+    demandTyped(name, form, `Revoking ${short(version)} is for good`)
+    const body = parseBody(bodies.revocationRequest, reasonOf(form), true)
+    await approvals.need(name, { kind: 'revocation', version, request: body }, caller)
+    return service.revoke(name, version, body, actorOf(caller))
+  },
+  forget: async ({ service, system }, { name, caller, form }) => {
+    const instance = form.get('of') ?? ''
+    const leases = (await service.leases(name)).filter((lease) => lease.instance === instance)
+    if (isAlive(leases, system.now()))
+      demandTyped(name, form, 'The instance lives: it may lose the key that it uses')
+    return service.dropLease(name, instance, actorOf(caller))
+  },
+}
+
+function demandTyped(name: string, form: ReadonlyMap<string, string>, what: string): void {
+  if (typedOf(form) === name) return
+  throw new KeyturnError('confirmation_needed', `${what}: its credential's name has to be typed.`, {
+    fix: `Type ${name} below; nothing was done yet.`,
+  })
+}
+
+function halfSaid(name: string): KeyturnError {
+  return new KeyturnError(
+    'confirmation_needed',
+    'The name was typed, but it is not ticked that the key is in the wrong hands.',
+    {
+      fix: `Tick it to have the old key of ${name} revoked at once, or leave the name empty; nothing was done yet.`,
+    },
+  )
+}
+
+function noKey(): KeyturnError {
+  return new KeyturnError(
+    'bad_request',
+    'What was pasted is no key: a key has no blanks and no letters with accents.',
+    {
+      fix: 'Copy it anew from OpenAI’s page, alone; it begins with sk- there.',
+    },
+  )
+}
+
+/** Whoever pastes a name often takes a blank along. */
+function typedOf(form: ReadonlyMap<string, string>): string {
+  return form.get('confirm')?.trim() ?? ''
 }
 
 async function actOnRotation(

@@ -32,7 +32,7 @@ a { color: var(--link); }
 h1 { font-size: clamp(1.2rem, 7.5vw, 1.6rem); line-height: 1.2; margin: .4rem 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 1.8rem 0 .6rem; }
 h3 { font-size: 1rem; margin: 1rem 0 .4rem; }
-.holders { overflow-wrap: anywhere; }
+.holders, .will { overflow-wrap: anywhere; }
 code { font: .9em ui-monospace, monospace; overflow-wrap: anywhere; }
 .hint { color: var(--dim); font-size: .9rem; }
 .big { font-size: 1.25rem; margin: 0 0 .6rem; }
@@ -121,6 +121,7 @@ thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
   .cards th, .cards td { border: 0; padding: .2rem .7rem; }
   .cards td { position: relative; padding-left: 8.5rem; }
   .cards td::before { content: attr(data-label); position: absolute; left: .7rem; width: 7.3rem; color: var(--dim); font-size: .85rem; }
+  .cards .empty { display: none; }
   .search { flex-direction: column; align-items: stretch; }
   .search label { align-self: start; }
   .cards time { white-space: normal; }
