@@ -1,4 +1,5 @@
 import { type Html, html } from './html.ts'
+import { exact } from './words.ts'
 
 export interface PageOptions {
   readonly title: string
@@ -7,6 +8,8 @@ export interface PageOptions {
   readonly signedIn?: { readonly name: string; readonly csrf: string; readonly mayAudit: boolean }
   /** Which credential the page is of; empty: of all. Absent: nothing on it changes by itself. */
   readonly live?: string
+  /** When it was made. */
+  readonly now: number
   readonly isSandbox: boolean
   readonly version: string
 }
@@ -25,7 +28,7 @@ export const pageHeaders = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
 } as const
 
-export function page({ title, body, signedIn, live, isSandbox, version }: PageOptions): string {
+export function page({ title, body, signedIn, live, now, isSandbox, version }: PageOptions): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -45,10 +48,12 @@ ${live === undefined ? '' : html`<script src="/assets/live.js" defer></script>`}
 ${signedIn === undefined ? '' : navigation(signedIn)}
 </header>
 ${isSandbox ? html`<aside class="sandbox" aria-label="Sandbox">Sandbox: no key here opens anything at OpenAI.</aside>` : ''}
+${live === undefined ? '' : html`<p id="live-stale" class="stale" role="alert" hidden></p>`}
 <main id="main" tabindex="-1">
 ${body}
 </main>
-<footer><p>Keyturn ${version}. <span id="live-state" role="status"></span></p></footer>
+<footer><p>Keyturn ${version}. ${signedIn !== undefined && html`<span id="live-state">As of ${exact(new Date(now).toISOString())}.</span>`}</p>
+${live === undefined ? '' : html`<p id="live-news" class="unseen" role="status"></p>`}</footer>
 </body>
 </html>
 `.toString()

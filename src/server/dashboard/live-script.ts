@@ -1,12 +1,20 @@
 /**
  * All the script there is: without it the pages are the same and show what was when they were asked for. It is told that
  * something changed, and not what; it asks for the page anew and puts the parts that differ in the place of the old ones.
+ * Where it cannot, it says so on top of the page: what looks good may have been good an hour ago.
  */
 export const liveScript = `'use strict'
 const of = document.body.dataset.of
 const said = document.getElementById('live-state')
+const news = document.getElementById('live-news')
+const stale = document.getElementById('live-stale')
+const clock = () => new Date().toLocaleTimeString()
 let isAsking = false
 let isDue = false
+let lastAt = clock()
+
+// What was done was done once: the address says so no longer when the page is loaded again or kept.
+if (new URLSearchParams(location.search).has('done')) history.replaceState(null, '', location.pathname)
 
 async function refresh() {
   if (isAsking) {
@@ -22,44 +30,99 @@ async function refresh() {
       redirect: 'manual',
     })
     if (answer.type === 'opaqueredirect' || answer.status === 401) return location.reload()
-    if (answer.ok) swap(new DOMParser().parseFromString(await answer.text(), 'text/html'))
+    if (!answer.ok) return warn('Keyturn answers with an error (' + answer.status + ').')
+    swap(new DOMParser().parseFromString(await answer.text(), 'text/html'))
+    lastAt = clock()
+    stale.hidden = true
+    said.textContent = 'Brought up to date at ' + lastAt + '.'
   } catch {
-    said.textContent = 'Keyturn does not answer; the page shows what was.'
+    warn('Keyturn does not answer.')
   } finally {
     isAsking = false
     if (isDue) refresh()
   }
 }
 
-function swap(fresh) {
-  let isChanged = false
-  for (const part of document.querySelectorAll('[data-live]')) {
-    const next = fresh.getElementById(part.id)
-    if (next === null || next.innerHTML === part.innerHTML) continue
-    const open = [...part.querySelectorAll('details')].map((one) => one.open)
-    const focused = part.contains(document.activeElement) ? document.activeElement.id : ''
-    const scrolled = [...part.querySelectorAll('.scrolls')].map((one) => one.scrollLeft)
-    part.replaceChildren(...next.cloneNode(true).childNodes)
-    part.querySelectorAll('details').forEach((one, index) => { one.open = open[index] ?? false })
-    part.querySelectorAll('.scrolls').forEach((one, index) => { one.scrollLeft = scrolled[index] ?? 0 })
-    if (focused !== '') document.getElementById(focused)?.focus({ preventScroll: true })
-    isChanged = true
-  }
-  if (isChanged) said.textContent = 'Brought up to date at ' + new Date().toLocaleTimeString() + '.'
+function warn(what) {
+  const text = what + ' This page shows what was at ' + lastAt + '.'
+  if (stale.textContent !== text) stale.textContent = text
+  stale.hidden = false
+  said.textContent = 'Not live: trying again.'
 }
 
-const source = new EventSource('/changes' + (of === '' ? '' : '?of=' + encodeURIComponent(of)))
-source.addEventListener('changed', refresh)
-// Something may have happened while nobody listened.
-let isFirst = true
-source.addEventListener('open', () => {
-  if (!isFirst) refresh()
-  isFirst = false
-  said.textContent = 'Live.'
+const reachable = 'a, button, summary, [tabindex]'
+
+function swap(fresh) {
+  const before = headline()
+  for (const part of document.querySelectorAll('[data-live]')) {
+    const next = fresh.getElementById(part.id)
+    if (next === null || next.innerHTML === part.innerHTML || isBeingCopied(part)) continue
+    const open = [...part.querySelectorAll('details')].map((one) => one.open)
+    const active = document.activeElement
+    const place = part.contains(active) ? [...part.querySelectorAll(reachable)].indexOf(active) : -1
+    part.replaceChildren(...next.cloneNode(true).childNodes)
+    part.querySelectorAll('details').forEach((one, index) => { one.open = open[index] ?? false })
+    if (place >= 0) {
+      const same = active.id === '' ? part.querySelectorAll(reachable)[place] : document.getElementById(active.id)
+      const there = same ?? document.getElementById('main')
+      there.focus({ preventScroll: true })
+    }
+  }
+  // Ages grow all the time; read out is only what somebody would look up for.
+  const after = headline()
+  if (after !== before) news.textContent = after
+}
+
+function headline() {
+  return document.querySelector('.verdict, .big')?.textContent.trim() ?? ''
+}
+
+function isBeingCopied(part) {
+  const chosen = getSelection()
+  return chosen !== null && !chosen.isCollapsed && part.contains(chosen.anchorNode)
+}
+
+let source
+let retry
+
+function listen() {
+  clearTimeout(retry)
+  if (source !== undefined || document.visibilityState !== 'visible') return
+  source = new EventSource('/changes' + (of === '' ? '' : '?of=' + encodeURIComponent(of)))
+  source.addEventListener('changed', refresh)
+  source.addEventListener('open', () => { said.textContent = 'Live.'; refresh() })
+  source.addEventListener('ended', again)
+  source.addEventListener('error', () => {
+    // Closed for good: too many pages are open, or the session has ended. The page itself tells which.
+    if (source?.readyState === EventSource.CLOSED) again()
+    else refresh()
+  })
+}
+
+function again() {
+  leave()
+  retry = setTimeout(listen, 10000)
+  refresh()
+}
+
+function leave() {
+  clearTimeout(retry)
+  source?.close()
+  source = undefined
+}
+
+// Browsers have few connections for all tabs of one service: one that nobody looks at leaves its own to others.
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState === 'visible') listen()
+  else leave()
 })
-source.addEventListener('ended', () => { source.close(); location.reload() })
-source.addEventListener('error', () => { said.textContent = 'Not live: trying again.' })
+addEventListener('pagehide', leave)
+addEventListener('pageshow', (event) => { if (event.persisted) listen() })
 // Ages grow although nothing happens.
-setInterval(() => { if (document.visibilityState === 'visible') refresh() }, 30000)
-addEventListener('pagehide', () => source.close())
+setInterval(() => {
+  if (document.visibilityState !== 'visible') return
+  listen()
+  refresh()
+}, 30000)
+listen()
 `

@@ -8,7 +8,7 @@ import { formOf } from './form.ts'
 import { page } from './layout.ts'
 import { isOwnPage, isPrivate, ownPath } from './origins.ts'
 import type { Session, Sessions } from './sessions.ts'
-import { signInBody } from './sign-in.ts'
+import { type Ended, signInBody } from './sign-in.ts'
 import { notOurs, sendPage, type Visits } from './visits.ts'
 
 const config = { page: true } as const
@@ -22,10 +22,15 @@ export function addSignIn(
 ): void {
   const { checks, audited } = context
   scope.get('/signin', { config }, async (request, reply) => {
-    const { next } = request.query as { readonly next?: unknown }
+    const { next, ended } = request.query as { readonly next?: unknown; readonly ended?: unknown }
     const path = ownPath(typeof next === 'string' ? next : undefined)
     return (await visits.signedIn(request)) === undefined
-      ? showSignIn(context, { request, reply, next: path })
+      ? showSignIn(context, {
+          request,
+          reply,
+          next: path,
+          ended: ended === 'form' || ended === 'session' ? ended : undefined,
+        })
       : reply.redirect(path, 303)
   })
   scope.post('/signin', { config }, async (request, reply) => {
@@ -63,23 +68,25 @@ export function addSignIn(
 }
 
 export function showSignIn(
-  { isSandbox, version, dashboard }: ServerContext,
+  { isSandbox, version, dashboard, system }: ServerContext,
   shown: {
     readonly request: FastifyRequest
     readonly reply: FastifyReply
     readonly next: string
+    readonly ended?: Ended | undefined
     readonly problem?: KeyturnError
     readonly status?: number
   },
 ): unknown {
-  const { request, reply, next, problem, status = 200 } = shown
+  const { request, reply, next, ended, problem, status = 200 } = shown
   const body = signInBody({
     next,
+    ended,
     isPrivate: isPrivate(request.raw),
     issuer: dashboard.oidc?.issuer,
     ...(problem === undefined ? {} : { problem }),
   })
-  return sendPage(reply, status, page({ title: 'Sign in', body, isSandbox, version }))
+  return sendPage(reply, status, page({ title: 'Sign in', body, now: system.now(), isSandbox, version }))
 }
 
 /** Web tokens are signed in with at their issuer: pasted, one of an app would make a session. */

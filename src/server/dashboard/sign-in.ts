@@ -1,20 +1,31 @@
 import { type Html, html } from './html.ts'
 import { problemBox } from './layout.ts'
 
+/** Why somebody who was signed in has to do it again: the session ended, and perhaps before a form was sent. */
+export type Ended = 'session' | 'form'
+
+const endedWords: Readonly<Record<Ended, string>> = {
+  session:
+    'Your session has ended: after an hour without a request, after eight hours, when the service was started anew, or with your token.',
+  form: 'Your session had ended before this was sent: nothing was done. Sign in, and ask for it again on the page of the credential.',
+}
+
 export function signInBody(options: {
   readonly next: string
+  readonly ended?: Ended | undefined
   readonly isPrivate: boolean
   /** Where else to sign in. */
   readonly issuer?: string | undefined
   readonly problem?: { readonly message: string; readonly fix?: string | undefined }
 }): Html {
-  const { next, isPrivate, issuer, problem } = options
+  const { next, ended, isPrivate, issuer, problem } = options
   const unsafe = {
     message: 'This connection is not encrypted: whoever listens on the way would read the token.',
     fix: 'Open the page over HTTPS, or on the machine that Keyturn runs on, as http://localhost.',
   }
   return html`<div class="narrow">
 <h1>Sign in</h1>
+${ended !== undefined && html`<p class="box" role="status">${endedWords[ended]}</p>`}
 ${problem === undefined ? '' : problemBox(problem)}
 ${issuer !== undefined && isPrivate && html`<p><a class="button primary" href="/signin/issuer?next=${encodeURIComponent(next)}">Sign in at ${new URL(issuer).host}</a></p><p class="hint">or</p>`}
 ${isPrivate ? form(next) : problemBox(unsafe)}

@@ -24,6 +24,7 @@ header .who { margin-left: auto; display: flex; flex-wrap: wrap; gap: .5rem; ali
 footer { padding: .6rem 1rem; color: var(--dim); border-top: 1px solid var(--line); }
 footer p { margin: 0 auto; max-width: 76rem; }
 .sandbox { margin: 0; padding: .3rem 1rem; background: var(--warn); color: var(--paper); }
+.stale { position: sticky; top: 0; z-index: 1; margin: 0; padding: .5rem 1rem; background: var(--bad); color: var(--paper); font-weight: 600; }
 .skip { position: absolute; left: -100vw; }
 .skip:focus { left: .5rem; top: .5rem; background: var(--card); padding: .5rem; z-index: 1; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }

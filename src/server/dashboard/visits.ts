@@ -78,11 +78,19 @@ export function createVisits(
     if (admission.kind === 'refused') throw admission.refusal.error
   }
   const nobody = (request: FastifyRequest, reply: FastifyReply): unknown => {
-    const path = ownPath(request.url.split('?', 1)[0])
-    const isLink = request.method === 'GET' && isFromElsewhere(request.raw)
+    // Acts are asked for on the page of their credential: it alone leads to what they are about.
+    const path = ownPath(request.url.split('?', 1)[0]?.replace(/(?<=^\/credentials\/[^/]+)\/.*$/, ''))
+    const isSent = request.method !== 'GET'
+    const isLink = !isSent && isFromElsewhere(request.raw)
     if (isLink) return sendPage(reply, 200, onwards(path))
-    const next = request.method === 'GET' && path !== '/' ? `?next=${encodeURIComponent(path)}` : ''
-    return reply.redirect(`/signin${next}`, 303)
+    const isAct = isSent && path !== '/'
+    const wasIn = (readCookie(request.raw, 'keyturn') ?? '') !== ''
+    const ended = isAct ? 'form' : wasIn && !isSent ? 'session' : undefined
+    const query = new URLSearchParams({
+      ...(path === '/' ? {} : { next: path }),
+      ...(ended === undefined ? {} : { ended }),
+    }).toString()
+    return reply.redirect(query === '' ? '/signin' : `/signin?${query}`, 303)
   }
   const visitOf = async (request: FastifyRequest, reply: FastifyReply): Promise<Visit | undefined> => {
     const found = await signedIn(request)
@@ -118,6 +126,7 @@ export function createVisits(
         body,
         signedIn: { name: caller.name, csrf: session.csrf, mayAudit },
         ...(live === undefined ? {} : { live }),
+        now: context.system.now(),
         isSandbox,
         version,
       })
@@ -135,7 +144,7 @@ export function createVisits(
       return sendPage(
         reply,
         problemStatus(refusal),
-        page({ title: 'Refused', body, ...who, isSandbox, version }),
+        page({ title: 'Refused', body, ...who, now: context.system.now(), isSandbox, version }),
       )
     },
   }
