@@ -52,6 +52,8 @@ const doings: Readonly<Record<ActId, Doing>> = {
     const confirm = typedOf(form)
     const isCompromised = form.get('isCompromised') === 'yes'
     if (!isCompromised && confirm !== '') throw halfSaid(name)
+    if (isCompromised)
+      demandTyped(name, form, 'The old key is revoked as soon as the new one is out, whoever still uses it')
     const compromised = isCompromised ? { isCompromised, confirm } : {}
     const body = parseBody(
       bodies.rotationRequest,

@@ -3,7 +3,7 @@ import { KeyturnError } from '../../core/errors.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
 import { problemStatus } from '../problem.ts'
-import { cookieLine } from './cookies.ts'
+import { cookieLine, readCookie } from './cookies.ts'
 import { formOf } from './form.ts'
 import { page } from './layout.ts'
 import { isOwnPage, isPrivate, ownPath } from './origins.ts'
@@ -24,14 +24,11 @@ export function addSignIn(
   scope.get('/signin', { config }, async (request, reply) => {
     const { next, ended } = request.query as { readonly next?: unknown; readonly ended?: unknown }
     const path = ownPath(typeof next === 'string' ? next : undefined)
-    return (await visits.signedIn(request)) === undefined
-      ? showSignIn(context, {
-          request,
-          reply,
-          next: path,
-          ended: ended === 'form' || ended === 'session' ? ended : undefined,
-        })
-      : reply.redirect(path, 303)
+    if ((await visits.signedIn(request)) !== undefined) return reply.redirect(path, 303)
+    // A session that is none any more, or a form that came after it.
+    const hadSession = (readCookie(request.raw, 'keyturn') ?? '') !== ''
+    const why = ended === 'form' ? ended : hadSession ? 'session' : undefined
+    return showSignIn(context, { request, reply, next: path, ended: why })
   })
   scope.post('/signin', { config }, async (request, reply) => {
     if (!isOwnPage(request.raw)) throw notOurs()

@@ -83,12 +83,9 @@ export function createVisits(
     const isSent = request.method !== 'GET'
     const isLink = !isSent && isFromElsewhere(request.raw)
     if (isLink) return sendPage(reply, 200, onwards(path))
-    const isAct = isSent && path !== '/'
-    const wasIn = (readCookie(request.raw, 'keyturn') ?? '') !== ''
-    const ended = isAct ? 'form' : wasIn && !isSent ? 'session' : undefined
     const query = new URLSearchParams({
       ...(path === '/' ? {} : { next: path }),
-      ...(ended === undefined ? {} : { ended }),
+      ...(isSent && path !== '/' ? { ended: 'form' } : {}),
     }).toString()
     return reply.redirect(query === '' ? '/signin' : `/signin?${query}`, 303)
   }
