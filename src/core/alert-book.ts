@@ -76,6 +76,8 @@ export interface Told {
 export interface ChannelState {
   /** When the latest notices went out, for the rate. */
   readonly sentAt: readonly number[]
+  /** The receiver asked to be left in peace until then, whatever there is to tell. */
+  readonly restsUntil?: number
   readonly deliveredAt?: number
   readonly failure?: { readonly since: number; readonly summary: string; readonly isPermanent: boolean }
 }
@@ -97,11 +99,19 @@ export const bookLimits = {
 export interface StepPolicy {
   /** Part of every incident's id, so that installations that tell the same receiver are told apart. */
   readonly installation: string
-  /** Alerts of one code that begin within this time are one incident. */
+  /** Alerts of one code that begin within this time are one incident; in a storm of them within longer. */
   readonly groupMs: number
   /** Away for so long, it is over; shorter absences are the same alert. What else ends within this is waited for, once. */
   readonly clearMs: number
 }
+
+/**
+ * A thousand dead keys are found one after another. Each incident of a code makes the next of it gather for twice as long,
+ * so that nobody is told of them fifty times, and none waits longer than its storm has lasted already.
+ */
+const storm = { ms: 600_000, gatherMsMax: 300_000 } as const
+/** Ends that go on trickling in are waited for so many times `clearMs`. */
+const endsGatherMax = 5
 
 /** An alert that fires, with the instants that whoever looks has seen. */
 export interface Firing extends Alert {
@@ -139,7 +149,7 @@ function openNew(
   const fresh = [...firing.values()].filter(({ id }) => !taken.has(id))
   const opened: Incident[] = []
   const left = new Map<AlertCode, number>()
-  for (const group of groups(fresh, now, policy)) {
+  for (const group of groups(fresh, incidents, now, policy)) {
     const hasRoom = incidents.length + opened.length < incidentsMax
     const fitting = group.slice(0, hasRoom ? room : 0)
     room -= fitting.length
@@ -185,7 +195,8 @@ function withMembers(
     .filter((one) => isActive(one) && !firing.has(one.alert))
     .map(({ awaySince }) => now - Math.min(awaySince ?? now, now))
   // Those that end together are told together, as those that began together were.
-  const isGathering = away.some((ms) => ms < policy.clearMs) && !away.some((ms) => ms >= 2 * policy.clearMs)
+  const gatherMs = endsGatherMax * policy.clearMs
+  const isGathering = away.some((ms) => ms < policy.clearMs) && !away.some((ms) => ms >= gatherMs)
   let over = incident.members.reduce((most, { resolvedAs = 0 }) => Math.max(most, resolvedAs), 0)
   const members = incident.members.map((member) => {
     if (!isActive(member)) return member
@@ -217,22 +228,36 @@ function stillFiring(member: Member, { level }: Firing): Member {
 /** By code, the worst first; of each only what has been so for long enough, and not before others could join. */
 function groups(
   pending: readonly Firing[],
+  incidents: readonly Incident[],
   now: number,
-  { groupMs }: StepPolicy,
+  policy: StepPolicy,
 ): readonly (readonly Firing[])[] {
   const byCode = new Map<AlertCode, Firing[]>()
   for (const one of pending)
     if (now >= one.since + one.holdMs) byCode.set(one.code, [...(byCode.get(one.code) ?? []), one])
-  const ripe = [...byCode.values()].filter((all) => all.some((one) => isRipe(one, now, groupMs)))
+  const ripe = [...byCode].flatMap(([code, all]) => {
+    const gatherMs = gatherMsOf(code, incidents, now, policy)
+    return all.some((one) => isRipe(one, now, gatherMs)) ? [all] : []
+  })
   return ripe
     .flatMap((all) => inParts(all.toSorted((a, b) => (a.id < b.id ? -1 : 1))))
     .toSorted((a, b) => levelOfGroup(b) - levelOfGroup(a))
 }
 
+function gatherMsOf(
+  code: AlertCode,
+  incidents: readonly Incident[],
+  now: number,
+  { groupMs }: StepPolicy,
+): number {
+  const lately = incidents.filter((one) => one.code === code && now - one.openedAt < storm.ms).length
+  return Math.max(groupMs, Math.min(storm.gatherMsMax, groupMs * 2 ** Math.min(lately, 20)))
+}
+
 /** A clock that was set back must not hold an alert up. */
-function isRipe({ seenAt, since, holdMs }: Firing, now: number, groupMs: number): boolean {
+function isRipe({ seenAt, since, holdMs }: Firing, now: number, gatherMs: number): boolean {
   const heldAt = Math.max(seenAt, since + holdMs)
-  return now >= heldAt + groupMs || now < seenAt
+  return now >= heldAt + gatherMs || now < seenAt
 }
 
 function inParts(all: readonly Firing[]): readonly (readonly Firing[])[] {

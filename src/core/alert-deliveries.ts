@@ -47,6 +47,8 @@ export interface Delivery {
   readonly isOver: boolean
   readonly severity: Severity
   readonly active: readonly Member[]
+  /** The channel is told of all of the incident, not of a part for want of the other credentials. */
+  readonly isWhole: boolean
   /** Those that are over and were not told to be. */
   readonly resolved: readonly Member[]
   readonly rises: number
@@ -96,7 +98,8 @@ export function claimDeliveries(
   isFree: (channel: string) => boolean,
 ): { readonly book: AlertBook; readonly deliveries: readonly Delivery[] } {
   const deliveries = policy.channels.flatMap((channel) => {
-    if (!isFree(channel.name) || !isWithinRate(book.channels[channel.name], now, policy)) return []
+    const state = book.channels[channel.name]
+    if (!isFree(channel.name) || isResting(state, now) || !isWithinRate(state, now, policy)) return []
     const wanted = book.incidents
       .map((incident) => wantedBy(channel, incident, now, policy))
       .filter((one) => one !== undefined)
@@ -143,6 +146,7 @@ export function wantedBy(
     isOver: state.isOver,
     severity,
     active,
+    isWhole: mine.length === incident.members.length,
     resolved,
     rises,
     resolvedThrough,
@@ -206,6 +210,11 @@ function isWithinRate(state: ChannelState | undefined, now: number, { perMinute 
   return recent.length < perMinute
 }
 
+/** A clock that was set back must not make the rest longer. */
+function isResting({ restsUntil = 0 }: ChannelState = { sentAt: [] }, now: number): boolean {
+  return now < restsUntil && restsUntil - now <= retryAfterMsMax
+}
+
 const order: Readonly<Record<Severity, number>> = { critical: 0, warning: 1, note: 2 }
 
 function byUrgency(a: Turn, b: Turn): number {
@@ -240,7 +249,7 @@ export function settleDelivery(
   now: number,
 ): AlertBook {
   const state = book.channels[delivery.channel] ?? { sentAt: [] }
-  const { failure: former, ...rest } = state
+  const { failure: former, restsUntil: _over, ...rest } = state
   if (outcome.kind === 'delivered') {
     const { rises, resolvedThrough } = delivery
     const next = withTold(book, delivery, ({ sequence }) => ({
@@ -255,7 +264,9 @@ export function settleDelivery(
     }))
     return { ...next, channels: { ...next.channels, [delivery.channel]: { ...rest, deliveredAt: now } } }
   }
-  const { summary, isPermanent, isUnsure } = outcome
+  const { summary, isPermanent, isUnsure, retryAfterMs } = outcome
+  const resting =
+    retryAfterMs === undefined ? {} : { restsUntil: now + Math.min(retryAfterMsMax, retryAfterMs) }
   const next = withTold(book, delivery, (told) => ({
     ...told,
     nextAt: now + pauseMs(told.tries, outcome),
@@ -263,7 +274,7 @@ export function settleDelivery(
     ...(isUnsure ? { isUnsure } : {}),
   }))
   const failure = { since: former?.since ?? now, summary, isPermanent }
-  return { ...next, channels: { ...next.channels, [delivery.channel]: { ...rest, failure } } }
+  return { ...next, channels: { ...next.channels, [delivery.channel]: { ...rest, ...resting, failure } } }
 }
 
 function pauseMs(

@@ -1,4 +1,4 @@
-import { credentialOf, type Member } from './alert-book.ts'
+import { credentialOf, type Incident, type IncidentText, type Member } from './alert-book.ts'
 import { type AlertCode, alertRules, type Severity } from './alert-codes.ts'
 import type { Delivery, DeliveryKind, DeliveryOutcome } from './alert-deliveries.ts'
 
@@ -24,6 +24,8 @@ export interface AlertNotice {
   readonly resolved: readonly string[]
   readonly credentialsCount: number
   readonly resolvedCount: number
+  /** How many began together: the same for all notices of one incident. */
+  readonly membersCount: number
   /** Apps that hold the keys in question, as far as is known. */
   readonly apps: readonly string[]
   /** Where a person looks. */
@@ -50,10 +52,9 @@ const testCode = 'test'
 const namesMax = 20
 
 export function noticeOf(delivery: Delivery, linkBase: string | undefined, now: number): AlertNotice {
-  const { id, incident, kind, severity, isOver, active, resolved } = delivery
+  const { id, incident, kind, severity, isOver, isWhole, active, resolved } = delivery
   const shown = active.length > 0 ? active : resolved
-  const alerts = new Set(shown.map(({ alert }) => alert))
-  const told = incident.texts.filter(({ alert }) => alerts.has(alert))
+  const told = textsOf(incident, shown)
   const link = linkOf(shown, linkBase)
   return {
     id,
@@ -62,14 +63,16 @@ export function noticeOf(delivery: Delivery, linkBase: string | undefined, now: 
     code: incident.code,
     severity,
     isOver,
-    title: titleOf(incident.code, kind, shown, isOver ? 0 : incident.others),
-    happened: unique(told.map(({ summary }) => summary)),
-    fixes: isOver ? [] : unique(told.map(({ fix }) => fix)),
+    title: titleOf(delivery, shown),
+    happened: unique(told.map(({ summary }) => oneLine(summary))),
+    fixes: isOver ? [] : unique(told.map(({ fix }) => oneLine(fix))),
     credentials: namesOf(active),
     resolved: namesOf(resolved),
     credentialsCount: active.length + (isOver ? 0 : incident.others),
     resolvedCount: resolved.length,
-    apps: incident.apps,
+    membersCount: incident.members.length,
+    // Of other credentials than this channel is told of they may be.
+    apps: isWhole ? incident.apps.map(oneLine) : [],
     ...(link === undefined ? {} : { link }),
     openedAt: incident.openedAt,
     at: now,
@@ -96,6 +99,7 @@ export function testNotice(
     resolved: [],
     credentialsCount: 0,
     resolvedCount: 0,
+    membersCount: 0,
     apps: [],
     ...(linkBase === undefined ? {} : { link: linkBase }),
     openedAt: now,
@@ -133,16 +137,35 @@ const words: Readonly<Record<DeliveryKind, string>> = {
   reminded: 'Still: ',
 }
 
-function titleOf(code: AlertCode, kind: DeliveryKind, members: readonly Member[], others: number): string {
-  const [first] = members
+/** Where only a part is over, it names what goes on: a title is often all that is read. */
+function titleOf({ kind, isOver, incident }: Delivery, shown: readonly Member[]): string {
+  const [first] = shown
   const credential = first === undefined ? undefined : credentialOf(first)
-  const of =
-    members.length > 1
-      ? ` (${members.length + others} credentials)`
-      : credential === undefined
-        ? ''
-        : ` (${credential})`
-  return `${words[kind]}${alertRules[code].title}${of}`
+  const count = shown.length + (isOver ? 0 : incident.others)
+  const of = shown.length > 1 ? `${count} credentials` : credential
+  const isPart = kind === 'resolved' && !isOver
+  const word = isPart ? 'Over for some: ' : words[kind]
+  const still = isPart ? 'still ' : ''
+  return `${word}${alertRules[incident.code].title}${of === undefined ? '' : ` (${still}${of})`}`
+}
+
+/** Of thousands only the first few texts are kept: of the others there is said what is true of all of the code. */
+function textsOf(
+  { code, texts }: Incident,
+  shown: readonly Member[],
+): readonly Omit<IncidentText, 'alert'>[] {
+  const alerts = new Set(shown.map(({ alert }) => alert))
+  const known = texts.filter(({ alert }) => alerts.has(alert))
+  if (known.length > 0) return known
+  const names = namesOf(shown)
+  const of = names.length === 0 ? '' : `: ${listed(names.slice(0, 3), shown.length)}`
+  const fix = names[0] === undefined ? 'keyturn alerts list' : `keyturn status ${names[0]}`
+  return [{ summary: `${alertRules[code].title}${of}.`, fix: `${fix} says why, and what to do.` }]
+}
+
+/** Nobody's words may look like a line of ours, a header, or text that runs the other way. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]+/gu, ' ')
 }
 
 /** To the credential where it is one, else to where all of them are. */

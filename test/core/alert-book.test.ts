@@ -111,6 +111,36 @@ describe('the alert book', () => {
     expect(desk.delivered[1]?.resolved).toHaveLength(500)
   })
 
+  it('makes a handful of notices of a thousand keys that are found to be dead one after another, and lets none wait longer than the storm lasts', () => {
+    const desk = new Desk(policyOf([channel('ops')], { perMinute: 600 }))
+    const from = desk.now
+    const begins = (index: number): number => from + index * 300
+    const all = Array.from({ length: 1_000 }, (_none, index) =>
+      firing(`app-${index}`, 'key_rejected', begins(index)),
+    )
+    for (let round = 0; round < 700; round += 1) {
+      desk.set(...all.filter(({ since }) => since <= desk.now))
+      desk.run(second)
+    }
+    expect(desk.delivered.flatMap(({ active }) => active)).toHaveLength(1_000)
+    expect(desk.delivered.length).toBeLessThanOrEqual(8)
+    expect(desk.delivered[0]?.at).toBe(from + 5 * second)
+    for (const { at, active } of desk.delivered)
+      for (const { alert } of active) {
+        const since = all.find(({ id }) => id === alert)?.since ?? 0
+        expect(at - since).toBeLessThanOrEqual(Math.max(5 * second, at - from))
+      }
+    const opened = desk.delivered.length
+    for (let index = 0; index < 1_000; index += 3) {
+      desk.set(...all.slice(index))
+      desk.run(second)
+    }
+    desk.set()
+    desk.run(10 * 60 * second)
+    expect(desk.book.incidents).toEqual([])
+    expect(desk.delivered.length - opened).toBeLessThanOrEqual(2 * opened)
+  })
+
   it('says nothing of what does not last, and makes one alert of what comes and goes', () => {
     const desk = new Desk(policyOf([channel('ops')]))
     desk.set(firing('openai', 'issuer_unreachable', desk.now, { holdMs: 600_000 }))
@@ -221,6 +251,34 @@ describe('the alert book', () => {
     desk.answer = () => ({ kind: 'delivered' })
     desk.run(hour, 10 * second)
     expect(desk.kinds()).toEqual(['opened'])
+  })
+})
+
+describe('a receiver that asks to be left in peace', () => {
+  it('is left in peace whatever else there is to tell, and other channels are not', () => {
+    const desk = new Desk(policyOf([channel('ops'), channel('chat')]))
+    desk.answer = (one) =>
+      one.channel === 'ops' ? { ...outage, retryAfterMs: 120_000 } : { kind: 'delivered' }
+    desk.set(firing('openai', 'drift', desk.now))
+    desk.run(10 * second)
+    desk.set(firing('openai', 'drift', desk.now), firing('openai', 'key_rejected', desk.now))
+    desk.run(100 * second)
+    expect(desk.tried.filter((one) => one.channel === 'ops')).toHaveLength(1)
+    expect(desk.delivered.map(({ incident }) => incident.code)).toEqual(['drift', 'key_rejected'])
+    desk.answer = () => ({ kind: 'delivered' })
+    desk.run(60 * second)
+    expect(desk.delivered).toHaveLength(4)
+  })
+
+  it('is asked again within the hour, also where it asks for a year or the clock was set back', () => {
+    const desk = new Desk(policyOf([channel('ops')]))
+    desk.answer = () => ({ ...outage, retryAfterMs: 365 * 24 * hour })
+    desk.set(firing('openai', 'drift', desk.now))
+    desk.run(10 * second)
+    desk.answer = () => ({ kind: 'delivered' })
+    desk.now -= 24 * hour
+    desk.run(10 * second)
+    expect(desk.delivered).toHaveLength(1)
   })
 })
 
