@@ -74,7 +74,8 @@ const claimMs = 60_000
 const backoffMs = { first: 5_000, longest: 300_000 } as const
 /** What a receiver will not take is offered again this often: somebody may have mended it. */
 const permanentMs = 3_600_000
-const retryAfterMsMax = 3_600_000
+/** Who asks for a year gets an hour: a receiver that is well again must not stay untold. */
+export const retryAfterMsMax = 3_600_000
 const minuteMs = 60_000
 const untold: Told = {
   isOpened: false,

@@ -1,5 +1,6 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Writable } from 'node:stream'
 import { SMTPServer } from 'smtp-server'
 import { onTestFinished } from 'vitest'
 
@@ -13,7 +14,9 @@ export interface Taken {
 export interface Behaviour {
   /** hang: it takes the request and never answers. A mail server has the same, with 451 in place of 5xx. */
   readonly status: number | 'hang'
-  readonly retryAfter?: number
+  readonly retryAfter?: number | string
+  /** Of HTTP; of mail there is `endless`: the greeting of EHLO never ends. */
+  readonly answer?: 'endless' | 'large' | 'cut' | 'redirect'
 }
 
 /** Somebody who is told: a real server on this machine, that can be slow, refuse and go away. */
@@ -55,10 +58,15 @@ export async function httpReceiver(): Promise<Receiver> {
       request.on('data', (part: string) => (body += part))
       request.on('end', () => {
         taken.push({ path: request.url ?? '', headers: request.headers, body })
-        const { status, retryAfter } = script.next()
+        const { status, retryAfter, answer } = script.next()
         if (status === 'hang') return
         if (retryAfter !== undefined) response.setHeader('retry-after', String(retryAfter))
-        response.writeHead(status).end('what the receiver says of it, with a canary')
+        if (answer === 'redirect') response.setHeader('location', '/elsewhere')
+        response.writeHead(status)
+        const said = 'what the receiver says of it, with a canary'
+        if (answer === 'cut') response.write(said, () => response.destroy())
+        else if (answer === 'endless') endlessly(response, said)
+        else response.end(answer === 'large' ? said.padEnd(10_000_000, '.') : said)
       })
     })
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
@@ -81,6 +89,16 @@ export async function httpReceiver(): Promise<Receiver> {
       server = await listen(port)
     },
   }
+}
+
+/** As fast as it is taken, until nobody takes it any more. */
+function endlessly(stream: Writable, text: string): void {
+  const part = text.padEnd(10_000, '.')
+  const more = (): void => {
+    if (stream.destroyed) return
+    stream.write(part, () => setImmediate(more))
+  }
+  more()
 }
 
 export async function mailReceiver(): Promise<Receiver> {
