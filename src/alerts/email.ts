@@ -1,8 +1,9 @@
 import type { DeliveryOutcome } from '../core/alert-deliveries.ts'
 import { type AlertChannel, type AlertNotice, linesOf } from '../core/alert-notice.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
+import { explainFailure } from '../core/transport-failure.ts'
 import { type ChannelContext, type ReadSecret, withSecrets } from './context.ts'
-import { failed } from './post.ts'
+import { failed, untrusted } from './post.ts'
 
 export interface EmailOptions {
   readonly kind: 'email'
@@ -24,11 +25,13 @@ export function openEmail(options: EmailOptions, context: ChannelContext): Alert
       withSecrets(async () => {
         const { createTransport } = await import('nodemailer')
         const transport = createTransport(await settingsOf(options, context))
+        // A server that says a word now and then keeps every other timeout from passing.
+        const signal = AbortSignal.timeout(context.timeoutMs)
         try {
-          await transport.sendMail(mailOf(notice, options))
+          await transport.sendMail({ ...mailOf(notice, options), signal })
           return { kind: 'delivered' }
         } catch (thrown) {
-          return refused(thrown)
+          return signal.aborted ? failed('no answer in time', { isUnsure: true }) : refused(thrown)
         } finally {
           transport.close()
         }
@@ -88,14 +91,26 @@ function mailOf(notice: AlertNotice, { from, to }: EmailOptions) {
 
 /** By codes: what servers say may name people, and echoes. */
 function refused(thrown: unknown): DeliveryOutcome {
-  const { code, responseCode: status } = thrown as {
-    readonly code?: unknown
-    readonly responseCode?: unknown
+  const { code, originalCode, responseCode } = thrown as Readonly<Record<string, unknown>>
+  const status = typeof responseCode === 'number' ? responseCode : undefined
+  const system = codeOf(originalCode) ?? codeOf(code) ?? 'unknown'
+  if (code === 'ETLS' && status !== undefined)
+    return failed('the mail server offers no STARTTLS: take tls: implicit, or its port for STARTTLS (587)', {
+      isPermanent: true,
+    })
+  const { failure } = explainFailure({ code: system })
+  if (code === 'ETLS' || failure === 'tls') return untrusted(system)
+  if (status !== undefined) {
+    const isPermanent = status >= 500 && status < 600
+    if (code === 'EAUTH' && isPermanent)
+      return failed(`the mail server does not take the user and password (${status})`, { isPermanent })
+    return failed(`the mail server answered with ${status}`, { isPermanent })
   }
-  if (typeof status === 'number')
-    return failed(`the mail server answered with ${status}`, { isPermanent: status >= 500 && status < 600 })
-  const name = typeof code === 'string' && /^[A-Z_]{2,30}$/.test(code) ? code : 'unknown'
-  if (name === 'ETLS')
-    return failed('the mail server offers no TLS that can be trusted', { isPermanent: true })
-  return failed(`the mail server could not be asked (${name})`, { isUnsure: name === 'ETIMEDOUT' })
+  // The last word of a connection that broke off may have been the mail.
+  const isUnsure = code !== 'EDNS' && failure !== 'dns' && failure !== 'connect'
+  return failed(`the mail server could not be asked (${system})`, { isUnsure })
+}
+
+function codeOf(code: unknown): string | undefined {
+  return typeof code === 'string' && /^[A-Z0-9_]{2,60}$/.test(code) ? code : undefined
 }

@@ -1,7 +1,7 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Writable } from 'node:stream'
-import { SMTPServer } from 'smtp-server'
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { onTestFinished } from 'vitest'
 
 export interface Taken {
@@ -15,7 +15,7 @@ export interface Behaviour {
   /** hang: it takes the request and never answers. A mail server has the same, with 451 in place of 5xx. */
   readonly status: number | 'hang'
   readonly retryAfter?: number | string
-  /** Of HTTP; of mail there is `endless`: the greeting of EHLO never ends. */
+  /** Of HTTP. */
   readonly answer?: 'endless' | 'large' | 'cut' | 'redirect'
 }
 
@@ -25,6 +25,8 @@ export interface Receiver {
   readonly port: number
   /** All that arrived, whatever was answered. */
   readonly taken: Taken[]
+  /** Of a mail server: who came with which password. */
+  readonly logins: readonly string[]
   behave(...behaviours: readonly Behaviour[]): void
   /** Nobody listens any more. */
   leave(): Promise<void>
@@ -50,6 +52,7 @@ function scripted(): {
 
 export async function httpReceiver(): Promise<Receiver> {
   const taken: Taken[] = []
+  const logins: string[] = []
   const script = scripted()
   const listen = async (port: number): Promise<Server> => {
     const server = createServer((request, response) => {
@@ -83,6 +86,7 @@ export async function httpReceiver(): Promise<Receiver> {
     url: `http://127.0.0.1:${port}`,
     port,
     taken,
+    logins,
     behave: script.behave,
     leave,
     async back() {
@@ -101,15 +105,20 @@ function endlessly(stream: Writable, text: string): void {
   more()
 }
 
-export async function mailReceiver(): Promise<Receiver> {
+/** Without TLS, unless it is given what it takes. */
+export async function mailReceiver(change: SMTPServerOptions = {}): Promise<Receiver> {
   const taken: Taken[] = []
+  const logins: string[] = []
   const script = scripted()
   const listen = async (port: number): Promise<SMTPServer> => {
     const server = new SMTPServer({
       authOptional: true,
       allowInsecureAuth: true,
       disabledCommands: ['STARTTLS'],
-      onAuth: ({ username = '' }, _session, done) => done(null, { user: username }),
+      onAuth: ({ username = '', password = '' }, _session, done) => {
+        logins.push(`${username}:${password}`)
+        done(null, { user: username })
+      },
       onData(stream, _session, done) {
         let body = ''
         stream.setEncoding('utf8')
@@ -133,6 +142,7 @@ export async function mailReceiver(): Promise<Receiver> {
           done(refusal)
         })
       },
+      ...change,
     })
     server.on('error', () => undefined)
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()))
@@ -150,6 +160,7 @@ export async function mailReceiver(): Promise<Receiver> {
     url: `smtp://127.0.0.1:${port}`,
     port,
     taken,
+    logins,
     behave: script.behave,
     leave,
     async back() {

@@ -6,14 +6,26 @@ export interface Certificate {
   readonly key: string
 }
 
+/** Who signs, and for whom. */
+export interface CertificateBy {
+  /** Absent: itself. */
+  readonly authority?: Certificate & { readonly commonName: string }
+  /** For this name alone. */
+  readonly host?: string
+}
+
 /**
- * A self-signed certificate for localhost and 127.0.0.1, valid from 2020 to 2049, made at run time so that no private key
- * lies in the repository. It is its own authority, and good for servers and clients alike.
+ * A certificate for localhost and 127.0.0.1, self-signed where no authority signs it, valid from 2020 to 2049, made at run time so that no private key
+ * lies in the repository. It may be an authority, and is good for servers and clients alike.
  */
-export function makeCertificate(commonName: string): Certificate {
+export function makeCertificate(commonName: string, { authority, host }: CertificateBy = {}): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-  const name = sequence(set(sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from(commonName)))))
-  const names = sequence(der(0x82, Buffer.from('localhost')), der(0x87, Buffer.from([127, 0, 0, 1])))
+  const nameOf = (text: string): Buffer =>
+    sequence(set(sequence(oid(0x55, 0x04, 0x03), der(0x0c, Buffer.from(text)))))
+  const names = sequence(
+    der(0x82, Buffer.from(host ?? 'localhost')),
+    ...(host === undefined ? [der(0x87, Buffer.from([127, 0, 0, 1]))] : []),
+  )
   const extensions = sequence(
     sequence(oid(0x55, 0x1d, 0x11), der(0x04, names)),
     sequence(
@@ -26,13 +38,13 @@ export function makeCertificate(commonName: string): Certificate {
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, Buffer.from([1])),
     ecdsaWithSha256,
-    name,
+    nameOf(authority?.commonName ?? commonName),
     sequence(der(0x17, Buffer.from('200101000000Z')), der(0x17, Buffer.from('491231235959Z'))),
-    name,
+    nameOf(commonName),
     publicKey.export({ type: 'spki', format: 'der' }),
     der(0xa3, extensions),
   )
-  const signature = sign('sha256', body, privateKey)
+  const signature = sign('sha256', body, authority?.key ?? privateKey)
   const whole = sequence(body, ecdsaWithSha256, der(0x03, Buffer.concat([Buffer.from([0]), signature])))
   return {
     cert: pem(whole),
