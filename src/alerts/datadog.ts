@@ -35,7 +35,7 @@ function eventOf(notice: AlertNotice): object {
   const lines = [...linesOf(notice), ...(link === undefined ? [] : [link])]
   return {
     title,
-    text: lines.join('\n').slice(0, textCharsMax),
+    text: unaddressed(lines.join('\n')).slice(0, textCharsMax),
     date_happened: Math.floor(at / 1_000),
     aggregation_key: incident,
     alert_type: isOver ? 'success' : types[severity],
@@ -43,4 +43,9 @@ function eventOf(notice: AlertNotice): object {
     source_type_name: 'keyturn',
     tags: ['source:keyturn', `code:${code}`, ...names.map((name) => `credential:${name}`)],
   }
+}
+
+/** A word that begins with @ notifies whoever is called so: nobody is to be called by a name in a sentence. */
+function unaddressed(text: string): string {
+  return text.replaceAll(/(^|\s)@/g, '$1(at)')
 }

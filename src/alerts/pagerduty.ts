@@ -15,7 +15,9 @@ const summaryCharsMax = 1_024
 
 /**
  * PagerDuty's Events API v2 (developer.pagerduty.com/docs/send-alert-event, 2026-11). Its incident is ours: `dedup_key` is
- * the id of the incident, so that a repeat is no second page, and its end resolves it.
+ * the id of the incident, so that a repeat is no second page, and its end resolves it. What gets worse, goes on, or is over
+ * for some is triggered under the same key: PagerDuty writes it into the log of the open alert and pages nobody. Where
+ * somebody has closed that by hand while it goes on, it opens again.
  */
 export function openPagerDuty(options: PagerDutyOptions, context: ChannelContext): AlertChannel {
   const enqueue = async (notice: AlertNotice, action: 'trigger' | 'resolve'): Promise<DeliveryOutcome> => {
@@ -29,9 +31,7 @@ export function openPagerDuty(options: PagerDutyOptions, context: ChannelContext
     kind: 'pagerduty',
     deliver: (notice) =>
       withSecrets(async () => {
-        // That a part of it is over closes nothing there.
-        if (notice.kind === 'resolved' && !notice.isOver) return { kind: 'delivered' }
-        if (notice.kind === 'resolved') return enqueue(notice, 'resolve')
+        if (notice.kind === 'resolved' && notice.isOver) return enqueue(notice, 'resolve')
         const triggered = await enqueue(notice, 'trigger')
         const isClosed = notice.isOver || notice.kind === 'test'
         return isClosed && triggered.kind === 'delivered' ? enqueue(notice, 'resolve') : triggered

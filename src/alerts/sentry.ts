@@ -12,9 +12,10 @@ export interface SentryOptions {
 const levels = { critical: 'fatal', warning: 'warning', note: 'info' } as const
 
 /**
- * Sentry's envelopes (develop.sentry.dev/sdk/data-model/envelopes, 2026-11). Grouped by the alert's code and credentials; the
- * event's id follows from the notice's, so that a repeat is no second event. Events cannot resolve an issue there: the end
- * is an event of level info beside it.
+ * Sentry's envelopes (develop.sentry.dev/sdk/data-model/envelopes, 2026-11). The event's id follows from the notice's, so
+ * that a repeat is no second event. A DSN may send events and nothing else, and no event resolves an issue: the end is one of
+ * level info in the same issue, which takes title and level of its latest event. Rejected: check-ins of a cron monitor, whose
+ * `ok` does resolve an issue, since each alert would be a monitor that is paid for and that reports silence as missed runs.
  */
 export function openSentry({ dsn }: SentryOptions, context: ChannelContext): AlertChannel {
   return {
@@ -54,8 +55,10 @@ function eventId({ id }: AlertNotice): string {
 }
 
 function eventOf(notice: AlertNotice, { source, version }: ChannelContext): object {
-  const { title, code, severity, isOver, credentials, resolved, at, incident, link } = notice
+  const { title, code, severity, isOver, credentials, resolved, membersCount, at, incident, link } = notice
   const names = credentials.length > 0 ? credentials : resolved
+  // Of many that began together others are left each time: one issue they are all the same.
+  const of = membersCount > 1 ? [incident] : names
   return {
     event_id: eventId(notice),
     timestamp: at / 1_000,
@@ -65,8 +68,13 @@ function eventOf(notice: AlertNotice, { source, version }: ChannelContext): obje
     server_name: source,
     release: `keyturn@${version}`,
     message: { formatted: [title, ...linesOf(notice)].join('\n') },
-    fingerprint: ['keyturn', code, ...names, ...(isOver ? ['over'] : [])],
-    tags: { code, severity, incident, ...(names.length === 1 ? { credential: names[0] } : {}) },
+    fingerprint: ['keyturn', code, ...of],
+    tags: {
+      code,
+      severity,
+      incident,
+      ...(membersCount === 1 && names.length === 1 ? { credential: names[0] } : {}),
+    },
     extra: { credentials, resolved, ...(link === undefined ? {} : { link }) },
   }
 }

@@ -33,20 +33,27 @@ export function openSlack({ url }: SlackOptions, { send }: ChannelContext): Aler
 function messageOf(notice: AlertNotice): object {
   const mark = notice.isOver ? ':white_check_mark:' : marks[notice.severity]
   const title = escaped(notice.title)
-  const text = linesOf(notice).map(escaped).join('\n').slice(0, sectionCharsMax)
+  const text = cut(linesOf(notice).map(escaped).join('\n'))
   const link = notice.link === undefined ? '' : `\n<${escaped(notice.link)}|Open in Keyturn>`
   return {
     // What notifications show, and what is read where blocks are not.
     text: `${mark} ${title}`,
     blocks: [
-      { type: 'section', text: { type: 'mrkdwn', text: `${mark} *${title}*` } },
-      { type: 'section', text: { type: 'mrkdwn', text: `${text}${link}` } },
-      {
-        type: 'context',
-        elements: [{ type: 'mrkdwn', text: `${notice.code} · ${notice.severity} · ${notice.id}` }],
-      },
+      { type: 'section', text: written(`${mark} *${title}*`) },
+      { type: 'section', text: written(`${text}${link}`) },
+      { type: 'context', elements: [written(`${notice.code} · ${notice.severity} · ${notice.id}`)] },
     ],
   }
+}
+
+/** Verbatim: of plain words Slack makes no links, channels or mentions of its own. */
+function written(text: string): object {
+  return { type: 'mrkdwn', text, verbatim: true }
+}
+
+/** Not within an escaped character. */
+function cut(text: string): string {
+  return text.length <= sectionCharsMax ? text : text.slice(0, sectionCharsMax).replace(/&[a-z]{0,3}$/, '')
 }
 
 /** Names and sentences must not become links or mentions. */

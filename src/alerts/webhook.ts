@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import type { AlertChannel, AlertNotice } from '../core/alert-notice.ts'
+import { type AlertChannel, type AlertNotice, linesOf } from '../core/alert-notice.ts'
 import { addressOf, type ChannelContext, type ReadSecret, withSecrets } from './context.ts'
 
 export interface WebhookOptions {
@@ -49,6 +49,11 @@ function messageOf(notice: AlertNotice): object {
   return {
     type: `alert.${kind}`,
     timestamp: new Date(at).toISOString(),
-    data: { ...rest, link: link ?? null, openedAt: new Date(openedAt).toISOString() },
+    data: {
+      ...rest,
+      text: linesOf(notice).join('\n'),
+      link: link ?? null,
+      openedAt: new Date(openedAt).toISOString(),
+    },
   }
 }

@@ -26,6 +26,15 @@ const policy: DeliveryPolicy = {
   perMinute: 60,
 }
 
+/** What means something to one receiver or another, or ends a line or a header. */
+const hostileWords = [
+  '<!channel> <!here> <@U024BE7LH> <https://evil.example/|Open in Keyturn>',
+  '@all @here @eve@example.com',
+  '[Open in Keyturn](https://evil.example/) ![x](https://evil.example/x.png) *all* ~all~ `all`',
+  `one${'\r\n'}Bcc: eve@example.com${'\r\n\r\n'}two`,
+  '%%% <a href="https://evil.example/">x</a> &lt;!channel&gt;',
+]
+
 function firing(name: string): Firing {
   return {
     id: `${name}/store_unusable`,
@@ -46,6 +55,7 @@ class Beat {
   book: AlertBook = emptyBook
   now = Date.UTC(2026, 10, 26)
   firing: ReadonlyMap<string, Firing> = new Map()
+  apps: readonly string[] = ['checkout']
   readonly outcomes: (DeliveryOutcome & { readonly id: string })[] = []
   readonly #channel: AlertChannel
 
@@ -63,7 +73,7 @@ class Beat {
     const stepped = stepAlerts(this.book, this.firing, this.now, step)
     const withApps = {
       ...stepped,
-      incidents: stepped.incidents.map((one) => ({ ...one, apps: ['checkout'] })),
+      incidents: stepped.incidents.map((one) => ({ ...one, apps: this.apps })),
     }
     const claimed = claimDeliveries(withApps, this.now, policy, () => true)
     this.book = claimed.book
@@ -105,6 +115,39 @@ describe.each(drivers)('the channel $kind', (driver) => {
     expect(driver.isEnd(ended)).toBe(true)
     expect(driver.thread(ended)).toEqual(driver.thread(opened))
     expect(beat.book.incidents).toEqual([])
+  })
+
+  it('says that a part is over, and who still is affected, in the same thread and as no end of it', async () => {
+    const receiver = await driver.listen()
+    const beat = new Beat(await open(driver, receiver))
+    beat.set(firing('one'), firing('other'))
+    await beat.beat()
+    beat.set(firing('other'))
+    await beat.beat()
+    await beat.beat(2 * minute)
+    beat.set()
+    await beat.beat()
+    await beat.beat(2 * minute)
+    const [opened, part, ended] = receiver.taken
+    if (opened === undefined || part === undefined || ended === undefined) throw new Error('one is missing')
+    expect(receiver.taken).toHaveLength(3)
+    expect(driver.text(part)).toContain('Over for: one')
+    expect(driver.whole(part)).toContain('still other')
+    expect([opened, part, ended].map((one) => driver.isEnd(one))).toEqual([false, false, true])
+    for (const one of [part, ended]) expect(driver.thread(one)).toEqual(driver.thread(opened))
+  })
+
+  it('makes of words that others chose no mention, no link, no header and no line of its own', async () => {
+    const receiver = await driver.listen()
+    const beat = new Beat(await open(driver, receiver))
+    const words = hostileWords.join(' ')
+    beat.set({ ...firing('openai'), summary: words, fix: words })
+    beat.apps = ['@all', '<!channel>', `check${'\r\n'}Bcc: eve@example.com`]
+    await beat.beat()
+    const [taken] = receiver.taken
+    if (taken === undefined) throw new Error('nothing arrived')
+    expect(driver.meant(taken)).toEqual([])
+    expect(taken.headers['bcc']).toBeUndefined()
   })
 
   it('makes one message of many credentials with one cause', async () => {

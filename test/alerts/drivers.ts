@@ -19,8 +19,12 @@ export interface Driver {
   sameness(taken: Taken): unknown
   /** By what the receiver puts the end to the beginning. */
   thread(taken: Taken): unknown
+  /** All that a person may come to see of it, title included. */
+  whole(taken: Taken): string
   /** Whether this closes, or says that it is over. */
   isEnd(taken: Taken): boolean
+  /** What the receiver would take for more than words: mentions, links that are not ours, headers. */
+  meant(taken: Taken): readonly string[]
 }
 
 const secret = (text: string) => async () => new Secret(text)
@@ -29,7 +33,49 @@ const at = (value: unknown, ...path: readonly (string | number)[]): unknown =>
   path.reduce<unknown>((inner, key) => (inner as Record<string | number, unknown> | undefined)?.[key], value)
 const noticeIn = (text: string) => /keyturn-inst-\d+-\d+-ops/.exec(text)?.[0]
 const incidentIn = (text: string) => /keyturn-inst-\d+/.exec(text)?.[0]
+const decoded = ({ body }: Taken): string =>
+  body
+    .replaceAll(/=\r\n/g, '')
+    .replaceAll(/=([0-9A-F]{2})/g, (_all, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
+const nothing = (): readonly string[] => []
+
+/** Slack's mrkdwn: what stands in <> is a link or a mention; where it is not verbatim, so are addresses and names. */
+function meantBySlack(taken: Taken): readonly string[] {
+  const blocks = (json(taken) as { blocks?: { text?: object; elements?: object[] }[] }).blocks ?? []
+  const texts = blocks.flatMap(({ text, elements = [] }) => [
+    ...(text === undefined ? [] : [text]),
+    ...elements,
+  ])
+  return texts.flatMap((text) => {
+    const { text: written = '', verbatim } = text as { text?: string; verbatim?: boolean }
+    const found = [...written.matchAll(/<[^>]*>/g)].map(([all]) => all)
+    const others = found.filter((one) => !one.startsWith('<https://keyturn.example.com/'))
+    return verbatim === true ? others : [...others, 'not verbatim']
+  })
+}
+
+/** Markdown of an Adaptive Card: links, emphasis and code whose marks are not escaped. */
+function meantByTeams(taken: Taken): readonly string[] {
+  const { body } = at(json(taken), 'attachments', 0, 'content') as { body: { text: string }[] }
+  return body.flatMap(({ text }) => text.match(/(?<!\\)[[\]*_`~#]/g) ?? [])
+}
+
 const event = (taken: Taken): unknown => JSON.parse(taken.body.trim().split('\n')[2] ?? '{}')
+
+const mailHeaders = new Set([
+  'from',
+  'to',
+  'subject',
+  'message-id',
+  'in-reply-to',
+  'references',
+  'date',
+  'mime-version',
+  'content-type',
+  'content-transfer-encoding',
+  'auto-submitted',
+  'x-keyturn-notice',
+])
 
 export const drivers: readonly Driver[] = [
   {
@@ -43,7 +89,9 @@ export const drivers: readonly Driver[] = [
     text: (taken) => JSON.stringify(json(taken)),
     sameness: ({ headers }) => headers['webhook-id'],
     thread: (taken) => at(json(taken), 'data', 'incident'),
+    whole: (taken) => JSON.stringify(json(taken)),
     isEnd: (taken) => at(json(taken), 'data', 'isOver') === true,
+    meant: nothing,
   },
   {
     kind: 'slack',
@@ -52,7 +100,9 @@ export const drivers: readonly Driver[] = [
     text: (taken) => JSON.stringify(json(taken)),
     sameness: ({ body }) => noticeIn(body),
     thread: ({ body }) => incidentIn(body),
+    whole: (taken) => JSON.stringify(json(taken)),
     isEnd: ({ body }) => body.includes('It is over.'),
+    meant: meantBySlack,
   },
   {
     kind: 'teams',
@@ -61,7 +111,9 @@ export const drivers: readonly Driver[] = [
     text: (taken) => JSON.stringify(json(taken)),
     sameness: ({ body }) => noticeIn(body),
     thread: ({ body }) => incidentIn(body),
+    whole: (taken) => JSON.stringify(json(taken)),
     isEnd: ({ body }) => body.includes('It is over.'),
+    meant: meantByTeams,
   },
   {
     kind: 'pagerduty',
@@ -70,7 +122,9 @@ export const drivers: readonly Driver[] = [
     text: (taken) => JSON.stringify(at(json(taken), 'payload') ?? ''),
     sameness: (taken) => [at(json(taken), 'dedup_key'), at(json(taken), 'event_action')].join(' '),
     thread: (taken) => at(json(taken), 'dedup_key'),
+    whole: (taken) => JSON.stringify(json(taken)),
     isEnd: (taken) => at(json(taken), 'event_action') === 'resolve',
+    meant: nothing,
   },
   {
     kind: 'email',
@@ -85,10 +139,12 @@ export const drivers: readonly Driver[] = [
       from: 'keyturn@example.com',
       to: ['ops@example.com', 'other@example.com'],
     }),
-    text: ({ body }) => body.replaceAll(/=\r\n/g, ''),
+    text: decoded,
     sameness: ({ headers }) => headers['message-id'],
     thread: ({ headers }) => headers['in-reply-to'] ?? headers['message-id'],
+    whole: (taken) => decoded(taken),
     isEnd: ({ body }) => body.replaceAll(/=\r\n/g, '').includes('It is over.'),
+    meant: ({ headers }) => Object.keys(headers).filter((name) => !mailHeaders.has(name)),
   },
   {
     kind: 'sentry',
@@ -96,8 +152,10 @@ export const drivers: readonly Driver[] = [
     options: ({ url }) => ({ kind: 'sentry', dsn: secret(`${url.replace('//', `//${canary}@`)}/42`) }),
     text: (taken) => String(at(event(taken), 'message', 'formatted')),
     sameness: (taken) => at(event(taken), 'event_id'),
-    thread: (taken) => at(event(taken), 'tags', 'incident'),
+    thread: (taken) => at(event(taken), 'fingerprint'),
+    whole: (taken) => taken.body,
     isEnd: (taken) => at(event(taken), 'level') === 'info',
+    meant: nothing,
   },
   {
     kind: 'datadog',
@@ -107,7 +165,9 @@ export const drivers: readonly Driver[] = [
     // Datadog drops nothing that comes twice: both stand together.
     sameness: (taken) => at(json(taken), 'aggregation_key'),
     thread: (taken) => at(json(taken), 'aggregation_key'),
+    whole: (taken) => JSON.stringify(json(taken)),
     isEnd: (taken) => at(json(taken), 'alert_type') === 'success',
+    meant: (taken) => String(at(json(taken), 'text')).match(/(?<=^|\s)@\S+|^%%%/g) ?? [],
   },
 ]
 
