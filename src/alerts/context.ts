@@ -26,7 +26,9 @@ export async function withSecrets(work: () => Promise<DeliveryOutcome>): Promise
     return await work()
   } catch (thrown) {
     const isOurs = thrown instanceof KeyturnError && thrown.code === 'config_invalid'
-    return failed(isOurs ? thrown.message : 'it could not be asked', { isPermanent: true })
+    if (!isOurs) return failed('it could not be asked', { isPermanent: true })
+    const { message, fix } = thrown
+    return failed(fix === undefined ? message : `${message} ${fix}`, { isPermanent: true })
   }
 }
 

@@ -77,6 +77,8 @@ const permanentMs = 3_600_000
 /** Who asks for a year gets an hour: a receiver that is well again must not stay untold. */
 export const retryAfterMsMax = 3_600_000
 const minuteMs = 60_000
+/** It is kept for each incident and channel; the channel itself keeps all of it. */
+const failureCharsMax = 100
 const untold: Told = {
   isOpened: false,
   at: 0,
@@ -271,7 +273,7 @@ export function settleDelivery(
   const next = withTold(book, delivery, (told) => ({
     ...told,
     nextAt: now + pauseMs(told.tries, outcome),
-    failure: summary,
+    failure: summary.slice(0, failureCharsMax),
     ...(isUnsure ? { isUnsure } : {}),
   }))
   const failure = { since: former?.since ?? now, summary, isPermanent }

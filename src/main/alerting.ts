@@ -15,7 +15,7 @@ import { Secret } from '../core/secret.ts'
 import { type Alerting, type AlertingOptions, createAlerting, type LocalMemory } from '../engine/alerting.ts'
 import { createOccurrences } from '../engine/cron.ts'
 import type { AuditReader } from '../server/audit-routes.ts'
-import { readBounded, writeAtomically } from '../stores/files.ts'
+import { errnoOf, readBounded, writeAtomically } from '../stores/files.ts'
 import type { Environment } from './compose.ts'
 import type { Home } from './home.ts'
 import type { LedgerPlace } from './steady.ts'
@@ -133,13 +133,26 @@ function receiverOf(receiver: AlertReceiverConfig, env: Environment): ChannelOpt
   }
 }
 
+const secretBytesMax = 65_536
+
 /** Read at every use, so that what was turned is used without a restart. */
 async function readSource(source: SecretSource, env: Environment): Promise<Secret> {
   const where = 'env' in source ? `the variable ${source.env}` : source.file
-  const text = 'env' in source ? env[source.env] : await readFile(source.file, 'utf8').catch(() => undefined)
-  const trimmed = text?.trim() ?? ''
+  const trimmed = ('env' in source ? env[source.env] : secretIn(source.file))?.trim() ?? ''
   if (trimmed !== '') return new Secret(trimmed)
-  throw new KeyturnError('config_invalid', `its secret is not in ${where}`, { fix: `Put it into ${where}.` })
+  throw new KeyturnError('config_invalid', `Its secret is not in ${where}.`, { fix: 'Put it there.' })
+}
+
+/** Undefined: there is no such file. */
+function secretIn(file: string): string | undefined {
+  try {
+    return readBounded(file, secretBytesMax)?.toString('utf8')
+  } catch (thrown) {
+    const why = thrown instanceof KeyturnError ? thrown.message : (errnoOf(thrown) ?? 'unknown')
+    throw new KeyturnError('config_invalid', `Its secret cannot be read from ${file}: ${why}`, {
+      fix: 'It is to be a small file that the user Keyturn runs as may read.',
+    })
+  }
 }
 
 /** Tells installations apart for a receiver of several. It stands beside the ledger once that was open. */

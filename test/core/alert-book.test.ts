@@ -293,7 +293,7 @@ describe('the bounds of the book', () => {
         { perMinute: 600 },
       ),
     )
-    desk.answer = () => ({ ...outage, summary: 'x'.repeat(60) })
+    desk.answer = () => ({ ...outage, summary: 'x'.repeat(600) })
     const long = (index: number) => `${index}`.padStart(63, 'n')
     const alerts = alertCodes.flatMap((code) =>
       Array.from({ length: 90 }, (_none, index) =>
