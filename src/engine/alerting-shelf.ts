@@ -17,6 +17,9 @@ export interface Shelf {
   change(work: (book: AlertBook) => AlertBook): Promise<boolean>
   /** Why the ledger could not be asked last, and since when. */
   trouble(): ShelfTrouble | undefined
+  /** What fires and nobody is told of yet, by its id, since when: for those who look once and are gone. */
+  seen(): Promise<ReadonlyMap<string, number>>
+  keepSeen(seen: ReadonlyMap<string, number>): Promise<void>
   /** Another replica may begin at once. */
   leave(): Promise<void>
 }
@@ -30,7 +33,8 @@ const leadMs = 60_000
 const renewMs = 20_000
 const lookMs = 10_000
 const changeTries = 5
-const keys = { book: 'alerts', lead: 'alerts:lead' } as const
+const seenMax = 3_000
+const keys = { book: 'alerts', lead: 'alerts:lead', seen: 'alerts:seen' } as const
 
 /** Two that believe to lead do no harm: every change is by compare-and-swap, and each try to tell is one. */
 export function createShelf(options: {
@@ -103,6 +107,19 @@ export function createShelf(options: {
       return false
     },
     trouble: () => trouble,
+    async seen() {
+      const document = await asked(() => documents.document(keys.seen))
+      const { seen = {} } = (document?.value ?? {}) as { readonly seen?: Readonly<Record<string, number>> }
+      return new Map(Object.entries(seen).filter(([, at]) => at <= system.now()))
+    },
+    async keepSeen(seen) {
+      await asked(async () => {
+        const document = await documents.document(keys.seen)
+        if (seen.size === 0 && document === undefined) return
+        const value = { seen: Object.fromEntries([...seen].slice(0, seenMax)) }
+        await documents.putDocument({ key: keys.seen, value, revision: document?.revision ?? 0 })
+      })
+    },
     async leave() {
       if (!isLeading) return
       isLeading = false

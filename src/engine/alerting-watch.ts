@@ -46,6 +46,8 @@ export function createWatch(options: {
   readonly system: Pick<System, 'now'>
   readonly log: Log
   readonly beatMs: number
+  /** What fired when somebody looked before: by its id, since when. */
+  readonly earlier?: () => ReadonlyMap<string, number>
 }): Watch {
   const { service, thresholds, system, log } = options
   const share = Math.min(
@@ -72,9 +74,10 @@ export function createWatch(options: {
     for (const id of known.keys()) firing.delete(id)
     for (const alert of alerts) {
       const before = known.get(alert.id)
+      const earlier = options.earlier?.().get(alert.id) ?? now
       // Some troubles count from the last check: what goes on began when it was first seen.
-      const since = Math.min(before?.since ?? now, alert.since ?? now)
-      firing.set(alert.id, { ...alert, since, seenAt: Math.min(before?.seenAt ?? now, now) })
+      const since = Math.min(before?.since ?? earlier, alert.since ?? now)
+      firing.set(alert.id, { ...alert, since, seenAt: Math.min(before?.seenAt ?? earlier, now) })
     }
     if (alerts.length === 0) idsOf.delete(of)
     else

@@ -58,8 +58,13 @@ export interface Alerting {
   /** Tries the channel, or all of them, now. Refusals: `not_found`. */
   test(channel?: string): Promise<readonly AlertTestResult[]>
   start(): void
-  /** One beat, for whoever has no clock of their own running. */
   beat(): Promise<void>
+  /**
+   * Looks at all there is and tells what is due, for whoever runs one beat and is gone; nothing where another replica leads.
+   * What is critical does not wait, nor what is over; how long anything else has to last counts from the beat that saw it
+   * first. What no receiver has taken by then, the next beat tells under the same id. Never rejects.
+   */
+  once(withinMs: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -68,7 +73,14 @@ export const alertingLimits = { beatMs: 1_000, stopMs: 10_000, appsMax: 20, leas
 export function createAlerting(options: AlertingOptions): Alerting {
   const { service, channels, thresholds, step, system, log, linkBase } = options
   const shelf = createShelf(options)
-  const watch = createWatch({ ...options, thresholds, beatMs: alertingLimits.beatMs, own: ownAlerts })
+  let earlier: ReadonlyMap<string, number> = new Map()
+  const watch = createWatch({
+    ...options,
+    thresholds,
+    beatMs: alertingLimits.beatMs,
+    own: ownAlerts,
+    earlier: () => earlier,
+  })
   const policy: DeliveryPolicy = { ...options.delivery, channels }
   const kept = keptOf(options.memory.read())
   /** Part of the ids of what this replica tells alone: they must never be those of others, or of an earlier one. */
@@ -96,15 +108,37 @@ export function createAlerting(options: AlertingOptions): Alerting {
     const told = advance(local, own, now, { step: localStep })
     keep(told.book)
     send(told.deliveries, async (settle) => keep(settle(local)))
-    if (!isLeading) return
-    const apps = await appsOf(stepAlerts(shelf.book(), shared, now, step))
+    if (isLeading) await tell(shared, now, step)
+  }
+
+  /** How many notices went out. */
+  async function tell(firing: ReadonlyMap<string, Firing>, now: number, by: StepPolicy): Promise<number> {
+    const apps = await appsOf(stepAlerts(shelf.book(), firing, now, by))
     let deliveries: readonly Delivery[] = []
     const isKept = await shelf.change((book) => {
-      const next = advance(book, shared, now, { step, apps })
+      const next = advance(book, firing, now, { step: by, apps })
       ;({ deliveries } = next)
       return next.book
     })
-    if (isKept) send(deliveries, async (settle) => void (await shelf.change(settle)))
+    if (!isKept) return 0
+    send(deliveries, async (settle) => void (await shelf.change(settle)))
+    return deliveries.length
+  }
+
+  async function tellOnce(): Promise<void> {
+    if (channels.length === 0 || !(await shelf.leads())) return
+    earlier = await shelf.seen()
+    await watch.lookAtAll()
+    const found = [...watch.firing()].filter(([, { code }]) => !isLocal(code))
+    const lasting = found.filter(([, { severity, since, holdMs }]) => {
+      return severity === 'critical' || system.now() >= since + holdMs
+    })
+    await shelf.keepSeen(
+      new Map(found.filter((one) => !lasting.includes(one)).map(([id, { since }]) => [id, since])),
+    )
+    const firing = new Map(lasting.map(([id, one]) => [id, { ...one, holdMs: 0 }]))
+    const atOnce: StepPolicy = { ...step, groupMs: 0, clearMs: 0 }
+    while (!isStopped && (await tell(firing, system.now(), atOnce)) > 0) await Promise.all(busy.values())
   }
 
   function keep(book: AlertBook): void {
@@ -206,21 +240,22 @@ export function createAlerting(options: AlertingOptions): Alerting {
   /** One at a time. Never rejects. */
   function beat(): Promise<void> {
     beating ??= beatNow()
-      .catch((thrown: unknown) =>
-        log('error', 'alerts could not be looked after; trying again', {
-          error: toKeyturnError(thrown, 'looking after alerts'),
-        }),
-      )
+      .catch(notLookedAfter)
       .finally(() => (beating = undefined))
     return beating
   }
 
-  async function settled(): Promise<void> {
+  function notLookedAfter(thrown: unknown): void {
+    const error = toKeyturnError(thrown, 'looking after alerts')
+    log('error', 'alerts could not be looked after; trying again', { error })
+  }
+
+  async function within(ms: number, work: Promise<unknown>): Promise<void> {
     let stopWaiting: Cancel = () => undefined
     const limit = new Promise<void>((resolve) => {
-      stopWaiting = system.after(alertingLimits.stopMs, resolve)
+      stopWaiting = system.after(ms, resolve)
     })
-    await Promise.race([Promise.all([beating, ...busy.values()]), limit])
+    await Promise.race([work, limit])
     stopWaiting()
   }
 
@@ -256,11 +291,12 @@ export function createAlerting(options: AlertingOptions): Alerting {
     },
     start: again,
     beat,
+    once: (withinMs) => within(withinMs, tellOnce().catch(notLookedAfter)),
     async stop() {
       isStopped = true
       cancel()
       watch.stop()
-      await settled()
+      await within(alertingLimits.stopMs, Promise.all([beating, ...busy.values()]))
       await shelf.leave()
       for (const { channel } of channels) await channel.close()
     },
