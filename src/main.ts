@@ -213,7 +213,10 @@ function unwind(undo: (() => Promise<void> | void)[]): Promise<void> {
   return closeAll(undo.splice(0).toReversed())
 }
 
-/** One beat and out: everything that is due is done, and nothing is left running. For cron and its like. */
+/** What no receiver has taken within this, the next beat tells. */
+const beatAlertsMs = 20_000
+
+/** One beat and out: what is due is done and told, and nothing is left running. For cron and its like. */
 export async function tick(
   options: Omit<ServeOptions, 'sandbox'>,
 ): Promise<{ readonly credentials: readonly CredentialSummary[] }> {
@@ -269,7 +272,23 @@ export async function tick(
       isSandbox: false,
     })
     undo.push(() => service.stop())
+    const { openAlerting } = await import('./main/alerting.ts')
+    const ledgers = { documents: ledger, isOpen: () => true, ledger: () => ledger }
+    const alerting = await openAlerting({
+      config,
+      home,
+      service,
+      ledgers,
+      auditReader: audit.reader,
+      system,
+      log,
+      env: options.env,
+      version,
+      isBeat: true,
+    })
+    undo.push(() => alerting.stop())
     await service.tick()
+    await alerting.once(beatAlertsMs)
     return { credentials: await service.summaries() }
   } finally {
     await unwind(undo)

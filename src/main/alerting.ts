@@ -20,7 +20,10 @@ import type { Environment } from './compose.ts'
 import type { Home } from './home.ts'
 import type { LedgerPlace } from './steady.ts'
 
-/** Opens every channel that the configuration names, and what tells them. Started here; stopped by whoever opened it. */
+/**
+ * Opens every channel that the configuration names, and what tells them. Started here, except for a single beat, which tells
+ * of the installation alone: what is wrong with its own process its exit code and log say. Stopped by whoever opened it.
+ */
 export async function openAlerting(options: {
   readonly config: Config
   readonly home: Home
@@ -31,8 +34,9 @@ export async function openAlerting(options: {
   readonly log: Log
   readonly env: Environment
   readonly version: string
+  readonly isBeat?: boolean
 }): Promise<Alerting> {
-  const { config, home, system, log, env } = options
+  const { config, home, system, log, env, isBeat = false } = options
   const { channels, thresholds, clearMs, groupMs, remindMs, perMinute, linkBase } =
     config.alerts ?? defaultAlerts
   const occurrences = createOccurrences()
@@ -66,16 +70,18 @@ export async function openAlerting(options: {
     step: { installation: await installationOf(home), groupMs, clearMs },
     delivery: { remindMs, perMinute },
     ...(linkBase === undefined ? {} : { linkBase }),
-    own: () => [...auditAlerts(options.auditReader), ...clockAlerts(options.ledgers)],
-    memory: memoryIn(home, log),
-    owner: config.ledger?.kind === 'postgres' ? system.uuid() : 'this-host',
+    own: () => (isBeat ? [] : [...auditAlerts(options.auditReader), ...clockAlerts(options.ledgers)]),
+    memory: isBeat ? noMemory : memoryIn(home, log),
+    // A beat is never taken for the service that runs beside it.
+    owner: config.ledger?.kind === 'postgres' || isBeat ? system.uuid() : 'this-host',
     system,
     log,
   })
-  if (opened.length > 0) alerting.start()
+  if (opened.length > 0 && !isBeat) alerting.start()
   return alerting
 }
 
+const noMemory: LocalMemory = { read: () => undefined, write: () => undefined }
 const memoryBytesMax = 1_500_000
 
 /** Holds no secret. Without it a restart tells again what goes on, and cannot end what was begun. */

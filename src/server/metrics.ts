@@ -35,7 +35,7 @@ export interface MetricsOptions {
 }
 
 /** After so many credentials others get their turn. */
-const credentialsAtOnce = 250
+const credentialsAtOnce = 100
 
 export function createMetrics(options: MetricsOptions): Metrics {
   const { system } = options

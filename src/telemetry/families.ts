@@ -116,6 +116,13 @@ export const recordedFamilies = {
     help: `What was told to apps and operators; alerts by their code, promotions by schedule, failover, start or person. ${byThis}`,
     labels: ['kind', 'code'],
   },
+  keysLost: {
+    name: 'keyturn_keys_lost_total',
+    type: 'counter',
+    help: `Keys that OpenAI rejected or no longer lists, by credential; beyond 500 series under \`other\`. ${byThis}`,
+    labels: ['credential', 'code'],
+    when: 'after the first one',
+  },
   orphansRevoked: {
     name: 'keyturn_orphans_revoked_total',
     type: 'counter',

@@ -93,6 +93,8 @@ export function createWalkWatch(recorder: Recorder, tracer?: Tracer): WalkWatch 
       }
       for (const { kind, data } of events) {
         recorder.events.add([kind, codeOf(kind, data)])
+        const lost = lostCodes.find((one) => kind === 'alert' && one === data['code'])
+        if (lost !== undefined) recorder.keysLost.add([state.name, lost])
         if (revokedCodes.has(data['code'])) recorder.orphansRevoked.add([])
       }
       seen(state)
@@ -106,6 +108,8 @@ function codeOf(kind: CredentialEvent['kind'], { code, by }: CredentialEvent['da
   return typeof code === 'string' ? code : ''
 }
 
+/** Of which credential matters: whoever ends keys is to be found before the next one is lost. */
+const lostCodes = ['key_rejected', 'key_vanished'] as const
 const setOffBy = ['schedule', 'failover', 'start'] as const
 
 /** Clocks of two replicas may disagree about which of two instants was first. */

@@ -92,6 +92,7 @@ describe('what is read out of an expression', () => {
     ['x == 0 and on (a) max by (a) (y) == bool 1', ['x', 'y'], [], ['a', 'a']],
     ['abs(x - timestamp(x)) > 30', ['x', 'x'], [], []],
     ['x:y:z{q="a, b={}"} / ignoring (r) sum(x:y:z)', ['x:y:z', 'x:y:z'], ['q'], ['r']],
+    ['sum by (a) (x unless x offset 15m)', ['x', 'x'], [], ['a']],
     ['time() - x{job=~"$job"}[$__rate_interval]', ['x'], ['job'], []],
   ])('%s', (expression, metrics, labels, groupings) => {
     const read = readExpression(expression)

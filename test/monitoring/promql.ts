@@ -17,8 +17,8 @@ const matcher = /\s*([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*"(?:[^"\\]|\\.)*"\s*,?/gy
 export function readExpression(text: string): Expression {
   const selectors: Named[] = []
   const groupings: string[] = []
-  // Ranges and variables of Grafana name no metric.
-  const plain = text.replaceAll(/\[[^\]]*\]/g, '')
+  // Ranges, variables of Grafana and durations name no metric.
+  const plain = text.replaceAll(/\[[^\]]*\]|\boffset\s+\d+[smhdw]/g, '')
   const token =
     /"(?:[^"\\]|\\.)*"|\b(?:by|without|on|ignoring)\s*\(([^)]*)\)|([a-zA-Z_:][\w:]*)(\s*[({]|\s+(?:by|without)\b(?=\s*\())?/g
   for (let found = token.exec(plain); found !== null; found = token.exec(plain)) {
