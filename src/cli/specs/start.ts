@@ -50,7 +50,7 @@ export const startSpecs: readonly CommandSpec[] = [
     args: [],
     summary: 'do what is due once, and end',
     details:
-      'One beat: verifies, rotates and retires what is due. For cron, a Kubernetes CronJob or a cloud scheduler in place of a service that runs all the time.',
+      'One beat: verifies, rotates and retires what is due, and tells alerts. For cron, a Kubernetes CronJob or a cloud scheduler in place of a service that runs all the time.',
     options: [configFile],
     examples: ['keyturn tick --json'],
     exits: `${usual}, 3 a credential needs a person`,
