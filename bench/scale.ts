@@ -22,6 +22,7 @@ interface Told {
   readonly ledgerBytes: number
   readonly scrapeMs: number
   readonly scrapeBlockMs: number
+  readonly scrapePieceMs: number
   readonly scrapeLines: number
 }
 
@@ -92,6 +93,14 @@ function figuresOf(told: Told, count: number): readonly Figure[] {
       unit: 'ms',
       goal: { is: 'at most', value: 300 },
       note: `${told.scrapeLines.toLocaleString('en')} lines`,
+    },
+    {
+      bench,
+      what: `${many}: the longest piece of it, of a processor`,
+      value: told.scrapePieceMs,
+      unit: 'ms',
+      budget: { is: 'at most', value: 50 },
+      goal: { is: 'at most', value: 50 },
     },
     {
       bench,

@@ -54,6 +54,21 @@ describe('alerts in keyturn.yaml', () => {
       'alerts.channels.ops.tls: mail would leave this machine unencrypted',
     ],
     [
+      'a mail server with its port in its name',
+      '{ kind: email, host: "smtp.example.com:587", from: a@b.c, to: [a@b.c] }',
+      'alerts.channels.ops.host: expected a host name without a port',
+    ],
+    [
+      'an address of PagerDuty that takes no events',
+      '{ kind: pagerduty, routingKey: { env: K }, url: "https://events.pagerduty.com" }',
+      'alerts.channels.ops.url: expected the address that takes events, such as https://events.pagerduty.com/v2/enqueue',
+    ],
+    [
+      'a site of Datadog with a path',
+      '{ kind: datadog, apiKey: { env: K }, url: "https://app.datadoghq.eu/api/v1" }',
+      'alerts.channels.ops.url: expected the site alone, such as https://api.datadoghq.eu',
+    ],
+    [
       'a user without a password',
       '{ kind: email, host: smtp.example.com, user: x, from: a@b.c, to: [a@b.c] }',
       'alerts.channels.ops: a user and a password are needed together',
@@ -91,5 +106,16 @@ describe('alerts in keyturn.yaml', () => {
     const found = check(channel(`{ ${slack}, credentials: ['team-*'] }`))
     if (found.kind !== 'valid') throw new Error(JSON.stringify(found))
     expect(found.warnings?.map(({ path }) => path)).toEqual(['alerts.channels.ops.credentials[0]'])
+  })
+
+  it.each([
+    ['{ kind: email, host: smtp.example.com, port: 587, from: a@b.c, to: [a@b.c] }', true],
+    ['{ kind: email, host: smtp.example.com, port: 465, tls: starttls, from: a@b.c, to: [a@b.c] }', true],
+    ['{ kind: email, host: smtp.example.com, port: 2465, from: a@b.c, to: [a@b.c] }', false],
+    ['{ kind: email, host: smtp.example.com, tls: starttls, from: a@b.c, to: [a@b.c] }', false],
+  ])('warns of a port that mostly speaks the other kind of TLS: %s', (written, isWarned) => {
+    const found = check(channel(written))
+    if (found.kind !== 'valid') throw new Error(JSON.stringify(found))
+    expect(found.warnings?.map(({ path }) => path)).toEqual(isWarned ? ['alerts.channels.ops.port'] : [])
   })
 })

@@ -46,13 +46,18 @@ const channel = z.discriminatedUnion(
       kind: z.literal('pagerduty'),
       routingKey: secretSource('The integration key of the service (Events API v2).'),
       url: httpsUrl
+        .refine((url) => pathOf(url) !== '/', {
+          error: 'expected the address that takes events, such as https://events.pagerduty.com/v2/enqueue',
+        })
         .default('https://events.pagerduty.com/v2/enqueue')
         .describe('In Europe https://events.eu.pagerduty.com/v2/enqueue.'),
       ...common,
     }),
     z.strictObject({
       kind: z.literal('email'),
-      host: text('a host name', 'The mail server.'),
+      host: text('a host name', 'The mail server.').refine((host) => !/^[^:]*:\d*$|[/@\s]/.test(host), {
+        error: 'expected a host name without a port: that has a line of its own (port)',
+      }),
       port: z
         .int({ error: 'expected a port' })
         .min(1, { error: 'expected a port' })
@@ -78,6 +83,9 @@ const channel = z.discriminatedUnion(
       kind: z.literal('datadog'),
       apiKey: secretSource('An API key.'),
       url: httpsUrl
+        .refine((url) => [undefined, '/'].includes(pathOf(url)), {
+          error: 'expected the site alone, such as https://api.datadoghq.eu',
+        })
         .default('https://api.datadoghq.com')
         .describe('Of the site that the account is on, such as https://api.datadoghq.eu.'),
       ...common,
@@ -151,6 +159,11 @@ export const alertsSchema = z
   })
   .prefault({})
   .describe('Who is told what is wrong (alerts.md).')
+
+/** Of an address that is none the first check speaks. */
+function pathOf(url: string): string | undefined {
+  return URL.canParse(url) ? new URL(url).pathname : undefined
+}
 
 function mailbox(description: string) {
   const error = 'expected a mail address such as keyturn@example.com'

@@ -88,10 +88,13 @@ function checkQuiet(
   })
 }
 
+/** What the ports are for; a server may have it otherwise. */
+const otherTls = { 465: 'starttls', 587: 'implicit', 25: 'implicit' } as const
+
 function receiverOf(
   channel: WrittenChannel,
   at: readonly string[],
-  { resolve, report }: AlertsContext,
+  { resolve, report, warn }: AlertsContext,
 ): AlertReceiverConfig {
   const read = (source: SecretSource): SecretSource =>
     'file' in source ? { file: resolve(source.file) } : source
@@ -118,6 +121,12 @@ function receiverOf(
   if ((user === undefined) !== (password === undefined))
     report(at, 'a user and a password are needed together', 'Name both user and password, or neither.')
   const port = channel.port ?? (tls === 'implicit' ? 465 : 587)
+  if (otherTls[port as keyof typeof otherTls] === tls)
+    warn(
+      [...at, 'port'],
+      `port ${port} mostly does not speak \`tls: ${tls}\``,
+      'tls: implicit goes with port 465, tls: starttls with port 587; keyturn alerts test tries it.',
+    )
   const login = present({ user, password: password === undefined ? undefined : read(password) })
   return { kind: 'email', host, port, tls, ...login, from, to }
 }
