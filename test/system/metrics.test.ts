@@ -72,7 +72,9 @@ it('a key that is refused and nothing to follow it: the verdict, the trouble and
   )
   expect(seen.valueOf('keyturn_credential_trouble', { ...openai, code: 'no_verified_key' })).toBe(1)
   expect(seen.valueOf('keyturn_credential_verified_age_seconds', openai)).toBeUndefined()
-  expect(seen.valueOf('keyturn_keys_lost_total', { ...openai, code: 'key_rejected' })).toBeGreaterThanOrEqual(1)
+  expect(seen.valueOf('keyturn_keys_lost_total', { ...openai, code: 'key_rejected' })).toBeGreaterThanOrEqual(
+    1,
+  )
   const refused = seen.samples.filter(
     ({ name, labels }) => name === 'keyturn_verifications_total' && labels['verdict'] === 'rejected',
   )
