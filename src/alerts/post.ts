@@ -68,7 +68,9 @@ function restMs(retryAfter: string | undefined, date: string | undefined): numbe
   const ms = /^\d+$/.test(retryAfter)
     ? Number(retryAfter) * 1_000
     : Date.parse(retryAfter) - Date.parse(date ?? '')
-  return Number.isNaN(ms) || /^-/.test(retryAfter) ? undefined : Math.min(Math.max(0, ms), retryAfterMsMax)
+  return Number.isNaN(ms) || retryAfter.startsWith('-')
+    ? undefined
+    : Math.min(Math.max(0, ms), retryAfterMsMax)
 }
 
 /** By the code of the error alone: its message may hold the address. */

@@ -31,7 +31,7 @@ const hostileWords = [
   '<!channel> <!here> <@U024BE7LH> <https://evil.example/|Open in Keyturn>',
   '@all @here @eve@example.com',
   '[Open in Keyturn](https://evil.example/) ![x](https://evil.example/x.png) *all* ~all~ `all`',
-  `one${'\r\n'}Bcc: eve@example.com${'\r\n\r\n'}two`,
+  'one\r\nBcc: eve@example.com\r\n\r\ntwo',
   '%%% <a href="https://evil.example/">x</a> &lt;!channel&gt;',
 ]
 
@@ -142,7 +142,7 @@ describe.each(drivers)('the channel $kind', (driver) => {
     const beat = new Beat(await open(driver, receiver))
     const words = hostileWords.join(' ')
     beat.set({ ...firing('openai'), summary: words, fix: words })
-    beat.apps = ['@all', '<!channel>', `check${'\r\n'}Bcc: eve@example.com`]
+    beat.apps = ['@all', '<!channel>', 'check\r\nBcc: eve@example.com']
     await beat.beat()
     const [taken] = receiver.taken
     if (taken === undefined) throw new Error('nothing arrived')
