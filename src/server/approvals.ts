@@ -51,7 +51,9 @@ export const noApprovals: Pick<ApprovalsOptions, 'rules' | 'documents'> = {
 }
 
 export const approvalMs = 900_000
-const pendingMax = 20
+/** Of one credential, and of one person: whoever asks for everything holds up no emergency of another. */
+const pendingMax = 100
+const perPersonMax = 5
 const attemptsMax = 8
 
 export function createApprovals({ rules, documents, system, isKnown }: ApprovalsOptions): Approvals {
@@ -95,10 +97,8 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
       const waiting = await change(name, (pending) => {
         const same = pending.find((one) => sameAct(one.act, kept))
         if (same !== undefined) return { pending, result: same }
-        if (pending.length >= pendingMax)
-          throw new KeyturnError('too_many_requests', `${pendingMax} acts wait for approval already.`, {
-            fix: `Approve or withdraw some: keyturn approve ${name}`,
-          })
+        const theirs = pending.filter((one) => isSamePerson(one.by, by)).length
+        if (theirs >= perPersonMax || pending.length >= pendingMax) throw tooManyWait(name)
         const one: Pending = {
           id: `apr_${Buffer.from(system.bytes(6)).toString('hex')}`,
           act: kept,
@@ -206,6 +206,14 @@ function needed(name: string, { id, act }: Pending): KeyturnError {
   return new KeyturnError('approval_needed', `${what} of ${name} needs a second person; it waits as ${id}.`, {
     fix: `Have another operator run 'keyturn approve ${name} ${id}' within 15 minutes (POST /v1/credentials/${name}/approvals/${id}).`,
   })
+}
+
+function tooManyWait(name: string): KeyturnError {
+  return new KeyturnError(
+    'too_many_requests',
+    `Too many acts wait for approval already: at most ${perPersonMax} of one person, and ${pendingMax} of all.`,
+    { fix: `Approve or withdraw some: keyturn approve ${name}` },
+  )
 }
 
 /** Whoever has a token and can reach the socket would be two persons by leaving the token out. */

@@ -228,6 +228,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     const rig = await startRig()
     const { page } = await openTab(await openBrowser())
     await page.goto(`${rig.url}/signin`)
+    await page.locator('#token:focus').waitFor()
     await page.keyboard.type(rig.operatorToken())
     await page.keyboard.press('Enter')
     await page.getByRole('heading', { name: 'Credentials' }).waitFor()

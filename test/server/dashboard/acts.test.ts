@@ -205,7 +205,11 @@ describe('an emergency that needs two persons', () => {
     const second = await harness.tokens.create({ name: 'berta', role: 'operator' })
     const berta = await signedIn(harness, second.token)
     expect((await berta.open(`/credentials/openai/approve?of=${id}`)).text).toContain('ops asked for')
-    expect((await berta.submit('/credentials/openai/approve', { of: id })).status).toBe(303)
+    // It is what was asked for, of the credential it was asked for, once: whatever the form says besides.
+    expect((await berta.submit('/credentials/openai-prod/approve', { of: id })).status).toBe(404)
+    const more = { of: id, isCompromised: 'yes', confirm: 'openai', reason: 'another', mode: 'normal' }
+    expect((await berta.submit('/credentials/openai/approve', more)).status).toBe(303)
+    expect((await berta.submit('/credentials/openai/approve', { of: id })).status).toBe(404)
     expect(harness.service.rotationsStarted).toEqual([{ mode: 'emergency' }])
   })
 })

@@ -196,6 +196,25 @@ describe('signing in at an issuer', () => {
     expect(all.harness.logs.filter((line) => !line.startsWith('debug'))).toEqual([])
   })
 
+  it('shows and logs no code, no secret and no ID token, taken or refused', async () => {
+    const all = await world()
+    const texts: string[] = []
+    for (const claims of [{}, { groups: ['guests'] }, { nonce: 'x' }]) {
+      all.provider.claims = claims
+      let code = ''
+      const page = await throughIssuer(
+        all,
+        createBrowser(all.harness),
+        ({ searchParams }) => (code = searchParams.get('code') ?? ''),
+      )
+      texts.push(page.text)
+      for (const secret of [code, all.provider.clientSecret, all.provider.lastIdToken]) {
+        expect(secret.length).toBeGreaterThan(20)
+        expect([...texts, ...all.harness.logs].join()).not.toContain(secret)
+      }
+    }
+  })
+
   it('counts nobody who signs in well', async () => {
     const rateLimits = { requestsPerSecond: 1_000, burst: 1_000, failuresPerMinute: 2 }
     const all = await world({}, { rateLimits })

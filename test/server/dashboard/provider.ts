@@ -11,6 +11,8 @@ export interface Provider {
   clientSecret: string
   /** How often somebody asked for a token. */
   redeemed: number
+  /** What was given out last. */
+  lastIdToken: string
   /** Put into the next ID token, over what is usual. */
   claims: JWTPayload
   /** Codes are redeemed when it resolves. */
@@ -61,7 +63,8 @@ export async function startProvider(now: () => number): Promise<Provider> {
     if (!isClient) return { error: 'invalid_client' }
     if (grant?.challenge !== challenge || grant.redirect !== form.get('redirect_uri'))
       return { error: 'invalid_grant' }
-    return { access_token: randomUUID(), token_type: 'Bearer', id_token: await idToken(grant.nonce) }
+    provider.lastIdToken = await idToken(grant.nonce)
+    return { access_token: randomUUID(), token_type: 'Bearer', id_token: provider.lastIdToken }
   }
   const server = createServer((request, response) => {
     const send = (status: number, body: object): void => {
@@ -115,6 +118,7 @@ export async function startProvider(now: () => number): Promise<Provider> {
     clientId,
     clientSecret: randomUUID(),
     redeemed: 0,
+    lastIdToken: '',
     claims: {},
     gate: Promise.resolve(),
     isAway: false,
