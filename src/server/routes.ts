@@ -18,8 +18,8 @@ import type { Answer } from './idempotency.ts'
 import { parseBody } from './json-body.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
+import { seesAll, summariesFor } from './shown.ts'
 import { beyondMaker } from './token-plans.ts'
-import { forReaders } from './unnamed.ts'
 
 /** One request that has passed all checks. */
 export interface Call {
@@ -54,17 +54,7 @@ function credentialHandlers({ service, approvals }: ServerContext) {
   return {
     listCredentials: async ({ request, caller }) => {
       const asked = namesAsked(request)
-      const isShown = (name: string): boolean =>
-        !service.isInternal(name) || caller.may('operate', name) || caller.may('audit', name)
-      const names = service.names.filter(
-        (name) => asked?.has(name) !== false && caller.sees(name) && isShown(name),
-      )
-      const isAll = names.length === service.names.length
-      const items = isAll
-        ? await service.summaries()
-        : await Promise.all(names.map((name) => service.summary(name)))
-      const knows = (name: string): boolean => caller.may('operate', name) || caller.may('audit', name)
-      return { items: items.map((item) => (knows(item.name) ? item : forReaders(item))) }
+      return { items: await summariesFor(service, caller, (name) => asked?.has(name) !== false) }
     },
     reportRejection: async ({ request, name, actor }) =>
       service.report(name, parseBody(bodies.rejectionReport, request.body, true), actor),
@@ -160,8 +150,7 @@ function leaseHandlers({ service, streams }: ServerContext) {
     },
     listLeases: async ({ name, caller }) => {
       const leases = await service.leases(name)
-      const seesAll = caller.may('operate', name) || caller.may('audit', name)
-      return { items: seesAll ? leases : leases.filter(({ app }) => app === caller.name) }
+      return { items: seesAll(caller, name) ? leases : leases.filter(({ app }) => app === caller.name) }
     },
     dropLease: async ({ request, reply, name, actor }) => {
       await service.dropLease(name, param(request, 'instance'), actor)
@@ -244,8 +233,7 @@ function processHandlers(context: ServerContext) {
 function namedTo(caller: Caller | undefined, { credentials }: Readiness): Readiness['credentials'] {
   if (caller === undefined) return []
   return credentials.filter(
-    ({ name, isInternal }) =>
-      caller.sees(name) && (!isInternal || caller.may('operate', name) || caller.may('audit', name)),
+    ({ name, isInternal }) => caller.sees(name) && (!isInternal || seesAll(caller, name)),
   )
 }
 

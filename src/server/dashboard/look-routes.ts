@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify'
-import type { CredentialSummary, LeaseSummary } from '../../api/types.ts'
+import type { LeaseSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import type { CredentialEvent } from '../../core/types.ts'
 import { credentialNamePattern } from '../../core/types.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
-import { forReaders } from '../unnamed.ts'
+import { asSeen, isShown, seesAll, summariesFor } from '../shown.ts'
 import { type ActId, actIds } from './acts.ts'
 import { auditBody, auditView } from './audit-page.ts'
 import { credentialBody } from './credential.ts'
@@ -45,10 +45,7 @@ export function addLooks(scope: FastifyInstance, context: ServerContext, visits:
 async function overview(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
   const { service, system } = context
   const { caller, request } = visit
-  const names = new Set(service.names.filter((name) => isShown(context, caller, name)))
-  const all = (await service.summaries())
-    .filter(({ name }) => names.has(name))
-    .map((one) => asSeen(one, caller))
+  const all = await summariesFor(service, caller)
   const asked = overviewQuery(request.query as Readonly<Record<string, unknown>>)
   const found = selected(all, asked)
   // An old link may name a page that is no longer there.
@@ -66,7 +63,7 @@ async function credential(visit: Visit, context: ServerContext, visits: Visits):
   const { name, caller, request } = visit
   demandSight(visit, context, visits)
   const { done } = request.query as { readonly done?: unknown }
-  const isFull = caller.may('operate', name) || caller.may('audit', name)
+  const isFull = seesAll(caller, name)
   const [summary, leases, waiting, verdicts] = await Promise.all([
     service.summary(name),
     leasesOf(context, caller, name),
@@ -106,7 +103,7 @@ function changes(visit: Visit, context: ServerContext, visits: Visits): unknown 
   if (name !== undefined) demandSight({ ...visit, name }, context, visits)
   const isLive = (): boolean => visits.isLive({ session, caller }, request)
   const isOf = (credential: string): boolean =>
-    name === undefined ? isShown(context, caller, credential) : name === credential
+    name === undefined ? isShown(context.service, caller, credential) : name === credential
   if (!context.changes.open({ response: reply.raw, caller, isOf, isLive }))
     throw new KeyturnError('too_many_requests', 'Too many pages are open.', {
       fix: 'Close some; the page works without, and shows what was when it was loaded.',
@@ -120,7 +117,7 @@ function changes(visit: Visit, context: ServerContext, visits: Visits): unknown 
 export function demandSight(visit: Visit, { service }: ServerContext, visits: Visits): void {
   const { name, caller } = visit
   const isNamed = credentialNamePattern.test(name)
-  const isFull = isNamed && (caller.may('operate', name) || caller.may('audit', name))
+  const isFull = isNamed && seesAll(caller, name)
   // An internal one is there for those alone who look after it.
   const isTheirs = isFull && service.isInternal(name)
   visits.demand(visit, { access: isTheirs ? ['operate', 'audit'] : 'seen' }, name)
@@ -132,18 +129,7 @@ export async function leasesOf(
   name: string,
 ): Promise<readonly LeaseSummary[]> {
   const leases = await service.leases(name)
-  const seesAll = caller.may('operate', name) || caller.may('audit', name)
-  return seesAll ? leases : leases.filter(({ app }) => app === caller.name)
-}
-
-function isShown({ service }: ServerContext, caller: Caller, name: string): boolean {
-  const isFull = caller.may('operate', name) || caller.may('audit', name)
-  return caller.sees(name) && (isFull || !service.isInternal(name))
-}
-
-function asSeen(summary: CredentialSummary, caller: Caller): CredentialSummary {
-  const { name } = summary
-  return caller.may('operate', name) || caller.may('audit', name) ? summary : forReaders(summary)
+  return seesAll(caller, name) ? leases : leases.filter(({ app }) => app === caller.name)
 }
 
 async function verdictsOf({ service }: ServerContext, name: string): Promise<readonly CredentialEvent[]> {

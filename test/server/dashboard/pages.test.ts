@@ -91,6 +91,27 @@ describe('a page', () => {
     expect((await browser.open('/')).text).not.toContain('openai-prod')
   })
 
+  it('looks at no credential but those that it shows', async () => {
+    const harness = await startServer({ names: Array.from({ length: 50 }, (_, index) => `team-${index}`) })
+    const made = await harness.tokens.create({
+      name: 'wall',
+      credentials: ['team-7'],
+      grants: ['read', 'dashboard'],
+    })
+    const browser = await signedIn(harness, made.token)
+    const looked: string[] = []
+    const shown = await harness.service.summary('team-7')
+    Object.assign(harness.service, {
+      summaries: () => Promise.reject(new Error('all of them were asked for')),
+      summary: async (name: string) => {
+        looked.push(name)
+        return shown
+      },
+    })
+    expect((await browser.open('/')).text).toContain('id="to-team-7"')
+    expect(looked).toEqual(['team-7'])
+  })
+
   it('offers acts to those who may, and does none for others', async () => {
     const harness = await startServer()
     for (const grants of [['read'], ['audit'], ['read', 'audit']] as const) {
