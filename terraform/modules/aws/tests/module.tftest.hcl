@@ -1,0 +1,165 @@
+# With mocks in place of AWS: what a plan comes to, and what is refused before there is one.
+
+mock_provider "aws" {
+  mock_data "aws_region" {
+    defaults = { region = "eu-central-1" }
+  }
+
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_iam_policy_document" {
+    defaults = { json = "{}" }
+  }
+
+  mock_resource "aws_db_instance" {
+    defaults = { address = "keyturn.abc.eu-central-1.rds.amazonaws.com" }
+  }
+}
+
+variables {
+  image                 = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/keyturn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  vpc_id                = "vpc-1"
+  service_subnet_ids    = ["subnet-1", "subnet-2"]
+  database_subnet_ids   = ["subnet-3", "subnet-4"]
+  load_balancer_subnets = { ids = ["subnet-5", "subnet-6"], cidr_blocks = ["10.74.4.0/24", "10.74.5.0/24"] }
+  host_name             = "keyturn.example.com"
+  certificate_arn       = "arn:aws:acm:eu-central-1:123456789012:certificate/1"
+  ledger_ca_pem         = "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n"
+  issuers               = { main = { project = "proj_abc", service_account = "svc_acct_abc" } }
+  credentials           = { openai = { issuer = "main", models = ["gpt-5"] }, brought = { overlap = "72h" } }
+}
+
+run "by_default" {
+  assert {
+    condition     = aws_ecs_service.this.desired_count == 2
+    error_message = "Two replicas."
+  }
+
+  assert {
+    condition     = length(aws_vpc_security_group_ingress_rule.clients_by_network) == 0
+    error_message = "Nobody can reach the load balancer until somebody is let in."
+  }
+
+  assert {
+    condition     = length(aws_iam_role.reader) == 0 && length(aws_lambda_function.hook) == 0
+    error_message = "Neither a reader that nobody asked for nor a hook."
+  }
+
+  assert {
+    condition     = toset(keys(aws_secretsmanager_secret.credential)) == toset(["openai", "brought"]) && toset(keys(aws_secretsmanager_secret.admin)) == toset(["main"])
+    error_message = "A secret for each credential and each admin key."
+  }
+}
+
+run "configuration" {
+  command = apply
+
+  assert {
+    condition     = yamldecode(output.configuration).ledger.url == "postgres://keyturn@keyturn.abc.eu-central-1.rds.amazonaws.com:5432/keyturn"
+    error_message = "The ledger is the database of the module."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).credentials.openai.ref == "keyturn/openai" && yamldecode(output.configuration).issuers.main.adminKey.ref == "keyturn/admin/main"
+    error_message = "Keys are in the secrets of the module."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).trustedProxies == ["10.74.4.0/24", "10.74.5.0/24"]
+    error_message = "The load balancer is believed, and nobody else."
+  }
+
+  assert {
+    condition     = !strcontains(output.configuration, "made-up")
+    error_message = "No password is in the configuration."
+  }
+}
+
+run "hook" {
+  command = apply
+
+  variables {
+    hook = { package = { bucket = "packages", key = "hook.zip", sha256 = "x" }, every_days = 30 }
+  }
+
+  assert {
+    condition     = keys(aws_secretsmanager_secret_rotation.credential) == ["openai"]
+    error_message = "What an operator brings is not rotated."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).stores.platform.pendingLabel == "AWSPENDING" && yamldecode(output.configuration).credentials.openai.schedule == "none"
+    error_message = "Secrets Manager says when, and names the version."
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_function.hook[0].environment[0].variables)) == toset(["KEYTURN_CONFIG", "KEYTURN_HOME", "KEYTURN_LEDGER_SECRET", "KEYTURN_FILES_GZIP"])
+    error_message = "The function is told where the password is, and not the password."
+  }
+}
+
+run "image_by_tag" {
+  command = plan
+
+  variables {
+    image = "keyturn:latest"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "one_replica" {
+  command = plan
+
+  variables {
+    replicas = 1
+  }
+
+  expect_failures = [var.replicas]
+}
+
+run "everybody_as_client" {
+  command = plan
+
+  variables {
+    client_cidr_blocks = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.client_cidr_blocks]
+}
+
+run "any_role_as_reader" {
+  command = plan
+
+  variables {
+    reader_principals = ["arn:aws:iam::123456789012:role/*"]
+  }
+
+  expect_failures = [var.reader_principals]
+}
+
+run "logs_for_a_day" {
+  command = plan
+
+  variables {
+    log_retention_days = 1
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "no_certificate" {
+  command = plan
+
+  variables {
+    ledger_ca_pem = "rds-ca.pem"
+  }
+
+  expect_failures = [var.ledger_ca_pem]
+}

@@ -1,0 +1,145 @@
+# With mocks in place of Azure: what a plan comes to, and what is refused before there is one.
+
+mock_provider "azurerm" {
+  mock_data "azurerm_client_config" {
+    defaults = { tenant_id = "00000000-0000-0000-0000-000000000001", object_id = "00000000-0000-0000-0000-000000000002" }
+  }
+
+  mock_resource "azurerm_key_vault" {
+    defaults = { vault_uri = "https://keyturn.vault.azure.net/" }
+  }
+
+  mock_resource "azurerm_postgresql_flexible_server" {
+    defaults = { fqdn = "keyturn.postgres.database.azure.com" }
+  }
+
+  mock_resource "azurerm_container_app_environment" {
+    defaults = { default_domain = "abc.germanywestcentral.azurecontainerapps.io", static_ip_address = "10.74.0.10" }
+  }
+
+  mock_resource "azurerm_user_assigned_identity" {
+    defaults = { client_id = "00000000-0000-0000-0000-000000000003" }
+  }
+}
+
+variables {
+  resource_group_name  = "keyturn"
+  location             = "germanywestcentral"
+  image                = "example.azurecr.io/keyturn@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  virtual_network_id   = "/subscriptions/1/resourceGroups/keyturn/providers/Microsoft.Network/virtualNetworks/keyturn"
+  service_subnet       = { id = "/subscriptions/1/subnets/service", address_prefix = "10.74.0.0/23" }
+  database_subnet_id   = "/subscriptions/1/subnets/database"
+  database_dns_zone_id = "/subscriptions/1/zones/database"
+  endpoints_subnet_id  = "/subscriptions/1/subnets/endpoints"
+  vault_dns_zone_id    = "/subscriptions/1/zones/vault"
+  issuers              = { main = { project = "proj_abc", service_account = "svc_acct_abc" } }
+  credentials          = { openai = { issuer = "main", models = ["gpt-5"] }, brought = { overlap = "72h" } }
+}
+
+run "by_default" {
+  command = apply
+
+  assert {
+    condition     = azurerm_container_app.this.template[0].min_replicas == 2
+    error_message = "Two replicas."
+  }
+
+  assert {
+    condition     = azurerm_key_vault.this.public_network_access_enabled == false
+    error_message = "The vault has no public address."
+  }
+
+  assert {
+    condition     = length(azurerm_key_vault_secret.key) == 6 && length(azurerm_role_assignment.rotator) == 6 && length(azurerm_role_assignment.reader) == 0
+    error_message = "Each secret has a second one, the rotator both, and nobody else reads them."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).ledger.url == "postgres://keyturn@keyturn.postgres.database.azure.com:5432/keyturn" && yamldecode(output.configuration).ledger.tls == {}
+    error_message = "The ledger is the database of the module, and its certificate is checked."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).allowedHosts == ["keyturn.abc.germanywestcentral.azurecontainerapps.io"]
+    error_message = "The service answers to the name that Azure gives it."
+  }
+
+  assert {
+    condition     = !strcontains(output.configuration, "made-up")
+    error_message = "No password is in the configuration."
+  }
+}
+
+run "hook" {
+  command = apply
+
+  variables {
+    hook                 = { endpoint = "https://keyturn.example.com", tenant_id = "00000000-0000-0000-0000-000000000001", application_id = "00000000-0000-0000-0000-000000000004" }
+    reader_principal_ids = { app = "00000000-0000-0000-0000-000000000005" }
+  }
+
+  assert {
+    condition     = azurerm_eventgrid_system_topic_event_subscription.hook[0].webhook_endpoint[0].url == "https://keyturn.example.com/v1/hooks/azure-event-grid"
+    error_message = "Event Grid reaches the gateway in front of the service."
+  }
+
+  assert {
+    condition     = yamldecode(output.configuration).hooks.azureEventGrid && yamldecode(output.configuration).access.jwt[0].grants[0].credentials == ["openai"]
+    error_message = "Event Grid may say it of keys that are minted."
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.reader) == 2
+    error_message = "The reader reads the two keys, and neither admin keys nor what is kept beside them."
+  }
+}
+
+run "image_by_tag" {
+  command = plan
+
+  variables {
+    image = "keyturn:latest"
+  }
+
+  expect_failures = [var.image]
+}
+
+run "one_replica" {
+  command = plan
+
+  variables {
+    replicas = 1
+  }
+
+  expect_failures = [var.replicas]
+}
+
+run "database_without_standby" {
+  command = plan
+
+  variables {
+    ledger_sku = "B_Standard_B1ms"
+  }
+
+  expect_failures = [var.ledger_sku]
+}
+
+run "vault_for_everybody" {
+  command = plan
+
+  variables {
+    vault_allowed_addresses = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.vault_allowed_addresses]
+}
+
+run "name_of_another_secret" {
+  command = plan
+
+  variables {
+    credentials = { ledger-password = {} }
+  }
+
+  expect_failures = [var.credentials]
+}

@@ -1,0 +1,4 @@
+output "yaml" {
+  description = "keyturn.yaml, without a secret."
+  value       = yamlencode(local.document)
+}
