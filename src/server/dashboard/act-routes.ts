@@ -9,7 +9,7 @@ import { type ActId, actIds, acts, type Subject } from './acts.ts'
 import { confirmBody } from './confirm.ts'
 import { formOf } from './form.ts'
 import { demandSight, leasesOf } from './look-routes.ts'
-import { isPrivate } from './origins.ts'
+import { isFromElsewhere, isPrivate } from './origins.ts'
 import { perform } from './perform.ts'
 import { askedBy, type Visit, type Visits } from './visits.ts'
 
@@ -23,6 +23,8 @@ export function addActs(scope: FastifyInstance, context: ServerContext, visits: 
       { config },
       visits.look(async (visit) => {
         demandAct(id, visit, context, visits)
+        // A page of another site could bring it under a double click that is meant for something else.
+        if (isFromElsewhere(visit.request.raw)) return visit.reply.redirect(`/credentials/${visit.name}`, 303)
         const { of } = visit.request.query as { readonly of?: unknown }
         return confirm(id, { visit, context, visits, of: typeof of === 'string' ? of : undefined })
       }),

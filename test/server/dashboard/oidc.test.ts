@@ -69,8 +69,9 @@ async function throughIssuer(
   { harness, provider }: World,
   browser: Browser,
   change: (back: URL) => void = () => undefined,
+  next = '/credentials/openai',
 ): Promise<Page> {
-  const away = await browser.open('/signin/issuer?next=/credentials/openai')
+  const away = await browser.open(`/signin/issuer?next=${encodeURIComponent(next)}`)
   const back = provider.visit(away.location ?? '')
   change(back)
   expect(harness.url).toContain('127.0.0.1')
@@ -91,6 +92,15 @@ describe('signing in at an issuer', () => {
     expect(all.harness.service.rotationsStarted).toHaveLength(1)
   })
 
+  it.each(['//evil.example', 'https://evil.example', '/\\evil.example', '/v1/credentials/openai'])(
+    'goes on to nothing else than a page of ours: %s',
+    async (next) => {
+      const all = await world()
+      const { text } = await throughIssuer(all, createBrowser(all.harness), () => undefined, next)
+      expect(text).toContain('content="0;url=/"')
+    },
+  )
+
   it('keeps what it takes along sealed, and for this one way', async () => {
     const all = await world()
     const browser = createBrowser(all.harness)
@@ -99,6 +109,8 @@ describe('signing in at an issuer', () => {
     expect(line).toMatch(/^keyturn-journey=[\w-]+; Path=\/; HttpOnly; SameSite=Lax$/)
     const asked = new URL(away.location ?? '').searchParams
     expect([asked.get('code_challenge_method'), asked.get('scope')]).toEqual(['S256', 'openid'])
+    // Of the configuration, and not of the Host header.
+    expect(asked.get('redirect_uri')).toBe('http://localhost/signin/callback')
     // What it keeps is no session.
     browser.cookie = browser.cookie.replace('keyturn-journey=', 'keyturn=')
     expect((await browser.open('/')).location).toBe('/signin')

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { AuditEntry } from '../../../src/core/audit.ts'
 import { actIds } from '../../../src/server/dashboard/acts.ts'
 import { canary } from '../fake-service.ts'
-import { type Harness, startServer } from '../harness.ts'
+import { type Harness, rawGet, rawRequest, startServer } from '../harness.ts'
 import { signedIn } from './browser.ts'
 
 const looks = ['/', '/credentials/openai', ...actIds.map((id) => `/credentials/openai/${id}`)]
@@ -64,6 +64,27 @@ describe('a page', () => {
           const { status, headers } = await browser.open(path, from)
           expect([path, site, mode, status, headers.get('set-cookie')]).toEqual([path, site, mode, 403, null])
         }
+  })
+
+  it('of an act is never where a page of another site leads, under whose double click its button could come', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    for (const id of actIds)
+      for (const site of ['same-site', 'cross-site']) {
+        const page = await browser.open(`/credentials/openai/${id}?of=x`, { 'sec-fetch-site': site })
+        expect([id, site, page.status, page.location]).toEqual([id, site, 303, '/credentials/openai'])
+      }
+    expect((await browser.open('/credentials/openai', { 'sec-fetch-site': 'same-site' })).status).toBe(200)
+    expect((await browser.open('/credentials/openai/rotate', { 'sec-fetch-site': 'none' })).status).toBe(200)
+  })
+
+  it('is there under no name that a stranger could own', async () => {
+    const harness = await startServer()
+    const { cookie } = await signedIn(harness)
+    for (const path of ['/', '/signin', '/credentials/openai', '/changes', '/assets/live.js']) {
+      const headers = ['Host: evil.example', 'Accept: text/html', `Cookie: ${cookie}`]
+      expect([path, (await rawRequest(harness.port, rawGet(path, headers))).status]).toEqual([path, 421])
+    }
   })
 
   it('shows what others wrote as text', async () => {

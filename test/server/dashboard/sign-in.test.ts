@@ -246,6 +246,31 @@ describe('a form', () => {
     expect(harness.service.rotationsStarted).toEqual([])
   })
 
+  it('of a page of another site does nothing either where the browser says only where it came from', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    const csrf = /name="csrf" value="([^"]+)"/.exec((await browser.open('/')).text)?.[1] ?? ''
+    const send = async (path: string, headers: Record<string, string>, body: string): Promise<number> => {
+      const type = { 'content-type': 'application/x-www-form-urlencoded' }
+      const all = { ...type, cookie: browser.cookie, ...headers }
+      return (await fetch(harness.url + path, { method: 'POST', redirect: 'manual', headers: all, body }))
+        .status
+    }
+    for (const origin of ['http://evil.example', 'null', `${harness.url}.evil.example`, 'http://127.0.0.1:1'])
+      for (const path of ['/credentials/openai/rotate', '/signout', '/signin'])
+        expect([origin, path, await send(path, { origin }, `csrf=${csrf}`)]).toEqual([origin, path, 403])
+    // What a form cannot be made of is none.
+    const json = { 'content-type': 'application/json' }
+    expect(await send('/credentials/openai/rotate', json, JSON.stringify({ csrf }))).toBe(403)
+    expect(await send('/credentials/openai/rotate', { 'content-type': 'text/plain' }, `csrf=${csrf}`)).toBe(
+      415,
+    )
+    expect(harness.service.rotationsStarted).toEqual([])
+    expect((await browser.open('/signout')).status).toBe(404)
+    expect((await browser.open('/')).status).toBe(200)
+    expect(await send('/credentials/openai/rotate', { origin: harness.url }, `csrf=${csrf}`)).toBe(303)
+  })
+
   it('that names a field twice is refused', async () => {
     const harness = await startServer()
     const browser = await signedIn(harness)
