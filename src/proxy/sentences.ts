@@ -52,6 +52,8 @@ export const webSocketRefused: Refusal = {
   message:
     'The proxy passes on no WebSockets (/v1/realtime). Use the key itself for these: getOpenAIKey(), or keyturn exec.',
   isFinal: true,
+  // Whoever asked for another protocol is not to go on with this one.
+  headers: ['Connection', 'close'],
 }
 
 export const pathMalformed: Refusal = {
