@@ -8,9 +8,9 @@ import { defaultRoots } from '../../src/proxy/paths.ts'
 import { createHosts } from '../../src/server/hosts.ts'
 import { createSystem } from '../../src/system.ts'
 import { type FakeService, startFakeService } from '../client/fake-service.ts'
-import { type RawAnswer, rawRequest } from '../server/raw-request.ts'
+import { type RawAnswer, rawRequest, until } from '../server/raw-request.ts'
 
-export { until } from '../server/raw-request.ts'
+export { until }
 
 /** A key of the shape that OpenAI masks, made at run time so that none stands in the tree. */
 let keys = 0
@@ -135,7 +135,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     answer: whole,
     key,
     logged,
-    stop: proxy.stop,
+    stop: () => proxy.stop(),
     raw,
     ask: (line, { headers = [], body = '' } = {}) =>
       raw(
@@ -178,4 +178,37 @@ export function open(port: number): {
 /** The error in the shape that every SDK of OpenAI shows. */
 export function errorIn(answer: Pick<RawAnswer, 'body'>): { message: string; code: string; type: string } {
   return (JSON.parse(answer.body) as { error: { message: string; code: string; type: string } }).error
+}
+
+/** A request on a connection that stays open. */
+export function send(
+  rig: Rig,
+  options: { readonly headers?: readonly string[]; readonly body?: string; readonly line?: string } = {},
+) {
+  const { headers = [], body = '{}', line = 'POST /v1/chat/completions' } = options
+  const connection = open(rig.port)
+  const lines = [
+    `${line} HTTP/1.1`,
+    'Host: localhost',
+    `Authorization: Bearer ${rig.service.token}`,
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    ...headers,
+    '',
+    body,
+  ]
+  connection.socket.write(lines.join('\r\n'))
+  return connection
+}
+
+/** The upstream's end of one answer, in the hands of the test. */
+export async function heldAnswer(rig: Rig): Promise<ServerResponse> {
+  let held: ServerResponse | undefined
+  rig.answer = (request, response) => {
+    request.on('error', () => undefined)
+    request.resume()
+    held = response
+  }
+  return new Promise((resolve) => {
+    void until(() => held !== undefined).then(() => resolve(held as ServerResponse))
+  })
 }

@@ -1,0 +1,191 @@
+import { describe, expect, it } from 'vitest'
+import { errorIn, heldAnswer, json, openAIKey, refuseKey, send, startRig, until, whole } from './harness.ts'
+
+const chat = 'POST /v1/chat/completions'
+
+describe('a key that OpenAI refuses', () => {
+  /** Keyturn turns to another key as soon as it is told. */
+  async function turning(options?: Parameters<typeof startRig>[0]) {
+    const rig = await startRig(options)
+    const next = openAIKey()
+    rig.answer = (request, response, arrived) => {
+      if (request.headers.authorization === `Bearer ${next}`) whole(request, response, arrived)
+      else request.on('end', () => refuseKey(response, rig.key)).resume()
+    }
+    rig.service.onReport = () => rig.service.turn({ apiKey: next })
+    return { rig, next }
+  }
+
+  it('is replaced by the next one, and the request sent once more: the caller sees nothing of it', async () => {
+    const { rig, next } = await turning()
+    const answer = await rig.ask(chat, { body: '{"model":"m"}' })
+    expect([answer.status, answer.body]).toEqual([200, '{"ok":true}'])
+    expect(rig.arrived.map(({ headers }) => headers.authorization)).toEqual([
+      `Bearer ${rig.key}`,
+      `Bearer ${next}`,
+    ])
+    expect(rig.arrived[1]?.body).toBe('{"model":"m"}')
+    expect(rig.service.reports).toHaveLength(1)
+  })
+
+  it('is replaced for many requests at once by one report', async () => {
+    const { rig } = await turning()
+    const answers = await Promise.all(Array.from({ length: 20 }, () => rig.ask(chat, { body: '{}' })))
+    expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200))
+    expect(rig.service.reports).toHaveLength(1)
+  })
+
+  it('is a 503 that says so for a body too long to be kept, and the next request has the next key', async () => {
+    const { rig } = await turning({ limits: { bufferBytesMax: 1_000 } })
+    const answer = await rig.ask(chat, { body: 'a'.repeat(2_000) })
+    expect([answer.status, errorIn(answer).code, answer.headers.get('retry-after')]).toEqual([
+      503,
+      'no_verified_key',
+      '1',
+    ])
+    await rig.service.until(() => rig.service.reports.length === 1)
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+  })
+
+  it('is tried twice at most', async () => {
+    const { rig } = await turning()
+    const next = openAIKey()
+    rig.service.onReport = () => rig.service.turn({ apiKey: next })
+    rig.answer = (request, response) => request.on('end', () => refuseKey(response, next)).resume()
+    const answer = await rig.ask(chat, { body: '{}' })
+    expect([answer.status, rig.arrived.length]).toEqual([503, 2])
+  })
+
+  it.each([
+    ['a missing scope', 401, { error: { message: 'insufficient permissions', code: 'missing_scope' } }],
+    ['the wrong organisation', 401, { error: { message: 'mismatch', code: 'mismatched_organization' } }],
+    ['no envelope', 401, { code: 'invalid_api_key' }],
+    ['another status', 403, { error: { message: 'x', code: 'invalid_api_key' } }],
+  ])('is not it where it is about %s: that is passed on, and nobody is told', async (_what, status, body) => {
+    const rig = await startRig()
+    rig.answer = (_request, response) => json(response, status, body)
+    const answer = await rig.ask(chat, { body: '{}' })
+    expect([answer.status, JSON.parse(answer.body)]).toEqual([status, body])
+    expect(rig.service.reports).toEqual([])
+    expect(rig.arrived).toHaveLength(1)
+  })
+})
+
+describe('what Keyturn sees', () => {
+  it('is which generation has requests under way, until the last of them has ended', async () => {
+    const rig = await startRig()
+    const upstream = heldAnswer(rig)
+    const { text } = send(rig)
+    const response = await upstream
+    response.writeHead(200).write('a')
+    await until(() => text().includes('a'))
+    // The stream begins a moment after the first key; only then is a promotion told.
+    await rig.service.until(() => rig.service.streams.size === 1)
+    rig.service.turn({ apiKey: openAIKey() })
+    await rig.service.request(
+      (seen) =>
+        seen.headers['keyturn-generation-in-flight'] === '1' && seen.headers['if-none-match'] !== undefined,
+    )
+    const told = rig.service.hands().length
+    response.end()
+    await rig.service.until(() =>
+      rig.service
+        .hands()
+        .slice(told)
+        .some(({ headers }) => headers['keyturn-generation-in-flight'] === '2'),
+    )
+    expect(new Set(rig.service.hands().map(({ headers }) => headers['keyturn-instance']))).toEqual(
+      new Set(['proxy-of-a-test']),
+    )
+    expect(new Set(rig.service.hands().map(({ headers }) => headers.authorization))).toEqual(
+      new Set([`Bearer ${rig.service.token}`]),
+    )
+  })
+})
+
+describe('a caller', () => {
+  it('whose token is taken back is refused as soon as Keyturn says so, while others go on', async () => {
+    const rig = await startRig()
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+    await rig.service.until(() => rig.service.streams.size === 1)
+    rig.service.override = (_request, response) => {
+      response.writeHead(401, { 'content-type': 'application/problem+json' })
+      response.end(
+        JSON.stringify({ type: 'urn:keyturn:error:unauthenticated', code: 'unauthenticated', detail: 'no' }),
+      )
+      return true
+    }
+    for (const stream of rig.service.streams) stream.end()
+    let status = 200
+    while (status === 200) status = (await rig.ask(chat, { body: '{}' })).status
+    expect(status).toBe(401)
+    rig.service.override = undefined
+    while (status === 401) status = (await rig.ask(chat, { body: '{}' })).status
+    expect(status).toBe(200)
+  })
+
+  it('goes on while Keyturn is away, with the key that was good', async () => {
+    const rig = await startRig()
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+    await rig.service.close()
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+  })
+
+  it('that comes first while Keyturn has no key gets a 503 that says when to try again', async () => {
+    const rig = await startRig()
+    rig.service.override = (_request, response) => {
+      response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '30' })
+      response.end(
+        JSON.stringify({
+          type: 'urn:keyturn:error:no_verified_key',
+          code: 'no_verified_key',
+          detail: 'No key is good.',
+          fix: 'See keyturn status.',
+        }),
+      )
+      return true
+    }
+    const answer = await rig.ask(chat, { body: '{}' })
+    expect([answer.status, errorIn(answer).code, answer.headers.get('retry-after')]).toEqual([
+      503,
+      'no_verified_key',
+      '30',
+    ])
+    expect(errorIn(answer).message).toContain('See keyturn status.')
+  })
+
+  it('cannot take all that there is', async () => {
+    const rig = await startRig({ limits: { requestsMax: 10, requestsPerCallerMax: 2 } })
+    rig.answer = (request) => void request.resume()
+    send(rig)
+    send(rig)
+    await until(() => rig.arrived.length === 2)
+    const answer = await rig.ask(chat, { body: '{}' })
+    expect([answer.status, errorIn(answer).code, answer.headers.get('retry-after')]).toEqual([
+      429,
+      'too_many_requests',
+      '1',
+    ])
+  })
+
+  it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
+    const rig = await startRig({ limits: { callersMax: 3, unprovenMax: 2 } })
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    for (let index = 0; index < 10; index += 1) {
+      const guess = await rig.raw([
+        'GET /v1/models HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer guess-number-${index}-of-many`,
+        'Connection: close',
+      ])
+      expect(guess.status).toBe(401)
+    }
+    const hands = rig.service
+      .hands()
+      .filter(({ headers }) => headers.authorization === `Bearer ${rig.service.token}`)
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    expect(
+      rig.service.hands().filter(({ headers }) => headers.authorization === `Bearer ${rig.service.token}`),
+    ).toHaveLength(hands.length)
+  })
+})
