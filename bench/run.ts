@@ -7,12 +7,24 @@ import { buildIfNeeded } from './lib/build.ts'
 import { type Bench, type Figure, table, verdict } from './lib/figure.ts'
 import { memory } from './memory.ts'
 import { promotion } from './promotion.ts'
+import { proxy } from './proxy.ts'
 import { scale } from './scale.ts'
 import { start } from './start.ts'
 import { storesBench } from './stores.ts'
 import { streams } from './streams.ts'
 
-const benches: readonly Bench[] = [handOut, audit, key, start, promotion, memory, storesBench, streams, scale]
+const benches: readonly Bench[] = [
+  handOut,
+  audit,
+  key,
+  start,
+  promotion,
+  memory,
+  storesBench,
+  streams,
+  proxy,
+  scale,
+]
 
 async function main(args: readonly string[]): Promise<number> {
   const names = args.filter((arg) => !arg.startsWith('--'))

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
 import { createServer, get } from 'node:http'
 import { join } from 'node:path'
 import { collected, collectOnSignal, type Usage } from './lib/collected.ts'
 import type { Bench, Figure } from './lib/figure.ts'
+import { oneKeyConfiguration } from './lib/one-key.ts'
 import {
   type Child,
   closing,
@@ -32,7 +32,7 @@ export const streams: Bench = {
       const told = join(folder, 'memory.json')
       const service = await startConfigured(scope, {
         home: join(folder, 'home'),
-        config: await configuration(folder, openai.port),
+        config: await oneKeyConfiguration(folder, openai.port),
         nodeFlags: ['--expose-gc', '--import', `data:text/javascript,${encodeURIComponent(collectOnSignal)}`],
         env: { BENCH_MEMORY: told },
       })
@@ -167,29 +167,6 @@ async function upstream(scope: Scope): Promise<Upstream> {
     calls: () => count,
     exhaust: (is) => void (isExhausted = is),
   }
-}
-
-/** One key in a file, verified once at the start and once a day. */
-async function configuration(folder: string, port: number): Promise<string> {
-  const path = join(folder, 'keyturn.yaml')
-  await writeFile(join(folder, 'key'), `sk-svcacct-${'bench'.repeat(20)}`, { mode: 0o600 })
-  await writeFile(
-    path,
-    [
-      'log: { level: error }',
-      'issuers:',
-      `  openai: { kind: manual, baseUrl: "http://127.0.0.1:${port}/v1" }`,
-      'credentials:',
-      '  openai:',
-      `    store: { kind: file, path: ${JSON.stringify(folder)} }`,
-      '    ref: key',
-      '    issuer: openai',
-      '    policy: { verifyEvery: 1d, verifyCloselyFor: 0s }',
-      '',
-    ].join('\n'),
-    { mode: 0o600 },
-  )
-  return path
 }
 
 async function open(

@@ -71,6 +71,8 @@ export const headers = {
   generation: 'keyturn-generation',
   /** How long ago the key handed out last proved itself, in whole seconds. */
   verifiedAge: 'keyturn-verified-age',
+  /** Of an event stream: by what name Keyturn knows its caller, percent-encoded. */
+  app: 'keyturn-app',
   /** There, with the same figure, where the answer comes from the last-known-good file. */
   lastKnownGood: 'keyturn-last-known-good',
 } as const

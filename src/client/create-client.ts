@@ -36,6 +36,8 @@ export interface OpenClient {
   readonly onChange: (listener: () => void) => Cancel
   /** Says that a generation is in use until the function it returns is called: its key is not revoked meanwhile. */
   readonly use: (generation: number) => Cancel
+  /** By what name Keyturn knows this app; undefined until it has said so. */
+  readonly app: () => string | undefined
   /** Another key for one that OpenAI refused, where there is one soon. */
   readonly replace: Replace
 }
@@ -63,7 +65,20 @@ export function openClient(options: ClientOptions & { readonly isQuiet?: boolean
     if (now !== undefined && said !== undefined && now > said) tellSoon()
   }
   knowledge.onChange(movedOn)
-  const background = { source, knowledge, pulse, platform, signal, inFlight: knowledge.inFlight, ...teller }
+  let app: string | undefined
+  const onNamed = (name: string) => {
+    app = name
+  }
+  const background = {
+    onNamed,
+    source,
+    knowledge,
+    pulse,
+    platform,
+    signal,
+    inFlight: knowledge.inFlight,
+    ...teller,
+  }
   const begin = startOnce(() => followInBackground(background))
 
   const serve = createServe({
@@ -122,6 +137,7 @@ export function openClient(options: ClientOptions & { readonly isQuiet?: boolean
     held: () => knowledge.held()?.credential,
     onChange: knowledge.onChange,
     use: (generation) => requests.enter(generation),
+    app: () => app,
     replace,
   }
 }
@@ -136,6 +152,7 @@ function inTheClear(url: URL): KeyturnClientError {
 }
 
 interface Background {
+  readonly onNamed: (app: string) => void
   readonly source: Source
   readonly pulse: Pulse
   readonly platform: Platform
@@ -151,7 +168,7 @@ interface Background {
 
 /** Starts a moment after the first key, so that a script which only wants one never opens a stream. */
 function followInBackground(background: Background): void {
-  const { source, pulse, platform, knowledge, inFlight, onTrouble, onDegraded, signal } = background
+  const { source, pulse, platform, knowledge, inFlight, onNamed, onTrouble, onDegraded, signal } = background
   pulse.start()
   const follow = () => {
     const cancel = source.follow(
@@ -163,6 +180,7 @@ function followInBackground(background: Background): void {
         },
         onChange: () => void pulse.refresh(),
         onHeard: knowledge.heard,
+        onNamed,
         onTrouble,
         onDegraded,
       },

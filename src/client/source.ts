@@ -30,6 +30,8 @@ export interface Follower {
   readonly onChange: () => void
   /** A sign of life. */
   readonly onHeard: () => void
+  /** By what name the source knows this app. */
+  readonly onNamed?: (app: string) => void
   readonly onTrouble: (error: KeyturnClientError) => void
   /** It works, but changes are seen later than they could be. */
   readonly onDegraded: (error: KeyturnClientError) => void

@@ -1,4 +1,4 @@
-import { routes } from '../api/types.ts'
+import { headers as names, routes } from '../api/types.ts'
 import { backoffMs, type Deadline, pause, startDeadline } from './deadline.ts'
 import { KeyturnClientError, toClientError } from './errors.ts'
 import { limits } from './limits.ts'
@@ -98,6 +98,8 @@ async function followOnce(reader: Reader): Promise<void> {
     })
     if (answer.status !== 200) throw await service.refusal(answer, `the events of ${service.what}`)
     if (answer.header('content-type')?.startsWith('text/event-stream') !== true) throw notAStream(service)
+    const app = decoded(answer.header(names.app))
+    if (app !== undefined) reader.follower.onNamed?.(app)
     await readStream(reader, answer.body, silence)
   } catch (error) {
     throw connectionError(error, silence.signal, service)
@@ -119,6 +121,16 @@ async function readStream(reader: Reader, body: AsyncIterable<Uint8Array>, silen
     const message = parseJson(event.data)
     const generation = isRecord(message) ? message['generation'] : undefined
     if (telling.includes(event.kind) || generation !== current().generation) follower.onChange()
+  }
+}
+
+/** Names of apps may be of any script, and headers may not. */
+function decoded(text: string | null): string | undefined {
+  if (text === null || text.length > limits.idLengthMax) return undefined
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return undefined
   }
 }
 

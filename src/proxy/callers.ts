@@ -11,7 +11,7 @@ import type { ProxyLimits } from './limits.ts'
 /** One holder of a token, asking for one credential. */
 export interface Caller {
   readonly credential: string
-  /** Who it is, once the service said so. */
+  /** By what name Keyturn knows it; until it has said so, a name made of the token's digest. */
   app(): string
   /** The verified credential of now; rejects with a KeyturnClientError, also where the token is no longer good. */
   current(): Promise<OpenAICredential>
@@ -26,7 +26,7 @@ export interface Caller {
 export interface Usage {
   /** Requests under way. */
   active: number
-  /** Answers by fingerprint of the key and first digit of the status. */
+  /** Answers by fingerprint of the key, of the latest few keys, and by class of status. */
   readonly answers: Map<string, Map<string, number>>
 }
 
@@ -155,7 +155,7 @@ function openEntry(token: string, credential: string, options: CallersOptions): 
   const usage: Usage = { active: 0, answers: new Map() }
   const caller: Caller = {
     credential,
-    app: () => `token-${id}`,
+    app: () => opened.app() ?? `token-${id}`,
     current,
     enter: ({ generation }) => opened.use(generation),
     replace: opened.replace,

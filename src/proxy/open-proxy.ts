@@ -3,6 +3,7 @@ import type { Log, System } from '../core/ports.ts'
 import type { AdmissionRules } from './admission.ts'
 import { createCallers } from './callers.ts'
 import { defaultLimits, type ProxyLimits } from './limits.ts'
+import { createFormer, type FilledFamily, readMetrics } from './metrics.ts'
 import { createProxy, type Proxy } from './proxy.ts'
 import { createTally } from './tally.ts'
 import { openUpstreams, type UpstreamChoice } from './upstream.ts'
@@ -20,10 +21,16 @@ export interface OpenProxyOptions extends Pick<AdmissionRules, 'credentials' | '
   readonly log: Log
 }
 
+export interface OpenedProxy extends Proxy {
+  readonly metrics: () => readonly FilledFamily[]
+}
+
 /** A proxy of one Keyturn service. It holds no token: its callers bring theirs. Nothing is asked before the first request. */
-export async function openProxy(options: OpenProxyOptions): Promise<Proxy> {
+export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy> {
   const { service, upstream, system, log, instance, staleAfterMs, credentials, roots, hosts } = options
   const limits = { ...defaultLimits, ...options.limits }
+  const former = createFormer()
+  const tally = createTally()
   const callers = createCallers({
     url: service.url,
     instance,
@@ -32,17 +39,18 @@ export async function openProxy(options: OpenProxyOptions): Promise<Proxy> {
     clock: system,
     log,
     limits,
-    onForgotten: () => undefined,
+    onForgotten: (caller) => former.add(caller),
   })
   const upstreams = await openUpstreams({ choice: upstream, limits })
-  return createProxy({
+  const proxy = createProxy({
     credentials,
     roots,
     hosts,
     callers,
     upstreams,
-    tally: createTally(),
+    tally,
     limits,
     timers: system,
   })
+  return { ...proxy, metrics: () => readMetrics({ callers: callers.all(), former, tally }) }
 }

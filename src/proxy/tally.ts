@@ -16,6 +16,9 @@ export interface Tally {
   readonly upstreamFailures: number
 }
 
+/** Keys of one caller that are counted apart: it has one at a time, and two while one is turned. */
+const keysMax = 8
+
 export function createTally(): Tally {
   const refusals = new Map<string, number>()
   const keyRefusals = new Map<string, number>()
@@ -24,7 +27,11 @@ export function createTally(): Tally {
     active: 0,
     answered({ answers }, fingerprint, status) {
       let ofKey = answers.get(fingerprint)
-      if (ofKey === undefined) answers.set(fingerprint, (ofKey = new Map()))
+      if (ofKey === undefined) {
+        answers.set(fingerprint, (ofKey = new Map()))
+        const [oldest] = answers.keys()
+        if (answers.size > keysMax && oldest !== undefined) answers.delete(oldest)
+      }
       addTo(ofKey, `${Math.floor(status / 100)}xx`)
     },
     refused: (code) => addTo(refusals, code),

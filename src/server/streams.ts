@@ -106,7 +106,8 @@ class StreamHub implements Streams {
     this.#count += 1
     this.#perToken.set(caller.id, ofToken + 1)
     response.on('close', () => this.#remove(stream, slot))
-    response.writeHead(200, [...streamHeaders, 'X-Request-Id', requestId])
+    const app = encodeURIComponent(caller.name.toWellFormed())
+    response.writeHead(200, [...streamHeaders, 'Keyturn-App', app, 'X-Request-Id', requestId])
     response.flushHeaders()
     forgetHeaders(response)
     void this.#begin(stream, afterId).catch((thrown: unknown) => {

@@ -103,7 +103,7 @@ export async function startFakeService(
       problem(response, { status: 404, code: 'not_found', detail: 'There is no such route.' })
       return
     }
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'keyturn-app': 'b%C3%BCro' })
     response.write(': welcome\n\n')
     streams.add(response)
     response.once('close', () => {

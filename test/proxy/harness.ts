@@ -3,6 +3,7 @@ import { type AddressInfo, connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import type { LogLevel } from '../../src/core/ports.ts'
 import type { ProxyLimits } from '../../src/proxy/limits.ts'
+import type { FilledFamily } from '../../src/proxy/metrics.ts'
 import { type OpenProxyOptions, openProxy } from '../../src/proxy/open-proxy.ts'
 import { defaultRoots } from '../../src/proxy/paths.ts'
 import { createHosts } from '../../src/server/hosts.ts'
@@ -45,6 +46,7 @@ export interface Rig {
   readonly key: string
   readonly logged: string[]
   readonly stop: () => Promise<void>
+  readonly metrics: () => readonly FilledFamily[]
   /** Sends these lines and this body, on a connection that ends with it. */
   raw(lines: readonly string[], body?: string): Promise<RawAnswer>
   /** The same with the token, to be answered by the upstream. */
@@ -136,6 +138,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     key,
     logged,
     stop: () => proxy.stop(),
+    metrics: () => proxy.metrics(),
     raw,
     ask: (line, { headers = [], body = '' } = {}) =>
       raw(

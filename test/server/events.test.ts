@@ -6,6 +6,7 @@ describe('the event stream', () => {
     const harness = await startServer()
     const stream = await openStream(harness)
     expect(stream.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
+    expect(stream.response.headers.get('keyturn-app')).toBe('web')
     expect(stream.response.headers.get('cache-control')).toBe('no-store')
     await stream.received(1)
     harness.service.promote('openai')

@@ -1,3 +1,4 @@
+import type { Server } from 'node:http'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { parseDuration } from '../../config/duration.ts'
@@ -7,7 +8,7 @@ import { KeyturnError } from '../../core/errors.ts'
 import { isLoopbackHost } from '../../core/loopback.ts'
 import { credentialNamePattern } from '../../core/types.ts'
 import type { ProxyLimits } from '../../proxy/limits.ts'
-import type { OpenProxyOptions } from '../../proxy/open-proxy.ts'
+import type { OpenedProxy, OpenProxyOptions } from '../../proxy/open-proxy.ts'
 import { createSystem } from '../../system.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -21,7 +22,9 @@ const mebibyte = 1_048_576
 
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out } = context
-  const listen = listenOf(context)
+  const listen = listenOf(context, 'listen', defaultAddress)
+  const metricsAt =
+    context.options.text('metrics') === undefined ? undefined : listenOf(context, 'metrics', '')
   const [{ openProxy }, { defaultRoots }, { listenOn }, { createHosts }] = await Promise.all([
     import('../../proxy/open-proxy.ts'),
     import('../../proxy/paths.ts'),
@@ -38,7 +41,7 @@ export async function run(context: Context): Promise<ExitCode> {
       upstream,
       roots: new Set([...defaultRoots, ...(await allowedOf(context))]),
       service: serviceAt(address),
-      hosts: createHosts({ listenHost: listen.kind === 'tcp' ? listen.host : undefined, allowedHosts: [] }),
+      hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
       instance: `proxy-${hostname()
         .replaceAll(/[^\x21-\x7e]/g, '-')
         .slice(0, 64)}-${process.pid}`,
@@ -47,14 +50,16 @@ export async function run(context: Context): Promise<ExitCode> {
       system: createSystem(),
       log: await serviceLog(io, { level: 'warn', format: 'text' }),
     })
+    let metrics: Awaited<ReturnType<typeof serveMetrics>> | undefined
     try {
-      const { url } = await listenOn(proxy.server, listen).catch((thrown: unknown) => {
-        throw listenError(thrown)
-      })
-      greet(context, { url, credentials, upstream, service: textOf(address) })
+      const { url } = await listenOn(proxy.server, listen).catch(listenError)
+      if (metricsAt !== undefined) metrics = await serveMetrics(proxy, metricsAt)
+      greet(context, { url, metrics: metrics?.url, credentials, upstream, service: textOf(address) })
       await first
     } finally {
       await proxy.stop()
+      metrics?.server.close()
+      metrics?.server.closeAllConnections()
     }
     return exitCodes.done
   } finally {
@@ -62,21 +67,52 @@ export async function run(context: Context): Promise<ExitCode> {
   }
 }
 
+/** On an address of its own, without a token: see the options. */
+async function serveMetrics(
+  proxy: OpenedProxy,
+  listen: ListenConfig,
+): Promise<{ server: Server; url: string }> {
+  const [{ createMetricsServer }, { loadExposition, metricsTypes }, { listenOn }, { createHosts }] =
+    await Promise.all([
+      import('../../proxy/metrics-server.ts'),
+      import('../../server/exposition.ts'),
+      import('../../server/listen.ts'),
+      import('../../server/hosts.ts'),
+    ])
+  const exposition = await loadExposition()
+  const server = createMetricsServer({
+    hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
+    write: async () => ({
+      type: metricsTypes.prometheus,
+      // So few lines that nobody is held up by them.
+      text: await exposition.write(proxy.metrics(), 'prometheus', () => Promise.resolve()),
+    }),
+  })
+  const { url } = await listenOn(server, listen).catch(listenError)
+  return { server, url }
+}
+
+function hostOf(listen: ListenConfig): string | undefined {
+  return listen.kind === 'tcp' ? listen.host : undefined
+}
+
 function greet(
   { out }: Context,
   about: {
     readonly url: string
+    readonly metrics: string | undefined
     readonly credentials: readonly string[]
     readonly upstream: OpenProxyOptions['upstream']
     readonly service: string
   },
 ): void {
-  const { url, credentials, service } = about
+  const { url, metrics, credentials, service } = about
   const upstream = about.upstream === 'service' ? 'where Keyturn says' : about.upstream.href
   const baseUrl = url.startsWith('unix:') ? url : `${url}/v1`
-  out.result({ url: baseUrl, credentials, upstream, service }, () => [
+  out.result({ url: baseUrl, metrics: metrics ?? null, credentials, upstream, service }, () => [
     `Keyturn proxy answers at ${baseUrl}`,
     `  for ${credentials.join(', ')}; tokens are shown to ${service}, requests go to ${upstream}`,
+    ...(metrics === undefined ? [] : [`  metrics at ${metrics}/metrics`]),
     ...(url.startsWith('unix:')
       ? []
       : [`  use it: OPENAI_BASE_URL=${baseUrl} OPENAI_API_KEY=<a Keyturn token>`]),
@@ -86,12 +122,12 @@ function greet(
 // ----------------------------------------------------------------- options
 
 /** Beyond this machine whoever is on the way could read tokens and answers. */
-function listenOf({ options, io }: Context): ListenConfig {
-  const listen = parseListen(options.text('listen') ?? defaultAddress, (path) => resolve(io.cwd, path))
+function listenOf({ options, io }: Context, name: 'listen' | 'metrics', without: string): ListenConfig {
+  const listen = parseListen(options.text(name) ?? without, (path) => resolve(io.cwd, path))
   if (listen !== undefined && (listen.kind === 'unix' || isLoopback(listen.host))) return listen
   throw usage(
-    '--listen takes an address of this machine',
-    `As in --listen ${defaultAddress} (0 takes any port that is free) or --listen unix:/run/openai.sock.`,
+    `--${name} takes an address of this machine`,
+    `As in --${name} ${defaultAddress} (0 takes any port that is free) or --${name} unix:/run/openai.sock.`,
   )
 }
 
@@ -182,11 +218,11 @@ function textOf(address: Address): string {
 }
 
 /** The other listener of Keyturn has its address from elsewhere, and says so. */
-function listenError(thrown: unknown): unknown {
-  if (!(thrown instanceof KeyturnError)) return thrown
+function listenError(thrown: unknown): never {
+  if (!(thrown instanceof KeyturnError)) throw thrown
   const { code, message, cause } = thrown
-  if (code !== 'address_in_use' && code !== 'config_invalid') return thrown
-  return new KeyturnError(code, message, {
+  if (code !== 'address_in_use' && code !== 'config_invalid') throw thrown
+  throw new KeyturnError(code, message, {
     fix: `Choose another address with --listen, as in --listen 127.0.0.1:0 for any free port.`,
     cause,
   })

@@ -41,6 +41,11 @@ export const proxySpecs: readonly CommandSpec[] = [
         description: 'How long OpenAI may take to begin an answer, or pause in one. Default: 15m.',
       },
       {
+        flags: '--metrics <address>',
+        description:
+          'Answer /metrics and /healthz there, on this machine and to everybody on it. Default: nowhere.',
+      },
+      {
         flags: '--stale-after <duration>',
         description:
           'For how long keys are used without word from Keyturn. Default: as long as Keyturn allows (100d).',
