@@ -68,7 +68,7 @@ function lacking(lines: readonly string[]): string {
 }
 
 function messageOf(notice: AlertNotice): object {
-  const { openedAt, at, kind, link, ...rest } = notice
+  const { since, openedAt, at, kind, link, ...rest } = notice
   return {
     type: `alert.${kind}`,
     timestamp: new Date(at).toISOString(),
@@ -76,6 +76,7 @@ function messageOf(notice: AlertNotice): object {
       ...rest,
       text: linesOf(notice).join('\n'),
       link: link ?? null,
+      since: new Date(since).toISOString(),
       openedAt: new Date(openedAt).toISOString(),
     },
   }

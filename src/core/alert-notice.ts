@@ -30,6 +30,8 @@ export interface AlertNotice {
   readonly apps: readonly string[]
   /** Where a person looks. */
   readonly link?: string
+  /** Since when it has been so: an expiry that is near, or a rotation that is late, long before it was told. */
+  readonly since: number
   readonly openedAt: number
   /** When this was put into words. */
   readonly at: number
@@ -74,6 +76,7 @@ export function noticeOf(delivery: Delivery, linkBase: string | undefined, now: 
     // Of other credentials than this channel is told of they may be.
     apps: isWhole ? incident.apps.map(oneLine) : [],
     ...(link === undefined ? {} : { link }),
+    since: incident.since,
     openedAt: incident.openedAt,
     at: now,
   }
@@ -102,6 +105,7 @@ export function testNotice(
     membersCount: 0,
     apps: [],
     ...(linkBase === undefined ? {} : { link: linkBase }),
+    since: now,
     openedAt: now,
     at: now,
   }
@@ -116,10 +120,10 @@ interface TestNotice {
 /** What it is, in lines without any markup, for receivers that show plain text. */
 export function linesOf(notice: AlertNotice): readonly string[] {
   const { happened, fixes, apps, resolved, resolvedCount, credentials, credentialsCount, isOver } = notice
-  const began = `Since ${new Date(notice.openedAt).toISOString()}.`
+  const began = `Since ${new Date(notice.since).toISOString()}.`
   const also = !isOver && resolvedCount > 0
   return [
-    ...happened,
+    ...happened.map((sentence) => (isOver ? `It was: ${sentence}` : sentence)),
     ...(credentialsCount > 1 ? [`Credentials: ${listed(credentials, credentialsCount)}.`] : []),
     ...(apps.length > 0 ? [`Apps that hold the key: ${listed(apps, apps.length)}.`] : []),
     ...(also ? [`Over for: ${listed(resolved, resolvedCount)}.`] : []),

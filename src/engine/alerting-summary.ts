@@ -59,14 +59,16 @@ export function channelSummary(
     kind,
     severities: takes,
   }: { readonly name: string; readonly kind: string; readonly severities: ReadonlySet<Severity> },
-  state: ChannelState | undefined,
+  /** Of the replicas together, and of this one alone: what fails in either is told. */
+  states: readonly (ChannelState | undefined)[],
 ): AlertChannelSummary {
-  const failure = state?.failure
+  const failure = states.find((one) => one?.failure !== undefined)?.failure
+  const deliveredAt = Math.max(...states.map((one) => one?.deliveredAt ?? Number.NEGATIVE_INFINITY))
   return {
     name,
     kind,
     severities: severities.filter((one) => takes.has(one)),
-    deliveredAt: state?.deliveredAt === undefined ? null : iso(state.deliveredAt),
+    deliveredAt: Number.isFinite(deliveredAt) ? iso(deliveredAt) : null,
     failingSince: failure === undefined ? null : iso(failure.since),
     failure: failure?.summary ?? null,
     isRefusing: failure?.isPermanent === true,

@@ -268,8 +268,8 @@ export function createAlerting(options: AlertingOptions): Alerting {
         channels.length === 0 ? stepAlerts(emptyBook, watch.firing(), now, unheld) : await shelf.read()
       const incidents = [...local.incidents, ...shared.incidents]
       const states = channels.map(({ name, channel, severities }): AlertChannelSummary => {
-        const state = shared.channels[name] ?? local.channels[name]
-        return channelSummary({ name, kind: channel.kind, severities }, state)
+        const states = [shared.channels[name], local.channels[name]]
+        return channelSummary({ name, kind: channel.kind, severities }, states)
       })
       const items = incidents.map((one) => incidentSummary(one, now, policy))
       return { items: items.toSorted(byWorst), channels: states }

@@ -51,6 +51,18 @@ it('never says of what goes on that it is over: the end of a part names who is s
   expect(end.title).toBe('Over: OpenAI rejects the key (one)')
 })
 
+it('says since when it has been so, which may be long before anybody was told, and of what is over that it was', () => {
+  const both = delivery([active('one')])
+  const since = at - 6 * 86_400_000
+  const incident = { ...both.incident, since }
+  const lines = linesOf(noticeOf({ ...both, incident, kind: 'opened' }, undefined, at))
+  expect(lines[0]).toBe('one/key_rejected is so.')
+  expect(lines.at(-1)).toBe('Since 2026-11-20T00:00:00.000Z.')
+  const ended = { ...delivery([over('one', 1)]), incident: { ...incident, members: [over('one', 1)] } }
+  const last = linesOf(noticeOf(ended, undefined, at))
+  expect(last).toEqual(['It was: one/key_rejected is so.', 'Since 2026-11-20T00:00:00.000Z. It is over.'])
+})
+
 it('tells how many began together, which does not change when some are over', () => {
   const count = (members: readonly Member[]): number =>
     noticeOf(delivery(members), undefined, at).membersCount

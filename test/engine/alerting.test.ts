@@ -282,6 +282,32 @@ describe('alerts of a running service', () => {
   })
 })
 
+it('lists of a channel that only this replica cannot reach that it fails', async () => {
+  const world = new World()
+  const real = await world.ready()
+  const inbox = new Inbox()
+  const trouble = { code: 'no_verified_key', summary: 'No key.', fix: 'Bring one.', since: null }
+  const service: World['service'] = {
+    ...real,
+    summary: async (name) => ({ ...(await real.summary(name)), troubles: [trouble] }),
+  }
+  let isFull = false
+  const alerting = alertingOf(world, inbox, { service, own: () => (isFull ? [disk] : []) })
+  alerting.start()
+  await world.time.advance(120_000)
+  expect(inbox.said()).toEqual(['no_verified_key opened'])
+  isFull = true
+  inbox.answer = () => refused
+  await world.time.advance(120_000)
+  const { channels } = await alerting.list()
+  expect(channels).toEqual([
+    expect.objectContaining({ deliveredAt: expect.any(String), failure: 'status 503' }),
+  ])
+  const stopping = alerting.stop()
+  await world.time.advance(1_000)
+  await stopping
+})
+
 describe('alerts of one beat after another, with no service running between them', () => {
   type Trouble = Awaited<ReturnType<World['service']['summary']>>['troubles'][number]
   const none: Trouble = { code: 'no_verified_key', summary: 'No key.', fix: 'Bring one.', since: null }
