@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { checkConfig } from '../../src/config.ts'
-import { assertValidCron } from '../../src/engine/cron.ts'
 import { readCompose, type Service } from '../image/compose.ts'
 import { looseIn } from './compose-rules.ts'
+import { configProblems } from './config-check.ts'
 import { instructionsOf, problemsOf } from './dockerfile.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
@@ -115,16 +114,6 @@ describe('the compose files', () => {
 
   it('bring a configuration that is valid as it stands in the image', () => {
     const text = read('deploy/compose/keyturn.yaml')
-    const check = checkConfig({
-      env: {
-        KEYTURN_LISTEN: '0.0.0.0:7420',
-        KEYTURN_HOME: '/var/lib/keyturn',
-        KEYTURN_CONFIG: '/etc/keyturn/keyturn.yaml',
-      },
-      cwd: '/var/lib/keyturn',
-      readFile: (path) => (path === '/etc/keyturn/keyturn.yaml' ? text : undefined),
-      assertValidCron,
-    })
-    expect(check.kind === 'invalid' ? check.problems : []).toEqual([])
+    expect(configProblems(text)).toEqual([])
   })
 })

@@ -14,6 +14,7 @@ import { until } from '../processes.ts'
 import { emulatorSuite, fromEnvironment } from './deviations.ts'
 import { documentedPolicy } from './documented.ts'
 import { ask, type KubernetesAdmin } from './kubernetes-admin.ts'
+import { manifestsSuite } from './kubernetes-manifests.ts'
 
 const admin: KubernetesAdmin = {
   url: fromEnvironment('KEYTURN_SUITE_KUBERNETES'),
@@ -127,3 +128,5 @@ emulatorSuite('kubernetes (with the manifests of the manual)', () => {
 })
 
 raceSuite('kubernetes', () => podHarness([anySecret], newRef()), { races: 200 })
+
+manifestsSuite(admin)
