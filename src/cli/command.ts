@@ -46,6 +46,8 @@ export interface ArgumentSpec {
   readonly name: string
   readonly description: string
   readonly isOptional?: boolean
+  /** Takes all that follows, options and empty words too, as it is: a command of somebody else. */
+  readonly isCommand?: boolean
   readonly offers?: Offer
 }
 
@@ -129,6 +131,16 @@ export function reasonOf(options: Options): string | undefined {
     `--reason takes at most ${reasonCharsMax} characters, and these are ${reason.length}`,
     'Shorten it; what is longer belongs in a ticket that it names.',
   )
+}
+
+/** `<name>`, `[name]`, or `<command...>` for one that takes all that follows. */
+export function argumentTerm({
+  name,
+  isOptional,
+  isCommand,
+}: Pick<ArgumentSpec, 'name' | 'isOptional' | 'isCommand'>): string {
+  const term = isCommand === true ? `${name}...` : name
+  return isOptional === true ? `[${term}]` : `<${term}>`
 }
 
 export function usage(message: string, fix: string): KeyturnError {

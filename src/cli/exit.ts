@@ -11,7 +11,14 @@ export const exitCodes = {
   interrupted: 130,
 } as const
 
-export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+/** What a program ended with that a command ran in its place: it means what that program says. */
+export type ProgramExit = number & { readonly ofProgram: true }
+
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes] | ProgramExit
+
+export function programExit(code: number): ProgramExit {
+  return code as ProgramExit
+}
 
 const forHumans: readonly ErrorCode[] = [
   'confirmation_needed',

@@ -44,5 +44,6 @@ const faults: Readonly<Record<string, readonly [what: string, fix: string]>> = {
   ENOENT: ['is not there', 'Look at the path; it may have been deleted while this ran.'],
   ENAMETOOLONG: ['is too long a path', 'Choose a shorter one.'],
   ELOOP: ['is a link that leads back to itself', 'Correct the link.'],
+  EBUSY: ['is changed by somebody else all the time', 'Let one writer have it.'],
   EMFILE: ['cannot be opened: too many files are open', 'Raise the limit (ulimit -n), then try again.'],
 }

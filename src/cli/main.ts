@@ -85,7 +85,7 @@ function assertFilled(
   args: readonly string[],
   values: Readonly<Record<string, unknown>>,
 ): void {
-  const argument = spec.args.find((_, index) => args[index]?.trim() === '')
+  const argument = spec.args.find(({ isCommand }, index) => isCommand !== true && args[index]?.trim() === '')
   const option = Object.entries(values).find(([, value]) => [value].flat().some(isBlank))
   if (argument === undefined && option === undefined) return
   const what =

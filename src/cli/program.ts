@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { CommandSpec } from './command.ts'
+import { argumentTerm, type CommandSpec } from './command.ts'
 import type { Io, Stream } from './io.ts'
 import { json } from './specs/parts.ts'
 import { groups, sections } from './specs.ts'
@@ -59,10 +59,8 @@ function addCommand(
   const command = prepared(parent.command(name), io).summary(spec.summary)
   command.description(`${sentence(spec.summary)} ${spec.details}`)
   for (const argument of spec.args) {
-    command.argument(
-      argument.isOptional === true ? `[${argument.name}]` : `<${argument.name}>`,
-      argument.description,
-    )
+    command.argument(argumentTerm(argument), argument.description)
+    if (argument.isCommand === true) command.passThroughOptions()
   }
   for (const option of spec.options) {
     if (option.isList === true) command.option(option.flags, option.description, collect)
@@ -111,7 +109,7 @@ function exitsOf({ exits }: CommandSpec, columns: number): string {
 function termOf(command: Command): string {
   const inside = command.registeredArguments.length === 0 ? command.commands.map((one) => one.name()) : []
   const args = command.registeredArguments.map((one) =>
-    one.required ? `<${one.name()}>` : `[${one.name()}]`,
+    argumentTerm({ name: one.name(), isOptional: !one.required, isCommand: one.variadic }),
   )
   return [command.name(), ...(inside.length === 0 ? args : [inside.join('|')])].join(' ')
 }

@@ -1,6 +1,7 @@
 import type { CommandSpec } from './command.ts'
 import { accessSpecs } from './specs/access.ts'
 import { alertsSpecs } from './specs/alerts.ts'
+import { appsSpecs } from './specs/apps.ts'
 import { auditSpecs } from './specs/audit.ts'
 import { doctorSpecs } from './specs/doctor.ts'
 import { keysSpecs } from './specs/keys.ts'
@@ -16,7 +17,7 @@ import { turnSpecs } from './specs/turn.ts'
 export const sections: readonly { readonly title: string; readonly specs: readonly CommandSpec[] }[] = [
   { title: 'Start', specs: startSpecs },
   { title: 'Look', specs: [...lookSpecs, ...doctorSpecs] },
-  { title: 'Give to programs', specs: proxySpecs },
+  { title: 'Give to programs', specs: [...appsSpecs, ...proxySpecs] },
   { title: 'Turn', specs: turnSpecs },
   { title: 'Keys', specs: keysSpecs },
   { title: 'Access', specs: accessSpecs },

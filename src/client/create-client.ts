@@ -40,6 +40,8 @@ export interface OpenClient {
   readonly app: () => string | undefined
   /** Another key for one that OpenAI refused, where there is one soon. */
   readonly replace: Replace
+  /** Says it now, and asks for news; resolves when that was answered or failed. */
+  readonly tell: () => Promise<void>
 }
 
 /** `isQuiet`: all calls go through `platform.quietSend`, so that nothing loads fetch. */
@@ -139,6 +141,7 @@ export function openClient(options: ClientOptions & { readonly isQuiet?: boolean
     use: (generation) => requests.enter(generation),
     app: () => app,
     replace,
+    tell: () => pulse.refresh(),
   }
 }
 

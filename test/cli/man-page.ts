@@ -73,8 +73,8 @@ const variables: readonly (readonly [name: string, meaning: string])[] = [
 ]
 
 function commandLines(spec: CommandSpec): readonly string[] {
-  const args = spec.args.map(({ name, isOptional }) =>
-    isOptional === true ? `[${italic(name)}]` : italic(name),
+  const args = spec.args.map(({ name, isOptional, isCommand }) =>
+    isOptional === true ? `[${italic(name)}]` : `${italic(name)}${isCommand === true ? ' ...' : ''}`,
   )
   const rows = [
     ...spec.args.map(({ name, description }) => item(italic(name), description)),

@@ -1,4 +1,4 @@
-import type { CommandSpec } from '../../src/cli/command.ts'
+import { argumentTerm, type CommandSpec } from '../../src/cli/command.ts'
 import { specs } from '../../src/cli/specs.ts'
 import { table } from './markdown.ts'
 
@@ -21,7 +21,7 @@ function section(spec: CommandSpec): string {
     ...spec.options.map(({ flags, description }) => [`\`${flags}\``, description]),
   ]
   const parts = [
-    `### \`${['keyturn', spec.name, ...spec.args.map(argumentOf)].join(' ')}\``,
+    `### \`${['keyturn', spec.name, ...spec.args.map(argumentTerm)].join(' ')}\``,
     `${sentence(spec.summary)} ${spec.details}`,
     further[spec.name],
     rows.length === 0 ? undefined : table(['argument or option', 'what it says'], rows),
@@ -29,10 +29,6 @@ function section(spec: CommandSpec): string {
     `Exit codes: ${spec.exits}.`,
   ]
   return parts.filter((part) => part !== undefined).join('\n\n')
-}
-
-function argumentOf({ name, isOptional }: CommandSpec['args'][number]): string {
-  return isOptional === true ? `[${name}]` : `<${name}>`
 }
 
 function sentence(summary: string): string {

@@ -1,0 +1,53 @@
+import type { OpenAICredential } from '../../client/types.ts'
+import { isInDotenv, removeFromDotenv, type Setting, setInDotenv } from './dotenv-lines.ts'
+
+export interface Shape {
+  readonly format: 'raw' | 'env' | 'json'
+  /** Which variable of a `.env` gets the key. */
+  readonly variable: string
+}
+
+/** Where programs send a key by themselves. */
+const openAI = 'https://api.openai.com/v1'
+
+/** What the file is to hold, `before` being what it holds. Pure. Error: `config_invalid`. */
+export function contentsOf(credential: OpenAICredential, before: string | undefined, shape: Shape): string {
+  switch (shape.format) {
+    case 'raw':
+      return credential.apiKey
+    case 'json': {
+      const { name, apiKey, organization, project, baseUrl, version, fingerprint, generation } = credential
+      const shown = { name, apiKey, organization, project, baseUrl, version, fingerprint, generation }
+      return `${JSON.stringify(shown, null, 2)}\n`
+    }
+    case 'env':
+      return setInDotenv(before ?? '', settingsOf(credential, before ?? '', shape))
+  }
+}
+
+/** What is left when the key is taken out again; undefined where nothing is. */
+export function withoutKey(credential: OpenAICredential, before: string, shape: Shape): string | undefined {
+  if (shape.format !== 'env') return undefined
+  const left = removeFromDotenv(before, settingsOf(credential, before, shape))
+  return left === '' ? undefined : left
+}
+
+/** Variables of a `.env` that name an organisation or a project which the credential does not: the key may not belong there. */
+export function strayVariables(credential: OpenAICredential, text: string): readonly string[] {
+  const named = [
+    ['OPENAI_ORG_ID', credential.organization],
+    ['OPENAI_PROJECT_ID', credential.project],
+  ] as const
+  return named.flatMap(([name, value]) => (value === null && isInDotenv(text, name) ? [name] : []))
+}
+
+function settingsOf(credential: OpenAICredential, before: string, { variable }: Shape): readonly Setting[] {
+  const { apiKey, organization, project, baseUrl } = credential
+  const isElsewhere = baseUrl !== openAI || isInDotenv(before, 'OPENAI_BASE_URL')
+  return [
+    { name: variable, value: apiKey },
+    ...(organization === null ? [] : [{ name: 'OPENAI_ORG_ID', value: organization }]),
+    ...(project === null ? [] : [{ name: 'OPENAI_PROJECT_ID', value: project }]),
+    ...(isElsewhere ? [{ name: 'OPENAI_BASE_URL', value: baseUrl }] : []),
+  ]
+}

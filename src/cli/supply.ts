@@ -1,0 +1,121 @@
+import { hostname } from 'node:os'
+import { isAbsolute } from 'node:path'
+import { type OpenClient, openClient } from '../client/create-client.ts'
+import { KeyturnClientError } from '../client/errors.ts'
+import { quietSendBy } from '../client/quiet-send.ts'
+import type { Send } from '../client/wire.ts'
+import { KeyturnError } from '../core/errors.ts'
+import { looksLikeKey } from '../core/key-shape.ts'
+import type { Context } from './command.ts'
+import { type Address, findTarget, findToken, nonEmpty, type Target, type Token } from './target.ts'
+
+export interface Supply extends OpenClient {
+  readonly credential: string
+  /** For messages: the address of the service, or `this process`. */
+  readonly where: string
+}
+
+export interface SupplyOptions {
+  /** `exec` or `file`: how it is called in the leases, with host and process. */
+  readonly kind: string
+  readonly pid: number
+  readonly onTrouble: (error: KeyturnError) => void
+}
+
+/**
+ * Keys for a command that carries them on: of the service where there is an address or a token of one, else resolved in this
+ * process from the configuration, as `getOpenAIKey()` does. Nothing is asked before the first key is wanted.
+ */
+export async function openSupply(context: Context, options: SupplyOptions): Promise<Supply> {
+  const { io, options: given } = context
+  const credential = given.text('credential') ?? nonEmpty(io.env['KEYTURN_CREDENTIAL']) ?? 'openai'
+  const instance = given.text('instance') ?? instanceOf(options)
+  const service = given.has('inProcess') ? undefined : await findService(context)
+  const common = {
+    credential,
+    instance,
+    onError: (error: KeyturnClientError) => options.onTrouble(asKeyturnError(error)),
+  }
+  try {
+    if (service === undefined) {
+      const { KEYTURN_URL: _url, ...env } = io.env
+      return { ...openClient({ ...common, env }), credential, where: 'this process' }
+    }
+    const { target, token } = service
+    const { address } = target
+    const client = openClient({
+      ...common,
+      env: {},
+      url: address.kind === 'unix' ? 'http://localhost' : address.url,
+      ...tokenOptions(token),
+      // Its timers keep the process: there is nothing else that does while it waits for another key.
+      platform: { quietSend: sendTo(address, token), after: (ms, callback) => io.after(ms, callback) },
+      isQuiet: true,
+    })
+    return { ...client, credential, where: address.kind === 'unix' ? address.path : address.url.origin }
+  } catch (error) {
+    throw asKeyturnError(error)
+  }
+}
+
+/** What the client says, as commands say it: the fix in a line of its own. */
+export function asKeyturnError(thrown: unknown): KeyturnError {
+  if (!(thrown instanceof KeyturnClientError))
+    return thrown instanceof KeyturnError
+      ? thrown
+      : new KeyturnError('internal', 'getting a key failed', { cause: thrown })
+  const { code, message, fix, retryable, cause } = thrown
+  const said = fix !== undefined && message.endsWith(fix) ? message.slice(0, -fix.length).trim() : message
+  return new KeyturnError(code, said.replace(/\.$/, ''), {
+    ...(fix === undefined ? {} : { fix }),
+    retryable,
+    cause,
+  })
+}
+
+/** Undefined where nothing says that there is a service: no address, no token, none in the home folder. */
+async function findService({
+  io,
+}: Context): Promise<{ readonly target: Target; readonly token: Token } | undefined> {
+  const target = await findTarget(io)
+  const isNamed = ['KEYTURN_URL', 'KEYTURN_TOKEN', 'KEYTURN_TOKEN_FILE'].some(
+    (name) => nonEmpty(io.env[name]) !== undefined,
+  )
+  if (isNamed) return { target, token: findToken(io, target, 'app') }
+  try {
+    const token = findToken(io, target, 'app')
+    return token.value === '' ? undefined : { target, token }
+  } catch (error) {
+    if (error instanceof KeyturnError && error.code === 'unauthenticated') return undefined
+    throw error
+  }
+}
+
+/** A file is read again for every call, so that a token that was turned in it is used at once. */
+function tokenOptions(token: Token): { readonly token: string } | { readonly tokenFile: string } {
+  if (isAbsolute(token.from)) return { tokenFile: token.from }
+  return { token: token.value === '' ? noToken : token.value }
+}
+
+/** The client wants one; where the connection says who asks, none is sent. */
+const noToken = 'none'
+
+/** A socket file leads there, or a client certificate is shown; where the connection says who asks, no token is sent. */
+function sendTo(address: Address, token: Token): Send {
+  const way = address.kind === 'unix' ? { socketPath: address.path } : (address.tls ?? {})
+  const send = quietSendBy(way)
+  if (token.value !== '') return send
+  return async (request) => {
+    const { authorization: _none, ...headers } = request.headers
+    return await send({ ...request, headers })
+  }
+}
+
+/** Operators read it in the leases: what it is, and where. */
+function instanceOf({ kind, pid }: SupplyOptions): string {
+  const host = hostname()
+    .replaceAll(/[^\w.-]/g, '')
+    .slice(0, 80)
+  const instance = `${kind}-${host}-${pid}`
+  return looksLikeKey(instance) ? `${kind}-${pid}` : instance
+}
