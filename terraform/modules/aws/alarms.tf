@@ -13,7 +13,7 @@ resource "aws_cloudwatch_log_metric_filter" "alerts" {
 
   name           = "${var.name}-alerts-${each.value}"
   log_group_name = aws_cloudwatch_log_group.service.name
-  pattern        = "{ $.message = \"an alert\" && $.isOver IS FALSE && $.severity = \"${each.value}\" }"
+  pattern        = "{ ($.message = \"an alert\") && ($.isOver IS FALSE) && ($.severity = \"${each.value}\") }"
 
   metric_transformation {
     namespace     = "Keyturn/${var.name}"

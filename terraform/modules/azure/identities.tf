@@ -11,7 +11,7 @@ resource "azurerm_user_assigned_identity" "rotator" {
 
 resource "azurerm_role_definition" "reader" {
   name        = "Keyturn reader (${var.name})"
-  scope       = azurerm_key_vault.this.id
+  scope       = local.resource_group_id
   description = "Reads keys that Keyturn looks after"
 
   permissions {
@@ -23,17 +23,20 @@ resource "azurerm_role_definition" "reader" {
     ]
   }
 
-  assignable_scopes = [azurerm_key_vault.this.id]
+  assignable_scopes = [local.resource_group_id]
 }
 
 locals {
+  # Azure defines roles for a resource group at least; they are assigned on single secrets.
+  resource_group_id = "/subscriptions/${data.azurerm_client_config.current.subscription_id}/resourceGroups/${var.resource_group_name}"
+
   reads = { for pair in setproduct(keys(var.credentials), keys(var.reader_principal_ids)) : "${pair[0]} ${pair[1]}" => { credential = pair[0], principal = pair[1] } }
 }
 
 resource "azurerm_role_assignment" "reader" {
   for_each = local.reads
 
-  scope              = "${azurerm_key_vault.this.id}/secrets/${azurerm_key_vault_secret.key[each.value.credential].name}"
+  scope              = azurerm_key_vault_secret.key[each.value.credential].resource_versionless_id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
   principal_id       = var.reader_principal_ids[each.value.principal]
 }
@@ -43,7 +46,7 @@ resource "azurerm_role_assignment" "reader" {
 # The role that Azure has for this may delete and purge as well.
 resource "azurerm_role_definition" "rotator" {
   name        = "Keyturn rotator (${var.name})"
-  scope       = azurerm_key_vault.this.id
+  scope       = local.resource_group_id
   description = "Reads and turns the keys that Keyturn looks after; cannot delete secrets"
 
   permissions {
@@ -57,19 +60,19 @@ resource "azurerm_role_definition" "rotator" {
     ]
   }
 
-  assignable_scopes = [azurerm_key_vault.this.id]
+  assignable_scopes = [local.resource_group_id]
 }
 
 resource "azurerm_role_assignment" "rotator" {
   for_each = local.turned
 
-  scope              = "${azurerm_key_vault.this.id}/secrets/${azurerm_key_vault_secret.key[each.value].name}"
+  scope              = azurerm_key_vault_secret.key[each.value].resource_versionless_id
   role_definition_id = azurerm_role_definition.rotator.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.rotator.principal_id
 }
 
 resource "azurerm_role_assignment" "ledger_password" {
-  scope              = "${azurerm_key_vault.this.id}/secrets/${azurerm_key_vault_secret.ledger.name}"
+  scope              = azurerm_key_vault_secret.ledger.resource_versionless_id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.rotator.principal_id
 }

@@ -27,11 +27,12 @@ resource "azurerm_subnet" "service" {
 }
 
 resource "azurerm_subnet" "database" {
-  name                            = "database"
-  resource_group_name             = var.resource_group_name
-  virtual_network_name            = azurerm_virtual_network.this.name
-  address_prefixes                = [cidrsubnet(var.address_space, 4, 4)]
-  default_outbound_access_enabled = false
+  name                 = "database"
+  resource_group_name  = var.resource_group_name
+  virtual_network_name = azurerm_virtual_network.this.name
+  address_prefixes     = [cidrsubnet(var.address_space, 4, 4)]
+  # Where PostgreSQL keeps what it needs for a way back in time.
+  service_endpoints = ["Microsoft.Storage"]
 
   delegation {
     name = "postgresql"
