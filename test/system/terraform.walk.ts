@@ -106,9 +106,8 @@ describe.each(['modules/configuration', 'modules/aws', 'modules/google', 'module
       for (const text of texts) expect(checked(text)).toEqual({ kind: 'valid', warnings: [] })
     })
 
-    test.runIf(name === 'modules/aws' || name === 'modules/azure')(
-      'what runs before the service writes its files down',
-      () => {
+    if (name === 'modules/aws' || name === 'modules/azure')
+      test('what runs before the service writes its files down', () => {
         const { script, files } = writerOf(messages)
         const folder = mkdtempSync(join(tmpdir(), 'keyturn-files-'))
         const moved = script.replaceAll('/var/lib/keyturn', folder)
@@ -117,10 +116,57 @@ describe.each(['modules/configuration', 'modules/aws', 'modules/google', 'module
         const written = readFileSync(join(folder, 'config/keyturn.yaml'), 'utf8')
         rmSync(folder, { recursive: true })
         expect(checked(written)).toEqual({ kind: 'valid', warnings: [] })
-      },
-    )
+      })
+
+    if (name === 'modules/aws')
+      test('the function of the hook finds its configuration and its password', () => {
+        const variables = resourceOf(messages, 'aws_lambda_function.hook[0]').values[
+          'environment'
+        ] as readonly {
+          readonly variables: Readonly<Record<string, string>>
+        }[]
+        const folder = mkdtempSync(join(tmpdir(), 'keyturn-function-'))
+        const env = {
+          ...variables[0]?.variables,
+          KEYTURN_CONFIG: join(folder, 'keyturn/keyturn.yaml'),
+          AWS_REGION: 'eu-central-1',
+          FUNCTION: join(terraformFolder, 'modules/aws/hook/index.mjs'),
+        }
+        const answer = execFileSync(process.execPath, ['-e', callOnce], { env, encoding: 'utf8' })
+        const written = readFileSync(join(folder, 'keyturn/keyturn.yaml'), 'utf8')
+        const authority = readFileSync(join(folder, 'keyturn/ledger-ca.pem'), 'utf8')
+        rmSync(folder, { recursive: true })
+        expect(JSON.parse(answer)).toEqual({
+          event: { keyturn: 'tick' },
+          password: `what is in ${variables[0]?.variables['KEYTURN_LEDGER_SECRET'] ?? ''}`,
+        })
+        expect(checked(written)).toEqual({ kind: 'valid', warnings: [] })
+        expect(authority).toContain('BEGIN CERTIFICATE')
+      })
   },
 )
+
+const stubs = {
+  '@aws-sdk/client-secrets-manager': `
+    export class GetSecretValueCommand { constructor(input) { this.input = input } }
+    export class SecretsManagerClient { async send({ input }) { return { SecretString: 'what is in ' + input.SecretId } } }`,
+  'keyturn/hooks/aws': `
+    export async function handler(event) { return { event, password: process.env.KEYTURN_LEDGER_PASSWORD } }`,
+}
+
+/** Imports the file of the function with what it imports replaced, and calls it once. */
+const callOnce = `
+  const { registerHooks } = require('node:module')
+  const stubs = ${JSON.stringify(stubs)}
+  registerHooks({
+    resolve: (name, context, next) =>
+      Object.hasOwn(stubs, name)
+        ? { url: 'data:text/javascript,' + encodeURIComponent(stubs[name]), shortCircuit: true }
+        : next(name, context),
+  })
+  import(process.env.FUNCTION)
+    .then(({ handler }) => handler({ keyturn: 'tick' }))
+    .then((answer) => process.stdout.write(JSON.stringify(answer)))`
 
 function checked(yaml: string): object {
   const found = checkConfig({
@@ -133,9 +179,7 @@ function checked(yaml: string): object {
 
 /** The command and the variable of the container that comes first, from a state. */
 function writerOf(messages: readonly Message[]): { readonly script: string; readonly files: string } {
-  const resources = messages.flatMap(({ test_state }) => test_state?.root_module.resources ?? [])
-  const task = resources.find(({ address }) => address === 'aws_ecs_task_definition.service')
-  const app = resources.find(({ address }) => address === 'azurerm_container_app.this')
+  const task = resourcesOf(messages).find(({ address }) => address === 'aws_ecs_task_definition.service')
   if (task !== undefined) {
     const [first] = JSON.parse(String(task.values['container_definitions'])) as readonly {
       readonly command: readonly string[]
@@ -143,7 +187,7 @@ function writerOf(messages: readonly Message[]): { readonly script: string; read
     }[]
     return { script: first?.command[1] ?? '', files: first?.environment[0]?.value ?? '' }
   }
-  const templates = (app?.values['template'] ?? []) as readonly {
+  const templates = resourceOf(messages, 'azurerm_container_app.this').values['template'] as readonly {
     readonly init_container: readonly {
       readonly args: readonly string[]
       readonly env: readonly { value: string }[]
@@ -151,4 +195,14 @@ function writerOf(messages: readonly Message[]): { readonly script: string; read
   }[]
   const first = templates[0]?.init_container[0]
   return { script: first?.args[1] ?? '', files: first?.env[0]?.value ?? '' }
+}
+
+function resourcesOf(messages: readonly Message[]): readonly Resource[] {
+  return messages.flatMap(({ test_state }) => test_state?.root_module.resources ?? [])
+}
+
+function resourceOf(messages: readonly Message[], address: string): Resource {
+  const found = resourcesOf(messages).find((one) => one.address === address)
+  if (found === undefined) throw new Error(`no state has ${address}`)
+  return found
 }

@@ -3,11 +3,7 @@
 module "configuration" {
   source = "../configuration"
 
-  store = merge(
-    { kind = "aws-secrets-manager", region = local.region },
-    # The label that Secrets Manager gives the version of a rotation of its own.
-    var.hook == null ? {} : { pendingLabel = "AWSPENDING" },
-  )
+  store           = { kind = "aws-secrets-manager", region = local.region }
   issuers         = var.issuers
   credentials     = var.credentials
   secrets         = { for name, secret in aws_secretsmanager_secret.credential : name => secret.name }
