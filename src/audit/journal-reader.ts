@@ -11,8 +11,8 @@ export interface RowPage {
   readonly isEnd: boolean
 }
 
-/** So many rows are looked at for one page, however few of them fit: a request has an end, and hand-outs wait for it. */
-const lookedAtMax = 5_000
+/** So many rows are looked at for one page, however few of them fit. */
+const lookedAtDefault = 5_000
 
 /** Rows after the given one, in their order. Whether they are as they were written is what verifying finds out. */
 export function pageOf(options: {
@@ -23,8 +23,10 @@ export function pageOf(options: {
   readonly after: number
   readonly limit: number
   readonly filter: AuditFilter
+  /** Default: 5,000. */
+  readonly lookedAtMax?: number
 }): RowPage {
-  const { files, folder, after, limit, filter } = options
+  const { files, folder, after, limit, filter, lookedAtMax = lookedAtDefault } = options
   const rows: Row[] = []
   let through = after
   let lookedAt = 0

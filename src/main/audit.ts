@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { realFiles } from '../audit/files.ts'
 import { createFolderHeads, createLedgerHeads, headsInLedger } from '../audit/head-places.ts'
 import { createHeadKeeper, type HeadPlace } from '../audit/heads.ts'
-import { pageOf } from '../audit/journal-reader.ts'
 import { openJournal } from '../audit/open-journal.ts'
+import { createPacedPages } from '../audit/paced-pages.ts'
 import { createRepeats } from '../audit/repeats.ts'
 import type { Sink } from '../audit/sink.ts'
 import { defaultAudit } from '../config/audit.ts'
@@ -61,7 +61,7 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
     system,
     log,
     // One write for all that came in one turn of the event loop.
-    soon: (callback) => void setImmediate(callback),
+    soon,
   })
   const places: HeadPlace[] = []
   for (const place of config.heads) {
@@ -78,6 +78,8 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
     const { sealed, troubles } = heads.status()
     return { ...journal.status(), reads: config.reads, sealed, headTroubles: troubles }
   }
+  const [shown] = folders
+  const pages = shown === undefined ? undefined : createPacedPages({ files: realFiles, folder: shown, soon })
   const stopPruning = every(system, pruneEveryMs, () => void prune(() => heads.seal()))
   void prune(() => heads.seal())
   return {
@@ -86,13 +88,12 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
     id,
     folders,
     reader: {
-      async page({ after, limit, filter }) {
-        const folder = folders[0]
-        if (folder === undefined)
+      async page(query) {
+        if (pages === undefined)
           throw new KeyturnError('not_found', 'No folder holds the audit journal of this service.', {
             fix: 'Name one under audit.sinks, or ask where its webhook goes.',
           })
-        const { rows, through, isEnd } = pageOf({ files: realFiles, folder, after, limit, filter })
+        const { rows, through, isEnd } = await pages(query)
         return { journal: id, items: rows, through, isEnd }
       },
       async heads() {
@@ -110,6 +111,10 @@ export async function openAudit(options: AuditOptions): Promise<OpenedAudit> {
       await journal.close()
     },
   }
+}
+
+function soon(callback: () => void): void {
+  setImmediate(callback)
 }
 
 /** The sandbox shows either way; what is configured is not overruled by an environment. */
