@@ -169,7 +169,7 @@ function textsOf(
 
 /** Nobody's words may look like a line of ours, a header, or text that runs the other way. */
 function oneLine(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\u202A-\u202E\u2066-\u2069]+/gu, ' ')
+  return text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
 }
 
 /** To the credential where it is one, else to where all of them are. */

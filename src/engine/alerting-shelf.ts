@@ -34,6 +34,8 @@ const renewMs = 20_000
 const lookMs = 10_000
 const changeTries = 5
 const seenMax = 3_000
+/** Longer than from one beat to the next: what is older was seen before a service ran in between. */
+const seenMs = 2 * 86_400_000
 const keys = { book: 'alerts', lead: 'alerts:lead', seen: 'alerts:seen' } as const
 
 /** Two that believe to lead do no harm: every change is by compare-and-swap, and each try to tell is one. */
@@ -110,7 +112,8 @@ export function createShelf(options: {
     async seen() {
       const document = await asked(() => documents.document(keys.seen))
       const { seen = {} } = (document?.value ?? {}) as { readonly seen?: Readonly<Record<string, number>> }
-      return new Map(Object.entries(seen).filter(([, at]) => at <= system.now()))
+      const now = system.now()
+      return new Map(Object.entries(seen).filter(([, at]) => at <= now && now - at < seenMs))
     },
     async keepSeen(seen) {
       await asked(async () => {

@@ -20,8 +20,8 @@ export interface Watch {
   isComplete(): boolean
   /** Looks at what may have changed, and at a share of the others. */
   look(): Promise<void>
-  /** Looks at all of them. */
-  lookAtAll(): Promise<void>
+  /** Looks at all of them. False: not at each, so that what does not fire need not be away. */
+  lookAtAll(): Promise<boolean>
   stop(): void
 }
 
@@ -87,14 +87,16 @@ export function createWatch(options: {
       )
   }
 
-  async function lookAt(name: CredentialName): Promise<void> {
+  async function lookAt(name: CredentialName): Promise<boolean> {
     dirty.delete(name)
     try {
       const summary = await service.summary(name)
       const now = system.now()
       put(name, alertsOf(summary, now, thresholds), now)
+      return true
     } catch (thrown) {
       log('error', 'a credential could not be looked at for alerts', { credential: name, error: thrown })
+      return false
     }
   }
 
@@ -120,9 +122,11 @@ export function createWatch(options: {
       lookAtOthers()
     },
     async lookAtAll() {
-      for (const name of service.names) await lookAt(name)
+      let isWhole = true
+      for (const name of service.names) isWhole = (await lookAt(name)) && isWhole
       lookAtOthers()
       isComplete = true
+      return isWhole
     },
     stop() {
       for (const cancel of unlisten) cancel()

@@ -128,14 +128,14 @@ export function createAlerting(options: AlertingOptions): Alerting {
   async function tellOnce(): Promise<void> {
     if (channels.length === 0 || !(await shelf.leads())) return
     earlier = await shelf.seen()
-    await watch.lookAtAll()
+    if (!(await watch.lookAtAll())) return
+    const begun = activeIn(shelf.book())
     const found = [...watch.firing()].filter(([, { code }]) => !isLocal(code))
-    const lasting = found.filter(([, { severity, since, holdMs }]) => {
-      return severity === 'critical' || system.now() >= since + holdMs
-    })
-    await shelf.keepSeen(
-      new Map(found.filter((one) => !lasting.includes(one)).map(([id, { since }]) => [id, since])),
-    )
+    const isLasting = ([id, { severity, since, holdMs }]: (typeof found)[number]): boolean =>
+      severity === 'critical' || begun.has(id) || system.now() >= since + holdMs
+    const lasting = found.filter(isLasting)
+    const pending = found.filter((one) => !isLasting(one))
+    await shelf.keepSeen(new Map(pending.map(([id, { since }]) => [id, since])))
     const firing = new Map(lasting.map(([id, one]) => [id, { ...one, holdMs: 0 }]))
     const atOnce: StepPolicy = { ...step, groupMs: 0, clearMs: 0 }
     while (!isStopped && (await tell(firing, system.now(), atOnce)) > 0) await Promise.all(busy.values())
@@ -149,9 +149,7 @@ export function createAlerting(options: AlertingOptions): Alerting {
   /** While the ledger is away, what apps feel is told from here; whoever began to tell of something ends it. */
   function shares() {
     const isAway = shelf.trouble() !== undefined
-    const begun = new Set(
-      local.incidents.flatMap(({ members }) => members.filter(isActive).map(({ alert }) => alert)),
-    )
+    const begun = activeIn(local)
     const own = new Map<string, Firing>()
     const shared = new Map<string, Firing>()
     for (const [id, one] of watch.firing()) {
@@ -301,6 +299,10 @@ export function createAlerting(options: AlertingOptions): Alerting {
       for (const { channel } of channels) await channel.close()
     },
   }
+}
+
+function activeIn({ incidents }: AlertBook): ReadonlySet<string> {
+  return new Set(incidents.flatMap(({ members }) => members.filter(isActive).map(({ alert }) => alert)))
 }
 
 function keptOf(value: unknown): { readonly replica: string; readonly book: AlertBook } | undefined {

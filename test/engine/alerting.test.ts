@@ -318,9 +318,13 @@ describe('alerts of one beat after another, with no service running between them
     const real = await world.ready()
     const inbox = new Inbox()
     let troubles: readonly Trouble[] = []
+    let isBroken = false
     const service: World['service'] = {
       ...real,
-      summary: async (name) => ({ ...(await real.summary(name)), troubles }),
+      async summary(name) {
+        if (isBroken) throw new KeyturnError('ledger_unreachable', 'Not now.')
+        return { ...(await real.summary(name)), troubles }
+      },
     }
     const beat = async (owner: string, ms = 100): Promise<void> => {
       const alerting = alertingOf(world, inbox, { owner, service })
@@ -332,14 +336,26 @@ describe('alerts of one beat after another, with no service running between them
       await world.time.advance(11_000)
       await stopping
     }
-    return { world, inbox, service, beat, set: (...all: readonly Trouble[]) => void (troubles = all) }
+    return {
+      world,
+      inbox,
+      service,
+      beat,
+      set: (...all: readonly Trouble[]) => void (troubles = all),
+      breakLooks: (is: boolean) => void (isBroken = is),
+    }
   }
 
   it('are told once, by the beat that finds them, and their end by the first beat that finds it', async () => {
-    const { inbox, beat, set } = await scene()
+    const { inbox, beat, set, breakLooks } = await scene()
     await beat('first')
     set(none)
     for (const owner of ['second', 'third', 'fourth']) await beat(owner)
+    expect(inbox.said()).toEqual(['no_verified_key opened'])
+    // What could not be looked at is not over.
+    breakLooks(true)
+    await beat('blind')
+    breakLooks(false)
     expect(inbox.said()).toEqual(['no_verified_key opened'])
     set()
     for (const owner of ['fifth', 'sixth']) await beat(owner)
@@ -354,10 +370,14 @@ describe('alerts of one beat after another, with no service running between them
     await world.time.advance(alertRules.issuer_unreachable.holdMs)
     await beat('second')
     expect(inbox.said()).toEqual(['issuer_unreachable opened'])
+    for (const owner of ['third', 'fourth']) await beat(owner)
+    expect(inbox.said()).toEqual(['issuer_unreachable opened'])
     set()
-    await beat('third')
+    await beat('fifth')
     set(unanswered)
-    await beat('fourth')
+    await beat('sixth')
+    await world.time.advance(3 * 86_400_000)
+    await beat('seventh')
     expect(inbox.said()).toEqual(['issuer_unreachable opened', 'issuer_unreachable resolved'])
   })
 
