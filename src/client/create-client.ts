@@ -14,7 +14,7 @@ import { createServe } from './serve.ts'
 import { createServiceSource } from './service-source.ts'
 import { platformOf, readSettings } from './settings.ts'
 import type { Source } from './source.ts'
-import { createTeller } from './teller.ts'
+import { createTeller, type Teller } from './teller.ts'
 import type { ClientOptions, KeyturnClient, OpenAICredential, OpenAIOptions } from './types.ts'
 
 /**
@@ -44,14 +44,20 @@ export interface OpenClient {
   readonly tell: () => Promise<void>
 }
 
-/** `isQuiet`: all calls go through `platform.quietSend`, so that nothing loads fetch. */
-export function openClient(options: ClientOptions & { readonly isQuiet?: boolean }): OpenClient {
+export interface OpenClientOptions extends ClientOptions {
+  /** All calls go through `platform.quietSend`, so that nothing loads fetch. */
+  readonly isQuiet?: boolean
+  /** Told in place of `onError` of what works, though changes are seen later than they could be. */
+  readonly onDegraded?: (error: KeyturnClientError) => void
+}
+
+export function openClient(options: OpenClientOptions): OpenClient {
   const platform = platformOf(options)
   const settings = readSettings(options, platform)
   const { credential, timeoutMs, staleAfterMs, url } = settings
   const closing = new AbortController()
   const { signal } = closing
-  const teller = createTeller(options.onError, platform)
+  const teller = { ...createTeller(options.onError, platform), ...degradedBy(options) }
   const source =
     url === undefined
       ? createEmbeddedSource({ credential, platform, open: options.openEmbedded })
@@ -143,6 +149,10 @@ export function openClient(options: ClientOptions & { readonly isQuiet?: boolean
     replace,
     tell: () => pulse.refresh(),
   }
+}
+
+function degradedBy({ onDegraded }: OpenClientOptions): Partial<Teller> {
+  return onDegraded === undefined ? {} : { onDegraded }
 }
 
 /** Told and not refused: where something else encrypts the way (a mesh, a tunnel), only the app's owner knows it. */

@@ -36,7 +36,7 @@ export interface BodyOptions {
   /** As it came; undefined with a chunked body. */
   readonly length: number | undefined
   readonly room: Room
-  readonly limits: Pick<ProxyLimits, 'bodyBytesMax' | 'bufferBytesMax'>
+  readonly limits: Pick<ProxyLimits, 'bodyBytesMax' | 'bufferBytesMax' | 'smallBytesMax'>
 }
 
 /**
@@ -50,7 +50,9 @@ export function takeBody(options: BodyOptions, onBody: (body: Body | Error) => v
     return
   }
   const bytesMax = length ?? limits.bufferBytesMax
-  if (bytesMax > limits.bufferBytesMax || !room.take(bytesMax)) {
+  // Whoever asks for all the room and sends nothing takes none of what everybody needs.
+  const roomBytes = bytesMax <= limits.smallBytesMax ? 0 : bytesMax
+  if (bytesMax > limits.bufferBytesMax || !room.take(roomBytes)) {
     onBody({ kind: 'passing', chunks: passing([], options), length })
     return
   }
@@ -66,7 +68,7 @@ export function takeBody(options: BodyOptions, onBody: (body: Body | Error) => v
   const onEnd = () => {
     let isKept = true
     const release = () => {
-      if (isKept) room.give(bytesMax)
+      if (isKept) room.give(roomBytes)
       isKept = false
     }
     const whole = chunks.length === 1 ? chunks[0] : Buffer.concat(chunks)
@@ -77,7 +79,7 @@ export function takeBody(options: BodyOptions, onBody: (body: Body | Error) => v
     request.off('data', onData)
     request.off('end', onEnd)
     request.off('close', onGone)
-    if (body instanceof Error || body.kind === 'passing') room.give(bytesMax)
+    if (body instanceof Error || body.kind === 'passing') room.give(roomBytes)
     onBody(body)
   }
   request.on('data', onData)

@@ -124,8 +124,10 @@ function openEntry(token: string, credential: string, options: CallersOptions): 
     entry.isProven = false
     entry.opened.client.close()
   }
-  const onError = (error: KeyturnClientError) => {
+  const tell = (error: KeyturnClientError) =>
     log('warn', error.message, { code: error.code, credential, caller: id })
+  const onError = (error: KeyturnClientError) => {
+    tell(error)
     if (refusing.includes(error.code)) refuse(error)
   }
   const opened = openClient({
@@ -136,6 +138,7 @@ function openEntry(token: string, credential: string, options: CallersOptions): 
     env: {},
     platform,
     onError,
+    onDegraded: tell,
     isQuiet: true,
     ...(staleAfterMs === undefined ? {} : { staleAfterMs }),
   })

@@ -16,7 +16,9 @@ export interface ProxyLimits {
   readonly bodyBytesMax: number
   /** A body up to this size is kept until its answer has begun, so that it can be sent again with another key. */
   readonly bufferBytesMax: number
-  /** All kept bodies together; what comes beyond goes through unkept. */
+  /** A body up to this size is kept however many others are. */
+  readonly smallBytesMax: number
+  /** All longer kept bodies together; what comes beyond goes through unkept. */
   readonly buffersBytesMax: number
   /** Of an answer that refuses: such a body is read whole before it is passed on. */
   readonly refusalBytesMax: number
@@ -47,6 +49,7 @@ export const defaultLimits: ProxyLimits = {
   refusedHeldMs: 1_000,
   bodyBytesMax: 512 * 1_048_576,
   bufferBytesMax: 1_048_576,
+  smallBytesMax: 32_768,
   buffersBytesMax: 64 * 1_048_576,
   refusalBytesMax: 65_536,
   drainBytesMax: 1_048_576,

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest'
-import { errorIn, heldAnswer, json, openAIKey, refuseKey, send, startRig, until, whole } from './harness.ts'
+import {
+  errorIn,
+  heldAnswer,
+  json,
+  open,
+  openAIKey,
+  refuseKey,
+  send,
+  startRig,
+  until,
+  whole,
+} from './harness.ts'
 
 const chat = 'POST /v1/chat/completions'
 
@@ -122,6 +133,31 @@ describe('a caller', () => {
     rig.service.override = undefined
     while (status === 401) status = (await rig.ask(chat, { body: '{}' })).status
     expect(status).toBe(200)
+  })
+
+  it('is not refused for an event stream that something in front of Keyturn does not let through', async () => {
+    const rig = await startRig({ hasStream: false })
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+    await rig.service.request(({ path }) => path.endsWith('/events'))
+    await until(() => rig.logged.length > 0)
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+  })
+
+  it('who sends nothing of long bodies takes no room of those who send short ones', async () => {
+    const rig = await startRig({ limits: { buffersBytesMax: 100_000 } })
+    const next = openAIKey()
+    rig.answer = (request, response, arrived) => {
+      if (request.headers.authorization === `Bearer ${next}`) whole(request, response, arrived)
+      else request.on('end', () => refuseKey(response, rig.key)).resume()
+    }
+    rig.service.onReport = () => rig.service.turn({ apiKey: next })
+    const held = open(rig.port)
+    held.socket.write(
+      `${chat} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${rig.service.token}\r\nContent-Length: 100000\r\n\r\n`,
+    )
+    await rig.service.until(() => rig.service.hands().length > 0)
+    expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
+    expect(rig.arrived).toHaveLength(2)
   })
 
   it('goes on while Keyturn is away, with the key that was good', async () => {

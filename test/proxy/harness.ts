@@ -60,6 +60,8 @@ export interface RigOptions {
   readonly limits?: Partial<ProxyLimits>
   readonly upstream?: OpenProxyOptions['upstream']
   readonly credentials?: OpenProxyOptions['credentials']
+  /** Whether Keyturn has an event stream. Default: yes. */
+  readonly hasStream?: boolean
 }
 
 export function json(
@@ -107,7 +109,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
   await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
   const baseUrl = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/v1`
   const key = openAIKey()
-  const service = await startFakeService({ baseUrl, apiKey: key })
+  const service = await startFakeService({ baseUrl, apiKey: key }, { hasStream: options.hasStream ?? true })
   const proxy = await openProxy({
     credentials: options.credentials ?? ['openai'],
     roots: new Set(defaultRoots),

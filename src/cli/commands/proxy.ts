@@ -45,7 +45,7 @@ export async function run(context: Context): Promise<ExitCode> {
       instance: `proxy-${hostname()
         .replaceAll(/[^\x21-\x7e]/g, '-')
         .slice(0, 64)}-${process.pid}`,
-      staleAfterMs: durationOf(context, 'stale-after'),
+      staleAfterMs: durationOf(context, 'staleAfter'),
       limits: limitsOf(context),
       system: createSystem(),
       log: await serviceLog(io, { level: 'warn', format: 'text' }),
@@ -171,8 +171,8 @@ async function allowedOf({ options }: Context): Promise<readonly string[]> {
 }
 
 function limitsOf(context: Context): Partial<ProxyLimits> {
-  const requests = countOf(context, 'max-requests', 100_000)
-  const mebibytes = countOf(context, 'max-body', 65_536)
+  const requests = countOf(context, 'maxRequests', 100_000)
+  const mebibytes = countOf(context, 'maxBody', 65_536)
   const upstreamTimeoutMs = durationOf(context, 'timeout')
   return {
     ...(requests === undefined
@@ -183,27 +183,32 @@ function limitsOf(context: Context): Partial<ProxyLimits> {
   }
 }
 
-function countOf({ options }: Context, name: string, max: number): number | undefined {
+function countOf({ options }: Context, name: 'maxRequests' | 'maxBody', max: number): number | undefined {
   const text = options.text(name)
   if (text === undefined) return undefined
   const count = /^\d{1,6}$/.test(text) ? Number(text) : 0
   if (count >= 1 && count <= max) return count
-  throw usage(`--${name} takes a whole number`, `From 1 to ${max}.`)
+  throw usage(`${flagOf(name)} takes a whole number`, `From 1 to ${max}.`)
 }
 
 /** A day at most where it is waited for; timers take no more than 24 of them. */
-function durationOf({ options }: Context, name: 'timeout' | 'stale-after'): number | undefined {
+function durationOf({ options }: Context, name: 'timeout' | 'staleAfter'): number | undefined {
   const text = options.text(name)
   if (text === undefined) return undefined
   const ms = parseDuration(text) ?? 0
   const maxMs = name === 'timeout' ? 86_400_000 : Number.MAX_SAFE_INTEGER
   if (ms >= 1_000 && ms <= maxMs) return ms
   throw usage(
-    `--${name} takes a duration`,
+    `${flagOf(name)} takes a duration`,
     name === 'timeout'
       ? 'A whole number and a unit, from 1s to 24h.'
       : 'A whole number and a unit, as in 12h.',
   )
+}
+
+/** The parser names options as code does. */
+function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 // ----------------------------------------------------------------- service
