@@ -29,6 +29,8 @@ export interface Approvals {
   /** Returns where one person is enough; else notes what was asked for and throws `approval_needed`. */
   need(name: string, act: PendingAct, by: Caller): Promise<void>
   list(name: string): Promise<readonly ApprovalSummary[]>
+  /** Whether anything of the credential needs two persons; asks nobody. */
+  mayWait(name: string): boolean
   /** Takes it out, so that it is done once: `not_found`, `approval_needed` for the person who asked. */
   take(name: string, id: string, by: Caller): Promise<Pending>
   /** False where there is no such one. */
@@ -110,6 +112,11 @@ export function createApprovals({ rules, documents, system, isKnown }: Approvals
       })
       throw needed(name, waiting)
     },
+    mayWait: (name) =>
+      rules().some(
+        ({ credentials, emergency, revocation }) =>
+          Math.max(emergency, revocation) > 1 && createMatcher(credentials).matches(name),
+      ),
     async list(name) {
       return (await read(name)).pending.map(summaryOf)
     },

@@ -11,11 +11,18 @@ import { formOf } from './form.ts'
 import { demandSight, leasesOf } from './look-routes.ts'
 import { isFromElsewhere, isPrivate } from './origins.ts'
 import { perform } from './perform.ts'
-import { askedBy, type Visit, type Visits } from './visits.ts'
+import { askedBy, noSuchPage, type Visit, type Visits } from './visits.ts'
 
 /** Each act has a page that says what it will do, and a form that does it. */
 export function addActs(scope: FastifyInstance, context: ServerContext, visits: Visits): void {
   const config = { page: true } as const
+  scope.get(
+    '/credentials/:name/*',
+    { config },
+    visits.look(async () => {
+      throw noSuchPage()
+    }),
+  )
   for (const id of actIds) {
     const path = `/credentials/:name/${id}`
     scope.get(
@@ -65,7 +72,7 @@ type Outcome =
 
 /** What was done cannot be asked for again by the same form: a double click is one act. What was refused can. */
 async function onlyOnce(
-  { once }: ServerContext,
+  { once, audited }: ServerContext,
   sent: { readonly id: ActId; readonly visit: Visit; readonly form: ReadonlyMap<string, string> },
   work: () => Promise<Outcome>,
 ): Promise<Outcome> {
@@ -73,12 +80,29 @@ async function onlyOnce(
   const key = form.get('once') ?? ''
   if (!oncePattern.test(key)) return work()
   const content = `${visit.name} ${id} ${form.get('of') ?? ''}`
-  const answer = await once({ scope: `dashboard ${visit.caller.id}`, key, content }, async () => {
-    const outcome = await work()
-    const isRefused = outcome.kind === 'refused'
-    return { status: isRefused ? outcome.status : 303, body: JSON.stringify(outcome), isRetryable: isRefused }
-  })
-  return JSON.parse(answer.body) as Outcome
+  try {
+    const answer = await once({ scope: `dashboard ${visit.caller.id}`, key, content }, async () => {
+      const outcome = await work()
+      const isRefused = outcome.kind === 'refused'
+      return {
+        status: isRefused ? outcome.status : 303,
+        body: JSON.stringify(outcome),
+        isRetryable: isRefused,
+      }
+    })
+    return JSON.parse(answer.body) as Outcome
+  } catch (thrown) {
+    if (!(thrown instanceof KeyturnError) || thrown.code === 'unauthenticated') throw thrown
+    // The ledger remembers what was done, and cannot be reached; the form is kept, as for any refusal.
+    const refused = refusedBy(thrown)
+    await audited.refusal(askedBy(visit, acts[id].operation), refused)
+    return refused
+  }
+}
+
+function refusedBy(error: KeyturnError): Extract<Outcome, { kind: 'refused' }> {
+  const { code, message, fix = '' } = error
+  return { kind: 'refused', code, message, fix, status: problemStatus({ error }) }
 }
 
 const oncePattern = /^[0-9a-f-]{36}$/
@@ -102,11 +126,10 @@ async function attempt(
     await perform(context, { id, name, caller, form, about: (what) => (about = what) })
   } catch (thrown) {
     if (!(thrown instanceof KeyturnError)) throw thrown
-    const { code, message, fix = '' } = thrown
-    const status = problemStatus({ error: thrown })
-    await audited.refusal(asked(), { code, status })
-    const isWaiting = code === 'approval_needed' && (id === 'emergency' || id === 'revoke')
-    return isWaiting ? { kind: 'waiting' } : { kind: 'refused', code, message, fix, status }
+    const refused = refusedBy(thrown)
+    await audited.refusal(asked(), refused)
+    const isWaiting = thrown.code === 'approval_needed' && (id === 'emergency' || id === 'revoke')
+    return isWaiting ? { kind: 'waiting' } : refused
   }
   await audited.act(asked(), 'done')?.catch(() => undefined)
   return { kind: id }

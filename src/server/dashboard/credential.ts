@@ -12,7 +12,7 @@ import { users } from './overview.ts'
 import { phaseList } from './phases.ts'
 import { stateMark, stateOf } from './state.ts'
 import { lanesMax, lanesOf, timeline } from './timeline.ts'
-import { counted, short, spaced, when, whenExactly } from './words.ts'
+import { counted, exact, sentence, short, spaced, when, whenExactly } from './words.ts'
 
 export interface CredentialView {
   readonly summary: CredentialSummary
@@ -62,7 +62,7 @@ function state(summary: CredentialSummary, leased: readonly LeaseSummary[], now:
   return html`<p class="big">${stateMark(stateOf(summary))}</p>
 ${troubles.map(
   ({ summary: what, fix, since }) =>
-    html`<div class="box bad"><p><strong>${what}</strong>${since !== null && html` Since ${when(since, now)}.`}</p><p>${fix}</p></div>`,
+    html`<div class="box bad"><p><strong>${sentence(what)}</strong></p><p>${sentence(fix)}</p>${since !== null && html`<p class="hint">Since ${exact(since)}</p>`}</div>`,
 )}
 <dl>
 <div><dt>Key made</dt><dd>${whenExactly(current?.createdAt ?? current?.addedAt, now)}</dd></div>

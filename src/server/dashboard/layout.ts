@@ -1,5 +1,5 @@
 import { type Html, html } from './html.ts'
-import { exact } from './words.ts'
+import { exact, sentence } from './words.ts'
 
 export interface PageOptions {
   readonly title: string
@@ -73,7 +73,7 @@ ${mayAudit && html`<a href="/audit">Audit</a>`}
 
 /** What went wrong, with what to do. Read out at once. */
 export function problemBox(error: { readonly message: string; readonly fix?: string | undefined }): Html {
-  return html`<div class="box bad" role="alert"><p><strong>${error.message}</strong></p>${
-    error.fix === undefined ? '' : html`<p>${error.fix}</p>`
+  return html`<div class="box bad" role="alert"><p><strong>${sentence(error.message)}</strong></p>${
+    error.fix === undefined ? '' : html`<p>${sentence(error.fix)}</p>`
   }</div>`
 }

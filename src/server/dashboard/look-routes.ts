@@ -43,7 +43,7 @@ export function addLooks(scope: FastifyInstance, context: ServerContext, visits:
 }
 
 async function overview(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
-  const { service, system } = context
+  const { service, approvals, system } = context
   const { caller, request } = visit
   const all = await summariesFor(service, caller)
   const asked = overviewQuery(request.query as Readonly<Record<string, unknown>>)
@@ -54,7 +54,14 @@ async function overview(visit: Visit, context: ServerContext, visits: Visits): P
   const leases = new Map(
     await Promise.all(rows.map(async ({ name }) => [name, await leasesOf(context, caller, name)] as const)),
   )
-  const body = overviewBody({ all, rows, leases, query, found: found.length, now: system.now() })
+  const waiting = new Map(
+    await Promise.all(
+      rows
+        .filter(({ name }) => approvals.mayWait(name) && seesAll(caller, name))
+        .map(async ({ name }) => [name, await approvals.list(name)] as const),
+    ),
+  )
+  const body = overviewBody({ all, rows, leases, waiting, query, found: found.length, now: system.now() })
   return visits.show(visit, { title: 'Credentials', body, live: '' })
 }
 
@@ -63,18 +70,18 @@ async function credential(visit: Visit, context: ServerContext, visits: Visits):
   const { name, caller, request } = visit
   demandSight(visit, context, visits)
   const { done } = request.query as { readonly done?: unknown }
-  const isFull = seesAll(caller, name)
+  const isWhole = seesAll(caller, name)
   const [summary, leases, waiting, verdicts] = await Promise.all([
     service.summary(name),
     leasesOf(context, caller, name),
-    isFull ? approvals.list(name) : [],
+    isWhole ? approvals.list(name) : [],
     verdictsOf(context, name),
   ])
   const body = credentialBody({
     summary: asSeen(summary, caller),
     leases,
     approvals: waiting,
-    verdicts: isFull ? verdicts : [],
+    verdicts: isWhole ? verdicts : [],
     mayOperate: caller.may('operate', name),
     now: system.now(),
     done: done === 'waiting' ? done : actIds.find((id): id is ActId => id === done),
@@ -117,9 +124,8 @@ function changes(visit: Visit, context: ServerContext, visits: Visits): unknown 
 export function demandSight(visit: Visit, { service }: ServerContext, visits: Visits): void {
   const { name, caller } = visit
   const isNamed = credentialNamePattern.test(name)
-  const isFull = isNamed && seesAll(caller, name)
   // An internal one is there for those alone who look after it.
-  const isTheirs = isFull && service.isInternal(name)
+  const isTheirs = isNamed && seesAll(caller, name) && service.isInternal(name)
   visits.demand(visit, { access: isTheirs ? ['operate', 'audit'] : 'seen' }, name)
 }
 

@@ -1,7 +1,7 @@
-import type { CredentialSummary, LeaseSummary } from '../../api/types.ts'
+import type { ApprovalSummary, CredentialSummary, LeaseSummary } from '../../api/types.ts'
 import { type Html, html } from './html.ts'
 import { type State, stateMark, stateOf, states, stateWords } from './state.ts'
-import { counted, when } from './words.ts'
+import { counted, sentence, when } from './words.ts'
 
 /** So many rows on one page: a thousand credentials stay readable, and no page is larger than a phone likes. */
 export const rowsMax = 100
@@ -49,18 +49,21 @@ export interface OverviewOptions {
   readonly rows: readonly CredentialSummary[]
   /** Of the rows on this page. */
   readonly leases: ReadonlyMap<string, readonly LeaseSummary[]>
+  /** Acts of the rows that wait for a second person. */
+  readonly waiting: ReadonlyMap<string, readonly ApprovalSummary[]>
   readonly query: OverviewQuery
   readonly found: number
   readonly now: number
 }
 
-export function overviewBody({ all, rows, leases, query, found, now }: OverviewOptions): Html {
+export function overviewBody(options: OverviewOptions): Html {
+  const { all, query, found } = options
   const isAsked = query.search !== '' || query.state !== undefined
   return html`<h1>Credentials</h1>
 <div id="live-counts" data-live>${counts(all)}</div>
 ${(isAsked || all.length >= searchedFrom) && search(query, isAsked)}
 <div id="live-rows" data-live>
-${found === 0 ? nothing(all.length) : table(rows, leases, now)}
+${found === 0 ? nothing(all.length) : table(options)}
 ${pager(query, found)}
 </div>`
 }
@@ -116,16 +119,27 @@ function nothing(all: number): Html {
     : html`<p>No credential fits. <a href="/" id="fit-all">Show all ${all}</a></p>`
 }
 
-function table(rows: readonly CredentialSummary[], leases: OverviewOptions['leases'], now: number): Html {
+function table({ rows, leases, waiting, now }: OverviewOptions): Html {
   return html`<table class="cards overview">
 <caption class="unseen">Credentials, those that need somebody first</caption>
 <thead><tr><th scope="col">Credential</th><th scope="col">State</th><th scope="col">Key made</th><th scope="col">Turns</th><th scope="col">Used by</th><th scope="col">What to do</th></tr></thead>
 <tbody>
-${rows.map((one) => row(one, leases.get(one.name) ?? [], now))}
+${rows.map((one) => row(one, { leases: leases.get(one.name) ?? [], waiting: waiting.get(one.name) ?? [], now }))}
 </tbody></table>`
 }
 
-function row(one: CredentialSummary, leases: readonly LeaseSummary[], now: number): Html {
+function row(
+  one: CredentialSummary,
+  {
+    leases,
+    waiting,
+    now,
+  }: {
+    readonly leases: readonly LeaseSummary[]
+    readonly waiting: readonly ApprovalSummary[]
+    readonly now: number
+  },
+): Html {
   const { name, current } = one
   return html`<tr>
 <th scope="row"><a href="/credentials/${name}" id="to-${name}">${name}</a>${one.isInternal && html` <span class="tag">internal</span>`}</th>
@@ -133,7 +147,7 @@ function row(one: CredentialSummary, leases: readonly LeaseSummary[], now: numbe
 <td data-label="Key made">${when(current?.createdAt ?? current?.addedAt, now)}${current !== null && html` <code class="hint">${current.fingerprint}</code>`}</td>
 <td data-label="Turns">${turns(one, now)}</td>
 <td data-label="Used by">${usersByApp(one, leases)}</td>
-<td data-label="What to do">${todo(one)}</td>
+<td data-label="What to do">${todo(one, waiting)}</td>
 </tr>`
 }
 
@@ -168,12 +182,15 @@ function usersByApp({ generation }: CredentialSummary, leases: readonly LeaseSum
   })}${more > 0 && html`<li>and ${counted(more, 'other app')}</li>`}</ul>`
 }
 
-function todo({ troubles }: CredentialSummary): Html {
-  if (troubles.length === 0) return html`nothing`
+function todo({ name, troubles }: CredentialSummary, waiting: readonly ApprovalSummary[]): Html {
+  if (troubles.length + waiting.length === 0) return html`nothing`
   const more = troubles.length - troublesShownMax
-  return html`<ul class="plain">${troubles
+  return html`<ul class="plain">${waiting.map(
+    ({ requestedBy, act }) =>
+      html`<li><strong>${requestedBy} asked for ${act === 'emergency' ? 'an emergency rotation' : 'a revocation'}.</strong> A second person has to <a href="/credentials/${name}">approve it</a>.</li>`,
+  )}${troubles
     .slice(0, troublesShownMax)
-    .map(({ summary, fix }) => html`<li><strong>${summary}</strong> ${fix}</li>`)}${
+    .map(({ summary, fix }) => html`<li><strong>${sentence(summary)}</strong> ${sentence(fix)}</li>`)}${
     more > 0 && html`<li>and ${more} more</li>`
   }</ul>`
 }

@@ -75,7 +75,9 @@ export function createVisits(
   }
   const demand: Visits['demand'] = ({ caller }, operation, credential) => {
     const admission = checks.judge(caller, operation, credential)
-    if (admission.kind === 'refused') throw admission.refusal.error
+    if (admission.kind !== 'refused') return
+    const { error } = admission.refusal
+    throw error.code === 'not_found' ? noSuchPage() : error
   }
   const nobody = (request: FastifyRequest, reply: FastifyReply): unknown => {
     // Acts are asked for on the page of their credential: it alone leads to what they are about.
@@ -133,7 +135,8 @@ export function createVisits(
       const found = await signedIn(request)
       const mayAudit = context.auditReader !== undefined && found?.caller.may('audit') === true
       const { error } = refusal
-      const body = html`<h1>Refused</h1>${problemBox(error)}<p class="hint">Request ${request.id}, code ${error.code}.</p><p><a href="/">To the credentials</a></p>`
+      const title = problemStatus(refusal) >= 500 ? 'It did not work' : 'Refused'
+      const body = html`<h1>${title}</h1>${problemBox(error)}<p class="hint">Request ${request.id}, code ${error.code}.</p><p><a href="/">To the credentials</a></p>`
       const who =
         found === undefined
           ? {}
@@ -141,7 +144,7 @@ export function createVisits(
       return sendPage(
         reply,
         problemStatus(refusal),
-        page({ title: 'Refused', body, ...who, now: context.system.now(), isSandbox, version }),
+        page({ title, body, ...who, now: context.system.now(), isSandbox, version }),
       )
     },
   }
@@ -161,6 +164,13 @@ export function askedBy({ request, caller, name }: Visit, action: string, about?
     requestId: request.id,
     raw: request.raw,
   }
+}
+
+/** The same for a name that is not there and for one that may not be seen, as over the API. */
+export function noSuchPage(): KeyturnError {
+  return new KeyturnError('not_found', 'There is no such page, or you may not see it.', {
+    fix: 'The overview shows all that you may see.',
+  })
 }
 
 export function notOurs(): KeyturnError {

@@ -81,6 +81,7 @@ describe('revoking one version', () => {
     )
     const second = await harness.tokens.create({ name: 'berta', role: 'operator' })
     const berta = await signedIn(harness, second.token)
+    expect((await berta.open('/')).text).toContain('ops asked for a revocation.')
     expect((await berta.open(`/credentials/openai/approve?of=${id}`)).text).toContain('Who loses what')
     expect((await berta.submit('/credentials/openai/approve', { of: id })).status).toBe(303)
     expect(harness.service.revoked).toEqual([{ version, reason: undefined, actor: 'ops with berta' }])
@@ -124,6 +125,17 @@ describe('forgetting a lease', () => {
 })
 
 describe('a form', () => {
+  it('is kept where the ledger cannot be reached', async () => {
+    const away = () => Promise.reject(new KeyturnError('ledger_unreachable', 'the ledger is away'))
+    const harness = await startServer({ remember: away })
+    const browser = await signedIn(harness)
+    const { text } = await browser.open('/credentials/openai/rotate')
+    const once = /name="once" value="([^"]+)"/.exec(text)?.[1] ?? ''
+    const refused = await browser.submit('/credentials/openai/rotate', { once, reason: 'a new app' })
+    expect([refused.status, refused.text.includes('The ledger is away.')]).toEqual([503, true])
+    expect(refused.text).toContain('value="a new app"')
+  })
+
   it('that is sent twice is one act', async () => {
     const harness = await startServer()
     const browser = await signedIn(harness)

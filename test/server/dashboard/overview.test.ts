@@ -19,6 +19,7 @@ function shown(
   return overviewBody({
     all,
     rows,
+    waiting: new Map(),
     leases: new Map(all.map(({ name }) => [name, leases])),
     query,
     found: rows.length,
