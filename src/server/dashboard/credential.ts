@@ -62,7 +62,7 @@ function state(summary: CredentialSummary, leased: readonly LeaseSummary[], now:
   return html`<p class="big">${stateMark(stateOf(summary))}</p>
 ${troubles.map(
   ({ summary: what, fix, since }) =>
-    html`<div class="box bad"><p><strong>${sentence(what)}</strong></p><p>${sentence(fix)}</p>${since !== null && html`<p class="hint">Since ${exact(since)}</p>`}</div>`,
+    html`<div class="box bad"><p><strong>${sentence(what)}</strong></p><p>${fix}</p>${since !== null && html`<p class="hint">Since ${exact(since)}</p>`}</div>`,
 )}
 <dl>
 <div><dt>Key made</dt><dd>${whenExactly(current?.createdAt ?? current?.addedAt, now)}</dd></div>
@@ -81,15 +81,15 @@ ${lastKnownGood !== undefined && html`<div><dt>Served from</dt><dd>the last-know
 
 function buttons({ summary, approvals, now }: CredentialView): Html {
   const to = (id: ActId, of?: string): string => addressOf(summary.name, id, of)
-  return html`<ul class="acts">${actsOffered(summary).map(
-    (id) =>
-      html`<li><a class="button ${acts[id].isDanger ? 'danger' : ''}" id="act-${id}" href="${to(id)}">${acts[id].label}</a></li>`,
-  )}</ul>
-${approvals.map(
-  (approval) => html`<div class="box">
+  return html`${approvals.map(
+    (approval) => html`<div class="box">
 <p><strong>${approval.requestedBy} asked ${approval.act === 'emergency' && 'for '}${asked(approval)}</strong> ${when(approval.requestedAt, now)}${approval.reason !== null && html`: ${approval.reason}`}. A second person has to approve it.</p>
 <p><a class="button danger" id="approve-${approval.id}" href="${to('approve', approval.id)}">Approve…</a> <a class="button" id="withdraw-${approval.id}" href="${to('withdraw', approval.id)}">Withdraw…</a></p></div>`,
-)}`
+  )}
+<ul class="acts">${actsOffered(summary).map(
+    (id) =>
+      html`<li><a class="button ${acts[id].isDanger ? 'danger' : ''}" id="act-${id}" href="${to(id)}">${acts[id].label}</a></li>`,
+  )}</ul>`
 }
 
 function addressOf(name: string, id: ActId, of?: string): string {
@@ -101,17 +101,18 @@ function rowAct(name: string, id: ActId, of: string, row = of): Html {
   return html`<a id="${id}-${row}" href="${addressOf(name, id, of)}">${acts[id].label}<span class="unseen"> ${short(of)}</span></a>`
 }
 
-function rotation({ rotation: one }: CredentialSummary, now: number): Html {
+function rotation({ rotation: one, troubles }: CredentialSummary, now: number): Html {
   if (one === null) return html`<p>None runs.</p>`
   return html`<p><strong>${one.mode} rotation</strong>, ${one.endedAt === null ? 'begun' : 'ended'} ${when(one.endedAt ?? one.startedAt, now)}, asked for by ${one.requestedBy}: ${one.reason}${one.isPaused && html` <span class="tag">paused</span>`}${one.outcome !== null && html` <span class="tag">${spaced(one.outcome)}</span>`}</p>
 ${phaseList(one)}
-${faults(one)}
+${faults(one, troubles)}
 ${steps(one.steps, now)}`
 }
 
-function faults({ halt, failure }: RotationSummary): Html {
+/** What stands on top of the page already is not said again. */
+function faults({ halt, failure }: RotationSummary, troubles: CredentialSummary['troubles']): Html {
   return html`${[halt, failure].flatMap((why) =>
-    why === null
+    why === null || troubles.some(({ summary }) => summary === why.summary)
       ? []
       : [html`<div class="box bad"><p><strong>${why.summary}</strong></p><p>${why.fix}</p></div>`],
   )}`
@@ -148,7 +149,7 @@ ${one.halt !== null && html`<p><strong>${one.halt.summary}</strong> ${one.halt.f
 
 function verdicts({ summary, verdicts: events, now }: CredentialView): Html {
   const check = summary.current?.check ?? null
-  return html`${check === null ? html`<p>The current key was not checked yet.</p>` : html`<p>Last: <b>${spaced(check.verdict)}</b>, ${when(check.checkedAt, now)}. ${check.summary}</p>`}
+  return html`${check === null ? html`<p>${summary.current === null ? 'There is no current key.' : 'The current key was not checked yet.'}</p>` : html`<p>Last: <b>${spaced(check.verdict)}</b>, ${when(check.checkedAt, now)}. ${check.summary}</p>`}
 ${
   events.length === 0
     ? html`<p>The verdict has not changed for as long as the events go back.</p>`

@@ -74,6 +74,6 @@ ${mayAudit && html`<a href="/audit">Audit</a>`}
 /** What went wrong, with what to do. Read out at once. */
 export function problemBox(error: { readonly message: string; readonly fix?: string | undefined }): Html {
   return html`<div class="box bad" role="alert"><p><strong>${sentence(error.message)}</strong></p>${
-    error.fix === undefined ? '' : html`<p>${sentence(error.fix)}</p>`
+    error.fix === undefined ? '' : html`<p>${error.fix}</p>`
   }</div>`
 }

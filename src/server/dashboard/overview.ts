@@ -1,7 +1,7 @@
 import type { ApprovalSummary, CredentialSummary, LeaseSummary } from '../../api/types.ts'
 import { type Html, html } from './html.ts'
 import { type State, stateMark, stateOf, states, stateWords } from './state.ts'
-import { counted, sentence, when } from './words.ts'
+import { counted, sentence, spaced, when } from './words.ts'
 
 /** So many rows on one page: a thousand credentials stay readable, and no page is larger than a phone likes. */
 export const rowsMax = 100
@@ -60,7 +60,7 @@ export function overviewBody(options: OverviewOptions): Html {
   const { all, query, found } = options
   const isAsked = query.search !== '' || query.state !== undefined
   return html`<h1>Credentials</h1>
-<div id="live-counts" data-live>${counts(all)}</div>
+<div id="live-counts" data-live>${counts(options)}</div>
 ${(isAsked || all.length >= searchedFrom) && search(query, isAsked)}
 <div id="live-rows" data-live>
 ${found === 0 ? nothing(all.length) : table(options)}
@@ -89,13 +89,15 @@ function option(state: State, chosen: State | undefined): Html {
 }
 
 /** The one sentence that answers whether anybody has to do something. */
-function counts(all: readonly CredentialSummary[]): Html {
+function counts({ all, waiting }: OverviewOptions): Html {
   const of = (state: State): number => all.filter((one) => stateOf(one) === state).length
   const bad = of('out') + of('attention')
   const unproven = of('unknown')
-  const isGood = all.length > 0 && bad + unproven === 0
+  const asked = [...waiting.values()].flat().length
+  const isGood = all.length > 0 && bad + unproven + asked === 0
   const parts = [
     bad > 0 && `${counted(bad, 'credential')} of ${all.length} ${bad === 1 ? 'needs' : 'need'} somebody`,
+    asked > 0 && `${counted(asked, 'act')} ${asked === 1 ? 'waits' : 'wait'} for a second person`,
     unproven > 0 && `${unproven} of ${all.length} not verified yet`,
   ].filter((part) => part !== false)
   const sentence =
@@ -120,11 +122,13 @@ function nothing(all: number): Html {
 }
 
 function table({ rows, leases, waiting, now }: OverviewOptions): Html {
+  // Of the rows of this page: whoever was asked to approve something looks for it.
+  const isWaiting = ({ name }: CredentialSummary): number => ((waiting.get(name) ?? []).length > 0 ? 1 : 0)
   return html`<table class="cards overview">
 <caption class="unseen">Credentials, those that need somebody first</caption>
 <thead><tr><th scope="col">Credential</th><th scope="col">State</th><th scope="col">Key made</th><th scope="col">Turns</th><th scope="col">Used by</th><th scope="col">What to do</th></tr></thead>
 <tbody>
-${rows.map((one) => row(one, { leases: leases.get(one.name) ?? [], waiting: waiting.get(one.name) ?? [], now }))}
+${[...rows].toSorted((one, other) => isWaiting(other) - isWaiting(one)).map((one) => row(one, { leases: leases.get(one.name) ?? [], waiting: waiting.get(one.name) ?? [], now }))}
 </tbody></table>`
 }
 
@@ -152,7 +156,8 @@ function row(
 }
 
 function turns({ rotation, rotatesAt, blackoutUntil }: CredentialSummary, now: number): Html {
-  if (rotation !== null && rotation.endedAt === null) return html`now: ${rotation.phase}`
+  if (rotation !== null && rotation.endedAt === null)
+    return rotation.phase === 'halted' ? html`rotation halted` : html`now: ${spaced(rotation.phase)}`
   if (blackoutUntil !== null) return html`not before the blackout ends, ${when(blackoutUntil, now)}`
   return rotatesAt === null ? html`on demand` : when(rotatesAt, now)
 }
@@ -190,7 +195,7 @@ function todo({ name, troubles }: CredentialSummary, waiting: readonly ApprovalS
       html`<li><strong>${requestedBy} asked for ${act === 'emergency' ? 'an emergency rotation' : 'a revocation'}.</strong> A second person has to <a href="/credentials/${name}">approve it</a>.</li>`,
   )}${troubles
     .slice(0, troublesShownMax)
-    .map(({ summary, fix }) => html`<li><strong>${sentence(summary)}</strong> ${sentence(fix)}</li>`)}${
+    .map(({ summary, fix }) => html`<li><strong>${sentence(summary)}</strong> ${fix}</li>`)}${
     more > 0 && html`<li>and ${more} more</li>`
   }</ul>`
 }

@@ -74,6 +74,7 @@ button.danger { background: var(--bad); color: var(--paper); }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(15rem, 100%), 1fr)); gap: .5rem 1.5rem; margin: .6rem 0; }
 dt { color: var(--dim); font-size: .85rem; }
 dd { margin: 0; overflow-wrap: anywhere; }
+dd > .hint { display: block; }
 table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
 th, td { text-align: left; vertical-align: top; padding: .5rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
 thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { CredentialSummary, LeaseSummary } from '../../../src/api/types.ts'
+import type { ApprovalSummary, CredentialSummary, LeaseSummary } from '../../../src/api/types.ts'
 import { overviewBody, overviewQuery, selected } from '../../../src/server/dashboard/overview.ts'
 import { createFakeService } from '../fake-service.ts'
 
@@ -13,13 +13,14 @@ function shown(
   all: readonly CredentialSummary[],
   asked: Readonly<Record<string, unknown>> = {},
   leases: readonly LeaseSummary[] = [],
+  waiting: ReadonlyMap<string, readonly ApprovalSummary[]> = new Map(),
 ): string {
   const query = overviewQuery(asked)
   const rows = selected(all, query)
   return overviewBody({
     all,
     rows,
-    waiting: new Map(),
+    waiting,
     leases: new Map(all.map(({ name }) => [name, leases])),
     query,
     found: rows.length,
@@ -57,6 +58,30 @@ describe('the overview', () => {
     const text = shown(await credentials('openai', 'billing'), { q: ' OpenAI' })
     expect([text.includes('to-openai'), text.includes('to-billing')]).toEqual([true, false])
     expect(text).toContain('id="show-all"')
+  })
+
+  it('shows what is wrong first, of a thousand too', async () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `team-${index}`)
+    const all = (await credentials(...names)).map((one) =>
+      one.name === 'team-998' ? { ...one, current: null } : one.name === 'team-999' ? unproven(one) : one,
+    )
+    const rows = [...shown(all).matchAll(/id="to-([^"]+)"/g)].map(([, name]) => name)
+    expect(rows.slice(0, 3)).toEqual(['team-998', 'team-999', 'team-0'])
+  })
+
+  it('shows first what waits for a second person, and says so', async () => {
+    const one = {
+      id: 'apr_1',
+      act: 'emergency' as const,
+      version: null,
+      isCompromised: true,
+      isEvenIfLast: false,
+    }
+    const when = { requestedBy: 'anna', requestedAt: '', expiresAt: '', reason: null }
+    const text = shown(await credentials('a', 'b'), {}, [], new Map([['b', [{ ...one, ...when }]]]))
+    expect(text).toContain('1 act waits for a second person.')
+    expect(text.indexOf('to-b')).toBeLessThan(text.indexOf('to-a'))
+    expect(text).toContain('anna asked for an emergency rotation.')
   })
 
   it('leaves the search out where all is seen at a glance', async () => {
