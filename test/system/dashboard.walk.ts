@@ -2,12 +2,12 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
-import { createClient } from '../../src/client/create-client.ts'
 import { createSystem } from '../../src/system.ts'
 import { startProvider } from '../server/dashboard/provider.ts'
 import { startServer } from '../server/harness.ts'
 import { chromiumPath, openBrowser, openTab, violations } from './chromium.ts'
 import {
+  call,
   handOut,
   prepareRig,
   type Rig,
@@ -251,7 +251,11 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     for (const colorScheme of ['light', 'dark'] as const)
       for (const [width, height] of sizes) {
         const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
-        for (const [name, path] of pages) {
+        const old = (await summary(rig)).versions.find(({ stage }) => stage === 'previous')
+        for (const [name, path] of [
+          ...pages,
+          ['revoke', `/credentials/openai/revoke?of=${old?.version}`],
+        ] as const) {
           if (name === 'overview') await signIn(page, rig)
           else await page.goto(rig.url + path)
           await page.waitForLoadState('load')
@@ -259,6 +263,71 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
           found.push(...(await tooWide(page)).map((line) => `${name} ${width}: ${line}`))
           await picture(page, `${name}-${width < 500 ? 'phone' : 'desk'}-${colorScheme}`)
         }
+        await page.context().close()
+      }
+    expect(found).toEqual([])
+  }, 120_000)
+
+  it('breaks no rule of axe where something is missing, refused or waits', async () => {
+    const documents = new Map<string, { value: unknown; revision: number }>()
+    const approvals = {
+      rules: () => [{ credentials: ['*'], emergency: 2, revocation: 2 }],
+      documents: {
+        document: async (key: string) => documents.get(key),
+        async putDocument({ key, value, revision }: { key: string; value: unknown; revision: number }) {
+          documents.set(key, { value, revision: revision + 1 })
+          return true
+        },
+      },
+    }
+    const harness = await startServer({ approvals })
+    const version = harness.service.keepOlder('openai')
+    await harness.get('/v1/credentials/openai', { 'keyturn-instance': 'web-1' })
+    await harness.send('POST', '/v1/credentials/openai/rotations', { mode: 'emergency' })
+    const nothing = await harness.tokens.create({
+      name: 'wall',
+      role: 'app',
+      credentials: ['none-at-all'],
+      grants: ['dashboard'],
+    })
+    const browser = await openBrowser()
+    const found: string[] = []
+    for (const colorScheme of ['light', 'dark'] as const)
+      for (const [width, height] of sizes) {
+        const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
+        const look = async (name: string): Promise<void> => {
+          const lines = [...(await violations(page)), ...(await tooWide(page))]
+          found.push(...lines.map((line) => `${name} ${colorScheme} ${width}: ${line}`))
+        }
+        await page.goto(`${harness.url}/signin?ended=form`)
+        await look('ended')
+        await page.getByLabel('Token').fill('rubbish')
+        await page.getByRole('button', { name: 'Sign in' }).click()
+        await page.getByRole('alert').waitFor()
+        await look('unknown-token')
+        await signIn(page, { url: harness.url, operatorToken: () => nothing.token })
+        await look('no-credentials')
+        await page.getByRole('button', { name: 'Sign out' }).click()
+        await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+        for (const [name, path] of [
+          ['waiting', '/'],
+          ['not-found', '/?q=zzz'],
+          ['waits-for-two', '/credentials/openai'],
+          ['no-page', '/credentials/openai/nope'],
+          ['no-journal', '/audit'],
+          ['no-rotation', '/credentials/openai/pause'],
+          ['revoke-current', '/credentials/openai/revoke?of=version-1'],
+          ['revoke', `/credentials/openai/revoke?of=${version}`],
+          ['forget', '/credentials/openai/forget?of=web-1'],
+        ] as const) {
+          await page.goto(harness.url + path)
+          await look(name)
+        }
+        await page.goto(`${harness.url}/credentials/openai/emergency`)
+        await page.getByLabel('Name of the credential').fill('openai')
+        await page.getByRole('button', { name: 'Emergency' }).click()
+        await page.getByRole('alert').waitFor()
+        await look('half-said')
         await page.context().close()
       }
     expect(found).toEqual([])
@@ -349,19 +418,28 @@ async function richRig(): Promise<Rig> {
   writeFileSync(place, readFileSync(place, 'utf8') + more.join('\n'))
   await serveRig(rig)
   await untilReady(rig)
-  const client = createClient({ url: rig.url, token: rig.appToken(), env: {} })
-  await client.getOpenAIKey()
+  const lease = async (app: string, ...instances: string[]): Promise<void> => {
+    const made = await call<{ token: string }>(rig, '/v1/tokens', {
+      method: 'POST',
+      body: { name: app, role: 'app', credentials: ['openai'] },
+    })
+    for (const instance of instances)
+      await fetch(`${rig.url}/v1/credentials/openai`, {
+        headers: { authorization: `Bearer ${made.body.token}`, 'keyturn-instance': instance },
+      })
+  }
+  await lease('invoices', 'invoices-6d4f9')
   await untilPromoted(rig, (await rotate(rig, { reason: 'quarterly' })).id)
   await untilPromoted(rig, (await rotate(rig, { mode: 'rehearsal', reason: 'before the holidays' })).id)
   await untilPromoted(rig, (await rotate(rig, { reason: 'a new app' })).id)
-  client.close()
+  await lease('web', 'web-7c9f-1', 'web-7c9f-2')
   return rig
 }
 
 async function picture(page: Page, name: string): Promise<void> {
   if (pictures === undefined) return
   mkdirSync(pictures, { recursive: true })
-  const height = Math.min(1_500, Number(await page.evaluate('document.documentElement.scrollHeight')))
+  const height = Math.min(2_100, Number(await page.evaluate('document.documentElement.scrollHeight')))
   const { width } = page.viewportSize() ?? { width: 0 }
   const clip = { x: 0, y: 0, width, height }
   await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, clip })

@@ -265,7 +265,9 @@ export const acts: Readonly<Record<ActId, Act>> = {
       const walk = summary.retirements.find((one) => one.version === version?.version && one.endedAt === null)
       return [
         `Deletes the key of version ${short(version?.version ?? '')} (${version?.stage ?? ''}, ${version?.fingerprint ?? ''}) at OpenAI, for good, and proves that it is dead: whoever still uses it is refused.`,
-        `What is handed out stays: ${short(summary.current?.version ?? 'nothing')}.`,
+        summary.current === null
+          ? 'Nothing is handed out at the moment.'
+          : `What is handed out, ${short(summary.current.version)}, stays.`,
         ...(walk === undefined
           ? []
           : [

@@ -104,7 +104,7 @@ export function auditBody(view: AuditView): Html {
   const { rows, asked, problem, now } = view
   return html`<h1>Audit</h1>
 <p class="hint">What this replica wrote down, newest first. <code>keyturn audit verify</code> proves that it is whole.</p>
-<form class="search" method="get" action="/audit" role="search">
+<form class="search fields" method="get" action="/audit" role="search">
 ${fields.map((name) => field(name, asked.get(name) ?? ''))}
 <button>Search</button>
 ${asked.size > 0 && html`<a class="button" href="/audit" id="all-rows">All rows</a>`}

@@ -68,7 +68,7 @@ ${troubles.map(
 <div><dt>Key made</dt><dd>${whenExactly(current?.createdAt ?? current?.addedAt, now)}</dd></div>
 <div><dt>Fingerprint</dt><dd><code>${current?.fingerprint ?? '–'}</code></dd></div>
 <div><dt>Last proven</dt><dd>${whenExactly(current?.verifiedAt, now)}</dd></div>
-<div><dt>Turns</dt><dd>${rotatesAt === null ? 'on demand' : whenExactly(rotatesAt, now)}</dd></div>
+<div><dt>Turns</dt><dd>${rotatesAt === null ? 'on demand' : html`${Date.parse(rotatesAt) < now && 'due '}${whenExactly(rotatesAt, now)}`}</dd></div>
 ${current !== null && current.expiresAt !== null && html`<div><dt>Expires</dt><dd>${whenExactly(current.expiresAt, now)}</dd></div>`}
 ${blackoutUntil !== null && html`<div><dt>Blackout ends</dt><dd>${whenExactly(blackoutUntil, now)}</dd></div>`}
 <div><dt>Used by</dt><dd>${users(summary, leased)}</dd></div>
@@ -177,7 +177,7 @@ function leases({ summary, leases: all, mayOperate, now }: CredentialView): Html
       generation,
       seenAt,
     }) => html`<tr><th scope="row">${app}</th><td data-label="Instance" class="long">${instance}</td>
-<td data-label="Key">${generation >= summary.generation ? 'the current one' : html`<span class="state attention"><span aria-hidden="true">▲</span> an older one</span>`}</td>
+<td data-label="Key">${generation >= summary.generation ? 'the current one' : html`<span class="state attention"><span aria-hidden="true">▲ </span>an older one</span>`}</td>
 <td data-label="Seen">${when(seenAt, now)}</td>
 ${mayOperate && html`<td data-label="Act">${rowAct(summary.name, 'forget', instance, `${app}-${instance}`)}</td>`}</tr>`,
   )}</tbody></table>${more > 0 && html`<p>and ${more} more</p>`}`

@@ -159,7 +159,8 @@ function turns({ rotation, rotatesAt, blackoutUntil }: CredentialSummary, now: n
   if (rotation !== null && rotation.endedAt === null)
     return rotation.phase === 'halted' ? html`rotation halted` : html`now: ${spaced(rotation.phase)}`
   if (blackoutUntil !== null) return html`not before the blackout ends, ${when(blackoutUntil, now)}`
-  return rotatesAt === null ? html`on demand` : when(rotatesAt, now)
+  if (rotatesAt === null) return html`on demand`
+  return html`${Date.parse(rotatesAt) < now && 'due '}${when(rotatesAt, now)}`
 }
 
 /** Who is on the current key, and who is not yet. */
@@ -183,7 +184,7 @@ function usersByApp({ generation }: CredentialSummary, leases: readonly LeaseSum
     const count = leases.filter((one) => one.app === app).length
     const behind = behindOf(app)
     const on = behind === 0 ? 'on this key' : `${behind === count ? 'on' : `${behind} on`} an older key`
-    return html`<li>${app}: ${counted(count, 'instance')}, ${behind > 0 ? html`<span class="state attention"><span aria-hidden="true">▲</span> ${on}</span>` : on}</li>`
+    return html`<li>${app}: ${counted(count, 'instance')}, ${behind > 0 ? html`<span class="state attention"><span aria-hidden="true">▲ </span>${on}</span>` : on}</li>`
   })}${more > 0 && html`<li>and ${counted(more, 'other app')}</li>`}</ul>`
 }
 

@@ -25,7 +25,7 @@ export function stateOf({ current, troubles, rotation }: CredentialSummary): Sta
 /** By shape and word, and by colour only besides. */
 export function stateMark(state: State): Html {
   const [shape, words] = shown[state]
-  return html`<span class="state ${state}"><span aria-hidden="true">${shape}</span> ${words}</span>`
+  return html`<span class="state ${state}"><span aria-hidden="true">${shape} </span>${words}</span>`
 }
 
 export function stateWords(state: State): string {

@@ -125,6 +125,8 @@ thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
   .cards td::before { content: attr(data-label); position: absolute; left: .7rem; width: 7.3rem; color: var(--dim); font-size: .85rem; }
   .cards .empty { display: none; }
   .search { flex-direction: column; align-items: stretch; }
+  .search.fields { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); align-items: end; }
+  .search.fields select { width: 100%; }
   .search label { align-self: start; }
   .cards time { white-space: normal; }
   .timeline li { display: block; margin-bottom: .3rem; }
@@ -133,6 +135,7 @@ thead th { color: var(--dim); font-size: .85rem; font-weight: 600; }
   .axis span:first-child { grid-column: 1; }
 }
 @media (max-width: 20rem) {
+  .search.fields { grid-template-columns: minmax(0, 1fr); }
   .cards td { padding-left: .7rem; }
   .cards td::before { position: static; display: block; width: auto; }
 }

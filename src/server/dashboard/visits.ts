@@ -135,7 +135,8 @@ export function createVisits(
       const found = await signedIn(request)
       const mayAudit = context.auditReader !== undefined && found?.caller.may('audit') === true
       const { error } = refusal
-      const title = problemStatus(refusal) >= 500 ? 'It did not work' : 'Refused'
+      const status = problemStatus(refusal)
+      const title = status >= 500 ? 'It did not work' : status === 404 ? 'Not found' : 'Refused'
       const body = html`<h1>${title}</h1>${problemBox(error)}<p class="hint">Request ${request.id}, code ${error.code}.</p><p><a href="/">To the credentials</a></p>`
       const who =
         found === undefined
@@ -143,7 +144,7 @@ export function createVisits(
           : { signedIn: { name: found.caller.name, csrf: found.session.csrf, mayAudit } }
       return sendPage(
         reply,
-        problemStatus(refusal),
+        status,
         page({ title, body, ...who, now: context.system.now(), isSandbox, version }),
       )
     },

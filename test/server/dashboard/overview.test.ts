@@ -97,7 +97,7 @@ describe('the overview', () => {
       /<[^>]+>/g,
       '',
     )
-    expect(text).toMatch(/zoo: 2 instances, ▲ 1 on an older key.*web: 2 instances, on this key/)
+    expect(text).toMatch(/zoo: 2 instances, ▲\u00a01 on an older key.*web: 2 instances, on this key/)
     expect(text).toContain('and 1 other app')
   })
 })
