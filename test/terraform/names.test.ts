@@ -18,6 +18,19 @@ test('every name in every module is one that the providers and the module know',
   expect(modules.flatMap((module) => problemsOf(module, schemas, modules))).toEqual([])
 })
 
+test('schemas are kept of what is used, and of nothing else', () => {
+  const used = new Set(
+    modules.flatMap(({ blocks }) => blocks.map(({ type, labels }) => `${type} ${labels[0] ?? ''}`)),
+  )
+  const kept = schemas.flatMap((schema) =>
+    (['resource', 'data', 'ephemeral'] as const).flatMap((kind) =>
+      Object.keys(schema[kind]).map((type) => `${kind} ${type}`),
+    ),
+  )
+  expect(kept.length).toBeGreaterThan(90)
+  expect(kept.filter((one) => !used.has(one))).toEqual([])
+})
+
 describe('what is refused', () => {
   const providers = `terraform {
     required_providers {

@@ -104,7 +104,7 @@ describe('a planted violation is found', () => {
     ],
     [resource('azurerm_management_lock', 'lock_level = "ReadOnly"'), 'nothing is deleted by accident'],
     ['variable "deletion_protection" {\n  default = false\n}', 'protection is on where nothing is said'],
-    [resource('azurerm_key_vault', ''), 'protection is on where nothing is said'],
+    [resource('azurerm_postgresql_flexible_server', ''), 'protection is on where nothing is said'],
     [
       resource(
         'azurerm_container_app',

@@ -204,14 +204,10 @@ function variable(module: Module, name: string): Placed | undefined {
 function protectionDefaults(module: Module): readonly string[] {
   const found = variable(module, 'deletion_protection')
   const locks = ofType(module, 'resource').filter(({ labels }) => labels[0] === 'azurerm_management_lock')
-  const locked = ['azurerm_key_vault', 'azurerm_postgresql_flexible_server'].flatMap((type) =>
-    ofType(module, 'resource')
-      .filter(({ labels }) => labels[0] === type)
-      .filter(
-        ({ labels }) => !locks.some((lock) => refersTo(`${labels.join('.')}.id`)(valueOf(lock, 'scope'))),
-      )
-      .map((block) => `${placeOf(block)}: no lock`),
-  )
+  const locked = ofType(module, 'resource')
+    .filter(({ labels }) => labels[0] === 'azurerm_postgresql_flexible_server')
+    .filter(({ labels }) => !locks.some((lock) => refersTo(`${labels.join('.')}.id`)(valueOf(lock, 'scope'))))
+    .map((block) => `${placeOf(block)}: no lock`)
   const isOff = found !== undefined && !literal(true)(valueOf(found, 'default'))
   return [...(isOff ? [`${found.file}: deletion_protection`] : []), ...locked]
 }

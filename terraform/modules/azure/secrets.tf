@@ -9,6 +9,7 @@ locals {
   vault_url = trimsuffix(azurerm_key_vault.this.vault_uri, "/")
 }
 
+# Deleted, it and its secrets can be brought back for 90 days. A lock would hold on to role assignments as well.
 resource "azurerm_key_vault" "this" {
   name                          = var.name
   resource_group_name           = var.resource_group_name
@@ -86,13 +87,4 @@ resource "azurerm_key_vault_secret" "ledger" {
   tags             = var.tags
 
   depends_on = [azurerm_role_assignment.terraform, azurerm_private_endpoint.vault]
-}
-
-resource "azurerm_management_lock" "vault" {
-  count = var.deletion_protection ? 1 : 0
-
-  name       = "${var.name}-vault"
-  scope      = azurerm_key_vault.this.id
-  lock_level = "CanNotDelete"
-  notes      = "The OpenAI keys of Keyturn"
 }

@@ -189,7 +189,7 @@ variable "ledger_password_version" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the database and the vault are locked against deletion. Switch it off, and apply, before you destroy them."
+  description = "Whether the database is locked against deletion; the vault can be brought back anyway. Switch it off, and apply, before you destroy it."
   type        = bool
   default     = true
 }

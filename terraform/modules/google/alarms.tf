@@ -28,7 +28,8 @@ resource "google_logging_metric" "alerts" {
   project     = var.project
   name        = "${var.name}/alerts-${each.value}"
   description = "Alerts of Keyturn that began, were told again or got worse"
-  filter      = "${local.log_filter} AND jsonPayload.message=\"an alert\" AND jsonPayload.isOver=false AND jsonPayload.severity=\"${each.value}\""
+  # Cloud Logging takes the field severity of a line for its own.
+  filter = "${local.log_filter} AND jsonPayload.message=\"an alert\" AND jsonPayload.isOver=false AND severity=${upper(each.value)}"
 
   metric_descriptor {
     metric_kind = "DELTA"
