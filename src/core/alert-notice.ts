@@ -40,7 +40,7 @@ export interface AlertNotice {
 /**
  * Where people are told.
  *
- * The implementer owes: `deliver` ends within 15 s, never rejects, makes one try, and tells nothing of addresses and
+ * The implementer owes: `deliver` ends within 45 s (three requests of 15 s), never rejects, makes one try, and tells nothing of addresses and
  * secrets in its outcome. A notice that says `isOver` closes what the others of its incident opened, where the receiver
  * knows such a thing. The caller owes: one notice at a time.
  */
