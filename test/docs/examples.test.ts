@@ -6,9 +6,10 @@ import { fencesOf } from './markdown.ts'
 import { pages } from './pages.ts'
 import { leavesOf } from './schema-leaves.ts'
 
-/** What tells the files of others: Kubernetes, GitHub Actions, Docker Compose, roles of Google Cloud, Prometheus. */
+/** What tells the files of others: Kubernetes, values of the chart, GitHub Actions, Docker Compose, roles of Google Cloud, Prometheus. */
 const foreign = [
   'apiVersion',
+  'image',
   'spec',
   'jobs',
   'services',

@@ -6,6 +6,7 @@ import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { absent } from './absent.ts'
 import { type Emulator, NotInstallable } from './emulator.ts'
+import { helm } from './helm.ts'
 import { ensureInstalled } from './installed.ts'
 import { kubernetes } from './kubernetes.ts'
 import { moto } from './moto.ts'
@@ -13,7 +14,7 @@ import { stopAll } from './processes.ts'
 import { type Row, report, runSuite } from './report.ts'
 import { vault } from './vault.ts'
 
-const emulators: readonly Emulator[] = [moto, vault, kubernetes]
+const emulators: readonly Emulator[] = [moto, vault, kubernetes, helm]
 
 async function main(): Promise<number> {
   const wanted = (process.env['KEYTURN_EMULATORS'] ?? '').split(',').filter((name) => name !== '')
