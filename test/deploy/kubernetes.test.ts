@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
+import { buildProgram } from '../../src/cli/program.ts'
 import { documentedPolicy } from '../emulators/suites/documented.ts'
 import { configProblems } from './config-check.ts'
 import { looseIn, podOf } from './manifest-rules.ts'
@@ -75,6 +76,24 @@ describe('the manifests', () => {
       expect(rule.claims.sub).toContain(`system:serviceaccount:${account.namespace}:${account.name}`)
       expect(JSON.stringify(podOf(app)?.volumes)).toContain(`"audience":"${rule.audience}"`)
       expect(JSON.stringify(app['spec'])).toContain('"keyturn/client":"true"')
+    }
+  })
+
+  it('give Keyturn commands and options that it has', async () => {
+    const io = { stdout: { write: () => true }, stderr: { write: () => true }, version: () => '0' }
+    const containers = all.flatMap(({ manifest }) => {
+      const pod = podOf(manifest)
+      return [...(pod?.initContainers ?? []), ...(pod?.containers ?? [])]
+    })
+    const given = containers
+      .filter(({ image = '' }) => image.includes('/keyturn@'))
+      .map(({ args }) => args ?? ['serve'])
+    expect(new Set(given.map(([name]) => name))).toEqual(new Set(['file', 'serve', 'tick']))
+    for (const args of given) {
+      const program = buildProgram(io as unknown as Parameters<typeof buildProgram>[0], () =>
+        Promise.resolve(),
+      )
+      await program.parseAsync([...args], { from: 'user' })
     }
   })
 

@@ -5,6 +5,7 @@ type Json = { readonly [key: string]: unknown }
 interface Container {
   readonly name: string
   readonly image?: string
+  readonly args?: readonly string[]
   readonly securityContext?: {
     readonly runAsUser?: number
     readonly runAsNonRoot?: boolean
