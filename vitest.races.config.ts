@@ -11,6 +11,7 @@ export default defineConfig({
       'test/stores/kubernetes-faults.test.ts',
       'test/stores/vault-faults.test.ts',
       'test/stores/own-store.test.ts',
+      'test/hooks/*-races.test.ts',
     ],
     env: { KEYTURN_RACES: 'all' },
     maxWorkers: 2,

@@ -5,7 +5,7 @@ import type { DiagnoseOptions, Diagnosis } from './cli/io.ts'
 import type { Config } from './config.ts'
 import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
-import type { HandOut, NoHandOut } from './engine/service.ts'
+import type { HandOut, NoHandOut, RunningService } from './engine/service.ts'
 import { createLog } from './log.ts'
 import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
@@ -220,6 +220,17 @@ const beatAlertsMs = 20_000
 export async function tick(
   options: Omit<ServeOptions, 'sandbox'>,
 ): Promise<{ readonly credentials: readonly CredentialSummary[] }> {
+  return await withService(options, async (service) => {
+    await service.tick()
+    return { credentials: await service.summaries() }
+  })
+}
+
+/** A service that does nothing by itself, for one piece of work: it is stopped when that ends, however it ends. */
+export async function withService<Result>(
+  options: Omit<ServeOptions, 'sandbox'>,
+  work: (service: RunningService) => Promise<Result>,
+): Promise<Result> {
   const version = packageVersion()
   const tracer = await openTracer(version)
   const system = withTracing(options.system ?? createSystem(), tracer)
@@ -287,9 +298,9 @@ export async function tick(
       isBeat: true,
     })
     undo.push(() => alerting.stop())
-    await service.tick()
+    const result = await work(service)
     await alerting.once(beatAlertsMs)
-    return { credentials: await service.summaries() }
+    return result
   } finally {
     await unwind(undo)
   }

@@ -60,6 +60,8 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     'prom-client': lazily,
     zod: fully,
   },
+  // What events of clouds mean; who does it is the engine, through an interface.
+  hooks: { core: fully, engine: asTypes },
   telemetry: { core: fully, '@opentelemetry/api': fully },
   // A few builtins only where they exist: the client also runs where node: does not.
   client: { 'api/types.ts': fully, 'core/errors.ts': asTypes, 'main.ts': lazily, node: lazily },

@@ -5,6 +5,7 @@ import { isMirrorAwaited, mirrorCandidates, mirrorWishes, unjudged } from './mir
 import { isWalking, type RetirementEffect, retirementEffectOf } from './retirement.ts'
 import { effectOf, isRunning, isSparing, pendingOf, type RotationEffect } from './rotation.ts'
 import { spareDueAt } from './standby.ts'
+import { isWaitingForStep } from './steering.ts'
 import type { CredentialState, MirrorId, Policy, RotationPhase, VersionId, VersionRecord } from './types.ts'
 
 /**
@@ -127,8 +128,8 @@ function rotationWishes(state: CredentialState, policy: Policy, now: number): re
   if (rotation.paused || rotation.phase === 'halted') return start
   const deadline: Wish = { at: rotation.deadlineAt, duty: { lane: 'rotate', kind: 'deadline' } }
   const effect = effectOf(rotation)
-  if (effect === undefined || (effect.kind === 'promote' && isHeldUp(state, policy)))
-    return [...start, deadline]
+  const isWaiting = isWaitingForStep(rotation) || (effect?.kind === 'promote' && isHeldUp(state, policy))
+  if (effect === undefined || isWaiting) return [...start, deadline]
   const isHeld = effect.kind === 'promote' && isHeldBack(state, policy, Math.max(now, rotation.wakeAt))
   if (isHeld) return [{ at: rotation.wakeAt, duty: { lane: 'rotate', kind: 'hold' } }]
   // Whatever is due first goes first: after a long sleep there is one more try, and the deadline starves behind none.

@@ -20,7 +20,7 @@ import { turnToSpare } from './sparing.ts'
 import { readySpares } from './standby.ts'
 import { takeOver } from './take-over.ts'
 import { applyRotation, beginRotation, startRotation } from './turning.ts'
-import type { CredentialState, KeyId, Policy, RotationMode, VersionId } from './types.ts'
+import type { CredentialState, KeyId, Policy, RotationMode, Steering, VersionId } from './types.ts'
 
 /**
  * What people ask for. Each returns the change, or throws the refusal that they are told.
@@ -34,6 +34,8 @@ export function askForRotation(
     readonly requestedBy: string
     /** Whoever asks knows that there is a blackout. */
     readonly isInBlackout?: boolean
+    /** The store's own schedule drives it. */
+    readonly steering?: Steering
   },
   context: ChangeContext,
 ): Change {

@@ -137,6 +137,11 @@ export interface StoreDescription {
 
 export interface StageRequest {
   readonly version: VersionId
+  /**
+   * The id that the store's own rotation has for it already, where it is driven by one (AWS Secrets Manager). Under it
+   * there is room for one secret: another one is `store_conflict`. Stores without such rotations do not mind it.
+   */
+  readonly token?: string
   readonly secret: Secret
   readonly meta: VersionMeta
   readonly fence: number

@@ -1,7 +1,8 @@
 import { askedEvidence, type Note } from './evidence.ts'
 import type { RotationContext, RotationEvent } from './rotation-events.ts'
 import { deadlineOf, end, enter, noted, pendingOf, startProving, withoutAttempts } from './rotation-moves.ts'
-import type { Discard, Rotation } from './types.ts'
+import { furtherOf } from './steering.ts'
+import type { Discard, Reach, Rotation } from './types.ts'
 
 /** What people ask of a rotation, in whatever phase it is; undefined for events that nobody asked for. */
 export function stepAsked(
@@ -15,6 +16,8 @@ export function stepAsked(
       return noted({ ...rotation, paused: true }, context, asked('paused', event.by))
     case 'resume_asked':
       return resume(rotation, event.by, context)
+    case 'steered':
+      return goFurther(rotation, event, context)
     case 'abort_asked':
       return abort(rotation, event.by, context)
     case 'emergency_asked':
@@ -41,6 +44,32 @@ function resume(rotation: Rotation, by: string, context: RotationContext): Rotat
     deadlineAt: deadlineOf(rotation.phase, context),
   }
   return noted(rested, context, asked('resumed', by))
+}
+
+/** What was allowed once stays allowed: steps come late, twice and in any order. Whatever halted it is tried anew. */
+function goFurther(
+  rotation: Rotation,
+  event: { readonly by: string; readonly upTo: Reach },
+  context: RotationContext,
+): Rotation {
+  const { steering, phase } = rotation
+  if (steering === undefined || phase === 'done' || isUsedUp(rotation)) return rotation
+  const upTo = furtherOf(steering.upTo, event.upTo)
+  if (phase === 'halted')
+    return reenter(
+      { ...rotation, steering: { ...steering, upTo } },
+      context,
+      asked('taken up again', event.by),
+    )
+  if (upTo === steering.upTo) return rotation
+  const further = { ...rotation, steering: { ...steering, upTo }, deadlineAt: deadlineOf(phase, context) }
+  return noted(further, context, asked(`may go on until it is ${upTo}: asked for`, event.by))
+}
+
+/** Something was stored under its token, and is no key that works: no other one can be. */
+function isUsedUp({ phase, halt, attempts, formerAttempts = [] }: Rotation): boolean {
+  const hadKey = [...attempts, ...formerAttempts].some((one) => one.outcome === 'gone')
+  return phase === 'halted' && (hadKey || halt?.reason === 'store_conflict')
 }
 
 /**
@@ -106,7 +135,8 @@ function hasten(
 ): Rotation {
   if (before.phase === 'done') return before
   const rotation = before.mode === 'standby' ? withoutPast(before) : before
-  const { discard, failure: _failure, ...rest } = rotation
+  // Whoever drove it is not waited for either.
+  const { discard, failure: _failure, steering: _steering, ...rest } = rotation
   // A discard that has begun goes on to its end, since the key may be half dead, and another key follows.
   const isStaged = pendingOf(rotation) !== undefined
   const urgent: Rotation = {

@@ -1,5 +1,14 @@
 import type { Ending, KeyFacts } from './evidence.ts'
-import type { Attempt, KeyId, PermissionFinding, Policy, Rotation, Verdict, VersionId } from './types.ts'
+import type {
+  Attempt,
+  KeyId,
+  PermissionFinding,
+  Policy,
+  Reach,
+  Rotation,
+  Verdict,
+  VersionId,
+} from './types.ts'
 
 export type RotationEvent =
   | { readonly kind: 'resumed' }
@@ -53,6 +62,8 @@ export type RotationEvent =
   | { readonly kind: 'inspect_unknown' }
   /** A blackout keeps it from being promoted until then. */
   | { readonly kind: 'held'; readonly until: number }
+  /** The store's own schedule lets it go on, so far. */
+  | { readonly kind: 'steered'; readonly by: string; readonly upTo: Reach }
   | { readonly kind: 'pause_asked'; readonly by: string }
   | { readonly kind: 'resume_asked'; readonly by: string }
   | { readonly kind: 'abort_asked'; readonly by: string }

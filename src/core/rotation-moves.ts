@@ -2,6 +2,7 @@ import { backoffMs } from './backoff.ts'
 import { assert } from './errors.ts'
 import { checkOf, type Note, type StepEvidence, tallied, withStep } from './evidence.ts'
 import type { RotationContext } from './rotation-events.ts'
+import { isWaitingForStep } from './steering.ts'
 import type {
   Attempt,
   Discard,
@@ -135,7 +136,9 @@ export function discard(
 ): Rotation {
   if (rotation.mode === 'rehearsal' && why.next === 'halt')
     return enter(failed(rotation, haltOf(rotation, context, why)), 'discarding', context, note)
-  return enter({ ...rotation, discard: why }, 'discarding', context, note)
+  // Under the token of a store there is room for one key: the next one comes with the store's next rotation.
+  const next = rotation.steering !== undefined && why.next === 'mint' ? 'halt' : why.next
+  return enter({ ...rotation, discard: { ...why, next } }, 'discarding', context, note)
 }
 
 export function enter(
@@ -209,6 +212,7 @@ export function hold(rotation: Rotation, until: number, context: RotationContext
 export function pastDeadline(rotation: Rotation, context: RotationContext): Rotation {
   if (rotation.phase === 'done' || rotation.phase === 'halted') return rotation
   if (rotation.mode === 'standby') return giveUp(rotation, context, spareOverdue(rotation, context))
+  if (isWaitingForStep(rotation)) return halt(rotation, context, stepOverdue(rotation))
   const again = rotation.mode === 'rehearsal' ? 'rehearse again' : 'resume'
   const fixes: Partial<Record<RotationPhase, string>> = {
     checking: `Run keyturn status to see what the store and OpenAI answered; mend it, then ${again}.`,
@@ -221,6 +225,14 @@ export function pastDeadline(rotation: Rotation, context: RotationContext): Rota
     summary: `The rotation could not get past ${rotation.phase} in ${Math.round(context.policy.phaseDeadlineMs / 1000)} seconds.`,
     fix: fixes[rotation.phase] ?? `Check that the store can be reached; then ${again}.`,
   })
+}
+
+function stepOverdue({ credential, steering }: Rotation): Pick<Halt, 'reason' | 'summary' | 'fix'> {
+  return {
+    reason: 'deadline_passed',
+    summary: `The new key is ${steering?.upTo ?? 'staged'}, and the rotation of the store did not go on.`,
+    fix: `Look at the function that rotates the secret: its next step goes on from here. Or give it up: keyturn abort ${credential}.`,
+  }
 }
 
 function spareOverdue(

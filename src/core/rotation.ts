@@ -14,7 +14,7 @@ import {
   stepProving,
   stepReconciling,
 } from './rotation-phases.ts'
-import type { Policy, Rotation, RotationMode, VersionId } from './types.ts'
+import type { Policy, Rotation, RotationMode, Steering, VersionId } from './types.ts'
 
 export type { RotationContext, RotationEffect, RotationEvent, RotationEventKind } from './rotation-events.ts'
 export { pendingOf } from './rotation-moves.ts'
@@ -35,13 +35,15 @@ export function newRotation(
     readonly reason: string
     readonly requestedBy: string
     readonly from: VersionId | undefined
+    readonly steering?: Steering | undefined
   },
   context: Pick<RotationContext, 'now' | 'policy'>,
 ): Rotation {
-  const { from, ...rest } = request
+  const { from, steering, ...rest } = request
   return {
     ...rest,
     ...(from === undefined ? {} : { from }),
+    ...(steering === undefined ? {} : { steering }),
     startedAt: context.now,
     phase: 'checking',
     phaseAt: context.now,

@@ -25,6 +25,7 @@ import {
   type Policy,
   type Rotation,
   type RotationMode,
+  type Steering,
   type VersionId,
   type VersionRecord,
 } from './types.ts'
@@ -37,6 +38,7 @@ export function startRotation(
     readonly reason: string
     readonly requestedBy: string
     readonly isAutomatic: boolean
+    readonly steering?: Steering
   },
   context: ChangeContext,
 ): Change {

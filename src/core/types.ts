@@ -180,6 +180,16 @@ export interface Step {
   readonly evidence?: StepEvidence
 }
 
+/** How the rotation of a store (AWS Secrets Manager) drives one of ours: it says when the next part may be done. */
+export interface Steering {
+  /** What the store calls the new version, before there is one. Under it there is room for one key only. */
+  readonly token: string
+  /** How far the walk may go by now. */
+  readonly upTo: Reach
+}
+
+export type Reach = 'staged' | 'proven' | 'promoted'
+
 export interface Rotation {
   readonly id: string
   readonly credential: CredentialName
@@ -194,6 +204,8 @@ export interface Rotation {
   /** Not before this instant is the phase's effect performed (again). */
   readonly wakeAt: number
   readonly paused: boolean
+  /** The store's own schedule drives it, step by step. Absent: it goes on by itself. */
+  readonly steering?: Steering
   /** With mode emergency: the key that was current when this was said is in the wrong hands. */
   readonly isCompromised: boolean
   /** That key. Whatever else becomes current before the promotion is not it. */

@@ -37,6 +37,7 @@ import { createSafekeeping } from './safekeeping.ts'
 import type { Actor, RunningService } from './service.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 import { standbySummary } from './standby-summary.ts'
+import { steer } from './steering.ts'
 import {
   credentialSummary,
   leaseSummary,
@@ -315,6 +316,7 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
     inventory: () =>
       takeInventory({ setups: [...setups.values()], keyring, deps, suspects: () => reconciler.suspects() }),
     readiness: () => readiness(book, setups, (name) => resolver.handOut(name), options),
+    steer: (name, request) => steer(request, contextOf(name)),
     async tick() {
       await Promise.all([worker.drain(), reconciler.runDue()])
       await leases.flush()

@@ -159,6 +159,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
       const { version, isSandbox } = options
       return { ready: credentials.every((one) => one.ready), version, isSandbox, credentials }
     },
+    steer: async (name) => refuse(name, 'to turn'),
     async tick() {
       const by = { by: 'schedule', why: 'looked after by a tick' }
       await Promise.all([...all.values()].map(({ keeper }) => keeper.exchange(by)))

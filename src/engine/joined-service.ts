@@ -47,6 +47,7 @@ export function joinServices(stored: RunningService, federated: RunningService):
       const credentials = [...one.credentials, ...other.credentials]
       return { ...one, ready: one.ready && other.ready, credentials }
     },
+    steer: (name, request) => of(name).steer(name, request),
     async tick() {
       await Promise.all([stored.tick(), federated.tick()])
     },

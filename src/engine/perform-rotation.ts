@@ -134,7 +134,15 @@ async function stage(
     ...(setup.expected.organization === undefined ? {} : { organization: setup.expected.organization }),
     ...(setup.expected.project === undefined ? {} : { project: setup.expected.project }),
   }
-  const request = { version: attempt.version, secret: minted.secret, meta, fence: context.state().fence }
+  const { fence, rotation } = context.state()
+  const token = rotation?.steering?.token
+  const request = {
+    version: attempt.version,
+    secret: minted.secret,
+    meta,
+    fence,
+    ...(token === undefined ? {} : { token }),
+  }
   for (let tries = 1; ; tries++) {
     try {
       await setup.store.stage(setup.ref, request)

@@ -17,6 +17,7 @@ import type {
 import type { Cancel } from '../core/ports.ts'
 import type { Report } from '../core/report.ts'
 import type { Secret } from '../core/secret.ts'
+import type { SteerAnswer, SteerRequest } from '../core/steered.ts'
 import type {
   CredentialEvent,
   CredentialName,
@@ -129,6 +130,8 @@ export interface Service {
 
 /** What the composition root starts and stops beside the service itself. */
 export interface RunningService extends Service {
+  /** One step of the rotation of the store, which drives ours: `unknown` for a credential that has no store. */
+  steer(name: CredentialName, request: SteerRequest & { readonly withinMs: number }): Promise<SteerAnswer>
   /** Does all that is due now, once, and resolves when nothing more can be done without waiting: `keyturn tick`. */
   tick(): Promise<void>
   /** Stops taking work, lets running effects end (bounded), releases claims, closes store, issuer and ledger. */

@@ -341,6 +341,7 @@ class SteadyService implements RunningService {
   leases: RunningService['leases'] = async (...asked) => await this.#needed().leases(...asked)
   dropLease: RunningService['dropLease'] = async (...asked) => await this.#needed().dropLease(...asked)
   inventory: RunningService['inventory'] = async (...asked) => await this.#needed().inventory(...asked)
+  steer: RunningService['steer'] = async (...asked) => await this.#needed().steer(...asked)
   tick: RunningService['tick'] = async () => await this.#needed().tick()
 
   readiness = (): Readiness => {

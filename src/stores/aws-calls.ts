@@ -26,6 +26,8 @@ export interface AwsSecret {
   /** Labels by version. AWS names only versions that have one. */
   readonly labels: ReadonlyMap<AwsVersionId, readonly string[]>
   readonly tags: ReadonlyMap<string, string>
+  /** Whether AWS's own rotation is on. */
+  readonly isRotated?: boolean
 }
 
 export interface AwsValue {
@@ -109,6 +111,7 @@ export async function openAwsCalls(
           Object.entries(found.VersionIdsToStages ?? {}).filter(([, labels]) => labels.length > 0),
         ),
         tags: new Map((found.Tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? ''])),
+        isRotated: found.RotationEnabled === true,
       }
     },
     async get(ref, which) {

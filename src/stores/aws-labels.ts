@@ -25,6 +25,8 @@ export interface AwsStore {
 
 export const currentLabel = 'AWSCURRENT'
 export const previousLabel = 'AWSPREVIOUS'
+/** Of AWS's own rotation: it puts it on the version that it has begun, which is empty until somebody fills it. */
+export const rotationLabel = 'AWSPENDING'
 /** AWS gives AWSCURRENT to the first version of a secret, whatever labels are asked for. This one takes it. */
 export const placeholderVersion = 'keyturn-placeholder-before-the-first-key'
 export const untagged: TaggedVersion = { stagedAt: 0, isRetired: false, meta: {} }

@@ -9,9 +9,11 @@ import {
   fenceTags,
   holderOf,
   ownLabel,
+  ownVersionIn,
   placeholderVersion,
   previousLabel,
   removeLabel,
+  rotationLabel,
   unlessDone,
 } from './aws-labels.ts'
 import { type AwsView, carrierOf, lookAt } from './aws-look.ts'
@@ -185,15 +187,18 @@ async function tidyPending(
     carrier,
   }: { readonly view: AwsView; readonly version: VersionId; readonly carrier?: AwsVersionId },
 ): Promise<void> {
-  const holder = holderOf(view, pendingLabel)
-  if (holder === undefined || view.carried.get(holder) !== version) return
-  try {
-    await removeLabel(calls, { ref, label: pendingLabel, version: carrier ?? holder })
-  } catch (thrown) {
-    const code = thrown instanceof KeyturnError ? thrown.code : 'internal'
-    warn(context, `The label ${pendingLabel} could not be taken off the current version of ${ref}.`, {
-      ref,
-      code,
-    })
+  for (const label of new Set([pendingLabel, rotationLabel])) {
+    const holder = holderOf(view, label)
+    if (holder === undefined || view.carried.get(holder) !== version) continue
+    // On what somebody else put there it is their rotation's.
+    if (label === rotationLabel && ownVersionIn(view.labels.get(holder) ?? []) !== version) continue
+    // Only the pending label moves on to what carries the version now.
+    const from = label === pendingLabel ? (carrier ?? holder) : holder
+    try {
+      await removeLabel(calls, { ref, label, version: from })
+    } catch (thrown) {
+      const code = thrown instanceof KeyturnError ? thrown.code : 'internal'
+      warn(context, `The label ${label} could not be taken off the current version of ${ref}.`, { ref, code })
+    }
   }
 }

@@ -15,6 +15,7 @@ import {
   placeholderVersion,
   previousLabel,
   removeLabel,
+  rotationLabel,
   untagged,
 } from './aws-labels.ts'
 import { type AwsView, carrierOf, describeAws, lookAt, versionWith } from './aws-look.ts'
@@ -159,8 +160,10 @@ async function retireVersion(
   const ours = [pendingLabel, ownLabel(version), previousLabel]
   for (const [carrier] of carriers) {
     const labels = view.labels.get(carrier) ?? []
+    const isRotated = ownVersionIn(labels) === version
     for (const label of labels)
-      if (ours.includes(label)) await removeLabel(calls, { ref, label, version: carrier })
+      if (ours.includes(label) || (isRotated && label === rotationLabel))
+        await removeLabel(calls, { ref, label, version: carrier })
   }
 }
 

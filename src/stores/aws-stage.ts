@@ -3,15 +3,17 @@ import { fingerprint } from '../core/fingerprint.ts'
 import type { StageRequest } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { VersionId } from '../core/types.ts'
-import type { AwsSecret, AwsValue } from './aws-calls.ts'
+import type { AwsSecret, AwsValue, AwsVersionId } from './aws-calls.ts'
 import {
   type AwsStore,
+  addLabel,
   currentLabel,
   fenceTags,
   getVersion,
   isToken,
   ownLabel,
   placeholderVersion,
+  rotationLabel,
   secretAbsentError,
   unlessDone,
   untagged,
@@ -28,16 +30,13 @@ import { assertStorable } from './values.ts'
  */
 export async function stageOnAws(store: AwsStore, ref: string, request: StageRequest): Promise<void> {
   const { calls, format, context, pendingLabel } = store
-  const { version, secret, meta, fence } = request
+  const { version, secret, meta, fence, token = version } = request
   assertVersionId(version)
-  if (!isToken(version))
-    throw new KeyturnError(
-      'bad_request',
-      `AWS takes version ids of 32 to 64 characters: ${version} is none.`,
-      {
+  for (const id of [version, token])
+    if (!isToken(id))
+      throw new KeyturnError('bad_request', `AWS takes version ids of 32 to 64 characters: ${id} is none.`, {
         fix: 'Use a UUID.',
-      },
-    )
+      })
   assertStorable(ref, secret)
   // What a reader will get, which leaves out a newline at the end.
   const key = format.read(format.write(secret, undefined, ref), ref)
@@ -62,11 +61,39 @@ export async function stageOnAws(store: AwsStore, ref: string, request: StageReq
   const theirs = base === undefined ? undefined : unknownIn(store, ref, { view: start, base })
   await forgetOldest(store, ref, start, theirs === undefined ? 1 : 2)
   await calls.tag(ref, { ...fenceTags(found, fence), ...theirs, ...versionTags(ref, version, staged) })
+  if (token !== version) return fill(store, ref, { version, token, text })
   await unlessDone(calls.put(ref, { version, text, labels: [pendingLabel, ownLabel(version)] }), async () => {
     const isThere = (await calls.describe(ref))?.labels.has(version) === true
     if (isThere) await assertSameKey(store, ref, { version, key })
     return isThere
   })
+}
+
+/**
+ * Into the version that AWS's own rotation has begun, and that is empty so far. The labels that it has are AWS's; ours
+ * is put on it behind the value, where AWS left it out.
+ */
+async function fill(
+  store: AwsStore,
+  ref: string,
+  {
+    version,
+    token,
+    text,
+  }: { readonly version: VersionId; readonly token: AwsVersionId; readonly text: string },
+): Promise<void> {
+  const { calls } = store
+  const label = ownLabel(version)
+  const isFilled = async (): Promise<boolean> => {
+    const there = await calls.get(ref, { version: token })
+    if (there !== undefined && there.text !== text) throw otherSecretError(ref, token)
+    return there !== undefined
+  }
+  // AWS would take it for a repeat and say nothing, and emulators write over it.
+  if (!(await isFilled()))
+    await unlessDone(calls.put(ref, { version: token, text, labels: [rotationLabel, label] }), isFilled)
+  const labels = (await calls.describe(ref))?.labels.get(token)
+  if (labels?.includes(label) !== true) await addLabel(calls, { ref, label, version: token })
 }
 
 /**

@@ -36,6 +36,7 @@ export const everyKind: Readonly<Record<RotationEventKind, true>> = {
   inspected: true,
   inspect_unknown: true,
   held: true,
+  steered: true,
   pause_asked: true,
   resume_asked: true,
   abort_asked: true,
@@ -146,6 +147,8 @@ export const table: readonly Row[] = [
   { name: 'foreign', event: { kind: 'inspected', finding: 'foreign' }, cells: '.  .         .           .        .          .          .          .          .          halted     .        .' },
   { name: 'inspect unknown', event: { kind: 'inspect_unknown' }, cells: '.      .           .           .        .          .          .          .          .          =          .        .' },
   { name: 'held by a blackout', event: { kind: 'held', until: 8e15 }, cells: '.     .           .           .        .          .          .          =          .          .          .        .' },
+  // Of a rotation that nobody drives from outside; test/core/steering.test.ts has those.
+  { name: 'steered', event: { kind: 'steered', by, upTo: 'promoted' }, cells: '.  .        .           .        .          .          .          .          .          .          .        .' },
   { name: 'pause', event: { kind: 'pause_asked', by }, cells:         '=        =           =           =        =          =          =          =          =          =          =        .' },
   { name: 'resume', event: { kind: 'resume_asked', by }, cells:       '.        .           .           .        .          .          .          .          .          .          checking .' },
   { name: 'abort', event: { kind: 'abort_asked', by }, cells:         'done     reconciling =           done     discarding =          discarding .          .          .          done     .' },

@@ -1,4 +1,5 @@
 import type {
+  Clock,
   ExpiryOutcome,
   IssuedKey,
   Issuer,
@@ -9,7 +10,6 @@ import type {
 } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
 import type { Observation } from '../../src/core/types.ts'
-import type { VirtualTime } from './virtual-time.ts'
 
 export type IssuerCall = 'verify' | 'mint' | 'list' | 'revoke' | 'setExpiry' | 'check'
 
@@ -34,7 +34,7 @@ export const noAnswer: Observation = { kind: 'no_answer', failure: 'timeout' }
 export class ScriptedIssuer {
   readonly keys: FakeKey[] = []
   readonly calls: { readonly call: IssuerCall; readonly at: number }[] = []
-  readonly #time: VirtualTime
+  readonly #time: Clock
   readonly #kind: string
   readonly #held = new Map<IssuerCall, { readonly gate: Promise<void>; readonly open: () => void }>()
   readonly #broken = new Map<IssuerCall, 'before' | 'after' | 'throws'>()
@@ -44,7 +44,7 @@ export class ScriptedIssuer {
   tellsLastUse = true
 
   /** `kind`: what its keys say of themselves, `svcacct` or `admin`. */
-  constructor(time: VirtualTime, account = 'svc_1', kind = 'svcacct') {
+  constructor(time: Clock, account = 'svc_1', kind = 'svcacct') {
     this.#time = time
     this.#kind = kind
     this.account = account

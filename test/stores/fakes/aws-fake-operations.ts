@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto'
 
 /** What each operation does, as the API reference of Secrets Manager (2017-10-17, read 2026-11-20) says. */
 export interface FakeVersion {
-  readonly text: string | undefined
+  /** Undefined: bytes in place of a text. */
+  text: string | undefined
+  /** Begun by a rotation of AWS, and without any value so far. */
+  isEmpty?: boolean
   readonly labels: Set<string>
 }
 
@@ -10,6 +13,7 @@ export interface FakeSecret {
   readonly versions: Map<string, FakeVersion>
   readonly tags: Map<string, string>
   deletedAt?: number
+  isRotated?: boolean
 }
 
 export class AwsFault extends Error {
@@ -54,6 +58,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       Name: name,
       ...(secret.versions.size === 0 ? {} : { VersionIdsToStages: stages }),
       Tags: [...secret.tags].map(([Key, Value]) => ({ Key, Value })),
+      ...(secret.isRotated === true ? { RotationEnabled: true } : {}),
       ...(secret.deletedAt === undefined ? {} : { DeletedDate: secret.deletedAt }),
     }
   },
@@ -62,7 +67,8 @@ export const operations: Readonly<Record<string, Operation>> = {
     const { name, secret } = lookUpLive(secrets, body)
     const id = text(body, 'VersionId')
     const stage = text(body, 'VersionStage') ?? (id === undefined ? current : undefined)
-    for (const [version, { text: value, labels }] of secret.versions) {
+    for (const [version, { text: value, labels, isEmpty }] of secret.versions) {
+      if (isEmpty === true) continue
       if ((id !== undefined && version !== id) || (stage !== undefined && !labels.has(stage))) continue
       const payload = value === undefined ? { SecretBinary: 'AAAA' } : { SecretString: value }
       return { ARN: arn(name), Name: name, VersionId: version, VersionStages: [...labels], ...payload }
@@ -79,6 +85,7 @@ export const operations: Readonly<Record<string, Operation>> = {
     const token = tokenOf(body)
     const value = valueOf(body)
     const known = secret.versions.get(token)
+    if (known?.isEmpty === true) return fill(secret, known, { token, value, name, body })
     if (known !== undefined && known.text !== value)
       throw new AwsFault('ResourceExistsException', 'A resource with the ID you requested already exists.')
     if (known === undefined) {
@@ -148,6 +155,35 @@ export const operations: Readonly<Record<string, Operation>> = {
     for (const key of body['TagKeys'] as readonly string[]) secret.tags.delete(key)
     return {}
   },
+}
+
+/**
+ * RotateSecret: begins a version that is empty and has AWSPENDING. Refused while the one before is under way, as AWS does.
+ * Its token.
+ */
+export function beginRotation(secrets: Map<string, FakeSecret>, name: string, token: string): string {
+  const { secret } = lookUpLive(secrets, { SecretId: name })
+  const under = [...secret.versions.values()].some(
+    ({ labels }) => labels.has('AWSPENDING') && !labels.has(current),
+  )
+  if (under)
+    throw new AwsFault('InvalidRequestException', 'A previous rotation isn’t complete.')
+  secret.isRotated = true
+  attach(secret, 'AWSPENDING', undefined)
+  secret.versions.set(token, { text: undefined, isEmpty: true, labels: new Set(['AWSPENDING']) })
+  return token
+}
+
+function fill(
+  secret: FakeSecret,
+  known: FakeVersion,
+  put: { readonly token: string; readonly value: string; readonly name: string; readonly body: Body },
+): unknown {
+  known.text = put.value
+  known.isEmpty = false
+  for (const label of (put.body['VersionStages'] as readonly string[] | undefined) ?? [])
+    attach(secret, label, put.token)
+  return { ARN: arn(put.name), Name: put.name, VersionId: put.token, VersionStages: [...known.labels] }
 }
 
 /** Takes a label from whoever holds it; AWSPREVIOUS follows AWSCURRENT by itself. */

@@ -1,0 +1,29 @@
+import { type AwsClientOptions, type AwsSdkModule, loadAwsSdk, openAwsCalls } from './aws-calls.ts'
+import type { StoreContext } from './context.ts'
+
+/** What AWS's own rotation needs to know of a secret, beside what a store tells. */
+export interface AwsRotations {
+  /** Undefined: AWS says that there is no such secret. Fails as the driver does, with `store_*` codes. */
+  look(
+    ref: string,
+  ): Promise<
+    { readonly isRotated: boolean; readonly labels: ReadonlyMap<string, readonly string[]> } | undefined
+  >
+  close(): void
+}
+
+/** Over the same client as the driver: its options, timeouts and rules for endpoints. */
+export async function openAwsRotations(
+  options: AwsClientOptions,
+  context: StoreContext,
+  load: () => Promise<AwsSdkModule> = loadAwsSdk,
+): Promise<AwsRotations> {
+  const calls = await openAwsCalls(options, context, load)
+  return {
+    async look(ref) {
+      const found = await calls.describe(ref)
+      return found === undefined ? undefined : { isRotated: found.isRotated === true, labels: found.labels }
+    },
+    close: () => calls.close(),
+  }
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { isSecretOf, readRotationCall } from '../../src/hooks/aws-rotation.ts'
+import { RotationWorld } from './rotation-world.ts'
+
+const token = '3f0c2a71-d04b-4e58-86aa-5b1c2d3e4f50'
+const arn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/openai-a1b2c3'
+const steps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const
+
+async function world(): Promise<RotationWorld> {
+  const made = await RotationWorld.start()
+  onTestFinished(() => made.end())
+  return made
+}
+
+describe('the event', () => {
+  it.each(steps)('%s of Secrets Manager is a step', (step) => {
+    const event = { Step: step, SecretId: arn, ClientRequestToken: token }
+    const call = { kind: 'step', step, secret: arn, token }
+    expect(readRotationCall(event)).toEqual(call)
+    expect(readRotationCall({ ...event, RotationToken: 'for a role of another account' })).toEqual(call)
+  })
+
+  it.each([
+    [{ keyturn: 'tick' }],
+    [{ version: '0', source: 'aws.events', 'detail-type': 'Scheduled Event', detail: {} }],
+  ])('of a schedule is a tick', (event) => {
+    expect(readRotationCall(event)).toEqual({ kind: 'tick' })
+  })
+
+  it.each([
+    [undefined],
+    ['createSecret'],
+    [{}],
+    [{ Step: 'dropSecret', SecretId: arn, ClientRequestToken: token }],
+    [{ Step: 'createSecret', SecretId: '', ClientRequestToken: token }],
+    [{ Step: 'createSecret', SecretId: arn, ClientRequestToken: `${token}';` }],
+    [{ Step: 'createSecret', SecretId: arn }],
+  ])('is refused where it is anything else: %j', (event) => {
+    expect(() => readRotationCall(event)).toThrow('neither a step of a rotation')
+  })
+
+  it.each([
+    [arn, arn, true],
+    [arn, 'prod/openai', true],
+    ['prod/openai', arn, true],
+    [arn, 'openai', false],
+    [arn, 'prod/openai-a1b2c3', false],
+  ])('%s names the secret %s: %s', (asked, ref, isSame) => {
+    expect(isSecretOf(asked, ref)).toBe(isSame)
+  })
+})
+
+describe('the four steps', () => {
+  it('leave AWSCURRENT with their token and AWSPENDING with nobody; the old key lives for its overlap, and no longer', async () => {
+    const made = await world()
+    const old = made.current
+    const asked = made.rotateSecret()
+    for (const step of steps) expect([step, await made.invoke(step, asked)]).toEqual([step, 'done'])
+    expect(made.current.token).toBe(asked)
+    expect([made.isAlive(made.current.text), made.isAlive(old.text)]).toEqual([true, true])
+    expect([...made.secret.versions.values()].filter(({ labels }) => labels.has('AWSPENDING'))).toEqual([])
+    await made.invoke('tick', asked)
+    expect(made.isAlive(old.text)).toBe(true)
+    // A key that somebody made by hand is for them to revoke; ours are.
+    const next = made.rotateSecret()
+    const ours = made.current
+    for (const step of steps) await made.invoke(step, next)
+    await made.invoke('tick', next)
+    expect(made.isAlive(ours.text)).toBe(true)
+    made.clock.forward(61_000)
+    await made.invoke('tick', next)
+    expect([made.isAlive(made.current.text), made.isAlive(ours.text)]).toEqual([true, false])
+  })
+
+  it.each(steps)('%s can be repeated, alone and at the same time', async (step) => {
+    const made = await world()
+    const asked = made.rotateSecret()
+    for (const earlier of steps.slice(0, steps.indexOf(step) + 1)) await made.invoke(earlier, asked)
+    const again = await Promise.all([made.invoke(step, asked), made.invoke(step, asked)])
+    expect(again).toEqual(['done', 'done'])
+    expect(made.issuer.alive).toHaveLength(2)
+    expect(made.issuer.count('mint')).toBe(1)
+  })
+
+  it('are refused for a version that AWS has not begun, or has given up', async () => {
+    const made = await world()
+    expect(await made.invoke('createSecret', token)).toBe('failed')
+    const first = made.rotateSecret()
+    expect(await made.invoke('createSecret', token)).toBe('failed')
+    const second = made.rotateSecret()
+    expect(await made.invoke('createSecret', first)).toBe('failed')
+    expect(made.issuer.count('mint')).toBe(0)
+    expect(await made.invoke('createSecret', second)).toBe('done')
+  })
+
+  it('that come before createSecret do nothing', async () => {
+    const made = await world()
+    const asked = made.rotateSecret()
+    expect(await made.invoke('finishSecret', asked)).toBe('failed')
+    expect(await made.invoke('setSecret', asked)).toBe('failed')
+    // With which AWS tries the configuration: the current key works.
+    expect(await made.invoke('testSecret', asked)).toBe('done')
+    expect(made.issuer.alive).toHaveLength(1)
+  })
+
+  it.each<[string, 'before' | 'after']>([
+    ['was not made', 'before'],
+    ['was made, and its answer was lost', 'after'],
+  ])('make one key where the first %s', async (_what, how) => {
+    const made = await world()
+    const asked = made.rotateSecret()
+    made.issuer.breakCall('mint', how)
+    const first = made.invoke('createSecret', asked)
+    await new Promise<void>((resolve) => void made.clock.system.after(60, resolve))
+    made.issuer.mend('mint')
+    await first
+    for (const step of steps) expect(await made.invoke(step, asked)).toBe('done')
+    expect(made.issuer.alive).toHaveLength(2)
+    expect(made.current.token).toBe(asked)
+  })
+})

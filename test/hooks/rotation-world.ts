@@ -1,0 +1,197 @@
+import { createHash, randomUUID } from 'node:crypto'
+import type { Issuer, Ledger, SecretStore } from '../../src/core/ports.ts'
+import { createService } from '../../src/engine/create-service.ts'
+import { createOccurrences } from '../../src/engine/cron.ts'
+import type { RunningService } from '../../src/engine/service.ts'
+import { performRotationStep, type RotationStep } from '../../src/hooks/aws-rotation.ts'
+import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
+import { openAwsRotations } from '../../src/stores/aws-rotation.ts'
+import { policyOf } from '../core/fixtures.ts'
+import { ScriptedIssuer } from '../engine/scripted-issuer.ts'
+import { beginRotation } from '../stores/fakes/aws-fake-operations.ts'
+import { type AwsPlace, openAws, startAws } from '../stores/fakes/aws-place.ts'
+import { shiftedSystem } from '../system/shifted-system.ts'
+
+const ref = 'openai'
+
+/** Everything takes milliseconds here that takes minutes elsewhere; the order of things is the same. */
+export const quickPolicy = policyOf({
+  overlapMs: 60_000,
+  quietMs: 0,
+  provingCount: 2,
+  provingSettleMs: 2,
+  activationGraceMs: 5,
+  retryBaseMs: 2,
+  retryMaxMs: 20,
+  deadSpanMs: 4,
+  deadProbes: 2,
+  rejectionGapMs: 1,
+  // Nothing is to die by itself here that somebody should have ended.
+  pendingExpirySeconds: 315_360_000,
+})
+
+/**
+ * A secret of AWS with its rotation, OpenAI, and a ledger that functions share. Each call of the function is a process
+ * of its own: it opens everything anew, and it may die at any call that it makes of anybody.
+ */
+export class RotationWorld {
+  readonly clock = shiftedSystem()
+  readonly issuer = new ScriptedIssuer(this.clock)
+  readonly place: AwsPlace
+  readonly #ledger: Ledger = openSqliteLedger({ path: ':memory:' })
+  readonly #left: (() => void)[] = []
+
+  private constructor(place: AwsPlace) {
+    this.place = place
+    const { secret } = this.issuer.plant({ name: 'by hand' })
+    place.fake.secrets.set(ref, { versions: new Map(), tags: new Map() })
+    place.fake.put(ref, secret.reveal())
+  }
+
+  static async start(): Promise<RotationWorld> {
+    return new RotationWorld(await startAws())
+  }
+
+  async end(): Promise<void> {
+    for (const leave of this.#left) leave()
+    await this.#ledger.close()
+    await this.place.end()
+  }
+
+  /** AWS's rotation of the secret begins; what of the one before is left is given up, as by its operator. */
+  rotateSecret(): string {
+    const { versions } = this.secret
+    for (const { labels } of versions.values()) if (!labels.has('AWSCURRENT')) labels.delete('AWSPENDING')
+    return beginRotation(this.place.fake.secrets, ref, randomUUID())
+  }
+
+  /** Calls the function. `diesAt`: at so many calls of it to others it is gone, before or after the call was carried out. */
+  async invoke(
+    step: RotationStep | 'tick',
+    token: string,
+    death?: { readonly atCall: number; readonly isAfter: boolean },
+  ): Promise<'done' | 'failed' | 'died'> {
+    let calls = 0
+    let die: () => void = () => undefined
+    let isDead = false
+    const died = new Promise<'died'>((resolve) => {
+      die = () => {
+        isDead = true
+        resolve('died')
+      }
+    })
+    const never = new Promise<never>(() => undefined)
+    const mortal = <Port extends object>(port: Port): Port =>
+      new Proxy(port, {
+        get(target, key) {
+          const value: unknown = Reflect.get(target, key)
+          if (typeof value !== 'function' || key === 'watch' || key === 'close') return value
+          return async (...asked: unknown[]): Promise<unknown> => {
+            if (isDead) return never
+            const isLast = ++calls === death?.atCall
+            if (isLast && death?.isAfter === false) {
+              die()
+              return never
+            }
+            const answer: unknown = await Reflect.apply(value, target, asked)
+            if (isLast) die()
+            return isDead ? never : answer
+          }
+        },
+      })
+    const store = await this.#openStore()
+    const service = await this.#compose(
+      mortal(store),
+      mortal(this.issuer.asIssuer()),
+      mortal({ ...this.#ledger }),
+    )
+    const rotations = await openAwsRotations(
+      { endpoint: this.place.fake.endpoint, region: 'eu-central-1', maxAttempts: 1 },
+      this.place.context,
+    )
+    this.#left.push(() => rotations.close())
+    const { look } = mortal({ look: () => rotations.look(ref) })
+    const work = service === undefined ? never : this.#act(step, token, service, look)
+    const outcome = await Promise.race([work, died])
+    // Of a process that is gone nobody closes anything; the claim it had runs out.
+    if (outcome === 'died') this.clock.forward(61_000)
+    else await service?.stop()
+    return outcome
+  }
+
+  async #act(
+    step: RotationStep | 'tick',
+    token: string,
+    service: RunningService,
+    look: Parameters<typeof performRotationStep>[1]['look'],
+  ): Promise<'done' | 'failed'> {
+    try {
+      if (step === 'tick') await service.tick()
+      else
+        await performRotationStep(
+          { kind: 'step', step, secret: ref, token },
+          {
+            look,
+            steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 700 }),
+            verifyCurrent: async () => void (await service.verify(ref, { name: 'aws' })),
+          },
+        )
+      return 'done'
+    } catch {
+      return 'failed'
+    }
+  }
+
+  async #openStore(): Promise<SecretStore> {
+    const options = { maxAttempts: 1, requestTimeoutMs: 150, connectionTimeoutMs: 150 }
+    return openAws(this.place, options)
+  }
+
+  async #compose(store: SecretStore, issuer: Issuer, ledger: Ledger): Promise<RunningService | undefined> {
+    const hash = { sha256Hex: (text: string) => createHash('sha256').update(text).digest('hex') }
+    return createService({
+      setups: [
+        {
+          name: ref,
+          ref,
+          store,
+          mirrors: [],
+          issuer,
+          expected: { organization: 'org-ours' },
+          mintScopes: [],
+          policy: quickPolicy,
+          schedule: undefined,
+        },
+      ],
+      deps: {
+        system: { ...this.clock.system, ...hash },
+        log: () => undefined,
+        ledger: { ...ledger, close: async () => undefined },
+        occurrences: createOccurrences(),
+        owner: randomUUID(),
+        installation: 'inst1',
+      },
+      patienceMs: 50,
+      version: '0.0.0',
+      isSandbox: false,
+      close: [],
+    })
+  }
+
+  get secret() {
+    const found = this.place.fake.secrets.get(ref)
+    if (found === undefined) throw new Error('the secret is there')
+    return found
+  }
+
+  /** What readers of AWS get. */
+  get current(): { readonly token: string; readonly text: string } {
+    for (const [token, { labels, text }] of this.secret.versions)
+      if (labels.has('AWSCURRENT')) return { token, text: text ?? '' }
+    throw new Error('something is current')
+  }
+
+  isAlive(text: string): boolean {
+    return this.issuer.alive.some(({ secret, isRefused }) => secret.reveal() === text && !isRefused)
+  }
+}
