@@ -13,6 +13,7 @@ import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configur
 import { openDashboard } from './main/dashboard.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
+import { hooksOf } from './main/hooks.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger, openTokenShelf } from './main/ledger.ts'
 import { auditOutside } from './main/outside.ts'
@@ -178,6 +179,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
         documents: ledgers.documents,
       },
       dashboard: { ...dashboard, documents: ledgers.documents },
+      hooks: hooksOf(config),
       remember: (request) => ledgers.ledger().remember(request),
     })
     undo.push(() => server.stop())

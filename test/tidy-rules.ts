@@ -52,6 +52,7 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     core: fully,
     engine: asTypes,
     api: fully,
+    hooks: fully,
     telemetry: fully,
     node: fully,
     fastify: fully,

@@ -11,10 +11,14 @@ import * as bodies from './validators.ts'
 export type Access = 'open' | 'seen' | Grant | readonly Grant[]
 
 export interface Operation {
-  readonly method: 'GET' | 'POST' | 'DELETE'
+  readonly method: 'GET' | 'POST' | 'DELETE' | 'OPTIONS'
   /** In the notation of OpenAPI: `{name}`. */
   readonly path: string
   readonly access: Access
+  /** The grant on any credential will do; its handler looks at each. */
+  readonly isOnAny?: boolean
+  /** Bodies may be CloudEvents. */
+  readonly takesCloudEvents?: boolean
   readonly summary: string
   /** A secret goes in or out: refused to anything that a browser sends for a page. */
   readonly isSecret?: boolean

@@ -26,7 +26,7 @@ const grant = z.strictObject({
     })
     .min(1, { error: 'expected at least one grant' })
     .describe(
-      'read: get the key. operate: verify, rotate, roll back, revoke. audit: read what happened. metrics and dashboard: of the service.',
+      'read: get the key. operate: verify, rotate, roll back, revoke. audit: read what happened. hook: begin a rotation because its store says so, and nothing else. metrics and dashboard: of the service.',
     ),
 })
 

@@ -6,6 +6,7 @@ import { buildDashboard } from './dashboard.ts'
 import type { ConfigDocument } from './document.ts'
 import { absoluteIssuer, absoluteStore, isWritable, lacksAccount } from './drivers.ts'
 import { durationMs } from './duration.ts'
+import { buildHooks } from './hooks.ts'
 import { buildFederated } from './identity.ts'
 import { buildLastKnownGood } from './last-known-good.ts'
 import { buildLedger } from './ledger.ts'
@@ -95,6 +96,7 @@ export function buildConfig(
   const { resolve, sources } = context
   const alerts = buildAlerts(file.alerts, { resolve, names, sources, report, warn })
   const dashboard = buildDashboard(file.dashboard, resolve)
+  const hooks = buildHooks(file, { credentials, access: listener.access, report, warn })
   const config: Config = {
     source: context.source,
     home: context.home,
@@ -113,6 +115,7 @@ export function buildConfig(
     ...(lastKnownGood === undefined ? {} : { lastKnownGood }),
     alerts,
     ...(dashboard === undefined ? {} : { dashboard }),
+    ...(hooks === undefined ? {} : { hooks }),
   }
   return { config, problems, warnings }
 }

@@ -5,6 +5,7 @@ import { alertsSchema } from './alerts-schema.ts'
 import { auditSchema } from './audit-schema.ts'
 import { dashboardSchema } from './dashboard.ts'
 import { duration, httpsUrl, path, secretSource, text, textList, wholeNumber } from './fields.ts'
+import { hooksSchema } from './hooks.ts'
 import { identitySchema } from './identity-schema.ts'
 import { lastKnownGoodSchema } from './last-known-good.ts'
 import { ledgerSchema } from './ledger.ts'
@@ -380,6 +381,7 @@ export const fileSchema = z
       .describe('Every read of a secret, every act and every refusal, as rows chained by hash.'),
     alerts: alertsSchema,
     dashboard: dashboardSchema,
+    hooks: hooksSchema,
     rateLimits: rateLimitsSchema.prefault({}).describe('How often somebody may ask.'),
     verification: z
       .strictObject({

@@ -377,6 +377,12 @@ export interface DashboardConfig {
   }
 }
 
+/** Which clouds may say that a secret is to be rotated. */
+export interface HooksConfig {
+  readonly googlePubSub: boolean
+  readonly azureEventGrid: boolean
+}
+
 export interface Config {
   /** Where it came from, for messages: a path, or `environment`. */
   readonly source: string
@@ -410,6 +416,8 @@ export interface Config {
   readonly alerts?: AlertsConfig
   /** Absent: with tokens, in sessions of this process alone. */
   readonly dashboard?: DashboardConfig
+  /** Absent: none. */
+  readonly hooks?: HooksConfig
 }
 
 /** One thing that is wrong in a configuration, where it stands, and what to do. */

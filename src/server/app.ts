@@ -1,13 +1,15 @@
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { type HookOperationId, hookOperations } from '../api/hook-operations.ts'
 import { type Operation, type OperationId, operations } from '../api/operations.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { versionIdPattern } from '../core/types.ts'
 import type { Asked } from './audited.ts'
 import type { Caller } from './auth/caller.ts'
-import { type Admission, bodyTooLarge, unauthenticated, wrongType } from './checks.ts'
+import { type Admission, bodyTooLarge, cloudEventsType, unauthenticated, wrongType } from './checks.ts'
 import type { ServerContext } from './context.ts'
 import { addDashboard } from './dashboard/dashboard.ts'
 import { overviewPath, wantsPage } from './dashboard/origins.ts'
+import { hookHandlers } from './hook-routes.ts'
 import { parseJson, showName } from './json-body.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
 import { createHandlers, type Handler } from './routes.ts'
@@ -19,11 +21,15 @@ declare module 'fastify' {
     about: string | undefined
   }
   interface FastifyContextConfig {
-    operationId?: OperationId
+    operationId?: RouteId
     /** One of the dashboard, which looks by itself who asks. */
     page?: true
   }
 }
+
+type RouteId = OperationId | HookOperationId
+
+const routed: Readonly<Record<RouteId, Operation>> = { ...operations, ...hookOperations }
 
 /** Longer path parameters than any name, id or instance. */
 const paramCharsMax = 400
@@ -47,12 +53,13 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.decorateRequest('caller', undefined)
   app.decorateRequest('about', undefined)
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'string' },
-    async (_request: FastifyRequest, text: string | Buffer) =>
-      text === '' ? undefined : parseJson(String(text)),
-  )
+  for (const type of ['application/json', cloudEventsType])
+    app.addContentTypeParser(
+      type,
+      { parseAs: 'string' },
+      async (_request: FastifyRequest, text: string | Buffer) =>
+        text === '' ? undefined : parseJson(String(text)),
+    )
   addChecks(app, context)
   const refusalFor = (thrown: unknown, request: FastifyRequest): Refusal => {
     const refusal = refusalOf(thrown, context)
@@ -65,13 +72,15 @@ export async function createApp(context: ServerContext): Promise<FastifyInstance
   app.setNotFoundHandler((request, reply) => sendProblem(context, request, reply, refuseRoute(request)))
   const handlers = createHandlers(context)
   for (const id of Object.keys(operations) as OperationId[]) addRoute(app, context, id, handlers[id])
+  for (const [id, handler] of Object.entries(hookHandlers(context)))
+    addRoute(app, context, id as HookOperationId, handler)
   await addDashboard(app, context, { refusalOf: refusalFor })
   await app.ready()
   return app
 }
 
-function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId, handler: Handler): void {
-  const operation: Operation = operations[id]
+function addRoute(app: FastifyInstance, context: ServerContext, id: RouteId, handler: Handler): void {
+  const operation = routed[id]
 
   app.route({
     method: operation.method,
@@ -82,7 +91,7 @@ function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId,
       refuseQuery(request, operation)
       const { caller } = request
       if (caller === undefined) throw new KeyturnError('internal', 'a request came past the checks')
-      const isAct = operation.method !== 'GET'
+      const isAct = operation.method === 'POST' || operation.method === 'DELETE'
       if (isAct) {
         await context.audited.act(askedOf(context, request), 'asked')
         // As for a hand-out: taken back while the row was written.
@@ -105,13 +114,13 @@ function addRoute(app: FastifyInstance, context: ServerContext, id: OperationId,
 type Answer = (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>
 
 /** Asked all the time by what watches the service. */
-const untraced: ReadonlySet<OperationId> = new Set(['getHealth', 'getReadiness', 'getMetrics'])
+const untraced: ReadonlySet<RouteId> = new Set(['getHealth', 'getReadiness', 'getMetrics'])
 
 /** Behind the checks: nobody who is not let in begins a trace, or has one sampled. */
-function traced(context: ServerContext, id: OperationId, answer: Answer): Answer {
+function traced(context: ServerContext, id: RouteId, answer: Answer): Answer {
   const { tracer } = context
   if (tracer === undefined || untraced.has(id)) return answer
-  const { method, path }: Operation = operations[id]
+  const { method, path } = routed[id]
   return async (request, reply) => {
     const credential = credentialOf(request)
     const span = {
@@ -156,7 +165,7 @@ function addChecks(app: FastifyInstance, context: ServerContext): void {
       if (admission.kind === 'refused') return sendProblem(context, request, reply, admission.refusal)
       done()
     }
-    const admission = checks.admit(request.raw, operations[id], credentialOf(request))
+    const admission = checks.admit(request.raw, routed[id], credentialOf(request))
     if (!(admission instanceof Promise)) return settle(admission)
     const fail = (thrown: unknown): void => done(toKeyturnError(thrown, 'finding out who asks'))
     admission.then(settle, fail)

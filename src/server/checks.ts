@@ -42,7 +42,7 @@ export interface Checks {
     credential: string | undefined,
   ): Admission | Promise<Admission>
   /** The last of the checks, for whoever is known already: how often, what they may do, what there is. */
-  judge(caller: Caller, operation: Pick<Operation, 'access'>, credential?: string): Admission
+  judge(caller: Caller, operation: Pick<Operation, 'access' | 'isOnAny'>, credential?: string): Admission
   /** Who shows this token, in a form; refused as anywhere else where it is not good, or its holder asks too often. */
   identify(request: IncomingMessage, token: string): Promise<Admission>
   /** Who is signed in by this token: the same, without counting. */
@@ -77,7 +77,8 @@ export function createChecks(options: ChecksOptions): Checks {
       return { kind: 'refused', refusal: { error: forbidden(grants) } }
     if (credential !== undefined && !isThere(caller, operation, credential))
       return { kind: 'refused', refusal: { error: noSuchCredential() } }
-    if (grants !== undefined && !grants.some((grant) => caller.may(grant, credential)))
+    const isHeld = operation.isOnAny === true
+    if (grants !== undefined && !isHeld && !grants.some((grant) => caller.may(grant, credential)))
       return { kind: 'refused', refusal: { error: forbidden(grants) } }
     return { kind: 'admitted', caller }
   }
@@ -108,7 +109,9 @@ export function createChecks(options: ChecksOptions): Checks {
       refusalOf(sources.of(request)),
     admit(request, operation, credential) {
       const refusal =
-        refuseBrowser(request, operation) ?? refuseBodySize(request, limits) ?? refuseBodyType(request)
+        refuseBrowser(request, operation) ??
+        refuseBodySize(request, limits) ??
+        refuseBodyType(request, operation)
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
       const found = find(request, request.headers.authorization)
@@ -231,14 +234,20 @@ export function bodyTooLarge(limits: ServerLimits): KeyturnError {
   })
 }
 
+export const cloudEventsType = /^application\/cloudevents(?:-batch)?\+json\s*(?:;\s*charset="?utf-8"?\s*)?$/i
 const jsonType = /^application\/json\s*(?:;\s*charset="?utf-8"?\s*)?$/i
 
-function refuseBodyType(request: IncomingMessage): Refusal | undefined {
+function refuseBodyType(
+  request: IncomingMessage,
+  { takesCloudEvents = false }: Operation,
+): Refusal | undefined {
   const { headers } = request
   const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
   if (!hasBody) return undefined
   const isPlain = headers['content-encoding'] === undefined || headers['content-encoding'] === 'identity'
-  return isPlain && jsonType.test(headers['content-type'] ?? '') ? undefined : { error: wrongType() }
+  const type = headers['content-type'] ?? ''
+  const isTaken = jsonType.test(type) || (takesCloudEvents && cloudEventsType.test(type))
+  return isPlain && isTaken ? undefined : { error: wrongType() }
 }
 
 export function wrongType(): KeyturnError {

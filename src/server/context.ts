@@ -10,6 +10,7 @@ import type { Checks } from './checks.ts'
 import type { Changes } from './dashboard/changes.ts'
 import type { DashboardOptions } from './dashboard/options.ts'
 import type { HandOuts } from './hand-out.ts'
+import type { Hooks } from './hook-routes.ts'
 import type { Once } from './idempotency.ts'
 import type { Leases } from './leases.ts'
 import type { ServerLimits } from './limits.ts'
@@ -39,6 +40,7 @@ export interface ServerContext {
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined
   readonly once: Once
+  readonly hooks: Hooks
   readonly limits: ServerLimits
   readonly system: System
   readonly log: Log

@@ -20,6 +20,7 @@ import type { DashboardOptions } from './dashboard/options.ts'
 import { createFastLane, type FastLane, type FastLaneOptions } from './fast-lane.ts'
 import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
+import type { Hooks } from './hook-routes.ts'
 import { createHosts } from './hosts.ts'
 import { createOnce } from './idempotency.ts'
 import { createLeases } from './leases.ts'
@@ -79,6 +80,8 @@ export interface ServerOptions {
   readonly tracer?: Tracer
   /** How people sign in to the dashboard. Default: with tokens, in sessions of this process alone. */
   readonly dashboard?: DashboardOptions
+  /** Which clouds may say when something is due. Default: none. */
+  readonly hooks?: Hooks
   /** Where answers under an Idempotency-Key are kept. Default: in memory. */
   readonly remember?: Ledger['remember']
 }
@@ -256,6 +259,7 @@ function assemble(
     streams,
     changes,
     dashboard: options.dashboard ?? {},
+    hooks: options.hooks ?? {},
     checks: createChecks({ hosts, sources, rates, limits, auth, service }),
     metrics,
     tracer: options.tracer,

@@ -126,7 +126,7 @@ export function createFakeService(
         ...(handOut.kind === 'available' ? [versionSummary(handOut)] : []),
         ...(older.get(name) ?? []),
       ],
-      rotation: null,
+      rotation: rotations.find(({ credential }) => credential === name) ?? null,
       retirements: [],
       standby: null,
       mirrors: [],

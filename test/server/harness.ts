@@ -59,6 +59,7 @@ export interface HarnessOptions {
   readonly trustedProxies?: readonly TrustedProxy[]
   readonly rateLimits?: RateLimits
   readonly listen?: Listen
+  readonly hooks?: NonNullable<ServerOptions['hooks']>
   readonly remember?: Ledger['remember']
   readonly audit?: Audit
   readonly auditReader?: AuditReader

@@ -41,7 +41,8 @@ export function createCaller({ id, name, kind, grants, person = name }: CallerOp
     const patterns = isOfService(grant) ? ['*'] : rules.flatMap((rule) => rule.credentials)
     if (rules.length > 0 && patterns.length > 0) byGrant.set(grant, createMatcher(patterns))
   }
-  const perCredential = allGrants.filter((grant) => !isOfService(grant))
+  // Whoever only says that something is due sees nothing.
+  const perCredential = allGrants.filter((grant) => !isOfService(grant) && grant !== 'hook')
   return {
     id,
     name,

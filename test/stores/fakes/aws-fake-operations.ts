@@ -166,8 +166,7 @@ export function beginRotation(secrets: Map<string, FakeSecret>, name: string, to
   const under = [...secret.versions.values()].some(
     ({ labels }) => labels.has('AWSPENDING') && !labels.has(current),
   )
-  if (under)
-    throw new AwsFault('InvalidRequestException', 'A previous rotation isn’t complete.')
+  if (under) throw new AwsFault('InvalidRequestException', 'A previous rotation isn’t complete.')
   secret.isRotated = true
   attach(secret, 'AWSPENDING', undefined)
   secret.versions.set(token, { text: undefined, isEmpty: true, labels: new Set(['AWSPENDING']) })
