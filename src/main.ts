@@ -11,6 +11,7 @@ import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configuration.ts'
 import { openDashboard } from './main/dashboard.ts'
+import { freshen } from './main/freshen.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { hooksOf } from './main/hooks.ts'
@@ -323,6 +324,8 @@ export interface Embedded {
     readonly code?: string
     readonly requestId?: string
   }): Promise<{ generation: number; version: string | null; verdict: string }>
+  /** Where the process may have been frozen: what is known is made as young as it would be. */
+  freshen(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -362,6 +365,11 @@ export async function openEmbedded(options: {
     handOut: () => service.handOut(name),
     onHandOut: (listener) => service.onHandOut(() => listener()),
     report: (refusal) => service.report(name, refusal, { name: 'this process' }),
+    // Tokens that are exchanged tell themselves how long they may be kept.
+    freshen: async () => {
+      const verifyEveryMs = config.credentials[0]?.policy.verifyEveryMs
+      if (verifyEveryMs !== undefined) await freshen(name, { service, system, verifyEveryMs })
+    },
     stop: () => service.stop(),
   }
 }

@@ -173,6 +173,7 @@ export const bans: readonly Ban[] = [
     owners: {
       'cli/real-io.ts': 'hands the environment to the commands',
       'client/platform.ts': clientPlatform,
+      'main/aws-rotation-function.ts': 'what Lambda runs: there is nobody to hand it in',
     },
   },
   {

@@ -94,6 +94,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
     pulse,
     platform,
     staleAfterMs,
+    wakeWaitMs: source.idle === 'none' ? limits.wakeEmbeddedMs : limits.wakeWaitMs,
     signal,
     load: async () => {
       if (url !== undefined && !isProtected(url)) teller.onDegraded(inTheClear(url))

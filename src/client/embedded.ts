@@ -47,6 +47,8 @@ export interface EmbeddedResolver {
   handOut(): EmbeddedHandOut | EmbeddedNoHandOut | undefined
   onHandOut(listener: () => void): Cancel
   report(refusal: Refusal & { readonly version: string }): Promise<ReportAnswer>
+  /** The process may have been frozen: resolves when what is known is as young as in one that was not. May be absent. */
+  freshen?(): Promise<void>
   stop(): Promise<void> | void
 }
 
@@ -144,8 +146,11 @@ async function askResolver(
       cancel = resolver.onHandOut(look)
       look()
     })
-    // In the background nothing waits: whatever is known now is the news.
-    if (isBackground) return replyOf(resolver.handOut(), credential)
+    if (isBackground) {
+      // Timers stood still in a process that was frozen: what it knows may be hours old.
+      await orAborted(resolver.freshen?.() ?? Promise.resolve(), deadline.signal)
+      return replyOf(resolver.handOut(), credential)
+    }
     return await orAborted(settled, deadline.signal)
   } catch (error) {
     if (question.signal.aborted) throw error

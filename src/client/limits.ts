@@ -8,6 +8,8 @@ export const limits = {
   freshWithinMs: 300_000,
   /** How long such a call waits for the answer before it takes the key it has. */
   wakeWaitMs: 1_000,
+  /** The same where keys are resolved in this process, which has to ask a store and the issuer, maybe twice. */
+  wakeEmbeddedMs: 5_000,
   /** How soon after the first key the service is followed. */
   followAfterMs: 100,
   /** A failure is answered again without asking for this long, so that a busy app does not hammer a service in trouble. */

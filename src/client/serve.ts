@@ -29,6 +29,8 @@ export interface ServeOptions {
   readonly pulse: Pulse
   readonly platform: Platform
   readonly staleAfterMs: number
+  /** How long a call waits for word after a sleep. */
+  readonly wakeWaitMs: number
   readonly signal: AbortSignal
   /** Gets a key from scratch. */
   readonly load: () => Promise<OpenAICredential>
@@ -108,13 +110,13 @@ function freshness({ knowledge, pulse, staleAfterMs }: ServeOptions): 'fresh' | 
 }
 
 /** Asks, and waits a moment for the answer. Its own timer keeps the process alive for its caller. */
-async function wake({ pulse, platform, signal }: ServeOptions): Promise<void> {
+async function wake({ pulse, platform, signal, wakeWaitMs }: ServeOptions): Promise<void> {
   const end = new AbortController()
   const either = AbortSignal.any([signal, end.signal])
   try {
     await Promise.race([
       pulse.refresh(),
-      pause(platform, limits.wakeWaitMs, { signal: either, isBackground: false }),
+      pause(platform, wakeWaitMs, { signal: either, isBackground: false }),
     ])
   } finally {
     end.abort()

@@ -137,10 +137,7 @@ export interface StoreDescription {
 
 export interface StageRequest {
   readonly version: VersionId
-  /**
-   * The id that the store's own rotation has for it already, where it is driven by one (AWS Secrets Manager). Under it
-   * there is room for one secret: another one is `store_conflict`. Stores without such rotations do not mind it.
-   */
+  /** The id that a rotation of AWS has for it already; another secret under it is `store_conflict`. */
   readonly token?: string
   readonly secret: Secret
   readonly meta: VersionMeta
@@ -299,8 +296,7 @@ export interface Issuer {
   inventory?(): Promise<Inventory>
   revoke?(keyId: KeyId): Promise<RevokeOutcome>
   setExpiry?(keyId: KeyId, expiresInSeconds: number): Promise<ExpiryOutcome>
-  /** Proves before minting that the admin key works and may do what a rotation needs. */
-  /** `forSpare`: and what minting a spare needs. */
+  /** Proves before minting that the admin key works and may do what a rotation needs; `forSpare`: and a spare. */
   check?(asked?: { readonly forSpare: boolean }): Promise<readonly PermissionFinding[]>
   /** What the issuer itself keeps of a key that was minted and ended again, in plain sentences: its audit log. Calls nobody. */
   traces?(key: {

@@ -70,7 +70,7 @@ export function isSecretOf(asked: string, ref: string): boolean {
   return asked === ref || nameInArn(asked) === ref || nameInArn(ref) === asked
 }
 
-/** `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-XXXXXX` */
+/** `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-a1b2c3`: AWS adds six characters. */
 export function nameInArn(arn: string): string | undefined {
   return /^arn:[^:]*:secretsmanager:[^:]*:\d*:secret:(.+)-[A-Za-z0-9]{6}$/.exec(arn)?.[1]
 }

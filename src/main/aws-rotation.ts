@@ -43,9 +43,9 @@ const by = 'aws-secrets-manager'
  * `blackout`, `no_verified_key`.
  */
 export function createRotationHandler(options: RotationHandlerOptions): RotationHandler {
-  const system = options.system ?? createSystem()
   return async (event, context) => {
     try {
+      const system = options.system ?? createSystem()
       const call = readRotationCall(event)
       const config = await loadFrom(options)
       assertShared(config)
@@ -61,10 +61,6 @@ export function createRotationHandler(options: RotationHandlerOptions): Rotation
     }
   }
 }
-
-/** Of the process: what the function's file exports. */
-export const handler: RotationHandler = (event, context) =>
-  createRotationHandler({ env: process.env, cwd: process.cwd() })(event, context)
 
 interface Parts extends RotationHandlerOptions {
   readonly system: System

@@ -99,23 +99,22 @@ export class RotationWorld {
           }
         },
       })
-    const store = await this.#openStore()
-    const service = await this.#compose(
-      mortal(store),
-      mortal(this.issuer.asIssuer()),
-      mortal({ ...this.#ledger }),
-    )
-    const rotations = await openAwsRotations(
-      { endpoint: this.place.fake.endpoint, region: 'eu-central-1', maxAttempts: 1 },
-      this.place.context,
-    )
-    this.#left.push(() => rotations.close())
-    const { look } = mortal({ look: () => rotations.look(ref) })
-    const work = service === undefined ? never : this.#act(step, token, service, look)
-    const outcome = await Promise.race([work, died])
+    let service: RunningService | undefined
+    const live = async (): Promise<'done' | 'failed'> => {
+      const store = mortal(await this.#openStore())
+      service = await this.#compose(store, mortal(this.issuer.asIssuer()), mortal({ ...this.#ledger }))
+      const rotations = await openAwsRotations(
+        { endpoint: this.place.fake.endpoint, region: 'eu-central-1', maxAttempts: 1 },
+        this.place.context,
+      )
+      this.#left.push(() => rotations.close())
+      const { look } = mortal({ look: () => rotations.look(ref) })
+      return this.#act(step, token, service, look)
+    }
+    const outcome = await Promise.race([live(), died])
+    if (outcome !== 'died') await Promise.race([service?.stop(), died])
     // Of a process that is gone nobody closes anything; the claim it had runs out.
-    if (outcome === 'died') this.clock.forward(61_000)
-    else await service?.stop()
+    if (isDead) this.clock.forward(61_000)
     return outcome
   }
 
@@ -132,7 +131,7 @@ export class RotationWorld {
           { kind: 'step', step, secret: ref, token },
           {
             look,
-            steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 700 }),
+            steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 1_500 }),
             verifyCurrent: async () => void (await service.verify(ref, { name: 'aws' })),
           },
         )
@@ -147,7 +146,7 @@ export class RotationWorld {
     return openAws(this.place, options)
   }
 
-  async #compose(store: SecretStore, issuer: Issuer, ledger: Ledger): Promise<RunningService | undefined> {
+  async #compose(store: SecretStore, issuer: Issuer, ledger: Ledger): Promise<RunningService> {
     const hash = { sha256Hex: (text: string) => createHash('sha256').update(text).digest('hex') }
     return createService({
       setups: [

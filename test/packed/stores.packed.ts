@@ -37,6 +37,7 @@ describe('keyturn installed alone', () => {
     ['keyturn', 'getOpenAIKey, openAIOptions, createClient'],
     ['keyturn/sandbox', 'startSandbox'],
     ['keyturn/store', 'slotStore, Secret, KeyturnError'],
+    ['keyturn/hooks/aws', 'handler, createRotationHandler'],
   ])('gives an app %s, with its types', async (name, exports) => {
     const script = join(installed.app, 'app.mjs')
     const lines = [

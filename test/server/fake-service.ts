@@ -55,6 +55,8 @@ export interface FakeService extends Service {
   readonly acts: string[]
   /** Makes the next call of `rotate` fail. */
   failNextRotation: KeyturnError | undefined
+  /** Whether summaries tell of the latest rotation. Default false. */
+  tellsRotations: boolean
   /** Throws something that is no KeyturnError, with a key in its message. */
   breakSummaries: boolean
   /** Waited for before events are read. */
@@ -126,7 +128,9 @@ export function createFakeService(
         ...(handOut.kind === 'available' ? [versionSummary(handOut)] : []),
         ...(older.get(name) ?? []),
       ],
-      rotation: rotations.find(({ credential }) => credential === name) ?? null,
+      rotation: service.tellsRotations
+        ? (rotations.find(({ credential }) => credential === name) ?? null)
+        : null,
       retirements: [],
       standby: null,
       mirrors: [],
@@ -149,6 +153,7 @@ export function createFakeService(
     touches: [],
     reports: [],
     rotationsStarted: [],
+    tellsRotations: false,
     acts: [],
     revoked: [],
     failNextRotation: undefined,

@@ -31,6 +31,7 @@ interface World extends Harness {
 
 async function world(options: HarnessOptions = {}): Promise<World> {
   const harness = await startServer({ hooks, ...options })
+  harness.service.tellsRotations = true
   const { token: hook } = await harness.tokens.create({
     name: 'cloud',
     role: 'app',

@@ -71,6 +71,7 @@ export class App {
       pulse: this.#pulse,
       platform: this.#platform,
       staleAfterMs: 100 * dayMs,
+      wakeWaitMs: 1_000,
       signal,
       load: async () => {
         const about = { knowledge: this.#knowledge, platform: this.#platform, credential, signal }
