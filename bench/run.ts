@@ -1,6 +1,7 @@
 // npm run bench [-- NAME…] [--json]: ratios measured in one run, each with its goal and what came of it.
 import { cpus } from 'node:os'
 import { audit } from './audit.ts'
+import { coldStart } from './cold-start.ts'
 import { handOut } from './hand-out.ts'
 import { key } from './key.ts'
 import { buildIfNeeded } from './lib/build.ts'
@@ -18,6 +19,7 @@ const benches: readonly Bench[] = [
   audit,
   key,
   start,
+  coldStart,
   promotion,
   memory,
   storesBench,

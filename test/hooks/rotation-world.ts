@@ -89,7 +89,7 @@ export class RotationWorld {
           return async (...asked: unknown[]): Promise<unknown> => {
             if (isDead) return never
             const isLast = ++calls === death?.atCall
-            if (isLast && death?.isAfter === false) {
+            if (isLast && !death.isAfter) {
               die()
               return never
             }
