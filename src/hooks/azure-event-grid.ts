@@ -18,7 +18,7 @@ const originPattern = /^[a-z0-9.-]{1,255}$/i
 
 /**
  * What Event Grid sends, in its own schema (a list) or as CloudEvents 1.0 (one, or a batch):
- * https://learn.microsoft.com/azure/event-grid/event-schema-key-vault (read 2026-11-20). `bad_request` for what it does
+ * https://learn.microsoft.com/azure/event-grid/event-schema-key-vault (2026-11-26). `bad_request` for what it does
  * not send; echoes nothing of it.
  */
 export function readEventGrid(body: unknown): EventGridCall {

@@ -7,7 +7,7 @@ const secretPattern =
 
 /**
  * One message as Pub/Sub pushes it (https://cloud.google.com/pubsub/docs/push, wrapped; of Secret Manager:
- * https://cloud.google.com/secret-manager/docs/event-notifications, read 2026-11-20). Undefined: of another event, as
+ * https://cloud.google.com/secret-manager/docs/event-notifications, 2026-11-26). Undefined: of another event, as
  * topics carry all of them. `bad_request` for what Pub/Sub does not send; echoes nothing of it.
  */
 export function readPubSub(body: unknown): DueSecret | undefined {
