@@ -48,7 +48,7 @@ it('a receiver that is away over kill -9 of the service is told all of it once, 
     'it is told, and over',
     async () => ({ told: told(), ...(await alerts()) }),
     ({ told: all, items }) => all.length > 0 && items.length === 0,
-    90_000,
+    120_000,
   )
   expect(new Set(told().map(({ data }) => data.id)).size).toBe(told().length)
   const incidents = Map.groupBy(told(), ({ data }) => data.incident)
@@ -59,4 +59,4 @@ it('a receiver that is away over kill -9 of the service is told all of it once, 
   }
   const begun = [...incidents.values()].map(([one]) => one?.data.code)
   expect(new Set(begun).size).toBe(begun.length)
-}, 150_000)
+}, 200_000)
