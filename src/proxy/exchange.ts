@@ -45,7 +45,7 @@ export class Exchange {
     const { response } = options
     response.on('close', () => {
       this.#end()
-      this.#controller?.abort(new CallerGone())
+      if (!response.writableFinished) this.#controller?.abort(new CallerGone())
     })
   }
 
