@@ -46,6 +46,11 @@ export interface AuditFile {
 
 const privateFile = 0o600
 const privateFolder = 0o700
+/**
+ * Linux makes what is written durable in the same call: one way through the thread pool in place of two, which is a tenth of
+ * a hand-out at full load. Elsewhere the flag promises less (macOS: not past the cache of the drive) or is not there.
+ */
+const durableWrites = process.platform === 'linux' ? constants.O_DSYNC : 0
 const writeAsync = promisify(write)
 const fdatasyncAsync = promisify(fdatasync)
 
@@ -70,7 +75,8 @@ export const realFiles: AuditFiles = {
   },
   open(path) {
     const isNew = !existsSync(path)
-    const handle = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND, privateFile)
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND | durableWrites
+    const handle = openSync(path, flags, privateFile)
     if (isNew) syncFolder(dirname(path))
     return {
       async append(bytes) {
@@ -78,7 +84,7 @@ export const realFiles: AuditFiles = {
           const { bytesWritten } = await writeAsync(handle, bytes, done, bytes.length - done)
           done += bytesWritten
         }
-        await fdatasyncAsync(handle)
+        if (durableWrites === 0) await fdatasyncAsync(handle)
       },
       truncate(bytes) {
         ftruncateSync(handle, bytes)
