@@ -1,5 +1,6 @@
 import type { AuditFilter } from '../core/audit.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { createTurnTaking, type Soon } from '../core/turn-taking.ts'
 import type { AuditFiles } from './files.ts'
 import { pageOf, type RowPage } from './journal-reader.ts'
 
@@ -16,8 +17,7 @@ const readersMax = 100
 export function createPacedPages(options: {
   readonly files: Pick<AuditFiles, 'list' | 'read' | 'size'>
   readonly folder: string
-  /** Calls back in a later turn of the event loop, after what has come meanwhile. */
-  readonly soon: (callback: () => void) => void
+  readonly soon: Soon
 }): (page: {
   readonly after: number
   readonly limit: number
@@ -25,8 +25,7 @@ export function createPacedPages(options: {
 }) => Promise<RowPage> {
   const { soon, ...place } = options
   let reading = 0
-  let last: Promise<void> = Promise.resolve()
-  const turn = (): Promise<void> => (last = last.then(() => new Promise<void>((resolve) => soon(resolve))))
+  const turn = createTurnTaking(soon)
   return async ({ after, limit, filter }) => {
     if (reading >= readersMax) throw tooMany()
     reading += 1

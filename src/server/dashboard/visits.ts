@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '../../api/operations.ts'
 import { KeyturnError } from '../../core/errors.ts'
+import { createTurnTaking } from '../../core/turn-taking.ts'
 import type { Asked } from '../audited.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
@@ -60,7 +61,7 @@ export function createVisits(
   context: ServerContext,
   { sessions, signedOut }: { readonly sessions: Sessions; readonly signedOut: Pick<SignedOut, 'look'> },
 ): Visits {
-  const { auth, checks, isSandbox, version } = context
+  const { auth, checks, system, isSandbox, version } = context
 
   const callerOf = async ({ by, idToken }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> =>
     idToken === undefined ? auth.recall?.(by) : checks.recognize(raw, idToken)
@@ -73,6 +74,8 @@ export function createVisits(
     const caller = session === undefined ? undefined : await callerOf(session, request)
     return session === undefined || caller?.may('dashboard') !== true ? undefined : { session, caller }
   }
+  // A page of a thousand credentials takes its time: one is begun at a time, and hand-outs come between two.
+  const turn = createTurnTaking((callback) => void system.after(0, callback, { background: true }))
   const demand: Visits['demand'] = ({ caller }, operation, credential) => {
     const admission = checks.judge(caller, operation, credential)
     if (admission.kind !== 'refused') return
@@ -109,7 +112,9 @@ export function createVisits(
     demand,
     look: (render) => async (request, reply) => {
       const visit = await visitOf(request, reply)
-      return visit === undefined ? nobody(request, reply) : render(visit)
+      if (visit === undefined) return nobody(request, reply)
+      await turn()
+      return render(visit)
     },
     send: (render) => async (request, reply) => {
       if (!isOwnPage(request.raw)) throw notOurs()
@@ -125,7 +130,7 @@ export function createVisits(
         body,
         signedIn: { name: caller.name, csrf: session.csrf, mayAudit },
         ...(live === undefined ? {} : { live }),
-        now: context.system.now(),
+        now: system.now(),
         isSandbox,
         version,
       })
@@ -142,11 +147,7 @@ export function createVisits(
         found === undefined
           ? {}
           : { signedIn: { name: found.caller.name, csrf: found.session.csrf, mayAudit } }
-      return sendPage(
-        reply,
-        status,
-        page({ title, body, ...who, now: context.system.now(), isSandbox, version }),
-      )
+      return sendPage(reply, status, page({ title, body, ...who, now: system.now(), isSandbox, version }))
     },
   }
 }

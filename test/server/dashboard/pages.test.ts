@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { AuditEntry } from '../../../src/core/audit.ts'
 import { actIds } from '../../../src/server/dashboard/acts.ts'
 import { canary } from '../fake-service.ts'
-import { type Harness, rawGet, rawRequest, startServer } from '../harness.ts'
+import { type Harness, rawGet, rawRequest, startServer, until } from '../harness.ts'
 import { signedIn } from './browser.ts'
 
 const looks = ['/', '/credentials/openai', ...actIds.map((id) => `/credentials/openai/${id}`)]
@@ -131,6 +131,35 @@ describe('a page', () => {
     })
     expect((await browser.open('/')).text).toContain('id="to-team-7"')
     expect(looked).toEqual(['team-7'])
+  })
+
+  it('is made in a turn of its own, so that hand-outs come between two, however many are asked for', async () => {
+    const harness = await startServer()
+    const browser = await signedIn(harness)
+    const { system, service } = harness
+    const turns: (() => void)[] = []
+    let made = 0
+    const real = { after: system.after.bind(system), summaries: service.summaries.bind(service) }
+    const after: typeof system.after = (ms, callback, options) => {
+      if (ms > 0) return real.after(ms, callback, options)
+      turns.push(callback)
+      return () => undefined
+    }
+    Object.assign(system, { after })
+    Object.assign(service, {
+      summaries: () => {
+        made += 1
+        return real.summaries()
+      },
+    })
+    const pages = Array.from({ length: 3 }, () => browser.open('/'))
+    for (let count = 0; count < pages.length; count += 1) {
+      await until(() => turns.length === 1)
+      expect(made).toBe(count)
+      expect((await harness.get('/v1/credentials/openai')).status).toBe(200)
+      turns.shift()?.()
+    }
+    expect((await Promise.all(pages)).map(({ status }) => status)).toEqual([200, 200, 200])
   })
 
   it('offers acts to those who may, and does none for others', async () => {
