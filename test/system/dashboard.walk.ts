@@ -199,6 +199,29 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     await page.getByRole('heading', { name: 'openai' }).waitFor()
   }, 60_000)
 
+  it('can be opened in more tabs than a browser has connections for one service', async () => {
+    const harness = await startServer()
+    const { page, faults } = await openTab(await openBrowser())
+    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+    for (let count = 0; count < 8; count += 1) {
+      const tab = await page.context().newPage()
+      await tab.goto(`${harness.url}/credentials/openai`, { timeout: 10_000 })
+      await tab.getByText(/Brought up to date/).waitFor()
+    }
+    expect(faults).toEqual([])
+  })
+
+  it('answers its questions on one screen for five credentials', async () => {
+    const names = ['billing', 'chat', 'evals', 'openai', 'search']
+    const harness = await startServer({ names })
+    for (const name of names)
+      await harness.send('GET', `/v1/credentials/${name}`, undefined, { 'keyturn-instance': 'web-1' })
+    const { page } = await openTab(await openBrowser(), { viewport: { width: 1280, height: 720 } })
+    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+    expect(await page.getByRole('rowheader').count()).toBe(5)
+    expect(Number(await page.evaluate('document.documentElement.scrollHeight'))).toBeLessThanOrEqual(720)
+  })
+
   it('takes a double click on an act for one', async () => {
     const rig = await startRig()
     const { page } = await openTab(await openBrowser())
@@ -308,6 +331,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
         await signIn(page, { url: harness.url, operatorToken: () => nothing.token })
         await look('no-credentials')
         await page.getByRole('button', { name: 'Sign out' }).click()
+        await page.getByLabel('Token').waitFor()
         await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
         for (const [name, path] of [
           ['waiting', '/'],

@@ -28,6 +28,8 @@ async function refresh() {
       headers: { accept: 'text/html', 'keyturn-live': '1' },
       credentials: 'same-origin',
       redirect: 'manual',
+      // A connection that leads nowhere says nothing.
+      signal: AbortSignal.timeout(20000),
     })
     if (answer.type === 'opaqueredirect' || answer.status === 401) return location.reload()
     if (!answer.ok) return warn('Keyturn answers with an error (' + answer.status + ').')
@@ -84,10 +86,30 @@ function isBeingCopied(part) {
 
 let source
 let retry
+let isSeeking = false
+let giveSeat
 
-function listen() {
+// Browsers have six connections for all pages of one service: four at most are kept, and not by pages that nobody looks
+// at, so that there is always one to load a page with. Whoever has none asks now and then.
+async function seat() {
+  if (navigator.locks === undefined) return () => undefined
+  for (const number of [1, 2, 3, 4]) {
+    const give = await new Promise((resolve) => {
+      navigator.locks.request('keyturn-live-' + number, { ifAvailable: true }, (lock) =>
+        lock === null ? resolve(undefined) : new Promise((done) => resolve(done)))
+    })
+    if (give !== undefined) return give
+  }
+}
+
+async function listen() {
   clearTimeout(retry)
-  if (source !== undefined || document.visibilityState !== 'visible') return
+  if (source !== undefined || isSeeking || document.visibilityState !== 'visible') return
+  isSeeking = true
+  giveSeat = await seat()
+  isSeeking = false
+  if (giveSeat === undefined) return refresh()
+  if (document.visibilityState !== 'visible') return leave()
   source = new EventSource('/changes' + (of === '' ? '' : '?of=' + encodeURIComponent(of)))
   source.addEventListener('changed', refresh)
   source.addEventListener('open', () => { said.textContent = 'Live.'; refresh() })
@@ -109,9 +131,10 @@ function leave() {
   clearTimeout(retry)
   source?.close()
   source = undefined
+  giveSeat?.()
+  giveSeat = undefined
 }
 
-// Browsers have few connections for all tabs of one service: one that nobody looks at leaves its own to others.
 document.addEventListener('visibilitychange', () => {
   if (document.visibilityState === 'visible') listen()
   else leave()
