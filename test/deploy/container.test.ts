@@ -112,6 +112,12 @@ describe('the compose files', () => {
       }
   })
 
+  it('have their secrets where git does not look', () => {
+    for (const { file } of Object.values(plain.secrets))
+      expect(file).toMatch(/^\.\/deploy\/compose\/secrets\//)
+    expect(read('.gitignore').split('\n')).toContain('deploy/compose/secrets/')
+  })
+
   it('bring a configuration that is valid as it stands in the image', () => {
     const text = read('deploy/compose/keyturn.yaml')
     expect(configProblems(text)).toEqual([])
