@@ -6,6 +6,6 @@ export default defineConfig({
     include: ['test/image/*.image.ts'],
     globalSetup: ['test/postgres/global-setup.ts'],
     testTimeout: 60_000,
-    hookTimeout: 400_000,
+    hookTimeout: 600_000,
   },
 })
