@@ -47,6 +47,20 @@ describe('values in Key Vault', () => {
     expect(place.fake.secrets.get('openai')?.versions).toHaveLength(1)
   })
 
+  it('that stand for no key yet, as Terraform puts them into both secrets, are a beginning', async () => {
+    for (const name of ['openai', 'openai-keyturn']) place.fake.put(name, 'no-key-yet')
+    expect(await store.read('openai')).toBeUndefined()
+    expect((await store.describe('openai'))?.versions ?? []).toEqual([])
+    const { version, secret } = await stageNew(store, 'openai')
+    expect(await store.read('openai')).toBeUndefined()
+    const promoted = await store.promote('openai', { to: version, expectCurrent: undefined, fence: 1 })
+    expect(promoted).toEqual({ kind: 'promoted' })
+    expect((await store.read('openai'))?.secret.reveal()).toBe(secret.reveal())
+    expect((await (await place.open()).describe('openai'))?.versions.map((one) => one.version)).toEqual([
+      version,
+    ])
+  })
+
   it('carry the expiry as attribute, and leave other tags and the content type as they were', async () => {
     place.fake.put('openai', canary, { tags: { team: 'search' }, contentType: 'text/plain' })
     const version = randomUUID()
