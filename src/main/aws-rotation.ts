@@ -28,8 +28,8 @@ export interface RotationHandlerOptions {
   readonly system?: System
 }
 
-/** Left for stopping: effects under way get up to ten seconds. */
-const stoppingMs = 15_000
+/** Left for telling of alerts, up to twenty seconds, and for stopping: effects under way get up to ten. */
+const stoppingMs = 35_000
 /** Where nobody says how much time there is. */
 const defaultMs = 60_000
 const by = 'aws-secrets-manager'
