@@ -26,7 +26,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const path = pathOf(context)
   const uid = process.getuid?.()
   const look = (): readonly string[] =>
-    lookAtPlace(path, realDisk, { uid, isSharedFolder: options.has('sharedFolder') })
+    lookAtPlace(path, realDisk, { uid, isSharedFolder: options.has('sharedFolder'), mode })
   const file = fileAt(path, mode, io.now)
   for (const told of [...look(), ...(await toldByGit(path, io.env))]) out.warn(told)
   const left = file.cleanUp()
@@ -102,6 +102,7 @@ function tell({ out }: Pick<Context, 'out'>, path: string, told: Told): void {
     return
   }
   const sentences = {
+    current: `${path} has the key ${fingerprint}, version ${short(version)}`,
     written: `${path} now has the key ${fingerprint}, version ${short(version)}`,
     restored: `somebody else had changed ${path}; it has the key ${fingerprint} again`,
     'hook-done': 'the hook has succeeded',

@@ -53,7 +53,8 @@ export function startProgram(options: ProgramOptions, events: ProgramEvents): vo
   })
   events.onStarted({
     pid,
-    send: (signal) => sendTo(target, signal),
+    // The kernel drops SIGTSTP for a session that no shell looks after.
+    send: (signal) => sendTo(target, isOwnGroup && signal === 'SIGTSTP' ? 'SIGSTOP' : signal),
     kill: () => {
       isKilled = true
       sendTo(target, 'SIGKILL')

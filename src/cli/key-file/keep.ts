@@ -18,7 +18,7 @@ export interface KeepOptions {
 }
 
 export type Told =
-  | { readonly kind: 'written' | 'restored'; readonly credential: OpenAICredential }
+  | { readonly kind: 'current' | 'written' | 'restored'; readonly credential: OpenAICredential }
   | { readonly kind: 'hook-done'; readonly credential: OpenAICredential }
   | { readonly kind: 'trouble'; readonly error: KeyturnError }
 
@@ -62,7 +62,7 @@ export async function keepGoing(options: KeepGoing): Promise<void> {
       if (put(options, credential)) {
         tell({ kind: isSame ? 'restored' : 'written', credential })
         restored = isSame ? restored + 1 : 0
-      }
+      } else if (written === undefined) tell({ kind: 'current', credential })
       written = credential
       await followUp(options, credential)
       // Whoever reads the file has the new key from here on, and the old one may go.

@@ -7,6 +7,8 @@ export interface PlaceOptions {
   readonly uid: number | undefined
   /** Others may write into the folder, and it is known. */
   readonly isSharedFolder: boolean
+  /** What the file is to have. */
+  readonly mode: number
 }
 
 const othersMayWrite = 0o002
@@ -32,7 +34,7 @@ export function lookAtPlace(path: string, disk: Disk, options: PlaceOptions): re
       )
   }
   for (const part of partsOf(disk.realpath(folder))) assertOwn(part, disk, options)
-  return tellOfFile(path, disk, uid)
+  return tellOfFile(path, disk, { uid, mode: options.mode })
 }
 
 function assertFolder(folder: string, disk: Disk): void {
@@ -65,7 +67,11 @@ function assertOwn(folder: string, disk: Disk, { uid, isSharedFolder }: PlaceOpt
     )
 }
 
-function tellOfFile(path: string, disk: Disk, uid: number): readonly string[] {
+function tellOfFile(
+  path: string,
+  disk: Disk,
+  { uid, mode }: { readonly uid: number; readonly mode: number },
+): readonly string[] {
   const found = disk.lstat(path)
   if (found === undefined) return []
   if (found.isSymbolicLink())
@@ -79,7 +85,7 @@ function tellOfFile(path: string, disk: Disk, uid: number): readonly string[] {
       `${path} has another name, under which the old key would stay`,
       'Remove the other name (ls -i).',
     )
-  return (found.mode & 0o044) === 0 ? [] : [`others could read ${path} until now; it is closed to them`]
+  return (found.mode & 0o044 & ~mode) === 0 ? [] : [`others can read ${path}; once it is written they cannot`]
 }
 
 function lax(message: string, fix: string): KeyturnError {

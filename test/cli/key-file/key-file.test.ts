@@ -181,6 +181,7 @@ describe('a place for it', () => {
     lookAtPlace(path, own.disk ?? realDisk, {
       uid: own.uid ?? uid,
       isSharedFolder: own.isSharedFolder ?? false,
+      mode: 0o600,
     })
 
   it('is a folder of one’s own; one of /tmp, where others may write but not replace, will do', () => {
@@ -235,9 +236,9 @@ describe('a place for it', () => {
     expect(() => look(through, { disk: owned('key') })).toThrow(/key belongs to another user/)
   })
 
-  it('that others could read until now is told', () => {
+  it('that others can read until now is told', () => {
     const folder = folderForTest()
     writeFileSync(join(folder, 'key'), '', { mode: 0o644 })
-    expect(look(join(folder, 'key'))).toEqual([expect.stringContaining('others could read')])
+    expect(look(join(folder, 'key'))).toEqual([expect.stringContaining('others can read')])
   })
 })

@@ -1,0 +1,6 @@
+"""LangChain on whatever key and address the environment has: nothing in here knows of Keyturn."""
+
+from langchain_openai import ChatOpenAI
+
+model = ChatOpenAI(model="gpt-4o-mini")
+print("answered:", model.invoke("Say hello.").content)
