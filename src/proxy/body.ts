@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http'
+import type { Timers } from '../core/ports.ts'
 import type { ProxyLimits } from './limits.ts'
 
 /** A request's body on its way up. */
@@ -101,13 +102,21 @@ async function* passing(first: readonly Buffer[], options: BodyOptions): AsyncGe
   for await (const chunk of request.iterator({ destroyOnReturn: false })) yield counted(chunk as Buffer)
 }
 
+export interface DrainOptions {
+  readonly limits: Pick<ProxyLimits, 'drainBytesMax' | 'drainTimeoutMs'>
+  readonly timers: Timers
+}
+
 /** Reads on for a while what nobody wants, so that its sender gets to read the answer; then the connection ends. */
-export function drain(request: IncomingMessage, bytesMax: number): void {
+export function drain(request: IncomingMessage, options: DrainOptions): void {
   if (request.complete) return
+  const { limits, timers } = options
   let bytes = 0
+  const cancel = timers.after(limits.drainTimeoutMs, () => request.socket.destroy())
+  request.once('end', cancel).once('close', cancel)
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.length
-    if (bytes > bytesMax) request.socket.destroy()
+    if (bytes > limits.drainBytesMax) request.socket.destroy()
   })
   request.resume()
 }

@@ -13,6 +13,8 @@ export interface Caller {
   readonly credential: string
   /** By what name Keyturn knows it; until it has said so, a name made of the token's digest. */
   app(): string
+  /** Whether Keyturn has let it in; until then its token may be anybody's guess. */
+  isProven(): boolean
   /** The verified credential of now; rejects with a KeyturnClientError, also where the token is no longer good. */
   current(): Promise<OpenAICredential>
   /** Counts a request in that is sent with this key, for the service to see; what it returns counts it out, once. */
@@ -159,6 +161,7 @@ function openEntry(token: string, credential: string, options: CallersOptions): 
   const caller: Caller = {
     credential,
     app: () => opened.app() ?? `token-${id}`,
+    isProven: () => entry.isProven,
     current,
     enter: ({ generation }) => opened.use(generation),
     replace: opened.replace,

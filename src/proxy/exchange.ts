@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import type { OpenAICredential } from '../client/types.ts'
 import type { Cancel } from '../core/ports.ts'
-import { type Body, BodyTooLarge, drain } from './body.ts'
+import { type Body, BodyTooLarge, type DrainOptions, drain } from './body.ts'
 import type { Caller } from './callers.ts'
 import type { ProxyLimits } from './limits.ts'
 import { type Refusal, sendRefusal } from './refusal.ts'
@@ -23,7 +23,8 @@ export interface ExchangeOptions {
   readonly forwarded: readonly string[]
   readonly body: Body
   readonly upstreams: Pick<Upstreams, 'target'>
-  readonly limits: Pick<ProxyLimits, 'refusalBytesMax' | 'drainBytesMax' | 'bodyBytesMax'>
+  readonly limits: Pick<ProxyLimits, 'refusalBytesMax' | 'bodyBytesMax'> & DrainOptions['limits']
+  readonly timers: DrainOptions['timers']
   readonly tally: Pick<Tally, 'answered' | 'keyRefused' | 'upstreamFailed'>
 }
 
@@ -160,7 +161,7 @@ export class Exchange {
   }
 
   #drain(): void {
-    drain(this.options.request, this.options.limits.drainBytesMax)
+    drain(this.options.request, this.options)
   }
 
   #end(): void {

@@ -4,7 +4,7 @@ export interface ProxyLimits {
   readonly requestsMax: number
   /** Those of one caller, so that no app can take them all. */
   readonly requestsPerCallerMax: number
-  /** Open connections of callers; beyond it the kernel's queue holds them back. */
+  /** Open connections of callers; one more is closed as soon as it is there. */
   readonly connectionsMax: number
   /** Callers that are remembered, each with an event stream of its own; the one that was idle longest goes first. */
   readonly callersMax: number
@@ -24,6 +24,8 @@ export interface ProxyLimits {
   readonly refusalBytesMax: number
   /** What is still read of a body that nobody wants, so that its sender gets to read the answer. */
   readonly drainBytesMax: number
+  /** And for how long: nobody who was refused holds a connection longer by sending slowly. */
+  readonly drainTimeoutMs: number
   readonly headerBytesMax: number
   readonly headersMax: number
   readonly urlCharsMax: number
@@ -53,6 +55,7 @@ export const defaultLimits: ProxyLimits = {
   buffersBytesMax: 64 * 1_048_576,
   refusalBytesMax: 65_536,
   drainBytesMax: 1_048_576,
+  drainTimeoutMs: 5_000,
   headerBytesMax: 32_768,
   headersMax: 100,
   urlCharsMax: 8_192,

@@ -49,17 +49,18 @@ export function createProxy(options: ProxyOptions): Proxy {
   const refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal) => {
     tally.refused(refusal.code)
     sendRefusal(response, refusal)
-    drain(request, limits.drainBytesMax)
+    drain(request, options)
   }
   const letIn = (request: IncomingMessage): { admitted: Admitted; caller: Caller } | Refusal => {
     if (isStopping) return say.stopping
     const admitted = admit(request, options)
     if ('status' in admitted) return admitted
+    // Before anything is kept of the caller: what is not asked about would count as new for good.
+    if (tally.active >= limits.requestsMax) return say.busy
     const { token, credential } = admitted
     try {
       const caller = callers.find(token, credential)
-      const isFull = tally.active >= limits.requestsMax || caller.usage.active >= limits.requestsPerCallerMax
-      return isFull ? say.busy : { admitted, caller }
+      return caller.usage.active >= limits.requestsPerCallerMax ? say.busy : { admitted, caller }
     } catch (thrown) {
       return say.noKey(toClientError(thrown, 'Finding the caller failed'), credential)
     }
@@ -78,9 +79,18 @@ export function createProxy(options: ProxyOptions): Proxy {
     const { rest, forwarded, length } = admitted
     takeBody({ request, length, room, limits }, (body) => {
       if (body instanceof Error) return
-      new Exchange({ request, response, caller, rest, forwarded, body, upstreams, limits, tally }).send(
-        credential,
-      )
+      new Exchange({
+        request,
+        response,
+        caller,
+        rest,
+        forwarded,
+        body,
+        upstreams,
+        limits,
+        timers,
+        tally,
+      }).send(credential)
     })
   }
   const handle = (request: IncomingMessage, response: ServerResponse, isExpecting: boolean) => {

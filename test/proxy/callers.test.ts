@@ -204,6 +204,24 @@ describe('a caller', () => {
     ])
   })
 
+  it('that is new while all places are taken leaves nothing behind that would keep others out', async () => {
+    const rig = await startRig({ limits: { requestsMax: 1, unprovenMax: 1 } })
+    const upstream = heldAnswer(rig)
+    const { text } = send(rig)
+    const response = await upstream
+    const guess = (token: string) =>
+      rig.raw([
+        'GET /v1/models HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer ${token}`,
+        'Connection: close',
+      ])
+    expect((await guess('a-token-that-nobody-made')).status).toBe(429)
+    response.end()
+    await until(() => text().includes('0\r\n\r\n'))
+    expect((await guess('another-token-that-nobody-made')).status).toBe(401)
+  })
+
   it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
     const rig = await startRig({ limits: { callersMax: 3, unprovenMax: 2 } })
     expect((await rig.ask('GET /v1/models')).status).toBe(200)

@@ -46,6 +46,24 @@ describe('the figures', () => {
     ])
   })
 
+  it('name nobody whom Keyturn has not let in, however many guess', async () => {
+    const rig = await startRig()
+    for (const guess of ['first', 'second']) {
+      const answer = await rig.raw([
+        'GET /v1/models HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer a-${guess}-token-that-nobody-made`,
+        'Connection: close',
+      ])
+      expect(answer.status).toBe(401)
+    }
+    expect(await linesOf(rig.metrics())).toEqual([
+      'keyturn_proxy_refused_total{code="unauthenticated"} 2',
+      'keyturn_proxy_upstream_failures_total 0',
+      'keyturn_proxy_callers 2',
+    ])
+  })
+
   it('of a caller that is forgotten stay', async () => {
     const rig = await startRig({ limits: { callersMax: 1 } })
     await rig.ask(chat, { body: '{}' })

@@ -302,6 +302,29 @@ describe('a request of which something is too much', () => {
   })
 })
 
+describe('a request that was refused', () => {
+  it.each([
+    ['before anybody was asked', () => '', 401],
+    ['by Keyturn', () => 'Authorization: Bearer a-token-that-nobody-made\r\n', 401],
+    ['by the upstream', (rig: Rig) => `Authorization: Bearer ${rig.service.token}\r\n`, 400],
+  ] as const)(
+    '%s, and sends its body slower than it may, loses its connection',
+    async (_who, token, status) => {
+      const rig = await startRig({ limits: { drainTimeoutMs: 50, bufferBytesMax: 1_000 } })
+      rig.answer = (request, response) => {
+        request.on('error', () => undefined)
+        json(response, 400, { error: { message: 'no', code: 'x' } })
+      }
+      const { socket, text, closed } = open(rig.port)
+      const lines = `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n${token(rig)}Content-Length: 100000\r\n\r\n`
+      socket.write(`${lines}a`)
+      await closed
+      expect(text()).toContain(`HTTP/1.1 ${status} `)
+      expect(text()).toMatch(/"code":"(?:unauthenticated|x)"/)
+    },
+  )
+})
+
 describe('a request from where it must not come', () => {
   it.each([
     ['another name that leads here', ['Host: evil.example'], 421],
