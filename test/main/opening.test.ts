@@ -89,6 +89,7 @@ function moduleConfig(cwd: string, lines: readonly string[]): Readonly<Record<st
   writeFileSync(join(cwd, 'keyturn.yaml'), [`home: ${join(cwd, 'home')}`, ...lines].join('\n'))
   return {
     KEYTURN_CONFIG: join(cwd, 'keyturn.yaml'),
+    KEYTURN_LISTEN: '127.0.0.1:0',
     OPENAI_ADMIN_KEY: ['sk', 'admin', 'x'.repeat(40)].join('-'),
   }
 }
