@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { KeyturnError } from '../core/errors.ts'
+import { errnoOf } from './errno.ts'
 import type { Address } from './target.ts'
 
 /** Node's own request and not fetch, since it also speaks through a socket file. Redirects are not followed: they would carry the token away. */
@@ -121,7 +122,7 @@ export function nameOf(address: Address): string {
 
 /** Nobody listens: by far the most common reason is that the service was not started. */
 export function unreachable(address: Address, error: unknown): KeyturnError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errnoOf(error) ?? ''
   const isNobody = ['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(code)
   const reason = code === '' ? 'the connection failed' : code
   return new KeyturnError('service_unreachable', `no Keyturn answers at ${nameOf(address)} (${reason})`, {

@@ -1,17 +1,35 @@
 import { parseDuration } from '../config/duration.ts'
 import { type Options, usage } from './command.ts'
 
-/** What an option of a length of time says, in milliseconds; `without` where it is not given. Error: `usage`. */
-export function durationOption(
+/**
+ * What an option of a length of time says, in milliseconds; `without` where it is not given. `min` and `max` are in
+ * milliseconds and inclusive; defaults: 0, and no bound. Error: `usage`.
+ */
+export function durationOption<Without extends number | undefined>(
   options: Options,
   flag: string,
-  range: { readonly without: number; readonly max: number },
-): number {
+  range: { readonly without: Without; readonly min?: number; readonly max?: number },
+): number | Without {
+  const { without, min = 0, max = Number.MAX_SAFE_INTEGER } = range
   const text = options.text(nameOf(flag))
-  if (text === undefined) return range.without
+  if (text === undefined) return without
   const ms = parseDuration(text)
-  if (ms !== undefined && ms <= range.max) return ms
-  throw usage(`${flag} takes a duration of at most ${range.max / 60_000}m`, `E.g. ${flag} 30s.`)
+  if (ms !== undefined && ms >= min && ms <= max) return ms
+  const bounds = [
+    ...(min === 0 ? [] : [`at least ${min / 1_000}s`]),
+    ...(range.max === undefined ? [] : [`at most ${max / 60_000}m`]),
+  ]
+  const what = ['a duration', bounds.join(' and ')].filter((part) => part !== '').join(' of ')
+  throw usage(`${flag} takes ${what}`, `E.g. ${flag} 30s.`)
+}
+
+/** What an option that takes a whole number says, from 1 to `max`; undefined where it is not given. Error: `usage`. */
+export function countOption(options: Options, flag: string, max: number): number | undefined {
+  const text = options.text(nameOf(flag))
+  if (text === undefined) return undefined
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (count >= 1 && count <= max) return count
+  throw usage(`${flag} takes a whole number`, `From 1 to ${max}.`)
 }
 
 /** What an option that takes one of a few words says. Error: `usage`, with the words. */

@@ -11,6 +11,7 @@ import { networkInterfaces } from 'node:os'
 import { dirname } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
 import { createSystem } from '../system.ts'
+import { errnoOf } from './errno.ts'
 import type { Io } from './io.ts'
 import { terminalStreams } from './output.ts'
 import { processInput } from './stdin.ts'
@@ -73,7 +74,7 @@ function readFileIfThere(path: string): string | undefined {
       fix: 'Name a file, or /dev/stdin.',
     })
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errnoOf(error)
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw error
   }
@@ -90,7 +91,7 @@ function writeNewFile(path: string, text: string, mode: number): boolean {
     writeFileSync(path, text, { flag: 'wx', mode })
     return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
+    if (errnoOf(error) === 'EEXIST') return false
     throw error
   }
 }

@@ -5,6 +5,7 @@ import { KeyturnError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
 import { journalsAt } from '../audit-files.ts'
 import { argument, type Context, usage } from '../command.ts'
+import { errnoOf } from '../errno.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { filterOf } from './audit-list.ts'
 
@@ -42,7 +43,8 @@ export async function run(context: Context): Promise<ExitCode> {
         const text = page.rows.map((row) => `${JSON.stringify(row)}\n`).join('')
         if (text !== '')
           await target.write({ from: after + 1, through: page.through, text }).catch((thrown: unknown) => {
-            const why = codeOf(thrown)
+            // Of the system, or of the webhook: never its answer's text.
+            const why = errnoOf(thrown)
             throw new KeyturnError(
               'service_unreachable',
               `${target.name} did not take rows after ${after}${why === undefined ? '' : ` (${why})`}`,
@@ -111,11 +113,4 @@ async function targetOf(context: Context): Promise<Pick<Sink, 'name' | 'write' |
       fix: 'Name another one with --to, or move that one away.',
     })
   return { name: path, write: async ({ text }) => appendFileSync(path, text), close }
-}
-
-/** Of the system, or of the webhook: never its answer's text. */
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : undefined
 }

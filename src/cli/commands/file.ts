@@ -4,6 +4,7 @@ import { KeyturnError } from '../../core/errors.ts'
 import { createSystem } from '../../system.ts'
 import { fileFormats, fileModes } from '../choices.ts'
 import { type Context, usage } from '../command.ts'
+import { errnoOf } from '../errno.ts'
 import { withoutTokens } from '../exec/environment.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { faultOf } from '../fault.ts'
@@ -142,7 +143,7 @@ function isAlive(pid: number): boolean {
     return true
   } catch (error) {
     // Somebody else's process lives all the same.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+    return errnoOf(error) === 'EPERM'
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Server } from 'node:http'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { parseDuration } from '../../config/duration.ts'
 import { isLoopback, parseListen } from '../../config/listen.ts'
 import type { ListenConfig } from '../../config/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
@@ -12,6 +11,7 @@ import type { OpenedProxy, OpenProxyOptions } from '../../proxy/open-proxy.ts'
 import { createSystem } from '../../system.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { countOption, durationOption } from '../option-values.ts'
 import { serviceLog } from '../service-log.ts'
 import { type Address, nonEmpty } from '../target.ts'
 import { signals } from '../until-signal.ts'
@@ -19,6 +19,7 @@ import { signals } from '../until-signal.ts'
 const defaultAddress = '127.0.0.1:7422'
 const defaultUpstream = 'https://api.openai.com/v1'
 const mebibyte = 1_048_576
+const dayMs = 86_400_000
 
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out } = context
@@ -45,7 +46,7 @@ export async function run(context: Context): Promise<ExitCode> {
       instance: `proxy-${hostname()
         .replaceAll(/[^\x21-\x7e]/g, '-')
         .slice(0, 64)}-${process.pid}`,
-      staleAfterMs: durationOf(context, 'staleAfter'),
+      staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, min: 1_000 }),
       limits: limitsOf(context),
       system: createSystem(),
       log: await serviceLog(io, { level: 'warn', format: 'text' }),
@@ -170,10 +171,15 @@ async function allowedOf({ options }: Context): Promise<readonly string[]> {
   return allowed
 }
 
-function limitsOf(context: Context): Partial<ProxyLimits> {
-  const requests = countOf(context, 'maxRequests', 100_000)
-  const mebibytes = countOf(context, 'maxBody', 65_536)
-  const upstreamTimeoutMs = durationOf(context, 'timeout')
+function limitsOf({ options }: Context): Partial<ProxyLimits> {
+  const requests = countOption(options, '--max-requests', 100_000)
+  const mebibytes = countOption(options, '--max-body', 65_536)
+  // Timers take no more than 24 days.
+  const upstreamTimeoutMs = durationOption(options, '--timeout', {
+    without: undefined,
+    min: 1_000,
+    max: dayMs,
+  })
   return {
     ...(requests === undefined
       ? {}
@@ -181,34 +187,6 @@ function limitsOf(context: Context): Partial<ProxyLimits> {
     ...(mebibytes === undefined ? {} : { bodyBytesMax: mebibytes * mebibyte }),
     ...(upstreamTimeoutMs === undefined ? {} : { upstreamTimeoutMs }),
   }
-}
-
-function countOf({ options }: Context, name: 'maxRequests' | 'maxBody', max: number): number | undefined {
-  const text = options.text(name)
-  if (text === undefined) return undefined
-  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0
-  if (count >= 1 && count <= max) return count
-  throw usage(`${flagOf(name)} takes a whole number`, `From 1 to ${max}.`)
-}
-
-/** A day at most where it is waited for; timers take no more than 24 of them. */
-function durationOf({ options }: Context, name: 'timeout' | 'staleAfter'): number | undefined {
-  const text = options.text(name)
-  if (text === undefined) return undefined
-  const ms = parseDuration(text) ?? 0
-  const maxMs = name === 'timeout' ? 86_400_000 : Number.MAX_SAFE_INTEGER
-  if (ms >= 1_000 && ms <= maxMs) return ms
-  throw usage(
-    `${flagOf(name)} takes a duration`,
-    name === 'timeout'
-      ? 'A whole number and a unit, from 1s to 24h.'
-      : 'A whole number and a unit, as in 12h.',
-  )
-}
-
-/** The parser names options as code does. */
-function flagOf(name: string): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 // ----------------------------------------------------------------- service

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Cancel } from '../../core/ports.ts'
+import { errnoOf } from '../errno.ts'
 import type { Signal } from './supervision.ts'
 
 /** One running program. Signals to one that is gone are dropped. */
@@ -89,7 +90,7 @@ function sendTo(target: number, signal: Signal): void {
     process.kill(target, signal)
   } catch (error) {
     // ESRCH: gone. EPERM: it took another user's rights (sudo), who alone may signal it.
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    const code = errnoOf(error)
     if (code !== 'ESRCH' && code !== 'EPERM') throw error
   }
 }

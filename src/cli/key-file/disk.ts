@@ -14,6 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
+import { errnoOf } from '../errno.ts'
 
 /** The calls to the disk, so that a test can let each of them fail, or end everything after it. */
 export interface Disk {
@@ -67,7 +68,7 @@ export const realDisk: Disk = {
     try {
       unlinkSync(path)
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
+      if (errnoOf(error) !== 'ENOENT') throw error
     }
   },
   flushFolder(path) {

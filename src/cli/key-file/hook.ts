@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { KeyturnError } from '../../core/errors.ts'
 import type { Cancel } from '../../core/ports.ts'
+import { errnoOf } from '../errno.ts'
 
 export interface HookOptions {
   readonly command: string
@@ -37,7 +38,7 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, 'SIGKILL')
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error
+    if (errnoOf(error) !== 'ESRCH') throw error
   }
 }
 

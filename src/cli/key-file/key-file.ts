@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '../errno.ts'
 import type { Disk } from './disk.ts'
 
 /** One file with a key in it, replaced whole. */
@@ -114,8 +115,4 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     const isOld = found !== undefined && options.now() - found.mtimeMs > leftoverAgeMs
     return isOld || Number(writer) === pid || !options.isAlive(Number(writer))
   }
-}
-
-function errnoOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
