@@ -1,6 +1,7 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { SteerAnswer, SteerRequest } from '../core/steered.ts'
 import type { Reach } from '../core/types.ts'
+import { recordOf } from './due.ts'
 
 /**
  * The four steps of a rotation of AWS Secrets Manager (its rotation template, read 2026-11-20), on the walk of a rotation
@@ -45,7 +46,7 @@ const secretCharsMax = 2_048
 
 /** `bad_request` for anything that is neither a step nor an event of a schedule. Echoes nothing of it. */
 export function readRotationCall(event: unknown): RotationCall {
-  const fields = asRecord(event)
+  const fields = recordOf(event)
   if (fields['keyturn'] === 'tick' || fields['detail-type'] === 'Scheduled Event') return { kind: 'tick' }
   const { Step: step, SecretId: secret, ClientRequestToken: token } = fields
   const isWhole =
@@ -71,7 +72,7 @@ export function isSecretOf(asked: string, ref: string): boolean {
 }
 
 /** `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-a1b2c3`: AWS adds six characters. */
-export function nameInArn(arn: string): string | undefined {
+function nameInArn(arn: string): string | undefined {
   return /^arn:[^:]*:secretsmanager:[^:]*:\d*:secret:(.+)-[A-Za-z0-9]{6}$/.exec(arn)?.[1]
 }
 
@@ -150,8 +151,4 @@ function unknownRotation(secret: string, token: string, step: RotationStep): Key
 
 function isStep(value: unknown): value is RotationStep {
   return typeof value === 'string' && steps.includes(value)
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? { ...value } : {}
 }

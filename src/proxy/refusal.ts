@@ -16,11 +16,11 @@ export interface Refusal {
 /** As the `type` of an error, it says who speaks: OpenAI never answers with it. */
 const type = 'keyturn_proxy_error'
 
-export function refusalBody({ code, message }: Refusal): string {
+function refusalBody({ code, message }: Refusal): string {
   return JSON.stringify({ error: { message, type, param: null, code } })
 }
 
-export function refusalHeaders(refusal: Refusal, body: string): string[] {
+function refusalHeaders(refusal: Refusal, body: string): string[] {
   const { retryAfterSeconds, isFinal, headers = [] } = refusal
   return [
     'Content-Type',

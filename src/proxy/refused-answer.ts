@@ -1,4 +1,5 @@
 import { brotliDecompressSync, gunzipSync, inflateSync, zstdDecompressSync } from 'node:zlib'
+import { isRecord, parseJson } from '../client/wire.ts'
 import { redactKeys } from '../core/key-shape.ts'
 import { single, type UpstreamHeaders } from './response-head.ts'
 
@@ -38,8 +39,9 @@ export function textOf({ headers, body }: RefusedAnswer, bytesMax: number): stri
  */
 export function isKeyRefused(status: number, text: string | undefined): boolean {
   if (status !== 401 || text === undefined) return false
-  const error = field(parsed(text), 'error')
-  return field(error, 'code') === 'invalid_api_key'
+  const body = parseJson(text)
+  const error = isRecord(body) ? body['error'] : undefined
+  return isRecord(error) && error['code'] === 'invalid_api_key'
 }
 
 /** Keys as OpenAI shows them in its errors: their beginning, marks or dots, their end. */
@@ -48,16 +50,4 @@ const masked = /\bsk-[A-Za-z0-9_-]{0,64}(?:[*…]+|\.{2,}|\\u2026)[A-Za-z0-9_*-]
 /** Without the key, whole or in part: an upstream quotes it when it refuses it. */
 export function scrubbed(text: string, key: string): string {
   return redactKeys(text.replaceAll(key, '[key]').replace(masked, '[key]'))
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
-}
-
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined
 }

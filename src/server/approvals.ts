@@ -52,7 +52,7 @@ export const noApprovals: Pick<ApprovalsOptions, 'rules' | 'documents'> = {
   documents: { document: async () => undefined, putDocument: async () => false },
 }
 
-export const approvalMs = 900_000
+const approvalMs = 900_000
 /** Of one credential, and of one person: whoever asks for everything holds up no emergency of another. */
 const pendingMax = 100
 const perPersonMax = 5

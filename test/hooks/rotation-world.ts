@@ -15,7 +15,7 @@ import { shiftedSystem } from '../system/shifted-system.ts'
 const ref = 'openai'
 
 /** Everything takes milliseconds here that takes minutes elsewhere; the order of things is the same. */
-export const quickPolicy = policyOf({
+const quickPolicy = policyOf({
   overlapMs: 60_000,
   quietMs: 0,
   provingCount: 2,

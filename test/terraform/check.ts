@@ -98,7 +98,7 @@ function referenceProblems(block: Placed, context: Context): readonly string[] {
 }
 
 /** Every reference below, without those to names that a `for` or a `dynamic` block gives to its elements. */
-export function referencesIn(body: Body, known: ReadonlySet<string>): readonly Reference['steps'][] {
+function referencesIn(body: Body, known: ReadonlySet<string>): readonly Reference['steps'][] {
   return [
     ...body.attributes
       .filter(({ name }) => name !== 'ignore_changes' && name !== 'type')
@@ -186,7 +186,7 @@ function moduleOutput(
   )
 }
 
-export function calledBy(call: Block, module: Module, modules: readonly Module[]): Module | undefined {
+function calledBy(call: Block, module: Module, modules: readonly Module[]): Module | undefined {
   const folder = join(module.folder, textIn(call, 'source') ?? '')
   return modules.find((one) => relative(one.folder, folder) === '')
 }
