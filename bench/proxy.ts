@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { freePort } from '../test/free-port.ts'
 import type { Bench, Figure } from './lib/figure.ts'
 import { oneKeyConfiguration } from './lib/one-key.ts'
 import {
@@ -240,15 +241,6 @@ http {
   scope.add(() => end(child))
   await until('nginx answers', async () => (await statusOf(port, 'none')) === 200, withinMs)
   return { port, process: child }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
 
 function statusOf(port: number, token: string): Promise<number | undefined> {

@@ -1,9 +1,10 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import type { Emulator, RunningEmulator } from './emulator.ts'
 import { buildGo, goModOf } from './go.ts'
-import { freePort, type Server, serve } from './processes.ts'
+import { type Server, serve } from './processes.ts'
 import { ask } from './suites/kubernetes-admin.ts'
 
 const version = '1.36.3'

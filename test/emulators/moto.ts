@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import { type Emulator, NotInstallable } from './emulator.ts'
-import { freePort, run, serve } from './processes.ts'
+import { run, serve } from './processes.ts'
 
 /** With everything it needs, so that a later release of something else changes nothing here. */
 const requirements = join(import.meta.dirname, 'moto-requirements.txt')

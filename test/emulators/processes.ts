@@ -1,7 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { setTimeout as startTimer } from 'node:timers'
 
 const linesShown = 12
@@ -132,17 +130,6 @@ function pause(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   startTimer(() => resolve(), askAgainMs)
   return promise
-}
-
-/** A port that was free a moment ago, for programs that cannot be told to take any and say which. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
 }
 
 function lastLines(text: string): readonly string[] {

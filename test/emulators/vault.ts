@@ -1,8 +1,9 @@
 import { copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { freePort } from '../free-port.ts'
 import type { Emulator } from './emulator.ts'
 import { buildGo } from './go.ts'
-import { freePort, serve } from './processes.ts'
+import { serve } from './processes.ts'
 
 /** The newest release that builds with the libraries that are published beside it; 1.20 and 1.21 need others of theirs. */
 const version = '1.19.0'

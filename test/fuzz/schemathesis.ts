@@ -1,10 +1,12 @@
 // npm run fuzz:schemathesis: another fuzzer, which knows the OpenAPI document alone, against the service as users start it.
 // Where Python or its registry is out of reach this is said and is no failure: the fuzz of `npm test` and of the walks
 // needs neither.
+
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, run, serve, stopAll } from '../emulators/processes.ts'
+import { run, serve, stopAll } from '../emulators/processes.ts'
+import { freePort } from '../free-port.ts'
 import { Canaries } from '../system/canaries.ts'
 
 const version = '4.32.5'

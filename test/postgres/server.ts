@@ -2,11 +2,11 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, lchownSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../free-port.ts'
 import { postgresBinaries } from './binaries.ts'
 
 /** Where a PostgreSQL of the tests is and how its superuser gets in. Survives JSON. */
@@ -144,13 +144,4 @@ function unprivileged(): Owner | undefined {
     if (found !== undefined) return { uid: Number(found[2]), gid: Number(found[3]) }
   }
   throw new Error('There is neither a user postgres nor nobody that PostgreSQL could run as.')
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

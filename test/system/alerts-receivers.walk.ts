@@ -14,9 +14,10 @@ import { contextOf } from '../alerts/drivers.ts'
 import { httpReceiver, type Taken } from '../alerts/receivers.ts'
 import { fencesOf } from '../docs/markdown.ts'
 import { repository } from '../docs/pages.ts'
+import { freePort } from '../free-port.ts'
 import { Canaries } from './canaries.ts'
 import { runCli } from './cli.ts'
-import { aliveKeys, call, freePort, prepareRig, until, untilReady } from './harness.ts'
+import { aliveKeys, call, prepareRig, until, untilReady } from './harness.ts'
 import { spawnService } from './process.ts'
 
 const hasPython = ((): boolean => {

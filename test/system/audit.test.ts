@@ -2,8 +2,9 @@ import { appendFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { killRepeatedly } from './audit-kills.ts'
-import { freePort, prepareRig, until, untilReady } from './harness.ts'
+import { prepareRig, until, untilReady } from './harness.ts'
 import { serveRig } from './in-process.ts'
 
 it('killed under load: no reply left without its row', async () => {

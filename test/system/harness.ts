@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CredentialAnswer, CredentialSummary, Problem, RotationSummary } from '../../src/api/types.ts'
 import { type Knobs, type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
+import { freePort } from '../free-port.ts'
 
 /** Waits that are short enough for tests and long enough that every phase is a real one. */
 export const fastPolicy: Readonly<Record<string, string | number>> = {
@@ -97,16 +97,6 @@ function yamlFor(sandbox: Sandbox, home: string, { policy = {}, credential }: Ri
     ...waits,
     '',
   ].join('\n')
-}
-
-/** Nobody keeps the port until the service takes it; the system hands out another one to whoever asks meanwhile. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
 
 // ----------------------------------------------------------------- talking

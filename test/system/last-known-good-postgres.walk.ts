@@ -2,9 +2,9 @@ import { appendFileSync, renameSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, onTestFinished } from 'vitest'
+import { freePort } from '../free-port.ts'
 import { createDatabase, sharedPostgres, type TestDatabase } from '../postgres/database.ts'
 import {
-  freePort,
   handOut,
   prepareRig,
   type Rig,

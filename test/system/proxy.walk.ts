@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { LeaseSummary, TokenAnswer } from '../../src/api/types.ts'
+import { freePort } from '../free-port.ts'
 import { visible } from './cli.ts'
 import {
   aliveKeys,
   breath,
   call,
-  freePort,
   handOut,
   prepareRig,
   type Rig,

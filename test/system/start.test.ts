@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import type { CredentialAnswer } from '../../src/api/types.ts'
-import { freePort, until } from './harness.ts'
+import { freePort } from '../free-port.ts'
+import { until } from './harness.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
