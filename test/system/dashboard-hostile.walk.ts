@@ -1,15 +1,8 @@
 import { createServer } from 'node:http'
-import type { Page } from 'playwright-core'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Harness, startServer } from '../server/harness.ts'
+import { startServer } from '../server/harness.ts'
 import { chromiumPath, openBrowser, openTab } from './chromium.ts'
-
-async function signIn(page: Page, { url, operator }: Harness): Promise<void> {
-  await page.goto(`${url}/`)
-  await page.getByLabel('Token').fill(operator)
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('heading', { name: 'Credentials' }).waitFor()
-}
+import { signIn } from './dashboard-rig.ts'
 
 /** A server of somebody else on another port of this machine: to browsers the same site. */
 async function startNeighbour(): Promise<string> {

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { describe, expect, it } from 'vitest'
@@ -6,31 +6,9 @@ import { createSystem } from '../../src/system.ts'
 import { startProvider } from '../server/dashboard/provider.ts'
 import { startServer } from '../server/harness.ts'
 import { chromiumPath, openBrowser, openTab, violations } from './chromium.ts'
-import {
-  call,
-  handOut,
-  prepareRig,
-  type Rig,
-  rotate,
-  summary,
-  until,
-  untilPromoted,
-  untilReady,
-} from './harness.ts'
+import { knobs, policy, signIn, startRig } from './dashboard-rig.ts'
+import { handOut, prepareRig, rotate, summary, until, untilPromoted, untilReady } from './harness.ts'
 import { serveRig } from './in-process.ts'
-
-/** Where pictures for the manual are put; absent: nowhere. */
-const pictures = process.env['KEYTURN_PICTURES']
-
-const knobs = { revocationMs: 0, activationMs: [0, 0, 0] } as const
-const policy = { overlap: '1h', drainLimit: '2h', provingSettle: '400ms' }
-
-async function signIn(page: Page, rig: Pick<Rig, 'url' | 'operatorToken'>): Promise<void> {
-  await page.goto(`${rig.url}/`)
-  await page.getByLabel('Token').fill(rig.operatorToken())
-  await page.getByRole('button', { name: 'Sign in' }).click()
-  await page.getByRole('heading', { name: 'Credentials' }).waitFor()
-}
 
 /** From the page of a credential over the page that says what will happen. */
 async function act(
@@ -46,13 +24,6 @@ async function act(
   await page.getByRole('heading', { name: 'Versions' }).waitFor()
 }
 
-async function startRig(): Promise<Rig> {
-  const rig = await prepareRig({ knobs: { ...knobs, activationMs: [...knobs.activationMs] }, policy })
-  await serveRig(rig)
-  await untilReady(rig)
-  return rig
-}
-
 describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => {
   it.each([
     ['with scripts', true],
@@ -62,7 +33,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     async (_what, javaScriptEnabled) => {
       const rig = await startRig()
       const { page, asked, faults } = await openTab(await openBrowser(), { javaScriptEnabled })
-      await signIn(page, rig)
+      await signIn(page, { url: rig.url, operator: rig.operatorToken() })
       await page.getByRole('link', { name: 'openai' }).click()
       const first = (await handOut(rig)).body.version
 
@@ -158,7 +129,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
   it('says what was wrong with a form, and does not do it', async () => {
     const rig = await startRig()
     const { page } = await openTab(await openBrowser())
-    await signIn(page, rig)
+    await signIn(page, { url: rig.url, operator: rig.operatorToken() })
     const { version } = (await handOut(rig)).body
     await page.goto(`${rig.url}/credentials/openai/emergency`)
     await page.getByLabel('The key is in the wrong hands').check()
@@ -170,7 +141,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
   it('keeps the focus where it is while the page is brought up to date', async () => {
     const rig = await startRig()
     const { page } = await openTab(await openBrowser())
-    await signIn(page, rig)
+    await signIn(page, { url: rig.url, operator: rig.operatorToken() })
     await page.getByRole('link', { name: 'openai' }).focus()
     await untilPromoted(rig, (await rotate(rig)).id)
     await page.getByText(/Brought up to date/).waitFor()
@@ -182,7 +153,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     const serving = await serveRig(rig)
     await untilReady(rig)
     const { page } = await openTab(await openBrowser())
-    await signIn(page, rig)
+    await signIn(page, { url: rig.url, operator: rig.operatorToken() })
     await page.getByRole('link', { name: 'openai' }).click()
     await page.getByText(/Brought up to date/).waitFor()
     expect(await page.getByRole('alert').count()).toBe(0)
@@ -202,7 +173,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
   it('can be opened in more tabs than a browser has connections for one service', async () => {
     const harness = await startServer()
     const { page, faults } = await openTab(await openBrowser())
-    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
+    await signIn(page, harness)
     for (let count = 0; count < 8; count += 1) {
       const tab = await page.context().newPage()
       await tab.goto(`${harness.url}/credentials/openai`, { timeout: 10_000 })
@@ -211,21 +182,10 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     expect(faults).toEqual([])
   })
 
-  it('answers its questions on one screen for five credentials', async () => {
-    const names = ['billing', 'chat', 'evals', 'openai', 'search']
-    const harness = await startServer({ names })
-    for (const name of names)
-      await harness.send('GET', `/v1/credentials/${name}`, undefined, { 'keyturn-instance': 'web-1' })
-    const { page } = await openTab(await openBrowser(), { viewport: { width: 1280, height: 720 } })
-    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
-    expect(await page.getByRole('rowheader').count()).toBe(5)
-    expect(Number(await page.evaluate('document.documentElement.scrollHeight'))).toBeLessThanOrEqual(720)
-  })
-
   it('takes a double click on an act for one', async () => {
     const rig = await startRig()
     const { page } = await openTab(await openBrowser())
-    await signIn(page, rig)
+    await signIn(page, { url: rig.url, operator: rig.operatorToken() })
     await page.goto(`${rig.url}/credentials/openai/rotate`)
     await page.getByRole('button', { name: 'Rotate' }).dblclick()
     await page.getByText('The rotation has begun.').waitFor()
@@ -235,8 +195,7 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
   it('says of a form that came too late that nothing was done, and leads back', async () => {
     const harness = await startServer()
     const { page } = await openTab(await openBrowser())
-    const who = { url: harness.url, operatorToken: () => harness.operator }
-    await signIn(page, who)
+    await signIn(page, harness)
     await page.goto(`${harness.url}/credentials/openai/rotate`)
     harness.system.shiftMs += 2 * 3_600_000
     await page.getByRole('button', { name: 'Rotate' }).click()
@@ -266,205 +225,4 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
     await page.keyboard.press('Enter')
     await page.waitForURL(/\/credentials\/openai$/)
   })
-
-  it('breaks no rule of axe on any page, on phones and desks, in the dark and in the light', async () => {
-    const rig = await richRig()
-    const browser = await openBrowser()
-    const found: string[] = []
-    for (const colorScheme of ['light', 'dark'] as const)
-      for (const [width, height] of sizes) {
-        const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
-        const old = (await summary(rig)).versions.find(({ stage }) => stage === 'previous')
-        for (const [name, path] of [
-          ...pages,
-          ['revoke', `/credentials/openai/revoke?of=${old?.version}`],
-        ] as const) {
-          if (name === 'overview') await signIn(page, rig)
-          else await page.goto(rig.url + path)
-          await page.waitForLoadState('load')
-          found.push(...(await violations(page)).map((line) => `${name} ${colorScheme} ${width}: ${line}`))
-          found.push(...(await tooWide(page)).map((line) => `${name} ${width}: ${line}`))
-          await picture(page, `${name}-${width < 500 ? 'phone' : 'desk'}-${colorScheme}`)
-        }
-        await page.context().close()
-      }
-    expect(found).toEqual([])
-  }, 120_000)
-
-  it('breaks no rule of axe where something is missing, refused or waits', async () => {
-    const documents = new Map<string, { value: unknown; revision: number }>()
-    const approvals = {
-      rules: () => [{ credentials: ['*'], emergency: 2, revocation: 2 }],
-      documents: {
-        document: async (key: string) => documents.get(key),
-        async putDocument({ key, value, revision }: { key: string; value: unknown; revision: number }) {
-          documents.set(key, { value, revision: revision + 1 })
-          return true
-        },
-      },
-    }
-    const harness = await startServer({ approvals })
-    const version = harness.service.keepOlder('openai')
-    await harness.get('/v1/credentials/openai', { 'keyturn-instance': 'web-1' })
-    await harness.send('POST', '/v1/credentials/openai/rotations', { mode: 'emergency' })
-    const nothing = await harness.tokens.create({
-      name: 'wall',
-      role: 'app',
-      credentials: ['none-at-all'],
-      grants: ['dashboard'],
-    })
-    const browser = await openBrowser()
-    const found: string[] = []
-    for (const colorScheme of ['light', 'dark'] as const)
-      for (const [width, height] of sizes) {
-        const { page } = await openTab(browser, { colorScheme, viewport: { width, height } })
-        const look = async (name: string): Promise<void> => {
-          const lines = [...(await violations(page)), ...(await tooWide(page))]
-          found.push(...lines.map((line) => `${name} ${colorScheme} ${width}: ${line}`))
-        }
-        await page.goto(`${harness.url}/signin?ended=form`)
-        await look('ended')
-        await page.getByLabel('Token').fill('rubbish')
-        await page.getByRole('button', { name: 'Sign in' }).click()
-        await page.getByRole('alert').waitFor()
-        await look('unknown-token')
-        await signIn(page, { url: harness.url, operatorToken: () => nothing.token })
-        await look('no-credentials')
-        await page.getByRole('button', { name: 'Sign out' }).click()
-        await page.getByLabel('Token').waitFor()
-        await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
-        for (const [name, path] of [
-          ['waiting', '/'],
-          ['not-found', '/?q=zzz'],
-          ['waits-for-two', '/credentials/openai'],
-          ['no-page', '/credentials/openai/nope'],
-          ['no-journal', '/audit'],
-          ['no-rotation', '/credentials/openai/pause'],
-          ['revoke-current', '/credentials/openai/revoke?of=version-1'],
-          ['revoke', `/credentials/openai/revoke?of=${version}`],
-          ['forget', '/credentials/openai/forget?of=web-1'],
-        ] as const) {
-          await page.goto(harness.url + path)
-          await look(name)
-        }
-        await page.goto(`${harness.url}/credentials/openai/emergency`)
-        await page.getByLabel('Name of the credential').fill('openai')
-        await page.getByRole('button', { name: 'Emergency' }).click()
-        await page.getByRole('alert').waitFor()
-        await look('half-said')
-        await page.context().close()
-      }
-    expect(found).toEqual([])
-  }, 120_000)
-
-  it.each([16, 32])('fits on phones and desks with long names, in letters of %d px', async (textPx) => {
-    const name = 'n'.repeat(63)
-    const harness = await startServer({ names: ['openai', name] })
-    const get = (instance: string) =>
-      fetch(`${harness.url}/v1/credentials/${name}`, {
-        headers: { authorization: `Bearer ${harness.operator}`, 'keyturn-instance': instance },
-      })
-    await Promise.all(['i'.repeat(128), 'web-1'].map(get))
-    const browser = await openBrowser({ textPx })
-    const found: string[] = []
-    for (const [width, height] of sizes) {
-      const { page } = await openTab(browser, { viewport: { width, height } })
-      await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
-      for (const path of [
-        '/',
-        `/credentials/${name}`,
-        `/credentials/${name}/emergency`,
-        '/credentials/none',
-      ]) {
-        await page.goto(harness.url + path)
-        found.push(...(await tooWide(page)).map((line) => `${path} ${width}: ${line}`))
-        found.push(...(await violations(page)).map((line) => `${path} ${width}: ${line}`))
-      }
-    }
-    expect(found).toEqual([])
-  })
-
-  it('stays quick to look at and to search with a thousand credentials', async () => {
-    const names = Array.from({ length: 1_000 }, (_, index) => `team-${index}`)
-    const harness = await startServer({ names })
-    const { page } = await openTab(await openBrowser())
-    const began = performance.now()
-    await signIn(page, { url: harness.url, operatorToken: () => harness.operator })
-    await page.getByLabel('Name contains').fill('team-777')
-    await page.getByRole('button', { name: 'Show' }).click()
-    await page.getByRole('link', { name: 'team-777' }).waitFor()
-    expect(await page.getByRole('rowheader').count()).toBe(1)
-    await page.goto(`${harness.url}/?page=10`)
-    await page.getByText('Page 10 of 10').waitFor()
-    expect(await page.getByRole('rowheader').count()).toBe(100)
-    const size = (await page.content()).length
-    expect(size).toBeLessThan(300_000)
-    expect(performance.now() - began).toBeLessThan(15_000)
-  })
 })
-
-const sizes = [
-  [390, 844],
-  [1280, 900],
-] as const
-
-async function tooWide(page: Page): Promise<readonly string[]> {
-  const wide = Number(await page.evaluate('document.documentElement.scrollWidth - innerWidth'))
-  return wide > 0 ? [`wider than the screen by ${wide}`] : []
-}
-
-const pages = [
-  ['sign-in', '/signin'],
-  ['overview', '/'],
-  ['credential', '/credentials/openai'],
-  ['emergency', '/credentials/openai/emergency'],
-  ['bring', '/credentials/openai/bring'],
-  ['audit', '/audit'],
-] as const
-
-/** Several credentials, one of them in trouble, with apps and a history. */
-async function richRig(): Promise<Rig> {
-  const rig = await prepareRig({ knobs: { ...knobs, activationMs: [0, 0, 0] }, policy })
-  const { sandbox, home } = rig
-  const place = join(home, 'keyturn.yaml')
-  const issuer = `{ kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`
-  const more = [
-    '  billing:',
-    '    store: { kind: local }',
-    `    issuer: ${issuer}`,
-    '  legacy-crm:',
-    `    store: { kind: file, path: ${home}/legacy }`,
-    `    issuer: { kind: manual, baseUrl: "${sandbox.baseUrl}", timeout: 2s }`,
-    '',
-  ]
-  mkdirSync(join(home, 'legacy'), { mode: 0o700 })
-  writeFileSync(join(home, 'legacy', 'legacy-crm'), ['sk', 'proj', 'k'.repeat(40)].join('-'), { mode: 0o600 })
-  writeFileSync(place, readFileSync(place, 'utf8') + more.join('\n'))
-  await serveRig(rig)
-  await untilReady(rig)
-  const lease = async (app: string, ...instances: string[]): Promise<void> => {
-    const made = await call<{ token: string }>(rig, '/v1/tokens', {
-      method: 'POST',
-      body: { name: app, role: 'app', credentials: ['openai'] },
-    })
-    for (const instance of instances)
-      await fetch(`${rig.url}/v1/credentials/openai`, {
-        headers: { authorization: `Bearer ${made.body.token}`, 'keyturn-instance': instance },
-      })
-  }
-  await lease('invoices', 'invoices-6d4f9')
-  await untilPromoted(rig, (await rotate(rig, { reason: 'quarterly' })).id)
-  await untilPromoted(rig, (await rotate(rig, { mode: 'rehearsal', reason: 'before the holidays' })).id)
-  await untilPromoted(rig, (await rotate(rig, { reason: 'a new app' })).id)
-  await lease('web', 'web-7c9f-1', 'web-7c9f-2')
-  return rig
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  if (pictures === undefined) return
-  mkdirSync(pictures, { recursive: true })
-  const height = Math.min(2_100, Number(await page.evaluate('document.documentElement.scrollHeight')))
-  const { width } = page.viewportSize() ?? { width: 0 }
-  const clip = { x: 0, y: 0, width, height }
-  await page.screenshot({ path: join(pictures, `${name}.png`), fullPage: true, clip })
-}
