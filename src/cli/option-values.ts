@@ -1,26 +1,31 @@
-import { parseDuration } from '../config/duration.ts'
+import { durationMs, parseDuration } from '../config/duration.ts'
 import { type Options, usage } from './command.ts'
 
 /**
- * What an option of a length of time says, in milliseconds; `without` where it is not given. `min` and `max` are in
- * milliseconds and inclusive; defaults: 0, and no bound. Error: `usage`.
+ * What an option of a length of time says, in milliseconds; `without` where it is not given. The bounds are durations
+ * themselves, inclusive; defaults: none. Error: `usage`, with the bounds.
  */
 export function durationOption<Without extends number | undefined>(
   options: Options,
   flag: string,
-  range: { readonly without: Without; readonly min?: number; readonly max?: number },
+  range: { readonly without: Without; readonly least?: string; readonly most?: string },
 ): number | Without {
-  const { without, min = 0, max = Number.MAX_SAFE_INTEGER } = range
+  const { without, least, most } = range
   const text = options.text(nameOf(flag))
   if (text === undefined) return without
   const ms = parseDuration(text)
-  if (ms !== undefined && ms >= min && ms <= max) return ms
+  const isWithin = ms !== undefined && ms >= boundMs(least, 0) && ms <= boundMs(most, Number.MAX_SAFE_INTEGER)
+  if (isWithin) return ms
   const bounds = [
-    ...(min === 0 ? [] : [`at least ${min / 1_000}s`]),
-    ...(range.max === undefined ? [] : [`at most ${max / 60_000}m`]),
+    ...(least === undefined ? [] : [`at least ${least}`]),
+    ...(most === undefined ? [] : [`at most ${most}`]),
   ]
   const what = ['a duration', bounds.join(' and ')].filter((part) => part !== '').join(' of ')
   throw usage(`${flag} takes ${what}`, `E.g. ${flag} 30s.`)
+}
+
+function boundMs(text: string | undefined, without: number): number {
+  return text === undefined ? without : durationMs(text)
 }
 
 /** What an option that takes a whole number says, from 1 to `max`; undefined where it is not given. Error: `usage`. */

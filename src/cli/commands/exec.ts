@@ -18,8 +18,6 @@ import { durationOption, variableName, wordOption } from '../option-values.ts'
 import { asKeyturnError, openSupply } from '../supply.ts'
 import { short } from '../text.ts'
 
-const hourMs = 3_600_000
-
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out, args, options } = context
   const policy = policyOf(context)
@@ -73,8 +71,8 @@ function policyOf({ options }: Context): Policy {
     onRotation: wordOption(options, '--on-rotation', { words: rotationActs, without: 'restart' }),
     rotationSignal: wordOption(options, '--signal', { words: programSignals, without: 'SIGHUP' }),
     stopSignal: wordOption(options, '--stop-signal', { words: programSignals, without: 'SIGTERM' }),
-    graceMs: durationOption(options, '--grace', { without: 10_000, max: 24 * hourMs }),
-    spreadMs: durationOption(options, '--spread', { without: 0, max: 24 * hourMs }),
+    graceMs: durationOption(options, '--grace', { without: 10_000, most: '24h' }),
+    spreadMs: durationOption(options, '--spread', { without: 0, most: '24h' }),
   }
 }
 

@@ -165,7 +165,7 @@ type Hook = (path: string, credential: OpenAICredential) => Promise<void>
 
 function hookOf({ io, options }: Context): Hook | undefined {
   const command = options.text('hook')
-  const timeoutMs = durationOption(options, '--hook-timeout', { without: 60_000, max: 3_600_000 })
+  const timeoutMs = durationOption(options, '--hook-timeout', { without: 60_000, most: '1h' })
   if (command === undefined) return undefined
   const { OPENAI_API_KEY: _key, ...own } = withoutTokens(io.env, [])
   return (path, credential) =>

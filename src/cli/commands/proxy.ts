@@ -19,7 +19,6 @@ import { signals } from '../until-signal.ts'
 const defaultAddress = '127.0.0.1:7422'
 const defaultUpstream = 'https://api.openai.com/v1'
 const mebibyte = 1_048_576
-const dayMs = 86_400_000
 
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out } = context
@@ -46,7 +45,7 @@ export async function run(context: Context): Promise<ExitCode> {
       instance: `proxy-${hostname()
         .replaceAll(/[^\x21-\x7e]/g, '-')
         .slice(0, 64)}-${process.pid}`,
-      staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, min: 1_000 }),
+      staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, least: '1s' }),
       limits: limitsOf(context),
       system: createSystem(),
       log: await serviceLog(io, { level: 'warn', format: 'text' }),
@@ -177,8 +176,8 @@ function limitsOf({ options }: Context): Partial<ProxyLimits> {
   // Timers take no more than 24 days.
   const upstreamTimeoutMs = durationOption(options, '--timeout', {
     without: undefined,
-    min: 1_000,
-    max: dayMs,
+    least: '1s',
+    most: '24h',
   })
   return {
     ...(requests === undefined
