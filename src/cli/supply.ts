@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import { isAbsolute } from 'node:path'
+import { dirname, isAbsolute, resolve } from 'node:path'
 import { type OpenClient, openClient } from '../client/create-client.ts'
 import { KeyturnClientError } from '../client/errors.ts'
 import { quietSendBy } from '../client/quiet-send.ts'
@@ -38,6 +38,7 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
   }
   try {
     if (service === undefined) {
+      if (!given.has('inProcess')) await assertOwnConfiguration(io, credential)
       const { KEYTURN_URL: _url, ...env } = io.env
       return { ...openClient({ ...common, env }), credential, where: 'this process' }
     }
@@ -56,6 +57,32 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
   } catch (error) {
     throw asKeyturnError(error)
   }
+}
+
+/**
+ * A command is typed in folders of strangers too, and their keyturn.yaml could name an address that collects keys, or code to
+ * run. One that was merely found is used for what stays on this machine and with OpenAI. Error: `usage`.
+ */
+async function assertOwnConfiguration(
+  { env, cwd, readFile }: Context['io'],
+  credential: string,
+): Promise<void> {
+  if (nonEmpty(env['KEYTURN_CONFIG']) !== undefined) return
+  const [{ checkConfig }, { reachBeyond }] = await Promise.all([
+    import('../config/load.ts'),
+    import('../config/reach.ts'),
+  ])
+  const check = checkConfig({ env, cwd, readFile })
+  // What is wrong with it is told when it is used.
+  if (check.kind !== 'valid' || check.config.source === 'environment') return
+  const { config } = check
+  const home = nonEmpty(env['KEYTURN_HOME'])
+  if (home !== undefined && dirname(config.source) === resolve(cwd, home)) return
+  const reach = reachBeyond(config, credential)
+  if (reach === undefined) return
+  throw new KeyturnError('usage', `${config.source} was merely found, and has ${credential} go to ${reach}`, {
+    fix: `Where the file is yours, say so: --in-process, or KEYTURN_CONFIG='${config.source}'. Else set KEYTURN_URL, or leave the folder.`,
+  })
 }
 
 /** What the client says, as commands say it: the fix in a line of its own. */

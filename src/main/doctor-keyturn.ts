@@ -2,6 +2,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { CredentialSummary } from '../api/types.ts'
 import type { ServiceSighting } from '../cli/io.ts'
+import { isLocalStore } from '../config/reach.ts'
 import type { Config, CredentialConfig, StoreConfig } from '../config.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Log, Occurrences, PermissionFinding, SecretStore, System } from '../core/ports.ts'
@@ -179,9 +180,6 @@ function servedOnly({ name, store, issuer }: CredentialSummary): KeyturnCredenti
 
 // ------------------------------------------------------------------ stores
 
-/** They are on this machine: reading them sends nothing anywhere. */
-const localKinds: readonly StoreConfig['kind'][] = ['local', 'env', 'file']
-
 async function credentialFacts(
   { name, ref, store, issuer, expected, schedule }: CredentialConfig,
   { home }: Config,
@@ -228,7 +226,7 @@ async function lookInStore(
   options: KeyturnFactsOptions,
 ): Promise<Looked> {
   const { system, log, env, isOffline, withPermissions, storeTimeoutMs } = options
-  if (store.kind === 'memory' || ((isOffline || !isNamed(options)) && !localKinds.includes(store.kind)))
+  if (store.kind === 'memory' || ((isOffline || !isNamed(options)) && !isLocalStore(store)))
     return { stored: { kind: 'unread' }, permissions: [] }
   // To open it would make it.
   if (store.kind === 'local' && !existsSync(store.identityFile ?? join(store.folder, 'identity.txt')))

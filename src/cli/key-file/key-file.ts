@@ -35,6 +35,8 @@ export interface KeyFileOptions {
 const triesMax = 20
 /** A write takes milliseconds: what is older was left by a process whose id another one has now. */
 const leftoverAgeMs = 60_000
+/** Another user's, or a folder. */
+const unremovable = ['EPERM', 'EACCES', 'EISDIR']
 
 /**
  * The text is written beside the file, flushed, and renamed; then the folder is flushed. A crash at any instant leaves the old
@@ -101,10 +103,19 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     isPending: () => disk.lstat(pending) !== undefined,
     settle: () => disk.remove(pending),
     cleanUp() {
-      const left = disk.names(folder).filter((name) => isLeft(name))
-      for (const name of left) disk.remove(join(folder, name))
-      return left.length
+      return disk.names(folder).filter((name) => isLeft(name) && isRemoved(name)).length
     },
+  }
+
+  /** In a folder with a sticky bit others can put such names there, which must not keep anybody from starting. */
+  function isRemoved(name: string): boolean {
+    try {
+      disk.remove(join(folder, name))
+      return true
+    } catch (error) {
+      if (unremovable.includes(errnoOf(error) ?? '')) return false
+      throw error
+    }
   }
 
   function isLeft(name: string): boolean {

@@ -10,7 +10,7 @@ const credential: OptionSpec = {
 const inProcess: OptionSpec = {
   flags: '--in-process',
   description:
-    'Ask no service: resolve the key here, from OPENAI_API_KEY or keyturn.yaml. Default where no address and no token of a service is found.',
+    'Ask no service: resolve the key here, from OPENAI_API_KEY or keyturn.yaml. Default where no address and no token of a service is found; then a keyturn.yaml that asks or tells anybody beyond this machine and OpenAI must be named (KEYTURN_CONFIG).',
 }
 
 const instance: OptionSpec = {

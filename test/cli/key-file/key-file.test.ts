@@ -71,6 +71,22 @@ describe('a file with a key', () => {
     expect(file.change(set('new'))).toBe(true)
   })
 
+  it('is kept also where somebody has put something beside it that looks left over and cannot be removed', () => {
+    const folder = folderForTest()
+    mkdirSync(join(folder, '.key.keyturn-33-a.tmp'))
+    writeFileSync(join(folder, '.key.keyturn-33-b.tmp'), '')
+    writeFileSync(join(folder, '.key.keyturn-33-c.tmp'), '')
+    const remove = (path: string): void => {
+      // Another user's, in a folder with a sticky bit.
+      if (path.endsWith('-b.tmp')) throw Object.assign(new Error('not yours'), { code: 'EPERM' })
+      realDisk.remove(path)
+    }
+    const file = fileIn(folder, { ...realDisk, remove })
+    expect(file.cleanUp()).toBe(1)
+    expect(readdirSync(folder).toSorted()).toEqual(['.key.keyturn-33-a.tmp', '.key.keyturn-33-b.tmp'])
+    expect(file.change(set('new'))).toBe(true)
+  })
+
   it('remembers over a crash that what follows a change is still to be done', () => {
     const folder = folderForTest()
     fileIn(folder).change(set('new'))
