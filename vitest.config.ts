@@ -1,12 +1,33 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
+
+/** Files whose tests keep nothing in a module, in the environment of the process or in the PostgreSQL of the run. */
+const pure = [
+  'test/{core,doctor,sandbox}/**/*.test.ts',
+  // Two replicas share a PostgreSQL in this one.
+  'test/engine/**/!(alerting-replicas).test.ts',
+]
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    globalSetup: ['test/postgres/global-setup.ts'],
     // Most of a run waits for sockets, disks and overlaps of keys, not for the processor.
     maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 30_000,
+    projects: [
+      {
+        extends: true,
+        // To start a worker for each file, and load the same modules in it, costs more than most of these tests do.
+        test: { name: 'pure', include: pure, isolate: false },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'others',
+          include: ['test/**/*.test.ts'],
+          exclude: [...configDefaults.exclude, ...pure],
+          globalSetup: ['test/postgres/global-setup.ts'],
+        },
+      },
+    ],
   },
 })
