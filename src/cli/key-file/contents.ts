@@ -1,4 +1,5 @@
 import type { OpenAICredential } from '../../client/types.ts'
+import { KeyturnError } from '../../core/errors.ts'
 import { isInDotenv, removeFromDotenv, type Setting, setInDotenv } from './dotenv-lines.ts'
 
 export interface Shape {
@@ -10,7 +11,7 @@ export interface Shape {
 /** Where programs send a key by themselves. */
 const openAI = 'https://api.openai.com/v1'
 
-/** What the file is to hold, `before` being what it holds. Pure. Error: `config_invalid`. */
+/** What the file is to hold, `before` being what it holds. Pure. Errors: `config_invalid`, `file_unusable`. */
 export function contentsOf(credential: OpenAICredential, before: string | undefined, shape: Shape): string {
   switch (shape.format) {
     case 'raw':
@@ -21,6 +22,8 @@ export function contentsOf(credential: OpenAICredential, before: string | undefi
       return `${JSON.stringify(shown, null, 2)}\n`
     }
     case 'env':
+      // What the decoder puts in place of bytes that it does not know: written back, these would be gone.
+      if (before?.includes('\uFFFD') === true) throw notUtf8()
       return setInDotenv(before ?? '', settingsOf(credential, before ?? '', shape))
   }
 }
@@ -50,4 +53,10 @@ function settingsOf(credential: OpenAICredential, before: string, { variable }: 
     ...(project === null ? [] : [{ name: 'OPENAI_PROJECT_ID', value: project }]),
     ...(isElsewhere ? [{ name: 'OPENAI_BASE_URL', value: baseUrl }] : []),
   ]
+}
+
+function notUtf8(): KeyturnError {
+  return new KeyturnError('file_unusable', 'the .env holds bytes that are no UTF-8, and stays as it is', {
+    fix: 'Save it as UTF-8, as all who read such files expect it; or use another file, with --format raw or json.',
+  })
 }

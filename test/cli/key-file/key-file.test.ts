@@ -13,9 +13,11 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { contentsOf } from '../../../src/cli/key-file/contents.ts'
 import { type Disk, realDisk } from '../../../src/cli/key-file/disk.ts'
 import { openKeyFile } from '../../../src/cli/key-file/key-file.ts'
 import { lookAtPlace } from '../../../src/cli/key-file/place.ts'
+import type { OpenAICredential } from '../../../src/client/types.ts'
 
 function folderForTest(): string {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-file-'))
@@ -85,6 +87,29 @@ describe('a file with a key', () => {
     expect(file.cleanUp()).toBe(1)
     expect(readdirSync(folder).toSorted()).toEqual(['.key.keyturn-33-a.tmp', '.key.keyturn-33-b.tmp'])
     expect(file.change(set('new'))).toBe(true)
+  })
+
+  it.each([
+    ['another alphabet', Buffer.from('# caf\u00e9\nA=1\n', 'latin1')],
+    ['two bytes for a letter, as some shells of Windows write it', Buffer.from('\uFEFFA=1\r\n', 'utf16le')],
+  ])('stays as it is where it is a .env in %s: what is no UTF-8 would be lost', (_what, bytes) => {
+    const folder = folderForTest()
+    writeFileSync(join(folder, 'key'), bytes)
+    const credential = {
+      apiKey: 'new',
+      organization: null,
+      project: null,
+      baseUrl: 'https://api.openai.com/v1',
+    }
+    const next = (format: 'env' | 'raw') => (before: string | undefined) =>
+      contentsOf(credential as OpenAICredential, before, { format, variable: 'KEY' })
+    const file = fileIn(folder)
+    expect(() => file.change(next('env'))).toThrow(
+      expect.objectContaining({ code: 'file_unusable', fix: expect.stringContaining('UTF-8') }),
+    )
+    expect(readFileSync(file.path)).toEqual(bytes)
+    expect(readdirSync(folder)).toEqual(['key'])
+    expect(file.change(next('raw'))).toBe(true)
   })
 
   it('remembers over a crash that what follows a change is still to be done', () => {
