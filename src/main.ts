@@ -1,23 +1,22 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { CredentialSummary } from './api/types.ts'
 import type { DiagnoseOptions, Diagnosis } from './cli/io.ts'
 import type { Config } from './config.ts'
 import type { Log, System } from './core/ports.ts'
 import { closeAll } from './engine/close-all.ts'
-import type { HandOut, NoHandOut, RunningService } from './engine/service.ts'
-import { createLog } from './log.ts'
+import type { RunningService } from './engine/service.ts'
 import { openAccess, readOwn } from './main/access.ts'
 import { composeService, type Environment } from './main/compose.ts'
 import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configuration.ts'
 import { openDashboard } from './main/dashboard.ts'
-import { freshen } from './main/freshen.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
 import { hooksOf } from './main/hooks.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger, openTokenShelf } from './main/ledger.ts'
+import { logTo } from './main/log-to.ts'
 import { auditOutside } from './main/outside.ts'
+import { packageVersion } from './main/package-version.ts'
 import { assertPrivateFiles } from './main/private-files.ts'
 import { processParts } from './main/process-parts.ts'
 import { openSandboxMode } from './main/sandbox-mode.ts'
@@ -28,9 +27,9 @@ import { whenReady } from './main/when-ready.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'
 import { observedLedger } from './telemetry/observed-ledger.ts'
-import type { Tracer } from './telemetry/tracer.ts'
 
-/** The composition root: the only place that knows every part. */
+export { type Embedded, openEmbedded } from './main/embedded.ts'
+
 export interface ServeOptions {
   readonly config?: Config
   /** A local OpenAI instead of the real one. */
@@ -313,85 +312,4 @@ export async function withService<Result>(
 export async function diagnose(options: DiagnoseOptions): Promise<Diagnosis> {
   const doctor = await import('./main/doctor.ts')
   return doctor.diagnose(options)
-}
-
-export interface Embedded {
-  handOut(): HandOut | NoHandOut | undefined
-  onHandOut(listener: () => void): () => void
-  report(refusal: {
-    readonly version: string
-    readonly status: number
-    readonly code?: string
-    readonly requestId?: string
-  }): Promise<{ generation: number; version: string | null; verdict: string }>
-  /** Where the process may have been frozen: what is known is made as young as it would be. */
-  freshen(): Promise<void>
-  stop(): Promise<void>
-}
-
-/** For apps without a service: the key is verified, cached and failed over in this process, and never turned. */
-export async function openEmbedded(options: {
-  readonly credential: string
-  readonly env: Environment
-  readonly cwd?: string
-  readonly system?: System
-}): Promise<Embedded> {
-  const system = backgroundOnly(options.system ?? createSystem())
-  const all = await loadFrom({ env: options.env, cwd: options.cwd ?? process.cwd() })
-  const isAsked = (one: { readonly name: string }): boolean => one.name === options.credential
-  const federated = (all.federated ?? []).filter(isAsked)
-  const config = { ...all, credentials: all.credentials.filter(isAsked), federated }
-  const log = logTo({ log: { level: 'error', format: 'text' } }, system)
-  // A ledger of its own that ends with the process, whatever the service keeps: nothing of an app may wait for it.
-  const [openLedger, { createBeat }] = await Promise.all([
-    loadLedger(undefined),
-    import('./main/embedded-beat.ts'),
-  ])
-  const { ledger, owner } = openLedger({ file: ':memory:', env: options.env, system, log })
-  const service = await composeService({
-    config,
-    system,
-    log,
-    env: options.env,
-    ledger,
-    owner,
-    beat: createBeat(system),
-    version: packageVersion(),
-    isSandbox: false,
-    isReadOnly: true,
-  })
-  const name = options.credential
-  return {
-    handOut: () => service.handOut(name),
-    onHandOut: (listener) => service.onHandOut(() => listener()),
-    report: (refusal) => service.report(name, refusal, { name: 'this process' }),
-    // Tokens that are exchanged tell themselves how long they may be kept.
-    freshen: async () => {
-      const verifyEveryMs = config.credentials[0]?.policy.verifyEveryMs
-      if (verifyEveryMs !== undefined) await freshen(name, { service, system, verifyEveryMs })
-    },
-    stop: () => service.stop(),
-  }
-}
-
-/** Nothing that Keyturn does in an app's process may keep that process from ending. */
-function backgroundOnly(system: System): System {
-  return { ...system, after: (delayMs, callback) => system.after(delayMs, callback, { background: true }) }
-}
-
-function logTo(config: Pick<Config, 'log'>, system: System, tracer?: Tracer): Log {
-  return createLog({
-    ...config.log,
-    write: (line) => void process.stderr.write(`${line}\n`),
-    clock: system,
-    trace: tracer?.active,
-  })
-}
-
-/** One folder up, from src as from dist. */
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
-  return typeof version === 'string' ? version : 'unknown'
 }

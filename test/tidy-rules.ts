@@ -164,7 +164,7 @@ export const bans: readonly Ban[] = [
     pattern: /\bprocess\.std(?:out|err)\b/,
     owners: {
       'cli/output.ts': 'the only file that writes to the terminal',
-      'main.ts': 'the log of a service that has no terminal of its own: an app runs it in its process',
+      'main/log-to.ts': 'the log of a service that has no terminal of its own: an app runs it in its process',
     },
   },
   {
