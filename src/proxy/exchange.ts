@@ -133,7 +133,7 @@ export class Exchange {
     const clean = scrubbed(text, credential.apiKey)
     const { 'content-encoding': _coding, 'content-length': _length, ...rest } = headers
     response.writeHead(status, [
-      ...passedHeaders(rest, credential.apiKey),
+      ...passedHeaders(rest, (value) => scrubbed(value, credential.apiKey) !== value),
       'content-length',
       String(Buffer.byteLength(clean)),
     ])
@@ -203,7 +203,10 @@ class Attempt implements Dispatcher.DispatchHandler {
       return
     }
     response.sendDate = headers['date'] === undefined
-    response.writeHead(status, passedHeaders(headers, this.#credential.apiKey))
+    response.writeHead(
+      status,
+      passedHeaders(headers, (value) => value.includes(this.#credential.apiKey)),
+    )
     // Pieces that arrived in one packet with the head leave with it; a head that came alone leaves alone.
     queueMicrotask(() => {
       if (response.writableLength === 0 && !response.writableEnded) response.flushHeaders()

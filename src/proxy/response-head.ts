@@ -24,20 +24,20 @@ const withheld: ReadonlySet<string> = new Set([
 
 export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefined>>
 
-/** Names and values by turns, as `writeHead` takes them. Whatever holds the key stays here. */
-export function passedHeaders(headers: UpstreamHeaders, key: string): string[] {
+/** Names and values by turns, as `writeHead` takes them. A value that holds the key stays here. */
+export function passedHeaders(headers: UpstreamHeaders, holdsKey: (value: string) => boolean): string[] {
   const passed: string[] = []
   for (const name in headers) {
     if (withheld.has(name) || name.startsWith('access-control-')) continue
     const value = headers[name]
-    if (typeof value === 'string') add(passed, name, value, key)
-    else if (value !== undefined) for (const one of value) add(passed, name, one, key)
+    if (typeof value === 'string') add(passed, name, value, holdsKey)
+    else if (value !== undefined) for (const one of value) add(passed, name, one, holdsKey)
   }
   return passed
 }
 
-function add(passed: string[], name: string, value: string, key: string): void {
-  if (!value.includes(key)) passed.push(name, value)
+function add(passed: string[], name: string, value: string, holdsKey: (value: string) => boolean): void {
+  if (!holdsKey(value)) passed.push(name, value)
 }
 
 export function single(headers: UpstreamHeaders, name: string): string | undefined {
