@@ -6,6 +6,8 @@ export default defineConfig({
     include: ['test/system/*.walk.ts', 'test/docs/*.walk.ts'],
     globalSetup: ['test/postgres/global-setup.ts'],
     maxWorkers: 3,
+    // What is left out for want of a program is told by name and reason.
+    reporters: ['verbose'],
     testTimeout: 60_000,
     hookTimeout: 30_000,
   },
