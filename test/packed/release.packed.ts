@@ -4,6 +4,7 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
+import { fastPolicy } from '../system/harness.ts'
 import { awsPlace, azurePlace, googlePlace } from '../system/store-places-remote.ts'
 import { finished, install, installTool, keyturn, npm, type Packed, pack } from './installed.ts'
 
@@ -41,7 +42,7 @@ describe('the tarball', () => {
     const listed = Object.values(said)[0] ?? expect.fail('npm listed nothing')
     const paths = listed.files.map(({ path }) => path)
     const allowed =
-      /^(bin\/[\w-]+\.(js|d\.ts)|dist\/.+\.(js|d\.ts)|docs\/.+\.(md|json|svg)|man\/keyturn\.1|monitoring\/[^/]+\.(json|yml|mjs)|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/
+      /^(bin\/[\w-]+\.(js|d\.ts)|dist\/.+\.(js|d\.ts)|docs\/.+\.(md|json|svg)|man\/keyturn\.1|monitoring\/[\w-]+\/[\w.-]+(?<!\.test)\.(json|yml|mjs)|(README|CHANGELOG|SECURITY)\.md|LICENSE|package\.json)$/
     expect(paths.filter((path) => !allowed.test(path))).toEqual([])
     for (const needed of ['bin/keyturn.js', 'dist/index.js', 'dist/index.d.ts', 'man/keyturn.1', 'LICENSE'])
       expect(paths).toContain(needed)
@@ -154,24 +155,29 @@ describe.each([`${least}.0`, '24'])('on Node %s', (version) => {
         `    store: ${place.yaml}`,
         `    ref: ${place.ref}`,
         `    issuer: ${JSON.stringify({ kind: 'openai', baseUrl, project, serviceAccount })}`,
-        '    policy: { provingSettle: 100ms, overlap: 1s }',
+        `    policy: ${JSON.stringify(fastPolicy)}`,
       ]
       await writeFile(join(home, 'keyturn.yaml'), lines.join('\n'))
       const env = { OPENAI_ADMIN_KEY: sandbox.adminKey(), ...place.env }
       const { url } = await started(['serve', '--json'], { home, env })
       const tokenFile = join(home, 'state', 'operator.token')
       const authorization = `Bearer ${readFileSync(tokenFile, 'utf8').trim()}`
-      const handOut = async () => {
-        const answer = await fetch(`${url}/v1/credentials/openai?wait=20`, { headers: { authorization } })
-        return ((await answer.json()) as { readonly apiKey: string }).apiKey
+      const handOut = async (known?: string) => {
+        const answer = await fetch(`${url}/v1/credentials/openai?wait=20`, {
+          headers: { authorization, ...(known === undefined ? {} : { 'if-none-match': known }) },
+        })
+        expect(answer.status).toBe(200)
+        const { apiKey } = (await answer.json()) as { readonly apiKey: string }
+        return { apiKey, etag: answer.headers.get('etag') ?? expect.fail('no ETag') }
       }
       const first = await handOut()
       const operator = { node, env: { KEYTURN_URL: url, KEYTURN_OPERATOR_TOKEN_FILE: tokenFile } }
-      const rotated = await finished(keyturn(app, ['rotate', 'openai', '--wait'], operator))
+      const rotated = await finished(keyturn(app, ['rotate', 'openai'], operator))
       expect(rotated).toMatchObject({ code: 0, err: '' })
-      const second = await handOut()
-      expect(second).toMatch(/^sk-/)
-      expect(second).not.toBe(first)
+      // The next one is waited for; the old one lives on for a while, for those who read the store.
+      const second = await handOut(first.etag)
+      expect(second.apiKey).toMatch(/^sk-/)
+      expect(second.apiKey).not.toBe(first.apiKey)
     })
 
     async function started(
