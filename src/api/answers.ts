@@ -343,6 +343,7 @@ export const eventMessage = z
 export const readiness = z
   .object({
     ready: z.boolean(),
+    isInService: z.boolean(),
     version: text,
     isSandbox: z.boolean(),
     credentials: z.array(

@@ -34,6 +34,10 @@ const queryTexts: Readonly<Record<string, JsonObject>> = {
     description: 'A version id, a unique beginning of one, or a fingerprint. Default: what is current.',
     schema: { type: 'string', maxLength: 128 },
   },
+  scope: {
+    description: '`replica`: 503 only where this replica lacks a key that others can have.',
+    schema: { type: 'string', enum: ['replica'] },
+  },
   after: {
     description: 'Rows after the one of this number.',
     schema: { type: 'integer', minimum: 0 },

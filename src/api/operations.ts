@@ -315,6 +315,7 @@ export const operations = {
     method: 'GET',
     path: '/readyz',
     access: 'open',
+    query: ['scope'],
     summary: 'Whether every credential can be handed out; 503 where one cannot',
     status: 200,
     answer: answers.readiness,

@@ -420,6 +420,8 @@ export interface Problem {
 
 export interface Readiness {
   readonly ready: boolean
+  /** Whether this replica hands out all that any could: a key that is missing everywhere is no reason to ask another. */
+  readonly isInService: boolean
   readonly version: string
   readonly isSandbox: boolean
   readonly credentials: readonly {

@@ -157,7 +157,12 @@ export async function createFederatedService(options: FederatedOptions): Promise
         return { name: one.setup.name, isInternal: false, ready, verdict, trouble }
       })
       const { version, isSandbox } = options
-      return { ready: credentials.every((one) => one.ready), version, isSandbox, credentials }
+      const ready = credentials.every((one) => one.ready)
+      // Each replica exchanges tokens of its own; one that has tried in vain has nothing to wait for.
+      const isInService = [...all.values()].every(
+        ({ keeper }) => keeper.handOut().kind === 'available' || keeper.trouble() !== undefined,
+      )
+      return { ready, isInService, version, isSandbox, credentials }
     },
     steer: async (name) => refuse(name, 'to turn'),
     async tick() {

@@ -45,7 +45,8 @@ export function joinServices(stored: RunningService, federated: RunningService):
       const one = stored.readiness()
       const other = federated.readiness()
       const credentials = [...one.credentials, ...other.credentials]
-      return { ...one, ready: one.ready && other.ready, credentials }
+      const isInService = one.isInService && other.isInService
+      return { ...one, ready: one.ready && other.ready, isInService, credentials }
     },
     steer: (name, request) => of(name).steer(name, request),
     async tick() {

@@ -361,6 +361,8 @@ class SteadyService implements RunningService {
     })
     return {
       ready: all.every((one) => one.ready || one.isInternal),
+      // What others have is not known without the ledger. With every replica like this one, some keys are better than no answer.
+      isInService: all.some((one) => one.ready),
       version,
       isSandbox: false,
       credentials: all,

@@ -15,7 +15,7 @@ import { eventsRoute, handOutRoute } from './credential-routes.ts'
 import { formatFor, metricsTypes } from './exposition.ts'
 import { isForwarded } from './forwarded.ts'
 import type { Answer } from './idempotency.ts'
-import { parseBody } from './json-body.ts'
+import { parseBody, showName } from './json-body.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
 import { seesAll, summariesFor } from './shown.ts'
@@ -215,7 +215,8 @@ function processHandlers(context: ServerContext) {
         isPassedOn: () => isForwarded(rawHeaders),
       })
       const credentials = namedTo(caller, readiness)
-      return reply.code(readiness.ready ? 200 : 503).send({ ...readiness, credentials })
+      const isUp = isOfReplica(request) ? readiness.isInService : readiness.ready
+      return reply.code(isUp ? 200 : 503).send({ ...readiness, credentials })
     },
     getMetrics: async ({ request, reply }) => {
       const format = formatFor(request.headers.accept)
@@ -227,6 +228,15 @@ function processHandlers(context: ServerContext) {
     },
     getIndex: ({ reply }) => reply.type('text/plain; charset=utf-8').send(indexPage(version, isSandbox)),
   } satisfies Partial<Record<OperationId, Handler>>
+}
+
+function isOfReplica(request: FastifyRequest): boolean {
+  const { scope } = request.query as { readonly scope?: unknown }
+  if (scope === undefined) return false
+  if (scope === 'replica') return true
+  throw new KeyturnError('bad_request', `The parameter ${showName('scope')} is not usable.`, {
+    fix: 'Send ?scope=replica, or no scope for all credentials.',
+  })
 }
 
 /** Whether all is well is for everybody; which credentials there are is for those who may see them. */

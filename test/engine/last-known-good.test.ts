@@ -71,7 +71,7 @@ describe('with everything away', () => {
     await time.advance(2 * minuteMs)
     expect(life.handOut()).toMatchObject({ kind: 'unavailable' })
     expect((await life.service?.summary('openai'))?.troubles[0]?.code).toBe('no_verified_key')
-    expect(life.service?.readiness().ready).toBe(false)
+    expect(life.service?.readiness()).toMatchObject({ ready: false, isInService: false })
   })
 
   it.each([

@@ -39,6 +39,8 @@ export interface FakeService extends Service {
   /** The same version and verdict, proven once more. */
   reprove(name: string): void
   withdraw(name: string): void
+  /** From now on this replica lacks a key that others have. */
+  leaveService(): void
   /** An older version that lives on beside the current one; its id. */
   keepOlder(name: string): string
   readonly revoked: {
@@ -80,6 +82,7 @@ export function createFakeService(
   const leases: (LeaseSummary & { readonly name: string })[] = []
   const older = new Map<string, VersionSummary[]>()
   let keys = 0
+  let isInService = true
 
   const entry = (name: string): Entry => {
     const found = entries.get(name)
@@ -283,6 +286,7 @@ export function createFakeService(
     inventory: async () => ({ at: new Date(0).toISOString(), items: [], gaps: [] }),
     readiness: () => ({
       ready: names.every((name) => entry(name).handOut.kind === 'available'),
+      isInService,
       version: '0.0.0',
       isSandbox: true,
       credentials: names.map((name) => ({
@@ -293,6 +297,9 @@ export function createFakeService(
         trouble: null,
       })),
     }),
+    leaveService() {
+      isInService = false
+    },
     promote(name) {
       setHandOut(name, newHandOut(name, entry(name).handOut.generation + 1))
     },

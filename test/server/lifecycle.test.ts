@@ -207,6 +207,21 @@ describe('probes', () => {
     expect((await fetch(`${harness.url}/healthz`)).status).toBe(200)
   })
 
+  it('answers for this replica alone where it is asked to: a key that nobody has keeps no replica out of service', async () => {
+    const harness = await startServer()
+    harness.service.withdraw('openai')
+    const statusOf = async (path: string) => (await fetch(harness.url + path)).status
+    expect(await statusOf('/readyz?scope=replica')).toBe(200)
+    harness.service.leaveService()
+    expect(await statusOf('/readyz?scope=replica')).toBe(503)
+    const wrong = await fetch(`${harness.url}/readyz?scope=all`)
+    expect(wrong.status).toBe(400)
+    expect(await wrong.json()).toMatchObject({
+      code: 'bad_request',
+      fix: expect.stringContaining('scope=replica'),
+    })
+  })
+
   it('shows few metrics of low cardinality to operators only', async () => {
     const harness = await startServer()
     for (const name of ['openai', 'nope', 'x1', 'x2']) await harness.get(`/v1/credentials/${name}`)
