@@ -155,9 +155,14 @@ export class Exchange {
       return
     }
     tally.upstreamFailed()
-    // A half answer must not look like a whole one.
-    if (response.headersSent) response.destroy()
+    if (response.headersSent) breakOff(this.options)
     else this.refuse(upstreamFailed(error))
+  }
+
+  /** All of the answer has come; the upstream need not have waited for all of the body. */
+  finish(): void {
+    this.options.response.end()
+    this.#drain()
   }
 
   #drain(): void {
@@ -239,7 +244,7 @@ class Attempt implements Dispatcher.DispatchHandler {
     const refused = this.#refused
     if (this.#exchange.isOver) return
     if (refused === undefined) {
-      this.#exchange.options.response.end()
+      this.#exchange.finish()
       return
     }
     const { status, headers, chunks } = refused
@@ -253,6 +258,14 @@ class Attempt implements Dispatcher.DispatchHandler {
     if (refused === undefined) this.#exchange.fail(error)
     else this.#exchange.refused({ ...refused, body: undefined }, this.#credential)
   }
+}
+
+/** A half answer must not look like a whole one, which in HTTP/1.0 ends with its connection. */
+function breakOff({ request, response }: Pick<ExchangeOptions, 'request' | 'response'>): void {
+  const { socket } = request
+  // Only TCP has a reset, and Node throws for a Unix socket.
+  if (request.httpVersionMinor === 0 && socket.remoteAddress !== undefined) socket.resetAndDestroy()
+  else response.destroy()
 }
 
 class RefusalTooLong extends Error {}

@@ -79,6 +79,23 @@ describe('an answer that comes piece by piece', () => {
     }
   })
 
+  it('breaks off with a reset where the caller speaks HTTP/1.0: to it, an end is the end of a whole answer', async () => {
+    const rig = await startRig()
+    const upstream = heldAnswer(rig)
+    const { socket, text, closed } = open(rig.port)
+    let failure: NodeJS.ErrnoException | undefined
+    socket.on('error', (error) => (failure = error))
+    socket.write(
+      `GET /v1/models HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer ${rig.service.token}\r\n\r\n`,
+    )
+    const response = await upstream
+    response.writeHead(200).write('half')
+    await until(() => text().includes('half'))
+    response.socket?.destroy()
+    await closed
+    expect(failure?.code).toBe('ECONNRESET')
+  })
+
   it('waits for a slow reader, and keeps next to nothing of it in memory', async () => {
     const rig = await startRig()
     let written = 0
@@ -175,6 +192,20 @@ describe('a long body', () => {
     )
     await until(() => text().includes('early'))
     expect(text()).toMatch(/^HTTP\/1\.1 400/)
+  })
+
+  it('whose answer did not wait for its end is read to its end, and the connection goes on', async () => {
+    const rig = await startRig({ limits: { bufferBytesMax: 1_000 } })
+    rig.answer = (_request, response) => json(response, 200, { ok: true })
+    const { socket, text } = open(rig.port)
+    const lines = (line: string, length: number) =>
+      `${line} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${rig.service.token}\r\nContent-Length: ${length}\r\n\r\n`
+    socket.write(`${lines(chat, 500_000)}{`)
+    await until(() => text().includes('{"ok":true}'))
+    socket.write(Buffer.alloc(499_999, ' '))
+    socket.write(lines('GET /v1/models', 0))
+    await until(() => (text().match(/HTTP\/1\.1 200/g) ?? []).length === 2)
+    expect(rig.arrived.map(({ url }) => url)).toEqual(['/v1/chat/completions', '/v1/models'])
   })
 
   it('waits for a word where the caller waits for one', async () => {
