@@ -12,6 +12,8 @@ export interface ColdStart {
   readonly credential: string
   readonly timeoutMs: number
   readonly staleAfterMs: number
+  /** A 429 of the service ends the wait. */
+  readonly isThrottleFinal?: boolean
   /** Fires when the client is closed. */
   readonly signal: AbortSignal
 }
@@ -22,7 +24,7 @@ const backoff = { baseMs: limits.backoffBaseMs, maxMs: 2_000 }
 
 /** Gets a key that may be served, with retries, within `timeoutMs`. Every caller that waits shares one of these. */
 export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
-  const { knowledge, platform, timeoutMs, signal } = options
+  const { knowledge, platform, timeoutMs, isThrottleFinal, signal } = options
   const startedAt = knowledge.now()
   const leftMs = () => timeoutMs - elapsedMs(startedAt, knowledge.now())
   let last: KeyturnClientError | undefined
@@ -34,7 +36,7 @@ export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
     } catch (error) {
       if (signal.aborted) throw signal.reason
       last = toClientError(error, 'Asking for a key failed')
-      if (!last.retryable) break
+      if (!last.retryable || (isThrottleFinal === true && last.code === 'too_many_requests')) break
     }
     const usable = usableNow(options)
     if (usable !== undefined) return usable

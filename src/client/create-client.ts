@@ -47,6 +47,8 @@ export interface OpenClient {
 export interface OpenClientOptions extends ClientOptions {
   /** All calls go through `platform.quietSend`, so that nothing loads fetch. */
   readonly isQuiet?: boolean
+  /** A first key that the service refuses with 429 is not waited for: whoever asked is told, and waits himself. */
+  readonly isThrottleFinal?: boolean
   /** Told in place of `onError` of what works, though changes are seen later than they could be. */
   readonly onDegraded?: (error: KeyturnClientError) => void
 }
@@ -98,7 +100,15 @@ export function openClient(options: OpenClientOptions): OpenClient {
     signal,
     load: async () => {
       if (url !== undefined && !isProtected(url)) teller.onDegraded(inTheClear(url))
-      const loaded = await coldStart({ knowledge, platform, credential, timeoutMs, staleAfterMs, signal })
+      const loaded = await coldStart({
+        knowledge,
+        platform,
+        credential,
+        timeoutMs,
+        staleAfterMs,
+        isThrottleFinal: options.isThrottleFinal ?? false,
+        signal,
+      })
       begin()
       return loaded
     },

@@ -38,8 +38,8 @@ export interface Usage {
  * followed up (an event stream, a question a minute), the caller counts as verified; a refusal ends that at once.
  */
 export interface Callers {
-  /** Throws a KeyturnClientError where the token was refused a moment ago, or too many are new. */
-  find(token: string, credential: string): Caller
+  /** Throws a KeyturnClientError where the token was refused a moment ago, or is new and too many are, or none may be. */
+  find(token: string, credential: string, options: { readonly mayBeNew: boolean }): Caller
   all(): Iterable<Caller>
   close(): void
 }
@@ -100,10 +100,11 @@ export function createCallers(options: CallersOptions): Callers {
     forget(...oldest)
   }
   return {
-    find(token, credential) {
+    find(token, credential, { mayBeNew }) {
       const id = hash('sha256', `${credential} ${token}`, 'base64url')
       let entry = known(id)
       if (entry === undefined) {
+        if (!mayBeNew) throw tooMany('More requests of new callers wait than the proxy has room for.')
         makeRoom()
         entry = openEntry(token, credential, options)
         entries.set(id, entry)
@@ -142,6 +143,8 @@ function openEntry(token: string, credential: string, options: CallersOptions): 
     onError,
     onDegraded: tell,
     isQuiet: true,
+    // Keyturn says so to guesses, of which each would keep one of the few places of new callers for seconds.
+    isThrottleFinal: true,
     ...(staleAfterMs === undefined ? {} : { staleAfterMs }),
   })
   const current = async (): Promise<OpenAICredential> => {

@@ -44,6 +44,8 @@ export function createProxy(options: ProxyOptions): Proxy {
   const room = createRoom(limits.buffersBytesMax)
   const server = openServer(limits)
   let isStopping = false
+  /** Requests of callers that Keyturn has not let in yet. Together they may be as many as those of one that it has. */
+  let unproven = 0
   let onIdle: (() => void) | undefined
 
   const refuse = (request: IncomingMessage, response: ServerResponse, refusal: Refusal) => {
@@ -58,9 +60,11 @@ export function createProxy(options: ProxyOptions): Proxy {
     // Before anything is kept of the caller: what is not asked about would count as new for good.
     if (tally.active >= limits.requestsMax) return say.busy
     const { token, credential } = admitted
+    const mayBeNew = unproven < limits.requestsPerCallerMax
     try {
-      const caller = callers.find(token, credential)
-      return caller.usage.active >= limits.requestsPerCallerMax ? say.busy : { admitted, caller }
+      const caller = callers.find(token, credential, { mayBeNew })
+      const isRoom = caller.usage.active < limits.requestsPerCallerMax && (mayBeNew || caller.isProven())
+      return isRoom ? { admitted, caller } : say.busy
     } catch (thrown) {
       return say.noKey(toClientError(thrown, 'Finding the caller failed'), credential)
     }
@@ -105,14 +109,18 @@ export function createProxy(options: ProxyOptions): Proxy {
     tally.active += 1
     caller.usage.active += 1
     response.on('close', () => ended(caller))
+    const asNew = caller.isProven() ? 0 : 1
+    unproven += asNew
     caller.current().then(
-      (credential) => forward(credential, { request, response, ...found, isExpecting }),
-      (thrown: unknown) =>
-        refuse(
-          request,
-          response,
-          say.noKey(toClientError(thrown, 'Getting a key failed'), caller.credential),
-        ),
+      (credential) => {
+        unproven -= asNew
+        forward(credential, { request, response, ...found, isExpecting })
+      },
+      (thrown: unknown) => {
+        unproven -= asNew
+        const error = toClientError(thrown, 'Getting a key failed')
+        refuse(request, response, say.noKey(error, caller.credential))
+      },
     )
   }
 

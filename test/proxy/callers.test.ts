@@ -222,6 +222,47 @@ describe('a caller', () => {
     expect((await guess('another-token-that-nobody-made')).status).toBe(401)
   })
 
+  it('that is new is let in while others guess more than Keyturn bears: they wait themselves, and hold no place', async () => {
+    const rig = await startRig({ limits: { unprovenMax: 2 } })
+    rig.service.override = (request, response) => {
+      if (request.headers.authorization === `Bearer ${rig.service.token}`) return false
+      response.writeHead(429, { 'content-type': 'application/problem+json', 'retry-after': '1' })
+      response.end(
+        JSON.stringify({
+          type: 'urn:keyturn:error:too_many_requests',
+          code: 'too_many_requests',
+          detail: 'Too many requests without a good token came from this address.',
+        }),
+      )
+      return true
+    }
+    const guesses = [1, 2].map((index) => {
+      const guess = open(rig.port)
+      guess.socket.write(
+        `GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer guess-number-${index}-of-many\r\n\r\n`,
+      )
+      return guess
+    })
+    await until(() => guesses.every(({ text }) => text().startsWith('HTTP/1.1 429')))
+    expect(guesses[0]?.text()).toMatch(/retry-after: 1\r\n/i)
+    expect(rig.service.hands()).toHaveLength(2)
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+  })
+
+  it('that is known finds a place while new ones wait for Keyturn', async () => {
+    const rig = await startRig({ limits: { requestsMax: 4, requestsPerCallerMax: 2 } })
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    // Keyturn answers nobody any more.
+    rig.service.override = () => true
+    const guess = (token: string) =>
+      `GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`
+    const { socket, text } = open(rig.port)
+    socket.write(guess('guess-number-1-of-many').repeat(2) + guess('guess-number-2-of-many').repeat(2))
+    await rig.service.until(() => rig.service.hands().length >= 2)
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    expect(text()).toBe('')
+  })
+
   it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
     const rig = await startRig({ limits: { callersMax: 3, unprovenMax: 2 } })
     expect((await rig.ask('GET /v1/models')).status).toBe(200)
