@@ -43,6 +43,8 @@ export function admit(request: IncomingMessage, rules: AdmissionRules): Admitted
   if (head.host === undefined || !rules.hosts.allows(head.host, request.socket.localAddress))
     return say.misdirected
   if (head.isFromBrowser) return say.browserRefused
+  const { transferCoding } = head
+  if (transferCoding !== undefined && transferCoding.toLowerCase() !== 'chunked') return say.codingRefused
   const target = request.url ?? ''
   if (target.length > limits.urlCharsMax) return say.tooMuch('The address', limits.urlCharsMax)
   const route = routeOf(target, rules.roots)
@@ -56,7 +58,7 @@ export function admit(request: IncomingMessage, rules: AdmissionRules): Admitted
   if (token.length >= tokenCharsMin && isElsewhere) return say.tokenElsewhere
   const credential = route.credential ?? head.credential ?? rules.credentials[0]
   if (!rules.credentials.includes(credential)) return say.credentialUnknown(rules.credentials)
-  const length = head.isChunked ? undefined : Number(head.contentLength ?? 0)
+  const length = transferCoding === undefined ? Number(head.contentLength ?? 0) : undefined
   if (length !== undefined && length > limits.bodyBytesMax) return say.bodyTooLarge(limits.bodyBytesMax)
   return { token, credential, rest: route.rest, forwarded: head.forwarded, length }
 }

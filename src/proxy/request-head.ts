@@ -8,7 +8,7 @@ export interface RequestHead {
   /** `Keyturn-Credential`: which credential is wanted. */
   readonly credential: string | undefined
   readonly contentLength: string | undefined
-  readonly isChunked: boolean
+  readonly transferCoding: string | undefined
   readonly isFromBrowser: boolean
   readonly isUpgrade: boolean
   /** One that must be there once is there twice. */
@@ -17,14 +17,14 @@ export interface RequestHead {
   readonly forwarded: string[]
 }
 
-type Meaning = 'host' | 'authorization' | 'credential' | 'length' | 'chunked' | 'browser' | 'upgrade' | 'on'
+type Meaning = 'host' | 'authorization' | 'credential' | 'length' | 'coding' | 'browser' | 'upgrade' | 'on'
 
 const meanings: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['host', 'host'],
   ['authorization', 'authorization'],
   ['keyturn-credential', 'credential'],
   ['content-length', 'length'],
-  ['transfer-encoding', 'chunked'],
+  ['transfer-encoding', 'coding'],
   ['origin', 'browser'],
   // Of a browser alone: Node's fetch sends sec-fetch-mode, and none of these.
   ['sec-fetch-site', 'browser'],
@@ -73,7 +73,7 @@ export function readHead(raw: readonly string[]): RequestHead {
     authorization: once.get('authorization'),
     credential: once.get('credential'),
     contentLength: once.get('length'),
-    isChunked: once.has('chunked'),
+    transferCoding: once.get('coding'),
     isFromBrowser,
     isUpgrade: /websocket/i.test(once.get('upgrade') ?? ''),
     repeated,

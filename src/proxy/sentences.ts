@@ -117,6 +117,14 @@ export const expectationRefused: Refusal = {
   isFinal: true,
 }
 
+export const codingRefused: Refusal = {
+  status: 400,
+  code: 'bad_request',
+  message:
+    'The header Transfer-Encoding names a coding that the proxy does not undo. Send the body as it is, with a length or in chunks; a compressed one is named in Content-Encoding.',
+  isFinal: true,
+}
+
 export const notHttp: Refusal = {
   status: 400,
   code: 'bad_request',
