@@ -66,14 +66,21 @@ export function readRotationCall(event: unknown): RotationCall {
   )
 }
 
-/** Whether a secret that AWS names, by its ARN or its name, is the one that the configuration names. */
-export function isSecretOf(asked: string, ref: string): boolean {
-  return asked === ref || nameInArn(asked) === ref || nameInArn(ref) === asked
-}
-
 /** `arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-a1b2c3`: AWS adds six characters. */
-function nameInArn(arn: string): string | undefined {
-  return /^arn:[^:]*:secretsmanager:[^:]*:\d*:secret:(.+)-[A-Za-z0-9]{6}$/.exec(arn)?.[1]
+const arnPattern = /^(arn:[^:]*:secretsmanager:([^:]*):\d*:secret:(.+))-[A-Za-z0-9]{6}$/
+
+/**
+ * Whether a secret that AWS names, by its ARN or its name, is the one that the configuration names: by a name, or an ARN
+ * with or without what AWS adds. A name is one of its region; secrets that are replicated have the same in several.
+ */
+export function isSecretOf(
+  asked: string,
+  { ref, region }: { readonly ref: string; readonly region: string | undefined },
+): boolean {
+  if (asked === ref) return true
+  const [, whole, there, name] = arnPattern.exec(asked) ?? []
+  if (name === undefined) return arnPattern.exec(ref)?.[3] === asked
+  return whole === ref || (name === ref && (region ?? there) === there)
 }
 
 /**

@@ -54,7 +54,7 @@ export function createRotationHandler(options: RotationHandlerOptions): Rotation
         (context?.getRemainingTimeInMillis?.() ?? defaultMs + stoppingMs) - stoppingMs,
       )
       const parts = { ...options, system, withinMs }
-      if (call.kind === 'step') await doStep(call, rotatedIn(config, call.secret), config, parts)
+      if (call.kind === 'step') await doStep(call, rotatedIn(call.secret, config, options.env), config, parts)
       else await withService({ ...parts, config }, (service) => bounded(service.tick(), parts))
     } catch (thrown) {
       throw spokenOut(toKeyturnError(thrown, 'a step of a rotation'))
@@ -104,14 +104,16 @@ type RotatedCredential = CredentialConfig & {
 }
 
 /** The credential whose key is in this secret. */
-function rotatedIn(config: Config, secret: string): RotatedCredential {
+function rotatedIn(secret: string, config: Config, env: Environment): RotatedCredential {
+  const own = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION']
   const found = config.credentials.find(
     (one): one is RotatedCredential =>
-      one.store.kind === 'aws-secrets-manager' && isSecretOf(secret, one.ref),
+      one.store.kind === 'aws-secrets-manager' &&
+      isSecretOf(secret, { ref: one.ref, region: one.store.region ?? own }),
   )
   if (found === undefined)
     throw new KeyturnError('config_missing', `No credential of ${config.source} has its key in ${secret}.`, {
-      fix: 'Name the secret as ref of a credential whose store is aws-secrets-manager.',
+      fix: 'Name the secret as ref of a credential whose store is aws-secrets-manager, in this region.',
     })
   if (found.schedule !== null && found.schedule !== undefined)
     throw notAlone(found.name, 'has a schedule of its own, and AWS rotates it', 'Set schedule: none.')

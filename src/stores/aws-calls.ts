@@ -26,7 +26,7 @@ export interface AwsSecret {
   /** Labels by version. AWS names only versions that have one. */
   readonly labels: ReadonlyMap<AwsVersionId, readonly string[]>
   readonly tags: ReadonlyMap<string, string>
-  /** Whether AWS's own rotation is on. */
+  /** Whether AWS's own rotation is on. AWS leaves it out of a secret that never had any. */
   readonly isRotated?: boolean
 }
 
@@ -111,7 +111,7 @@ export async function openAwsCalls(
           Object.entries(found.VersionIdsToStages ?? {}).filter(([, labels]) => labels.length > 0),
         ),
         tags: new Map((found.Tags ?? []).map((tag) => [tag.Key ?? '', tag.Value ?? ''])),
-        isRotated: found.RotationEnabled === true,
+        ...(found.RotationEnabled === undefined ? {} : { isRotated: found.RotationEnabled }),
       }
     },
     async get(ref, which) {

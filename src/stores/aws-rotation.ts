@@ -22,7 +22,8 @@ export async function openAwsRotations(
   return {
     async look(ref) {
       const found = await calls.describe(ref)
-      return found === undefined ? undefined : { isRotated: found.isRotated === true, labels: found.labels }
+      // As AWS's own templates have it (2026-11): off is what says so, and not what is left out.
+      return found === undefined ? undefined : { isRotated: found.isRotated !== false, labels: found.labels }
     },
     close: () => calls.close(),
   }

@@ -41,12 +41,20 @@ describe('the event', () => {
 
   it.each([
     [arn, arn, true],
+    [arn, arn.slice(0, -7), true],
     [arn, 'prod/openai', true],
     ['prod/openai', arn, true],
     [arn, 'openai', false],
     [arn, 'prod/openai-a1b2c3', false],
-  ])('%s names the secret %s: %s', (asked, ref, isSame) => {
-    expect(isSecretOf(asked, ref)).toBe(isSame)
+    [arn.replace('eu-central-1', 'us-east-1'), 'prod/openai', false],
+    [arn.replace('111122223333', '444455556666'), arn, false],
+    [arn.replace('111122223333', '444455556666'), arn.slice(0, -7), false],
+  ])('%s names the secret %s of eu-central-1: %s', (asked, ref, isSame) => {
+    expect(isSecretOf(asked, { ref, region: 'eu-central-1' })).toBe(isSame)
+  })
+
+  it('names a secret by its name alone where no region is configured', () => {
+    expect(isSecretOf(arn, { ref: 'prod/openai', region: undefined })).toBe(true)
   })
 })
 
@@ -91,6 +99,16 @@ describe('the four steps', () => {
     expect(await made.invoke('createSecret', first)).toBe('failed')
     expect(made.issuer.count('mint')).toBe(0)
     expect(await made.invoke('createSecret', second)).toBe('done')
+  })
+
+  it('are refused where the rotation is off, and not where AWS leaves out whether it is', async () => {
+    const made = await world()
+    const asked = made.rotateSecret()
+    made.secret.isRotated = false
+    expect(await made.invoke('createSecret', asked)).toBe('failed')
+    delete made.secret.isRotated
+    expect(await made.invoke('testSecret', asked)).toBe('done')
+    expect(await made.invoke('createSecret', asked)).toBe('done')
   })
 
   it('that come before createSecret do nothing', async () => {

@@ -58,7 +58,7 @@ export const operations: Readonly<Record<string, Operation>> = {
       Name: name,
       ...(secret.versions.size === 0 ? {} : { VersionIdsToStages: stages }),
       Tags: [...secret.tags].map(([Key, Value]) => ({ Key, Value })),
-      ...(secret.isRotated === true ? { RotationEnabled: true } : {}),
+      ...(secret.isRotated === undefined ? {} : { RotationEnabled: secret.isRotated }),
       ...(secret.deletedAt === undefined ? {} : { DeletedDate: secret.deletedAt }),
     }
   },
