@@ -52,11 +52,12 @@ function readEvent(event: Readonly<Record<string, unknown>>): DueSecret | undefi
   const at = instantOf(isCloudEvent ? event['time'] : event['eventTime'])
   if (typeof type !== 'string' || typeof event['id'] !== 'string' || at === undefined) throw notEventGrid()
   const why = Object.hasOwn(dueTypes, type) ? dueTypes[type] : undefined
-  const { VaultName: vault, ObjectType: kind, ObjectName: secret } = recordOf(event['data'])
+  const { VaultName: vault, ObjectType: kind, ObjectName: secret, EXP: expiry } = recordOf(event['data'])
   if (why === undefined || kind !== 'Secret') return undefined
   if (typeof vault !== 'string' || typeof secret !== 'string') throw notEventGrid()
   // Azure minds no case in either name.
-  return { place: vault.toLowerCase(), secret: secret.toLowerCase(), at, why }
+  const due = { place: vault.toLowerCase(), secret: secret.toLowerCase(), at, why }
+  return typeof expiry === 'number' ? { ...due, expiresAt: expiry * 1_000 } : due
 }
 
 /** `https://NAME.vault.azure.net` */

@@ -1,8 +1,16 @@
 import type { FastifyReply } from 'fastify'
 import type { HookOperationId } from '../api/hook-operations.ts'
+import type { CredentialSummary } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { allowedOrigin, readEventGrid } from '../hooks/azure-event-grid.ts'
-import { credentialsOf, type DueSecret, isAnswered, type SecretPlace } from '../hooks/due.ts'
+import {
+  credentialsOf,
+  type DueSecret,
+  instantOf,
+  isAnswered,
+  type LatestTurn,
+  type SecretPlace,
+} from '../hooks/due.ts'
 import { readPubSub } from '../hooks/google-pubsub.ts'
 import type { ServerContext } from './context.ts'
 import type { Call, Handler } from './routes.ts'
@@ -72,33 +80,44 @@ async function startAll(
   call.request.about = started.length === 0 ? 'nothing to do' : `started: ${started.join(', ')}`
 }
 
-/** It passes without anybody, and is sent again until then. */
-const passing: ReadonlySet<string> = new Set(['blackout', 'rotation_in_progress', 'internal'])
+/** To be told of it again would help nobody: somebody has to see to it. Whatever else there is passes, or is mended. */
+const lasting: ReadonlySet<string> = new Set([
+  'federated_credential',
+  'issuer_cannot_mint',
+  'rotation_halted',
+  'store_read_only',
+])
 
 async function startOne(
   name: string,
   due: DueSecret,
-  { service, log }: ServerContext,
+  { service, system, log }: ServerContext,
   { actor }: Call,
 ): Promise<boolean> {
-  const { rotation } = await service.summary(name)
-  // What makes a spare or tries things out turns no key.
-  const isTurning = rotation?.mode === 'normal' || rotation?.mode === 'emergency'
-  const latest =
-    rotation === null || !isTurning
-      ? undefined
-      : { startedAt: Date.parse(rotation.startedAt), isRunning: rotation.endedAt === null }
-  if (isAnswered(due, latest)) return false
+  if (isAnswered(due, latestTurnOf(await service.summary(name)), system.now())) return false
   try {
     await service.rotate(name, { mode: 'normal', reason: due.why }, actor)
     return true
   } catch (thrown) {
-    if (!(thrown instanceof KeyturnError) || thrown.retryable || passing.has(thrown.code)) throw thrown
-    // A person has to see to it, and is told by an alert; to be told again by a cloud would help nobody.
+    if (!(thrown instanceof KeyturnError && lasting.has(thrown.code))) throw thrown
     log('warn', 'a store says that its secret is to be rotated, and it cannot be', {
       credential: name,
       error: thrown,
     })
     return false
+  }
+}
+
+/** What makes a spare or tries things out turns no key; where it came last, the key itself says when it was turned. */
+function latestTurnOf({ rotation, current }: CredentialSummary): LatestTurn {
+  const turning = rotation?.mode === 'normal' || rotation?.mode === 'emergency' ? rotation : undefined
+  // A found key may expire, but is not turned for it.
+  const isOurs = current?.origin === 'minted' || current?.origin === 'brought'
+  const isTurned = isOurs && current.expiresAt !== null
+  return {
+    isRunning: turning !== undefined && turning.endedAt === null,
+    startedAt: instantOf(turning?.startedAt),
+    promotedAt: isOurs ? instantOf(current.promotedAt) : undefined,
+    mintedAt: isTurned ? instantOf(current.createdAt ?? current.addedAt) : undefined,
   }
 }

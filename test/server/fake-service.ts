@@ -59,6 +59,8 @@ export interface FakeService extends Service {
   failNextRotation: KeyturnError | undefined
   /** Whether summaries tell of the latest rotation. Default false. */
   tellsRotations: boolean
+  /** When every key ends. Default: never. */
+  keyEndsAt: string | null
   /** Throws something that is no KeyturnError, with a key in its message. */
   breakSummaries: boolean
   /** Waited for before events are read. */
@@ -126,7 +128,8 @@ export function createFakeService(
       name,
       isInternal: internal.includes(name),
       generation: handOut.generation,
-      current: handOut.kind === 'available' ? versionSummary(handOut) : null,
+      current:
+        handOut.kind === 'available' ? { ...versionSummary(handOut), expiresAt: service.keyEndsAt } : null,
       versions: [
         ...(handOut.kind === 'available' ? [versionSummary(handOut)] : []),
         ...(older.get(name) ?? []),
@@ -157,6 +160,7 @@ export function createFakeService(
     reports: [],
     rotationsStarted: [],
     tellsRotations: false,
+    keyEndsAt: null,
     acts: [],
     revoked: [],
     failNextRotation: undefined,

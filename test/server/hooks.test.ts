@@ -134,6 +134,27 @@ describe('a cloud that says that a secret is due', () => {
     expect(made.service.rotationsStarted).toHaveLength(1)
   })
 
+  it('says it once also where no rotation came last that would show it', async () => {
+    const made = await world()
+    await made.service.rotate('openai', { mode: 'rehearsal' }, { name: 'ann' })
+    // The key became current when the rehearsal began: an hour before the time of the others.
+    expect((await made.push(googlePath, pubSub({}, at(-3_540_000)))).status).toBe(204)
+    expect(made.service.rotationsStarted).toHaveLength(1)
+    expect((await made.push(googlePath, pubSub())).status).toBe(204)
+    expect(made.service.rotationsStarted).toHaveLength(2)
+  })
+
+  it('says of a new key that lives for a month that it is about to end, and no other is made for that', async () => {
+    const made = await world()
+    const day = 86_400
+    const ends = (seconds: number): object => ({ ...vault, EXP: startedAt / 1_000 + seconds })
+    made.service.keyEndsAt = new Date(startedAt + 30 * day * 1_000).toISOString()
+    expect((await made.push(azurePath, [eventGrid(near, ends(30 * day))])).status).toBe(204)
+    expect(made.service.rotationsStarted).toEqual([])
+    expect((await made.push(azurePath, [eventGrid(near, ends(7_000))])).status).toBe(204)
+    expect(made.service.rotationsStarted).toHaveLength(1)
+  })
+
   const others: readonly [string, string, unknown][] = [
     ['another event of the topic', googlePath, pubSub({ eventType: 'SECRET_VERSION_ADD' })],
     ['a secret that nobody configured', googlePath, pubSub({ secretId: 'projects/acme/secrets/theirs' })],
@@ -174,7 +195,9 @@ describe('a cloud that says that a secret is due', () => {
     const failures: readonly [KeyturnError, number][] = [
       [new KeyturnError('ledger_unreachable', 'Away.', { retryable: true }), 503],
       [new KeyturnError('blackout', 'Until Monday.'), 409],
+      [new KeyturnError('stopping', 'The ledger is closed.'), 503],
       [new KeyturnError('rotation_halted', 'Halted.'), 204],
+      [new KeyturnError('issuer_cannot_mint', 'No admin key.'), 204],
     ]
     for (const [failure, status] of failures) {
       made.service.failNextRotation = failure
