@@ -86,6 +86,9 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     commander: fully,
     engine: lazily,
     'main.ts': lazily,
+    // What closes a process, without the service that main.ts puts together.
+    'main/hardening.ts': lazily,
+    'main/process-parts.ts': lazily,
     'log.ts': lazily,
     proxy: lazily,
     sandbox: lazily,

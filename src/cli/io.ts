@@ -127,6 +127,8 @@ export interface Io {
   readonly exit: (code: number) => void
   readonly version: () => string
   readonly loadMain: () => Promise<Main>
+  /** Closes this process to debuggers and core dumps. `config_invalid` where a debugger listens already. */
+  readonly harden: (log: Log) => Promise<void>
   /** The tokens in a home folder, without a service: for the first token, and when none runs. */
   readonly openLocalTokens: (home: string) => Promise<LocalTokens>
 }

@@ -46,6 +46,13 @@ export function realIo(): Io {
     version: packageVersion,
     writePrivateFile,
     loadMain: () => import('../main.ts'),
+    async harden(log) {
+      const [{ hardenProcess }, { processParts }] = await Promise.all([
+        import('../main/hardening.ts'),
+        import('../main/process-parts.ts'),
+      ])
+      await hardenProcess(processParts(process.env), log)
+    },
     async openLocalTokens(home) {
       const { openLocalTokens } = await import('../main.ts')
       return openLocalTokens({ home, env: process.env, cwd: workingFolder() })

@@ -30,7 +30,7 @@ export async function hardenProcess(parts: ProcessParts, log: Log): Promise<void
       'config_invalid',
       'A debugger is listening, and through it anybody on this machine reads every key.',
       {
-        fix: 'Start without --inspect (look at NODE_OPTIONS), or use the sandbox.',
+        fix: 'Start without --inspect (look at NODE_OPTIONS). A service with --sandbox starts with it.',
       },
     )
   const dump = parts.flags.find((flag) => /^--heap(?:snapshot|-prof)/.test(flag))
@@ -39,7 +39,7 @@ export async function hardenProcess(parts: ProcessParts, log: Log): Promise<void
       'config_invalid',
       'Node is told to write its memory to files, and with it every key.',
       {
-        fix: `Start without ${dump.split('=', 1)[0]} (look at NODE_OPTIONS), or use the sandbox.`,
+        fix: `Start without ${dump.split('=', 1)[0]} (look at NODE_OPTIONS). A service with --sandbox starts with it.`,
       },
     )
   // Node starts the debugger on this signal; whoever listens to it takes that away.

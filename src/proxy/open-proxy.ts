@@ -6,12 +6,14 @@ import { defaultLimits, type ProxyLimits } from './limits.ts'
 import { createFormer, type FilledFamily, readMetrics } from './metrics.ts'
 import { createProxy, type Proxy } from './proxy.ts'
 import { createTally } from './tally.ts'
-import { openUpstreams, type UpstreamChoice } from './upstream.ts'
+import { openUpstreams, type UpstreamChoice, type WayTo } from './upstream.ts'
 
 export interface OpenProxyOptions extends Pick<AdmissionRules, 'credentials' | 'roots' | 'hosts'> {
   /** Where Keyturn is, and the way there where the address alone does not say it. */
   readonly service: { readonly url: string | URL; readonly way: Way }
   readonly upstream: UpstreamChoice
+  /** Default: straight. */
+  readonly wayTo?: WayTo
   /** Who the proxy is in Keyturn's leases: 1 to 128 visible ASCII characters, stable for its life. */
   readonly instance: string
   /** For how long a key is given out without word from Keyturn, in milliseconds, where that is shorter than Keyturn allows. */
@@ -41,7 +43,7 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
     limits,
     onForgotten: (caller) => former.add(caller),
   })
-  const upstreams = await openUpstreams({ choice: upstream, limits })
+  const upstreams = await openUpstreams({ choice: upstream, wayTo: options.wayTo ?? straight, limits })
   const proxy = createProxy({
     credentials,
     roots,
@@ -54,3 +56,5 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
   })
   return { ...proxy, metrics: () => readMetrics({ callers: callers.all(), former, tally }) }
 }
+
+const straight: WayTo = () => undefined

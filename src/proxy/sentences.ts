@@ -228,7 +228,7 @@ export function upstreamFailed(error: Error): Refusal {
   return {
     status: isSlow ? 504 : 502,
     code: isSlow ? 'timeout' : 'issuer_unreachable',
-    message: `The upstream ${isSlow ? 'did not answer in time' : 'cannot be reached, or broke off'} (${/^[A-Za-z_0-9]{1,40}$/.test(code) ? code : 'no reason given'}). Try again; where it stays so, check the network and --upstream.`,
+    message: `The upstream ${isSlow ? 'did not answer in time' : 'cannot be reached, or broke off'} (${/^[A-Za-z_0-9]{1,40}$/.test(code) ? code : 'no reason given'}). Try again; where it stays so, check the network (HTTPS_PROXY too, where it is used) and --upstream.`,
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { isProtected } from '../client/address.ts'
 import type { OpenAICredential } from '../client/types.ts'
 import type { ProxyLimits } from './limits.ts'
@@ -16,6 +16,8 @@ export interface Target {
   readonly headers: readonly string[]
 }
 
+export type WayTo = (upstream: URL) => string | undefined
+
 export interface Upstreams {
   /** Undefined where the key of this credential is for somewhere else. */
   target(credential: OpenAICredential): Target | undefined
@@ -31,19 +33,22 @@ const originsMax = 16
  */
 export async function openUpstreams(options: {
   readonly choice: UpstreamChoice
+  /** The proxy for outgoing traffic that leads there, as a URL; undefined: the way is straight. */
+  readonly wayTo: WayTo
   readonly limits: Pick<
     ProxyLimits,
     'requestsMax' | 'connectTimeoutMs' | 'upstreamTimeoutMs' | 'keepAliveMs' | 'headerBytesMax'
   >
 }): Promise<Upstreams> {
-  const { choice, limits } = options
-  const { Pool: PoolOf } = await import('undici')
-  const pools = new Map<string, Pool>()
+  const { choice, wayTo, limits } = options
+  const { Pool, ProxyAgent } = await import('undici')
+  const pools = new Map<string, Dispatcher>()
   const targets = new WeakMap<OpenAICredential, Target>()
-  const poolOf = (origin: string): Pool | undefined => {
+  const poolOf = (base: URL): Dispatcher | undefined => {
+    const { origin } = base
     const known = pools.get(origin)
     if (known !== undefined || pools.size >= originsMax) return known
-    const pool = new PoolOf(origin, {
+    const settings = {
       connections: limits.requestsMax,
       pipelining: 1,
       allowH2: false,
@@ -52,7 +57,10 @@ export async function openUpstreams(options: {
       bodyTimeout: limits.upstreamTimeoutMs,
       keepAliveTimeout: limits.keepAliveMs,
       maxHeaderSize: limits.headerBytesMax,
-    })
+    }
+    const uri = wayTo(base)
+    // It tunnels: what stands on the way sees where to, and not the key.
+    const pool = uri === undefined ? new Pool(origin, settings) : new ProxyAgent({ uri, ...settings })
     pools.set(origin, pool)
     return pool
   }
@@ -63,7 +71,7 @@ export async function openUpstreams(options: {
       const own = new URL(credential.baseUrl)
       const base = choice === 'service' ? own : choice
       if (base.origin !== own.origin || !isProtected(base)) return undefined
-      const pool = poolOf(base.origin)
+      const pool = poolOf(base)
       if (pool === undefined) return undefined
       const { apiKey, organization, project } = credential
       const target: Target = {

@@ -102,6 +102,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       }
       return { serve: missing, tick: missing, diagnose: missing, ...options.main }
     },
+    harden: async () => undefined,
     openLocalTokens: async () => {
       if (options.tokens === undefined) throw new Error('not expected to be called')
       return options.tokens

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { connect, createServer, type Server } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { run } from '../../src/cli/main.ts'
+import { KeyturnError } from '../../src/core/errors.ts'
 import { fakeIo } from '../cli/fake-io.ts'
 import { startRig } from './harness.ts'
 
@@ -66,6 +67,66 @@ describe('keyturn proxy', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
     io.signal('SIGINT')
     expect(await ended).toBe(0)
+  })
+
+  it('opens nothing where its process cannot be closed to debuggers', async () => {
+    const io = {
+      ...fakeIo({ env: { KEYTURN_URL: 'http://127.0.0.1:9' } }),
+      harden: () => Promise.reject(new KeyturnError('config_invalid', 'A debugger is listening.')),
+    }
+    expect(await run(['proxy', '--listen', '127.0.0.1:0'], io)).toBe(1)
+    expect([io.out(), io.err()]).toEqual(['', expect.stringContaining('A debugger is listening.')])
+  })
+
+  it('goes over the proxy that Node is told of, with the key inside of the tunnel alone', async () => {
+    const heads: string[] = []
+    const way = createServer((socket) => {
+      socket.once('data', (chunk) => {
+        heads.push(chunk.toString('latin1'))
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n')
+      })
+    })
+    await new Promise<void>((resolve) => way.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void way.close())
+    const { port } = way.address() as AddressInfo
+    const rig = await startRig()
+    rig.service.restore({ baseUrl: 'https://openai.example/v1' })
+    const io = fakeIo({
+      env: {
+        KEYTURN_URL: rig.service.url,
+        NODE_USE_ENV_PROXY: '1',
+        HTTPS_PROXY: `http://me:word@127.0.0.1:${port}`,
+      },
+    })
+    const ended = run(
+      ['proxy', '--listen', '127.0.0.1:0', '--upstream', 'https://openai.example/v1', '--json'],
+      io,
+    )
+    await io.seen('}')
+    const { url } = JSON.parse(io.out()) as { url: string }
+    const answer = await fetch(`${url}/models`, { headers: { authorization: `Bearer ${rig.service.token}` } })
+    const text = await answer.text()
+    expect([answer.status, text]).toEqual([502, expect.stringContaining('HTTPS_PROXY')])
+    expect(heads).toEqual([
+      expect.stringMatching(/^CONNECT openai\.example:443 HTTP\/1\.1\r\n[^]*proxy-authorization: Basic /),
+    ])
+    expect(heads[0] + text + io.out() + io.err()).not.toContain(rig.key)
+    expect(text + io.out() + io.err()).not.toContain('word')
+    io.signal('SIGTERM')
+    expect(await ended).toBe(0)
+  })
+
+  it('refuses a proxy of a kind that it does not speak before it listens', async () => {
+    const io = fakeIo({
+      env: {
+        KEYTURN_URL: 'http://127.0.0.1:9',
+        NODE_USE_ENV_PROXY: '1',
+        HTTPS_PROXY: 'socks5://me:word@127.0.0.1:1',
+      },
+    })
+    expect(await run(['proxy', '--listen', '127.0.0.1:0'], io)).toBe(1)
+    expect(io.err()).toContain('HTTPS_PROXY')
+    expect(io.err()).not.toContain('word')
   })
 
   it.each([

@@ -8,6 +8,7 @@ import { isLoopbackHost } from '../../core/loopback.ts'
 import { credentialNamePattern } from '../../core/types.ts'
 import type { ProxyLimits } from '../../proxy/limits.ts'
 import type { OpenedProxy, OpenProxyOptions } from '../../proxy/open-proxy.ts'
+import type { WayTo } from '../../proxy/upstream.ts'
 import { createSystem } from '../../system.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -33,12 +34,16 @@ export async function run(context: Context): Promise<ExitCode> {
   ])
   const credentials = credentialsOf(context)
   const upstream = upstreamOf(context)
+  const wayTo = await wayOut(io.env, upstream)
+  const log = await serviceLog(io, { level: 'warn', format: 'text' })
+  await io.harden(log)
   const { address } = await context.target()
   const { first, ignore } = signals(io, out)
   try {
     const proxy = await openProxy({
       credentials,
       upstream,
+      wayTo,
       roots: new Set([...defaultRoots, ...(await allowedOf(context))]),
       service: serviceAt(address),
       hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
@@ -48,7 +53,7 @@ export async function run(context: Context): Promise<ExitCode> {
       staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, least: '1s' }),
       limits: limitsOf(context),
       system: createSystem(),
-      log: await serviceLog(io, { level: 'warn', format: 'text' }),
+      log,
     })
     let metrics: Awaited<ReturnType<typeof serveMetrics>> | undefined
     try {
@@ -153,6 +158,21 @@ function upstreamOf({ options }: Context): OpenProxyOptions['upstream'] {
     '--upstream takes the base URL of the API',
     `https, or http on this machine, without user, query and fragment, as in ${defaultUpstream}; or 'service'.`,
   )
+}
+
+/** The proxy for outgoing traffic, where Node is told to use one: fetch in `keyturn serve` goes by the same variables. */
+async function wayOut(
+  env: Readonly<Record<string, string | undefined>>,
+  upstream: OpenProxyOptions['upstream'],
+): Promise<WayTo> {
+  if (env['NODE_USE_ENV_PROXY'] !== '1') return () => undefined
+  const { proxyInForce } = await import('../../doctor/probe/proxy-settings.ts')
+  const found = proxyInForce(env, upstream === 'service' ? new URL(defaultUpstream) : upstream)
+  if (found !== undefined && found.url === undefined)
+    throw new KeyturnError('config_invalid', `${found.variable} names no HTTP proxy (${found.shown})`, {
+      fix: 'Give it the address of one, as in http://proxy.example.com:3128, or unset NODE_USE_ENV_PROXY.',
+    })
+  return (url) => proxyInForce(env, url)?.url
 }
 
 async function allowedOf({ options }: Context): Promise<readonly string[]> {
