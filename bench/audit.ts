@@ -5,13 +5,13 @@ import { median } from './lib/statistics.ts'
 
 const connections = 256
 const roundMs = 1_000
-const rounds = 5
+const rounds = 9
 const path = '/v1/credentials/openai'
 
 /** Hand-outs whose rows are on the disk before the reply leaves, against node:http answering the same bytes to everybody. */
 export const audit: Bench = {
   name: 'audit',
-  seconds: 20,
+  seconds: 34,
   run: () =>
     closing(async (scope) => {
       const start = async (reads: string) =>

@@ -3,12 +3,12 @@ import { type KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Audited } from './audited.ts'
 import type { Authenticator } from './auth/authenticator.ts'
 import { isForwardingHeader } from './forwarded.ts'
-import { type HandOuts, matchesEtag } from './hand-out.ts'
+import { type HandOuts, matchesEtag, type Prepared } from './hand-out.ts'
 import type { Leases } from './leases.ts'
 import type { Metrics } from './metrics.ts'
 import type { Rates } from './rates.ts'
 import { endSilence } from './silence.ts'
-import type { Visitors } from './visitors.ts'
+import type { Visitor, Visitors } from './visitors.ts'
 
 export interface FastLaneOptions {
   readonly handOuts: HandOuts
@@ -39,6 +39,23 @@ const prefix = '/v1/credentials/'
  */
 export function createFastLane(options: FastLaneOptions): FastLane {
   const { handOuts, visitors, auth, rates, leases, metrics, audited, headersMax, silenceMs } = options
+  const send = (response: ServerResponse, { headers, body }: Prepared, { app }: Visitor): void => {
+    metrics.handOuts += 1
+    app.value += 1
+    response.writeHead(200, headers as string[])
+    response.end(body)
+    endSilence(response, silenceMs)
+  }
+  const wait = createWaiting({
+    written({ request, response, name, prepared, visitor }) {
+      // While the row was written the key or the token may have been taken back: that is looked at anew.
+      const isSame = handOuts.prepared(name)?.handOut === prepared.handOut
+      if (isSame && auth.isLive(visitor.caller)) send(response, prepared, visitor)
+      else options.otherwise(request, response)
+    },
+    refused: ({ response }, thrown) =>
+      options.refuse(response, toKeyturnError(thrown, 'writing the audit row')),
+  })
   return (request, response) => {
     const url = request.url
     if (url === undefined || request.method !== 'GET' || !url.startsWith(prefix)) return false
@@ -66,26 +83,50 @@ export function createFastLane(options: FastLaneOptions): FastLane {
       endSilence(response, silenceMs)
       return true
     }
-    const { handOut } = prepared
-    const written = audited.visit(handOut, visitor)
-    const send = (): void => {
-      metrics.handOuts += 1
-      visitor.app.value += 1
-      response.writeHead(200, prepared.headers as string[])
-      response.end(prepared.body)
-      endSilence(response, silenceMs)
-    }
-    if (written === undefined) send()
-    else
-      written.then(
-        () => {
-          // While the row was written the key or the token may have been taken back: that is looked at anew.
-          if (handOuts.prepared(name)?.handOut === handOut && auth.isLive(caller)) send()
-          else options.otherwise(request, response)
-        },
-        (thrown: unknown) => options.refuse(response, toKeyturnError(thrown, 'writing the audit row')),
-      )
+    const written = audited.visit(prepared.handOut, visitor)
+    if (written === undefined) send(response, prepared, visitor)
+    else wait(written, { request, response, name, prepared, visitor })
     return true
+  }
+}
+
+/** A reply that leaves when its row is written. */
+interface Reply {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly name: string
+  readonly prepared: Prepared
+  readonly visitor: Visitor
+}
+
+/** Rows that are written together have one promise: it is asked once for all replies that wait for it, which is felt. */
+function createWaiting(told: {
+  readonly written: (reply: Reply) => void
+  readonly refused: (reply: Reply, thrown: unknown) => void
+}): (written: Promise<void>, reply: Reply) => void {
+  let last: Promise<void> | undefined
+  let replies: Reply[] = []
+  return (written, reply) => {
+    if (written === last) {
+      replies.push(reply)
+      return
+    }
+    const together = [reply]
+    last = written
+    replies = together
+    const end = (): void => {
+      if (last === written) last = undefined
+    }
+    written.then(
+      () => {
+        end()
+        for (const one of together) told.written(one)
+      },
+      (thrown: unknown) => {
+        end()
+        for (const one of together) told.refused(one, thrown)
+      },
+    )
   }
 }
 

@@ -4,6 +4,8 @@ import type { Audit, AuditEntry } from '../../src/core/ports.ts'
 export interface MemoryAudit extends Audit {
   /** In the order in which they were recorded, refused ones not among them. */
   readonly rows: readonly AuditEntry[]
+  /** How many rows wait. */
+  readonly waiting: number
   /** From now on rows wait until `settle`. */
   hold(): void
   /** Ends the holding: all that wait are durable, or none of them can be. */
@@ -15,32 +17,35 @@ export interface MemoryAudit extends Audit {
 /** An audit as the port promises it, in memory: a row counts once its promise has resolved. */
 export function createMemoryAudit(options: { readonly now?: () => number } = {}): MemoryAudit {
   const rows: AuditEntry[] = []
-  const waiting: { entry: AuditEntry; resolve: () => void; reject: (error: KeyturnError) => void }[] = []
-  let isHolding = false
+  /** Rows that wait together share a promise, as those of one write do. */
+  let held: (PromiseWithResolvers<void> & { readonly entries: AuditEntry[] }) | undefined
   let isAvailable = true
   return {
     rows,
+    get waiting() {
+      return held?.entries.length ?? 0
+    },
     record(entry) {
       const row = { ...entry, at: entry.at ?? options.now?.() ?? 0 }
       if (!isAvailable) return Promise.reject(unavailable())
-      if (!isHolding) {
+      if (held === undefined) {
         rows.push(row)
         return Promise.resolve()
       }
-      return new Promise((resolve, reject) => waiting.push({ entry: row, resolve, reject }))
+      held.entries.push(row)
+      return held.promise
     },
     hold() {
-      isHolding = true
+      held = { ...Promise.withResolvers<void>(), entries: [] }
+      // Nobody may wait for it.
+      held.promise.catch(() => undefined)
     },
     settle(outcome) {
-      isHolding = false
-      for (const { entry, resolve, reject } of waiting.splice(0)) {
-        if (outcome === 'unavailable') reject(unavailable())
-        else {
-          rows.push(entry)
-          resolve()
-        }
-      }
+      const { entries = [], resolve, reject } = held ?? {}
+      held = undefined
+      if (outcome === 'unavailable') return reject?.(unavailable())
+      rows.push(...entries)
+      resolve?.()
     },
     setAvailable(now) {
       isAvailable = now

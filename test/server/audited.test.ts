@@ -75,6 +75,24 @@ describe.each([
     audit.settle('durable')
     expect((await asked).status).toBe(401)
   })
+
+  it('is judged by itself where rows are written together, and each waits for its own', async () => {
+    const audit = createMemoryAudit()
+    const harness = await startServer({ audit })
+    const { id, token } = await harness.tokens.create({ name: 'gone', role: 'app', credentials: ['*'] })
+    audit.hold()
+    const asked = [harness.get(url), harness.get(url, bearer(token)), harness.get(url)]
+    await until(() => audit.waiting === 3)
+    await harness.tokens.revoke(id)
+    audit.settle('durable')
+    expect(await statusesOf(asked)).toEqual([200, 401, 200])
+    audit.hold()
+    const later = [harness.get(url), harness.get(url)]
+    await until(() => audit.waiting === 2)
+    audit.settle('unavailable')
+    expect(await statusesOf(later)).toEqual([503, 503])
+    expect((await harness.get(url)).status).toBe(200)
+  })
 })
 
 it('a 304 and lists are no rows', async () => {
@@ -183,3 +201,7 @@ it('what is no request is a refusal too', async () => {
   await rawRequest(harness.port, 'nonsense\r\n\r\n')
   expect(audit.rows).toMatchObject([{ kind: 'refusal', outcome: 'bad_request', source: '127.0.0.1' }])
 })
+
+async function statusesOf(answers: readonly Promise<Response>[]): Promise<readonly number[]> {
+  return (await Promise.all(answers)).map(({ status }) => status)
+}
