@@ -119,7 +119,7 @@ function missingNamed(path: string, isByEnvironment: boolean): ConfigCheck & { k
     kind: 'missing',
     message: `there is no configuration file ${path}`,
     fix: isByEnvironment
-      ? 'Correct or unset KEYTURN_CONFIG, or write the file with `keyturn init`.'
+      ? 'Put it there (in a container: mount it), correct or unset KEYTURN_CONFIG, or write the file with `keyturn init`.'
       : 'Correct the path, or write the file with `keyturn init`.',
   }
 }

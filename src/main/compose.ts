@@ -215,7 +215,7 @@ function readFile(path: string): string | undefined {
     return readFileSync(path, 'utf8')
   } catch (thrown) {
     throw new KeyturnError('issuer_denied', `The admin key file ${path} cannot be read.`, {
-      fix: `Put the admin key there, readable by this user (chmod 600 ${path}).`,
+      fix: `Put the admin key there, and let the user that Keyturn runs as read it (in a pod: fsGroup): ls -l '${path}'`,
       cause: thrown,
     })
   }

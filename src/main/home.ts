@@ -49,7 +49,7 @@ function assertPrivate(path: string): void {
   const isOwn = process.getuid?.() === uid
   if (!isOwn) {
     throw new KeyturnError('permissions_lax', `${path} can be read by others and belongs to another user.`, {
-      fix: `chmod 700 ${path}`,
+      fix: `Name a folder inside it, which Keyturn makes for itself: KEYTURN_HOME=${join(path, 'home')}`,
     })
   }
   chmodSync(path, privateFolder)

@@ -9,6 +9,7 @@ import {
   readSync,
   renameSync,
   rmSync,
+  type Stats,
   statSync,
   writeSync,
 } from 'node:fs'
@@ -133,13 +134,19 @@ export function assertPrivate(path: string, kind: 'file' | 'folder'): void {
       },
     )
   const mode = found.mode & 0o777
-  if ((mode & 0o077) === 0) return
+  if ((mode & 0o077) === 0 || (kind === 'file' && isMountedForUs(found))) return
   const wanted = (kind === 'folder' ? privateFolderMode : privateFileMode).toString(8)
   throw new KeyturnError(
     'permissions_lax',
     `Others on this machine can reach the ${kind} ${path} (mode ${mode.toString(8)}).`,
     { fix: `chmod ${wanted} '${path}'` },
   )
+}
+
+/** A Kubernetes Secret under `fsGroup`: root's, for the group of the pod to read, and for nobody to write. Nothing in the pod could change its mode. */
+function isMountedForUs({ uid, gid, mode }: Stats): boolean {
+  const groups = [process.getgid?.(), ...(process.getgroups?.() ?? [])]
+  return uid === 0 && (mode & 0o777) === 0o440 && groups.includes(gid)
 }
 
 /** Turns an error of the file system into ours, by its code. */

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { checkConfig } from '../../src/config.ts'
+import { assertValidCron } from '../../src/engine/cron.ts'
 import { readCompose, type Service } from '../image/compose.ts'
 import { looseIn } from './compose-rules.ts'
 import { configProblems } from './config-check.ts'
@@ -12,6 +14,18 @@ const dockerfile = read('Dockerfile')
 const variables = { POSTGRES_IMAGE: `postgres@sha256:${'0'.repeat(64)}` }
 const plain = readCompose(['compose.yaml'], variables)
 const sandbox = readCompose(['compose.yaml', 'compose.sandbox.yaml'], variables)
+
+describe('what the image says where no configuration was mounted', () => {
+  it('names the place, and what to do in a container', () => {
+    const env = { KEYTURN_CONFIG: '/etc/keyturn/keyturn.yaml', OPENAI_API_KEY: 'x' }
+    const cwd = '/var/lib/keyturn'
+    expect(checkConfig({ env, cwd, readFile: () => undefined, assertValidCron })).toMatchObject({
+      kind: 'missing',
+      message: 'there is no configuration file /etc/keyturn/keyturn.yaml',
+      fix: expect.stringContaining('in a container: mount it'),
+    })
+  })
+})
 
 describe('the Dockerfile', () => {
   it('makes an image without shell or root, on a base by digest, with no secret and no script of a package', () => {

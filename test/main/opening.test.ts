@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -30,6 +30,22 @@ function brokenConfig(home: string): Readonly<Record<string, string>> {
   writeFileSync(join(home, 'keyturn.yaml'), lines.join('\n'))
   return { KEYTURN_CONFIG: join(home, 'keyturn.yaml'), GOOD_KEY: ['sk', 'x'.repeat(40)].join('-') }
 }
+
+it.skipIf(process.getuid?.() !== 0)(
+  'a home that is a volume for a group, as a pod has it, is refused with a folder that will do',
+  async () => {
+    const volume = folder()
+    chownSync(volume, 65_534, 0)
+    chmodSync(volume, 0o2777)
+    await expect(openHome(volume)).rejects.toMatchObject({
+      code: 'permissions_lax',
+      fix: expect.stringContaining(`KEYTURN_HOME=${join(volume, 'home')}`),
+    })
+    const home = await openHome(join(volume, 'home'))
+    expect(statSync(home.path).mode & 0o777).toBe(0o700)
+    home.close()
+  },
+)
 
 it('a store that cannot be opened leaves nothing open: the home and its ledger are free again', async () => {
   const cwd = folder()

@@ -7,6 +7,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
   symlink,
@@ -159,6 +160,27 @@ describe('the files of the local store', () => {
       await chown(path, 0, 0)
     }
   })
+
+  it.skipIf(process.getuid?.() !== 0)(
+    "take an identity that root has mounted for the group of this process, as Kubernetes does a Secret's",
+    async () => {
+      const home = await makeHome()
+      await establish(await open(home), 'openai')
+      const identity = join(home, 'secrets', 'identity.txt')
+      const mounted = join(home, 'mounted')
+      await rename(identity, mounted)
+      await symlink(mounted, identity)
+      await chmod(mounted, 0o440)
+      expect(await (await open(home)).read('openai')).toBeDefined()
+      for (const mode of [0o444, 0o460, 0o640]) {
+        await chmod(mounted, mode)
+        expect(await failure(open(home))).toMatchObject({ code: 'permissions_lax' })
+      }
+      await chmod(mounted, 0o440)
+      await chown(mounted, 0, 65_534)
+      expect(await failure(open(home))).toMatchObject({ code: 'permissions_lax' })
+    },
+  )
 
   it('are malformed by name where they are damaged, and nothing is written over', async () => {
     const home = await makeHome()
