@@ -44,6 +44,25 @@ describe('the values of the chart', () => {
     expect(validate(good)).toBe(true)
   })
 
+  it.each<readonly [string, object]>([
+    ['a section that was set to nothing', { tls: undefined }],
+    ['a label by which the Service finds its pods', { podLabels: { 'app.kubernetes.io/name': 'web' } }],
+    ['the checksum of the configuration', { podAnnotations: { 'checksum/config': 'x' } }],
+    ['a secret as a variable', { env: [{ name: 'OPENAI_ADMIN_KEY', value: 'x' }] }],
+    ['names that are no list', { config: { allowedHosts: 'keys.example.com' } }],
+    ['a configuration as one text', { config: 'credentials: {}' }],
+    ['replicas as text', { replicas: '2' }],
+    ['a volume that is too small for a journal', { homeSize: '64Mi' }],
+    ['a share of pods that is none', { podDisruptionBudget: { minAvailable: 'half' } }],
+  ])('are refused: %s', (_what, change) => {
+    expect(validate(JSON.parse(JSON.stringify(over(good, change))))).toBe(false)
+  })
+
+  it('take a variable whose secret is elsewhere', () => {
+    const env = [{ name: 'VAULT_TOKEN', valueFrom: { secretKeyRef: { name: 'vault', key: 'token' } } }]
+    expect(validate(over(good, { env })), JSON.stringify(validate.errors)).toBe(true)
+  })
+
   it('are refused wherever one is misspelt', () => {
     const misspelt: string[] = []
     const walk = (value: unknown, path: readonly string[]): void => {

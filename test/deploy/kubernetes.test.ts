@@ -59,6 +59,13 @@ describe('the manifests', () => {
     expect(paths.filter((path) => !mounts.some((mount) => path.startsWith(`${mount}/`)))).toEqual([])
   })
 
+  it('keep the audit journal within the volume of the home, whose pod would be evicted otherwise', () => {
+    const { audit } = parse(configuration()) as { readonly audit: { readonly keepMegabytes: number } }
+    const home = podOf(of('deployment.yaml', 'Deployment'))?.volumes?.find(({ name }) => name === 'home')
+    expect(home?.['emptyDir']).toEqual({ sizeLimit: '1Gi' })
+    expect(audit.keepMegabytes).toBeLessThan(1_000)
+  })
+
   it('let Keyturn do to Secrets what the manual says, and nothing else', () => {
     const documented = parseAllDocuments(documentedPolicy('kubernetes', 'yaml', 'name: openai-keyturn'))
     const role = documented.map((one) => one.toJS() as Manifest).find(({ kind }) => kind === 'Role')
@@ -115,7 +122,7 @@ describe('the manifests', () => {
     const pod = podOf(deployment)
     expect(pod?.topologySpreadConstraints).toHaveLength(2)
     expect(pod?.containers[0]?.livenessProbe?.httpGet?.path).toBe('/healthz')
-    expect(pod?.containers[0]?.readinessProbe?.httpGet?.path).toBe('/readyz')
+    expect(pod?.containers[0]?.readinessProbe?.httpGet?.path).toBe('/readyz?scope=replica')
     expect(of('pod-disruption-budget.yaml', 'PodDisruptionBudget')['spec']).toMatchObject({ minAvailable: 1 })
   })
 })
@@ -300,10 +307,25 @@ describe('a manifest that is wrong', () => {
       undefined,
       'the metadata service of a cloud may be reached',
     ],
+    [
+      'network-policy.yaml',
+      'NetworkPolicy',
+      'spec.egress.1.to.1.ipBlock.except',
+      ['fe80::/10', 'fd00:ec2::254/128'],
+      'the metadata service of a cloud may be reached',
+    ],
   ])('is caught by the rules: %s %s, %s made %j', (file, kind, path, value, problem) => {
     const found = looseIn(changed(of(file, kind), path, value))
     // A wildcard among the verbs is also a verb that is not allowed.
     expect(found).toContain(problem)
     expect(found.length).toBeLessThanOrEqual(2)
   })
+})
+
+it.each([
+  ['StatefulSet', { volumeClaimTemplates: [{ spec: { accessModes: ['ReadWriteMany'] } }] }],
+  ['PersistentVolumeClaim', { accessModes: ['ReadWriteOnce', 'ReadWriteMany'] }],
+])('a %s whose volume several nodes may write is caught by the rules', (kind, spec) => {
+  const found = looseIn({ apiVersion: 'v1', kind, metadata: { name: 'home' }, spec })
+  expect(found).toEqual(['nodes share its volume'])
 })

@@ -1,3 +1,5 @@
+import { BlockList, isIP } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import type { Manifest } from './schemas.ts'
 
 type Json = { readonly [key: string]: unknown }
@@ -83,6 +85,15 @@ function looseInContainer(one: Container, pod: PodSpec): readonly string[] {
   return found
 }
 
+function claimsOf(spec: Json | undefined): readonly { readonly spec: Json }[] {
+  return (spec?.['volumeClaimTemplates'] ?? []) as readonly { readonly spec: Json }[]
+}
+
+/** Two processes in one home folder would both be right and get in each other's way. */
+function looseInClaim(spec: Json | undefined): readonly string[] {
+  return isDeepStrictEqual(spec?.['accessModes'], ['ReadWriteOnce']) ? [] : ['nodes share its volume']
+}
+
 interface Rule {
   readonly apiGroups: readonly string[]
   readonly resources: readonly string[]
@@ -93,7 +104,12 @@ interface Rule {
 interface Peer {
   readonly namespaceSelector?: object
   readonly podSelector?: { readonly matchLabels?: object }
-  readonly ipBlock?: { readonly except?: readonly string[] }
+  readonly ipBlock?: IpBlock
+}
+
+interface IpBlock {
+  readonly cidr: string
+  readonly except?: readonly string[]
 }
 
 interface Policy {
@@ -116,6 +132,10 @@ function looseByKind(manifest: Manifest): readonly string[] {
       return 'data' in manifest || 'stringData' in manifest ? ['a secret stands in it'] : []
     case 'Service':
       return (spec?.['type'] ?? 'ClusterIP') === 'ClusterIP' ? [] : ['it is open beyond the cluster']
+    case 'PersistentVolumeClaim':
+      return looseInClaim(spec)
+    case 'StatefulSet':
+      return claimsOf(spec).flatMap((one) => looseInClaim(one.spec))
     case 'NetworkPolicy':
       return looseInPolicy(spec as Policy)
     default:
@@ -133,6 +153,23 @@ function looseInRule({ apiGroups, resources, verbs, resourceNames = [] }: Rule):
   return found
 }
 
+/** Where AWS, Google and Azure have it, over either protocol. */
+const metadata = ['169.254.169.254', 'fd00:ec2::254', 'fd20:ce::254'].map((address) => ({
+  address,
+  family: address.includes(':') ? ('ipv6' as const) : ('ipv4' as const),
+}))
+
+function reachesMetadata({ cidr, except = [] }: IpBlock): boolean {
+  const isIn = (range: string, { address, family }: (typeof metadata)[number]): boolean => {
+    const [net = '', bits] = range.split('/')
+    if ((isIP(net) === 6) !== (family === 'ipv6')) return false
+    const list = new BlockList()
+    list.addSubnet(net, Number(bits), family)
+    return list.check(address, family)
+  }
+  return metadata.some((one) => isIn(cidr, one) && !except.some((range) => isIn(range, one)))
+}
+
 function looseInPolicy({ policyTypes = [], ingress = [], egress = [] }: Policy): readonly string[] {
   const found: string[] = []
   for (const type of ['Ingress', 'Egress']) if (!policyTypes.includes(type)) found.push(`${type} is open`)
@@ -145,7 +182,7 @@ function looseInPolicy({ policyTypes = [], ingress = [], egress = [] }: Policy):
   for (const { to = [], ports = [] } of egress) {
     if (to.length === 0 || ports.length === 0) found.push('anything may be reached')
     for (const { ipBlock } of to)
-      if (ipBlock !== undefined && ipBlock.except?.includes('169.254.0.0/16') !== true)
+      if (ipBlock !== undefined && reachesMetadata(ipBlock))
         found.push('the metadata service of a cloud may be reached')
   }
   return found

@@ -11,9 +11,11 @@ type Json = { readonly [key: string]: unknown }
 const kubernetes = 'k8s.io/kubernetes@v1.36.3'
 const kinds = [
   'apps.v1.Deployment',
+  'apps.v1.StatefulSet',
   'batch.v1.CronJob',
   'core.v1.ConfigMap',
   'core.v1.Namespace',
+  'core.v1.PersistentVolumeClaim',
   'core.v1.Secret',
   'core.v1.Service',
   'core.v1.ServiceAccount',

@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { configProblems } from '../../deploy/config-check.ts'
 import { looseIn, podOf } from '../../deploy/manifest-rules.ts'
@@ -20,10 +21,31 @@ function template(...args: readonly string[]) {
   return helm('template', 'keyturn', chart, '--namespace', 'keyturn', '--kube-version', '1.36.0', ...args)
 }
 
-function rendered(values: string): readonly Manifest[] {
-  const { code, out, err } = template('--values', values)
+function rendered(values: string, ...args: readonly string[]): readonly Manifest[] {
+  const { code, out, err } = template('--values', values, ...args)
   if (code !== 0) throw new Error(err)
   return documentsOf(out)
+}
+
+/** What `helm install` says last. It asks a cluster first; here the same text is rendered as a file. */
+function notesWith(values: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-chart-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  cpSync(chart, folder, { recursive: true })
+  renameSync(join(folder, 'templates/NOTES.txt'), join(folder, 'notes.txt'))
+  writeFileSync(join(folder, 'templates/notes.yaml'), 'notes: {{ tpl (.Files.Get "notes.txt") . | toJson }}')
+  const args = ['--namespace', 'keyturn', '--kube-version', '1.36.0', '--values', values]
+  const { out } = helm('template', 'keyturn', folder, ...args, '--show-only', 'templates/notes.yaml')
+  return (parse(out) as { readonly notes: string }).notes
+}
+
+type Data = Readonly<Record<string, string>>
+
+interface StatefulSpec {
+  readonly volumeClaimTemplates: readonly {
+    readonly metadata: Manifest['metadata']
+    readonly spec: { readonly resources: { readonly requests: object } }
+  }[]
 }
 
 const only = (manifests: readonly Manifest[], kind: string): Manifest => {
@@ -51,7 +73,7 @@ describe.each(valuesFiles)('the chart with %s', (values) => {
 
   it('makes a valid configuration, with the names of its Service and paths that are mounted', () => {
     const manifests = rendered(values)
-    const { 'keyturn.yaml': text = '' } = only(manifests, 'ConfigMap')['data'] as Record<string, string>
+    const { 'keyturn.yaml': text = '' } = only(manifests, 'ConfigMap')['data'] as Data
     expect(configProblems(text)).toEqual([])
     const { allowedHosts } = parse(text) as { readonly allowedHosts: readonly string[] }
     expect(allowedHosts).toContain('keyturn.keyturn.svc')
@@ -89,6 +111,125 @@ describe('the chart', () => {
     const kinds = rendered(join(chart, 'ci/tick-values.yaml')).map(({ kind }) => kind)
     expect(kinds).toContain('CronJob')
     for (const kind of ['Deployment', 'Service', 'PodDisruptionBudget']) expect(kinds).not.toContain(kind)
+  })
+
+  describe('with persistence', () => {
+    const kept = join(chart, 'ci/replicas-with-volumes-values.yaml')
+    const homeOf = (manifest: Manifest) => (manifest['spec'] as StatefulSpec).volumeClaimTemplates[0]
+
+    it('makes the same pods, with a volume of its own for the home of each', () => {
+      const set = only(rendered(kept), 'StatefulSet')
+      expect(homeOf(set)?.metadata.name).toBe('home')
+      expect(homeOf(set)?.spec.resources.requests).toEqual({ storage: '2Gi' })
+      const plain = podOf(only(rendered(kept, '--set', 'persistence.enabled=false'), 'Deployment'))
+      const withoutHome = (plain?.volumes ?? []).filter(({ name }) => name !== 'home')
+      expect(podOf(set)).toEqual({ ...plain, volumes: withoutHome })
+      expect(rendered(kept).map(({ kind }) => kind)).not.toContain('Deployment')
+    })
+
+    it('claims volumes that an upgrade to another version leaves as they are, as a StatefulSet has to', () => {
+      const labels = homeOf(only(rendered(kept), 'StatefulSet'))?.metadata.labels
+      expect(Object.keys(labels ?? {})).toEqual(['app.kubernetes.io/name', 'app.kubernetes.io/instance'])
+    })
+
+    it('gives the CronJob one volume, which stays when the release goes', () => {
+      const made = rendered(join(chart, 'ci/tick-with-volume-values.yaml'))
+      const claim = only(made, 'PersistentVolumeClaim')
+      const home = podOf(only(made, 'CronJob'))?.volumes?.find(({ name }) => name === 'home')
+      expect(home?.['persistentVolumeClaim']).toEqual({ claimName: claim.metadata.name })
+      expect(JSON.stringify(claim.metadata)).toContain('"helm.sh/resource-policy":"keep"')
+    })
+  })
+
+  it.each([
+    [[], 768],
+    [['--set', 'homeSize=8Gi'], 6_144],
+    [['--set', 'homeSize=100Mi'], 128],
+    [['--set', 'persistence.enabled=true', '--set', 'persistence.size=1Ti'], 786_432],
+    [['--set', 'config.audit.keepMegabytes=200'], 200],
+  ])('keeps the audit journal within the volume of the home: %j', (args, megabytes) => {
+    const { 'keyturn.yaml': text = '' } = only(rendered(cluster, ...args), 'ConfigMap')['data'] as Data
+    const { audit } = parse(text) as { readonly audit: { readonly keepMegabytes: number } }
+    expect(audit.keepMegabytes).toBe(megabytes)
+  })
+
+  it('lets the node of a single replica be drained', () => {
+    const kinds = rendered(cluster, '--set', 'replicas=1').map(({ kind }) => kind)
+    expect(kinds).toContain('Deployment')
+    expect(kinds).not.toContain('PodDisruptionBudget')
+  })
+
+  it('asks nobody for metrics where no service answers', () => {
+    const kinds = rendered(join(chart, 'ci/tick-values.yaml'), '--set', 'serviceMonitor.enabled=true')
+    expect(kinds.map(({ kind }) => kind)).not.toContain('ServiceMonitor')
+  })
+
+  it('says after the install what is left to do, and how', () => {
+    const notes = notesWith(cluster)
+    expect(notes).toContain('https://keyturn.keyturn.svc:7420')
+    expect(notes).toContain('exec deployment/keyturn -- keyturn token create NAME --role operator --local')
+    expect(notes).toContain('keyturn bring openai')
+    expect(notes).toContain('persistence.enabled')
+    const kept = notesWith(join(chart, 'ci/replicas-with-volumes-values.yaml'))
+    expect(kept).toContain('exec statefulset/keyturn')
+    expect(kept).not.toContain('persistence.enabled')
+    expect(notesWith(join(chart, 'ci/tick-values.yaml'))).toContain('--from=cronjob/keyturn')
+  })
+
+  it.each([
+    [['config.ledger.kind=sqlite', 'replicas=1'], 'persistence.enabled: true'],
+    [['config.ledger.kind=sqlite', 'persistence.enabled=true'], 'replicas: 1'],
+    [['podDisruptionBudget.minAvailable=2'], 'podDisruptionBudget.minAvailable'],
+    [['replicas=3', 'podDisruptionBudget.minAvailable=67%'], 'podDisruptionBudget.minAvailable'],
+    [['config.listen=0.0.0.0:9000'], 'config.listen'],
+    [['config.home=/data'], 'config.home'],
+    [['tls.secretName=', 'config.tls.cert=/x', 'config.tls.key=/y'], 'tls.secretName'],
+    [['config.tls.clientCertificates=required'], 'clientCertificates'],
+    [['config.credentials.other.store=cluster'], 'store.names: the Secret other'],
+    [['config.credentials.openai.ref=prod'], 'store.names: the Secret prod'],
+    [['store.kubernetes=false'], 'store.kubernetes'],
+  ])('refuses %j, which could not work, and says what to do', (settings, text) => {
+    const { code, err } = template('--values', cluster, ...settings.flatMap((setting) => ['--set', setting]))
+    expect(code).not.toBe(0)
+    expect(err).toContain(text)
+  })
+
+  const secret = ['hidden', 'in', 'a', 'test', 'of', 'the', 'chart'].join('')
+  it.each([
+    [`config.issuers.main.adminKey=${secret}`, 'adminKey'],
+    [`config.ledger.password=${secret}`, 'password'],
+    [
+      `config.ledger.url=postgres://keyturn:${secret}@db.example.com/keyturn`,
+      'a password stands in an address',
+    ],
+    [`config.alerts.channels.mail.note=${['sk', 'proj', secret].join('-')}`, 'looks like a secret'],
+  ])('makes no ConfigMap with a secret in it (%#), and does not show it', (setting, text) => {
+    const { code, out, err } = template('--values', cluster, '--set', setting)
+    expect(code).not.toBe(0)
+    expect(err).toContain(text)
+    expect(err).toContain('secrets.name')
+    expect(out + err).not.toContain(secret)
+  })
+
+  it.each(['1keys', 'team.keys', 'k'.repeat(53)])(
+    'refuses to be called %s, as a Service cannot be',
+    (name) => {
+      const { code, err } = helm('template', name, chart, '--values', cluster, '--kube-version', '1.36.0')
+      expect(code).not.toBe(0)
+      expect(err).toContain('the release name')
+    },
+  )
+
+  it('may have a name of 52 letters in another namespace', () => {
+    const name = 'k'.repeat(52)
+    const args = ['--namespace', 'team-a', '--kube-version', '1.36.0']
+    const { code, out, err } = helm('template', name, chart, '--values', cluster, ...args)
+    expect(code, err).toBe(0)
+    for (const manifest of documentsOf(out)) {
+      expect(manifest.metadata.namespace).toBe('team-a')
+      expect(schemaProblems(manifest)).toEqual([])
+    }
+    expect(out).toContain(`https://${name}.team-a.svc:7420`)
   })
 
   it.each([

@@ -21,12 +21,20 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ ternary "https" "http" (ne .Values.tls.secretName "") }}
 {{- end -}}
 
+{{/* Three quarters of the home's volume: a pod that outgrows its emptyDir is evicted, and on a full volume no row can be written and no key handed out. */}}
+{{- define "keyturn.keepMegabytes" -}}
+{{- $size := ternary .Values.persistence.size .Values.homeSize .Values.persistence.enabled -}}
+{{- $unit := get (dict "Mi" 1 "Gi" 1024 "Ti" 1048576) (regexFind "[MGT]i$" $size) -}}
+{{- max 128 (div (mul (regexFind "^[0-9]+" $size) $unit 3) 4) -}}
+{{- end -}}
+
 {{/* keyturn.yaml: what follows from the chart, and over it what was given; names of hosts are added to those of the Service. */}}
 {{- define "keyturn.config" -}}
+{{- include "keyturn.refusals" . -}}
 {{- $name := .Release.Name -}}
 {{- $host := include "keyturn.host" . -}}
 {{- $hosts := list $name (printf "%s.%s" $name .Release.Namespace) $host (printf "%s.cluster.local" $host) -}}
-{{- $base := dict "allowedHosts" $hosts "log" (dict "format" "json") -}}
+{{- $base := dict "allowedHosts" $hosts "log" (dict "format" "json") "audit" (dict "keepMegabytes" (int (include "keyturn.keepMegabytes" .))) -}}
 {{- if .Values.tls.secretName -}}
 {{- $_ := set $base "tls" (dict "cert" "/run/secrets/keyturn-tls/tls.crt" "key" "/run/secrets/keyturn-tls/tls.key") -}}
 {{- else -}}
@@ -85,10 +93,37 @@ volumes:
         - configMap: { name: kube-root-ca.crt, items: [{ key: ca.crt, path: ca.crt }] }
         - downwardAPI: { items: [{ path: namespace, fieldRef: { fieldPath: metadata.namespace } }] }
   {{- end }}
+  {{- if not .Values.persistence.enabled }}
   - name: home
     emptyDir: { sizeLimit: {{ .Values.homeSize }} }
+  {{- else if .Values.tick.enabled }}
+  - name: home
+    persistentVolumeClaim: { claimName: {{ .Release.Name }} }
+  {{- end }}
   - name: tmp
     emptyDir: { medium: Memory, sizeLimit: 64Mi }
+{{- end -}}
+
+{{/* Its labels never change: a StatefulSet takes no other template for its volumes, and an upgrade would fail. */}}
+{{- define "keyturn.claim" -}}
+metadata:
+  name: {{ .name }}
+  {{- if .namespace }}
+  namespace: {{ .namespace }}
+  {{- end }}
+  labels: {{- include "keyturn.selector" .root | nindent 4 }}
+  {{- if .isOwn }}
+  annotations:
+    # With the release the CronJob goes, and not the audit journal.
+    helm.sh/resource-policy: keep
+  {{- end }}
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .root.Values.persistence.storageClass }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources:
+    requests: { storage: {{ .root.Values.persistence.size }} }
 {{- end -}}
 
 {{- define "keyturn.container" -}}
