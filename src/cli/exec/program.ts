@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readFileSync } from 'node:fs'
 import { constants } from 'node:os'
 import type { Cancel } from '../../core/ports.ts'
-import { errnoOf } from '../errno.ts'
+import { sendSignal } from '../send-signal.ts'
 import type { Signal } from './supervision.ts'
 
 /** One running program. Signals to one that is gone are dropped. */
@@ -55,10 +55,10 @@ export function startProgram(options: ProgramOptions, events: ProgramEvents): vo
   events.onStarted({
     pid,
     // The kernel drops SIGTSTP for a session that no shell looks after.
-    send: (signal) => sendTo(target, isOwnGroup && signal === 'SIGTSTP' ? 'SIGSTOP' : signal),
+    send: (signal) => sendSignal(target, isOwnGroup && signal === 'SIGTSTP' ? 'SIGSTOP' : signal),
     kill: () => {
       isKilled = true
-      sendTo(target, 'SIGKILL')
+      sendSignal(target, 'SIGKILL')
     },
   })
 }
@@ -83,16 +83,6 @@ function waitForGroup(
     else after(lookEveryMs, look)
   }
   look()
-}
-
-function sendTo(target: number, signal: Signal): void {
-  try {
-    process.kill(target, signal)
-  } catch (error) {
-    // ESRCH: gone. EPERM: it took another user's rights (sudo), who alone may signal it.
-    const code = errnoOf(error)
-    if (code !== 'ESRCH' && code !== 'EPERM') throw error
-  }
 }
 
 function isGroupAlive(group: number): boolean {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { KeyturnError } from '../../core/errors.ts'
 import type { Cancel } from '../../core/ports.ts'
-import { errnoOf } from '../errno.ts'
+import { sendSignal } from '../send-signal.ts'
 
 export interface HookOptions {
   readonly command: string
@@ -15,10 +15,11 @@ export function runHook({ command, env, timeoutMs, after }: HookOptions): Promis
   return new Promise((resolve, reject) => {
     // A group of its own, so that all that it started can be ended.
     const child = spawn('/bin/sh', ['-c', command], { env, stdio: ['ignore', 2, 2], detached: true })
-    let isLate = false
+    const { pid } = child
     const cancel = after(timeoutMs, () => {
-      isLate = true
-      killGroup(child.pid)
+      if (pid !== undefined) sendSignal(-pid, 'SIGKILL')
+      // Not when it is gone: one that may not be signalled would be waited for without end.
+      reject(late(timeoutMs))
     })
     child.once('error', (error) => {
       cancel()
@@ -26,20 +27,10 @@ export function runHook({ command, env, timeoutMs, after }: HookOptions): Promis
     })
     child.once('exit', (code, signal) => {
       cancel()
-      if (isLate) reject(late(timeoutMs))
-      else if (code === 0) resolve()
+      if (code === 0) resolve()
       else reject(failed(code === null ? `was ended by ${signal}` : `ended with ${code}`))
     })
   })
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error
-  }
 }
 
 function failed(what: string, cause?: unknown): KeyturnError {

@@ -1,3 +1,4 @@
+import { orAborted } from '../../client/deadline.ts'
 import type { OpenAICredential } from '../../client/types.ts'
 import type { KeyturnError } from '../../core/errors.ts'
 import type { Cancel } from '../../core/ports.ts'
@@ -62,7 +63,10 @@ export async function keepGoing(options: KeepGoing): Promise<void> {
       if (put(options, credential)) {
         tell({ kind: isSame ? 'restored' : 'written', credential })
         restored = isSame ? restored + 1 : 0
-      } else if (written === undefined) tell({ kind: 'current', credential })
+      } else {
+        if (written === undefined) tell({ kind: 'current', credential })
+        restored = 0
+      }
       written = credential
       await followUp(options, credential)
       // Whoever reads the file has the new key from here on, and the old one may go.
@@ -88,8 +92,13 @@ export async function keepGoing(options: KeepGoing): Promise<void> {
 }
 
 /** Undefined where it was ended meanwhile. */
-function current({ supply, signal }: KeepGoing): Promise<OpenAICredential | undefined> {
-  return Promise.race([supply.client.getOpenAICredential(), aborted(signal)])
+async function current({ supply, signal }: KeepGoing): Promise<OpenAICredential | undefined> {
+  try {
+    return await orAborted(supply.client.getOpenAICredential(), signal)
+  } catch (error) {
+    if (signal.aborted) return undefined
+    throw error
+  }
 }
 
 function put({ look, file, shape }: KeepOptions, credential: OpenAICredential): boolean {
@@ -128,12 +137,5 @@ function changeOr({ supply, after, signal }: KeepGoing, delayMs: number): Promis
     const cancel = after(delayMs, done)
     signal.addEventListener('abort', done, { once: true })
     if (signal.aborted) done()
-  })
-}
-
-function aborted(signal: AbortSignal): Promise<undefined> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve(undefined)
-    signal.addEventListener('abort', () => resolve(undefined), { once: true })
   })
 }
