@@ -130,12 +130,13 @@ export class Exchange {
       this.refuse(unreadable(status))
       return
     }
-    const clean = scrubbed(text, credential.apiKey)
+    // As bytes: Node would write the head in UTF-8 along with a body of text.
+    const clean = Buffer.from(scrubbed(text, credential.apiKey))
     const { 'content-encoding': _coding, 'content-length': _length, ...rest } = headers
     response.writeHead(status, [
       ...passedHeaders(rest, (value) => scrubbed(value, credential.apiKey) !== value),
       'content-length',
-      String(Buffer.byteLength(clean)),
+      String(clean.length),
     ])
     response.end(clean)
     this.#drain()

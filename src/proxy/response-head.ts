@@ -27,14 +27,25 @@ export type UpstreamHeaders = Readonly<Record<string, string | string[] | undefi
 /** Names and values by turns, as `writeHead` takes them. A value that holds the key stays here. */
 export function passedHeaders(headers: UpstreamHeaders, holdsKey: (value: string) => boolean): string[] {
   const passed: string[] = []
+  const ofConnection = namedIn(headers['connection'])
   for (const name in headers) {
-    if (withheld.has(name) || name.startsWith('access-control-')) continue
+    if (withheld.has(name) || ofConnection.includes(name) || name.startsWith('access-control-')) continue
     const value = headers[name]
     if (typeof value === 'string') add(passed, name, value, holdsKey)
     else if (value !== undefined) for (const one of value) add(passed, name, one, holdsKey)
   }
   return passed
 }
+
+/** Headers that the upstream says are of its connection. */
+function namedIn(connection: string | string[] | undefined): readonly string[] {
+  if (connection === undefined || connection === 'keep-alive' || connection === 'close') return none
+  return String(connection)
+    .toLowerCase()
+    .split(/[\s,]+/)
+}
+
+const none: readonly string[] = []
 
 function add(passed: string[], name: string, value: string, holdsKey: (value: string) => boolean): void {
   if (!holdsKey(value)) passed.push(name, value)

@@ -205,6 +205,22 @@ describe('what comes back', () => {
     ])
   })
 
+  it('has nothing that the upstream says is of its own connection, and every other byte as it came', async () => {
+    const rig = await startRig()
+    for (const status of [200, 400]) {
+      rig.answer = (_request, response) =>
+        response
+          .writeHead(status, { connection: 'close, X-Hop', 'x-hop': '1', 'x-note': 'caf\u00e9' })
+          .end('{}')
+      const answer = await rig.ask(models)
+      expect([answer.status, answer.headers.has('x-hop'), answer.headers.get('x-note')]).toEqual([
+        status,
+        false,
+        'caf\u00e9',
+      ])
+    }
+  })
+
   it('is no redirect: it could lead a caller and its token elsewhere', async () => {
     const rig = await startRig()
     rig.answer = (_request, response) => response.writeHead(307, { location: 'https://evil.example/' }).end()
