@@ -2,6 +2,8 @@
 # is needed: what comes of it can be looked at with `terraform console`.
 
 locals {
+  own_keys = ["home", "listen", "allowPlaintext", "allowedHosts", "trustedProxies", "ledger", "stores", "issuers", "hooks"]
+
   issuers = {
     for name, issuer in var.issuers : name => merge(
       {
@@ -15,11 +17,22 @@ locals {
     )
   }
 
+  # What settings say of a credential, and what of it goes into an object that is made here as well.
+  further = { for name in keys(var.credentials) : name => try(var.settings.credentials[name], {}) }
+
   expected = {
     for name, one in var.credentials : name => merge(
       one.organization == null ? {} : { organization = one.organization },
       length(one.scopes) == 0 ? {} : { scopes = one.scopes },
       length(one.models) == 0 ? {} : { models = one.models },
+      try(local.further[name].expected, {}),
+    )
+  }
+
+  policy = {
+    for name, one in var.credentials : name => merge(
+      one.overlap == null ? {} : { overlap = one.overlap },
+      try(local.further[name].policy, {}),
     )
   }
 
@@ -27,13 +40,13 @@ locals {
     for name, one in var.credentials : name => merge(
       { store = "platform", ref = var.secrets[name] },
       one.issuer == null ? {} : { issuer = one.issuer },
-      length(local.expected[name]) == 0 ? {} : { expected = local.expected[name] },
-      one.overlap == null ? {} : { policy = { overlap = one.overlap } },
       one.schedule == null ? {} : {
         schedule = { cron = one.schedule.cron, timeZone = one.schedule.time_zone, jitter = one.schedule.jitter }
       },
       var.native_schedule ? { schedule = "none" } : {},
-      try(var.settings.credentials[name], {}),
+      local.further[name],
+      length(local.expected[name]) == 0 ? {} : { expected = local.expected[name] },
+      length(local.policy[name]) == 0 ? {} : { policy = local.policy[name] },
     )
   }
 
@@ -58,14 +71,15 @@ locals {
   })
 
   document = merge(
-    { audit = { keepMegabytes = var.audit_megabytes }, log = { format = "json" } },
-    { for key, value in var.settings : key => value if !contains(["access", "alerts", "credentials"], key) },
+    { for key, value in var.settings : key => value if !contains(["access", "alerts", "audit", "credentials", "log"], key) },
     length(local.access) == 0 ? {} : { access = local.access },
     length(var.hooks) == 0 ? {} : { hooks = var.hooks },
     {
       # Encrypted up to the platform's load balancer, and from there inside the network of the service.
       allowPlaintext = true
       listen         = "0.0.0.0:7420"
+      audit          = merge({ keepMegabytes = var.audit_megabytes }, try(var.settings.audit, {}))
+      log            = merge({ format = "json" }, try(var.settings.log, {}))
       allowedHosts   = var.hosts
       trustedProxies = var.trusted_proxies
       alerts         = local.alerts

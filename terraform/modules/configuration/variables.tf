@@ -59,6 +59,11 @@ variable "credentials" {
     condition     = length(setintersection(keys(var.credentials), [for name in keys(var.issuers) : "${name}-admin"])) == 0
     error_message = "A credential has the name of an admin key (the issuer's name and -admin): call one of them otherwise."
   }
+
+  validation {
+    condition     = !var.native_schedule || alltrue([for one in values(var.credentials) : one.schedule == null])
+    error_message = "A credential has a schedule, and with hook the store's own says when: leave one of them out."
+  }
 }
 
 variable "secrets" {
@@ -166,12 +171,27 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = length(setintersection(try(keys(var.settings), []), ["home", "listen", "ledger", "stores", "issuers", "hooks"])) == 0
-    error_message = "settings cannot have home, listen, ledger, stores, issuers or hooks: the module makes them."
+    condition     = length(setintersection(try(keys(var.settings), []), local.own_keys)) == 0
+    error_message = "settings cannot have ${join(", ", local.own_keys)}: the module makes them."
   }
 
   validation {
     condition     = length(setsubtract(try(keys(var.settings.credentials), []), keys(var.credentials))) == 0
     error_message = "settings.credentials names a credential that is not under credentials."
+  }
+
+  validation {
+    condition     = alltrue([for one in try(values(var.settings.credentials), []) : length(setintersection(try(keys(one), []), ["store", "ref"])) == 0])
+    error_message = "settings.credentials.* cannot have store or ref: the module makes the secret of each credential, and lets the service at no other."
+  }
+
+  validation {
+    condition     = !var.native_schedule || alltrue([for one in try(values(var.settings.credentials), []) : !can(one.schedule)])
+    error_message = "settings.credentials.* has a schedule, and with hook the store's own says when: leave one of them out."
+  }
+
+  validation {
+    condition     = try(var.settings.log.format, "json") == "json" && try(var.settings.log.level, "info") != "error"
+    error_message = "settings.log has to leave format at json and level at warn or below: the alarms of the platform are made of these lines."
   }
 }

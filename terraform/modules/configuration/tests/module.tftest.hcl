@@ -38,6 +38,47 @@ run "everything_said" {
   }
 }
 
+run "settings_beside_what_is_made_here" {
+  variables {
+    credentials = { openai = { issuer = "main", overlap = "72h", models = ["gpt-5"] }, brought = {} }
+    settings = {
+      audit       = { sinks = [{ webhook = "https://audit.example.com", hmac = { env = "AUDIT_HMAC" } }] }
+      log         = { level = "warn" }
+      credentials = { openai = { policy = { keyExpiry = "120d" }, expected = { scopes = ["model.request"] } } }
+    }
+  }
+
+  assert {
+    condition     = yamldecode(output.yaml).log == { format = "json", level = "warn" }
+    error_message = "Lines stay JSON: the alarms of the platform are made of them."
+  }
+
+  assert {
+    condition     = yamldecode(output.yaml).audit.keepMegabytes == 512 && length(yamldecode(output.yaml).audit.sinks) == 1
+    error_message = "A sink does not lift the limit of the journal on the disk of a replica."
+  }
+
+  assert {
+    condition     = yamldecode(output.yaml).credentials.openai.policy == { keyExpiry = "120d", overlap = "72h" }
+    error_message = "A further policy takes nothing away from the credential."
+  }
+
+  assert {
+    condition     = yamldecode(output.yaml).credentials.openai.expected == { models = ["gpt-5"], scopes = ["model.request"] }
+    error_message = "A further expectation takes nothing away from the credential."
+  }
+}
+
+run "a_schedule_beside_the_stores_own" {
+  command = plan
+
+  variables {
+    native_schedule = true
+  }
+
+  expect_failures = [var.credentials]
+}
+
 run "ledger_on_this_machine" {
   command = plan
 
@@ -74,6 +115,58 @@ run "settings_for_the_ledger" {
 
   variables {
     settings = { ledger = { kind = "sqlite" } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "settings_for_who_is_let_in" {
+  command = plan
+
+  variables {
+    settings = { trustedProxies = ["10.0.0.0/8"] }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "a_schedule_in_settings_beside_the_stores_own" {
+  command = plan
+
+  variables {
+    native_schedule = true
+    credentials     = { openai = {}, brought = {} }
+    settings        = { credentials = { openai = { schedule = { cron = "0 3 1 * *" } } } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "settings_for_the_place_of_a_key" {
+  command = plan
+
+  variables {
+    settings = { credentials = { openai = { ref = "elsewhere" } } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "lines_that_no_alarm_can_read" {
+  command = plan
+
+  variables {
+    settings = { log = { format = "text" } }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "no_line_for_an_alarm" {
+  command = plan
+
+  variables {
+    settings = { log = { level = "error" } }
   }
 
   expect_failures = [var.settings]
