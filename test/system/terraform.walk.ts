@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { checkConfig } from '../../src/config.ts'
 import { moduleFolders, terraformFolder } from '../terraform/modules.ts'
 import { openTerraform, type Terraform } from '../terraform/run-terraform.ts'
+import { clouds, writeExampleTest, writeTogether } from '../terraform/whole.ts'
 
 /**
  * Terraform itself over the modules. Its providers cannot be had everywhere, so ones that know the kept schemas stand in for
@@ -122,9 +123,11 @@ describe.each(['modules/configuration', 'modules/aws', 'modules/google', 'module
         ] as readonly {
           readonly variables: Readonly<Record<string, string>>
         }[]
+        const named = JSON.parse(variables[0]?.variables['KEYTURN_SECRETS'] ?? '{}') as Record<string, string>
         const folder = mkdtempSync(join(tmpdir(), 'keyturn-function-'))
         const env = {
           ...variables[0]?.variables,
+          KEYTURN_SECRETS: JSON.stringify({ ...named, TEAM_URL: 'one of settings' }),
           KEYTURN_CONFIG: join(folder, 'keyturn/keyturn.yaml'),
           AWS_REGION: 'eu-central-1',
           FUNCTION: join(terraformFolder, 'modules/aws/hook/index.mjs'),
@@ -135,11 +138,32 @@ describe.each(['modules/configuration', 'modules/aws', 'modules/google', 'module
         rmSync(folder, { recursive: true })
         expect(JSON.parse(answer)).toEqual({
           event: { keyturn: 'tick' },
-          password: `what is in ${variables[0]?.variables['KEYTURN_LEDGER_SECRET'] ?? ''}`,
+          secrets: [`what is in ${named['KEYTURN_LEDGER_PASSWORD'] ?? ''}`, 'what is in one of settings'],
         })
         expect(checked(written)).toEqual({ kind: 'valid', warnings: [] })
         expect(authority).toContain('BEGIN CERTIFICATE')
       })
+  },
+)
+
+test.each(clouds)('the example of %s is whole, and Keyturn takes its configuration', async (cloud) => {
+  const name = writeExampleTest(copy, cloud)
+  await succeed(name, ['init', '-backend=false', '-input=false', '-no-color'])
+  const output = await succeed(name, ['test', '-json', '-verbose'])
+  const lines = output.split('\n').filter((line) => line.startsWith('{'))
+  const states = lines.flatMap((line) => (JSON.parse(line) as Message).test_state ?? [])
+  expect(states.map(({ outputs }) => checked(outputs?.['configuration']?.value ?? ''))).toEqual([
+    { kind: 'valid', warnings: [] },
+  ])
+  expect(JSON.stringify(states)).not.toContain('made-up')
+})
+
+test.each(clouds)(
+  'what is made in the same run can be handed to the module of %s, though its names are not known yet',
+  async (cloud) => {
+    const name = writeTogether(copy, cloud)
+    await succeed(name, ['init', '-backend=false', '-input=false', '-no-color'])
+    await succeed(name, ['test', '-no-color'])
   },
 )
 
@@ -148,7 +172,7 @@ const stubs = {
     export class GetSecretValueCommand { constructor(input) { this.input = input } }
     export class SecretsManagerClient { async send({ input }) { return { SecretString: 'what is in ' + input.SecretId } } }`,
   'keyturn/hooks/aws': `
-    export async function handler(event) { return { event, password: process.env.KEYTURN_LEDGER_PASSWORD } }`,
+    export async function handler(event) { return { event, secrets: [process.env.KEYTURN_LEDGER_PASSWORD, process.env.TEAM_URL] } }`,
 }
 
 /** Imports the file of the function with what it imports replaced, and calls it once. */

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { applyRules } from './apply-rules.ts'
 import { openParser } from './hcl.ts'
 import { documented, identityRules } from './identities.ts'
 import {
@@ -12,7 +13,7 @@ import {
 } from './modules.ts'
 import { rules as commonRules } from './policy.ts'
 
-const rules = [...commonRules, ...identityRules]
+const rules = [...commonRules, ...identityRules, ...applyRules]
 let parse: Parse
 let modules: readonly Module[]
 
@@ -56,6 +57,7 @@ describe('a planted violation is found', () => {
   const logs = 'logs of the service are encrypted'
   const address = 'nothing has a public address by itself'
   const digest = 'the image is named by digest'
+  const switchedOn = 'services of the cloud are switched on before they are used'
 
   test.each([
     [resource('aws_lb', 'internal = false\nenable_deletion_protection = var.deletion_protection'), address],
@@ -188,6 +190,48 @@ describe('a planted violation is found', () => {
         'rotator',
       ),
       'reader and rotator have what docs/stores.md says, and nothing more',
+    ],
+    [resource('aws_lb', 'idle_timeout = 300'), 'an idle connection is closed by the load balancer'],
+    [resource('aws_lb', 'idle_timeout = 60'), 'an idle connection is closed by the load balancer'],
+    [
+      'locals {\n  metric = google_logging_metric.x.name\n}\n' +
+        resource('google_monitoring_alert_policy', 'conditions {\nfilter = "metric.type=${local.metric}"\n}'),
+      'no alarm looks for a metric that is made in the same run',
+    ],
+    [
+      resource('google_secret_manager_secret_version', 'secret_data_wo = ephemeral.x.y.z'),
+      'what is mounted stays until its successor is there',
+    ],
+    [
+      resource('azurerm_private_dns_zone', 'name = "${var.name}.postgres.database.azure.com"'),
+      'the zone of a database is not called as a server may be',
+    ],
+    [resource('google_project_service', 'for_each = toset(["run.googleapis.com"])'), switchedOn],
+    [
+      resource(
+        'google_project_service',
+        'for_each = toset(["run.googleapis.com", "cloudresourcemanager.googleapis.com"])',
+      ) + '\nmodule "x" {\nproject = var.project\n}',
+      switchedOn,
+    ],
+    ['provider "azurerm" {\n  features {}\n}', switchedOn],
+    [
+      'output "service_subnet_ids" {\n  value = aws_subnet.service[*].id\n}',
+      'a network is handed on once it leads somewhere',
+    ],
+    [
+      resource('aws_ecs_service', 'depends_on = [aws_iam_role_policy.start]'),
+      'what runs waits for what it may do',
+    ],
+    [
+      'variable "zone" {\n  type = string\n}\n' +
+        resource('aws_route53_record', 'count = var.zone == null ? 0 : 1'),
+      'how many there are of a resource is known in the plan',
+    ],
+    [
+      'variable "members" {\n  type = set(string)\n}\nlocals {\n  all = { for one in var.members : one => one }\n}\n' +
+        resource('google_secret_manager_secret_iam_member', 'for_each = local.all'),
+      'how many there are of a resource is known in the plan',
     ],
   ])('%s', (text, rule) => {
     const whole = text.startsWith('terraform') ? text : `${bounded}${text}`

@@ -14,6 +14,8 @@ terraform {
 
 provider "azurerm" {
   subscription_id = var.subscription_id
+  # Container Apps is not among the services that this version switches on by itself.
+  resource_providers_to_register = ["Microsoft.App"]
 
   features {
     key_vault {

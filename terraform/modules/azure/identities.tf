@@ -69,12 +69,24 @@ resource "azurerm_role_assignment" "rotator" {
   scope              = azurerm_key_vault_secret.key[each.value].resource_versionless_id
   role_definition_id = azurerm_role_definition.rotator.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.rotator.principal_id
+  # It may be so new that the directory does not know it yet.
+  principal_type = "ServicePrincipal"
 }
 
 resource "azurerm_role_assignment" "ledger_password" {
   scope              = azurerm_key_vault_secret.ledger.resource_versionless_id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.rotator.principal_id
+  principal_type     = "ServicePrincipal"
+}
+
+resource "azurerm_role_assignment" "environment" {
+  for_each = var.environment_secrets
+
+  scope              = each.value.resource_versionless_id
+  role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.rotator.principal_id
+  principal_type     = "ServicePrincipal"
 }
 
 resource "azurerm_role_assignment" "pull" {
@@ -83,4 +95,5 @@ resource "azurerm_role_assignment" "pull" {
   scope                = var.image_registry.id
   role_definition_name = "AcrPull"
   principal_id         = azurerm_user_assigned_identity.rotator.principal_id
+  principal_type       = "ServicePrincipal"
 }

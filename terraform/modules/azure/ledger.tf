@@ -56,4 +56,11 @@ resource "azurerm_management_lock" "ledger" {
   scope      = azurerm_postgresql_flexible_server.ledger.id
   lock_level = "CanNotDelete"
   notes      = "The ledger of Keyturn"
+
+  # It is for all that hangs on the server: it has to go first.
+  depends_on = [
+    azurerm_monitor_diagnostic_setting.ledger,
+    azurerm_postgresql_flexible_server_configuration.tls,
+    azurerm_postgresql_flexible_server_database.ledger,
+  ]
 }

@@ -35,8 +35,11 @@ module "configuration" {
 locals {
   app_host = "${var.name}.${azurerm_container_app_environment.this.default_domain}"
   # A volume of the replica, empty when it begins; the home is a folder of its own in it, since the volume is open to all.
-  state       = "/var/lib/keyturn"
-  files       = { "keyturn.yaml" = module.configuration.yaml }
+  state = "/var/lib/keyturn"
+  files = { "keyturn.yaml" = module.configuration.yaml }
+  # Container Apps calls secrets by small letters.
+  environment_names = { for name in keys(var.environment_secrets) : name => "environment-${lower(replace(name, "_", "-"))}" }
+
   write_files = "const{mkdirSync,writeFileSync}=require('node:fs');const folder='${local.state}/config';mkdirSync(folder,{recursive:true});for(const[name,text]of Object.entries(JSON.parse(process.env.KEYTURN_FILES)))writeFileSync(folder+'/'+name,text)"
 }
 
@@ -90,6 +93,16 @@ resource "azurerm_container_app" "this" {
     name                = "ledger-password"
     key_vault_secret_id = azurerm_key_vault_secret.ledger.versionless_id
     identity            = azurerm_user_assigned_identity.rotator.id
+  }
+
+  dynamic "secret" {
+    for_each = var.environment_secrets
+
+    content {
+      name                = local.environment_names[secret.key]
+      key_vault_secret_id = secret.value.versionless_id
+      identity            = azurerm_user_assigned_identity.rotator.id
+    }
   }
 
   # In an internal environment "external" is the network around it, and nobody beyond.
@@ -151,6 +164,15 @@ resource "azurerm_container_app" "this" {
         secret_name = "ledger-password"
       }
 
+      dynamic "env" {
+        for_each = local.environment_names
+
+        content {
+          name        = env.key
+          secret_name = env.value
+        }
+      }
+
       volume_mounts {
         name = "state"
         path = local.state
@@ -187,7 +209,7 @@ resource "azurerm_container_app" "this" {
     }
   }
 
-  depends_on = [azurerm_role_assignment.rotator, azurerm_role_assignment.ledger_password, azurerm_role_assignment.pull]
+  depends_on = [azurerm_role_assignment.rotator, azurerm_role_assignment.ledger_password, azurerm_role_assignment.environment, azurerm_role_assignment.pull]
 }
 
 # The name of the service, for machines of the network.

@@ -4,8 +4,8 @@ variable "name" {
   default     = "keyturn"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
-    error_message = "name has 3 to 20 of a-z, 0-9 and -, begins with a letter and does not end in -."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 3 && length(var.name) <= 20
+    error_message = "name has 3 to 20 of a-z, 0-9 and single -, begins with a letter and does not end in -: the key vault is called so."
   }
 }
 
@@ -67,6 +67,22 @@ variable "settings" {
   description = "Further keys of keyturn.yaml, as a value: `{ access = { … }, alerts = { … }, credentials = { openai = { policy = { … } } } }`."
   type        = any
   default     = {}
+}
+
+variable "environment_secrets" {
+  description = "What settings name as `{ env = NAME }`, such as the address of a channel of Slack: secrets of yours in a key vault of this resource group, as resources (`azurerm_key_vault_secret.slack`) by NAME. A replica gets them when it starts."
+  type        = map(object({ versionless_id = string, resource_versionless_id = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment_secrets) : can(regex("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$", name)) && !startswith(name, "KEYTURN_")])
+    error_message = "Names of environment_secrets are variables such as SLACK_WEBHOOK_URL, and do not begin with KEYTURN_."
+  }
+
+  validation {
+    condition     = length(setsubtract(flatten(regexall("\"env\":\"([^\"]*)\"", jsonencode(var.settings))), keys(var.environment_secrets))) == 0
+    error_message = "settings has { env = NAME } with a name that is not under environment_secrets: no replica would have it."
+  }
 }
 
 variable "virtual_network_id" {
@@ -153,6 +169,11 @@ variable "memory" {
   description = "Memory of one replica: 2 GiB per processor."
   type        = string
   default     = "1Gi"
+
+  validation {
+    condition     = var.cpu * 4 == floor(var.cpu * 4) && var.cpu >= 0.25 && var.cpu <= 4 && try(tonumber(trimsuffix(var.memory, "Gi")) == var.cpu * 2, false)
+    error_message = "cpu is 0.25 to 4 in steps of 0.25, and memory twice as many GiB, such as 0.5 and 1Gi."
+  }
 }
 
 variable "ledger_sku" {
@@ -189,7 +210,7 @@ variable "ledger_password_version" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the database is locked against deletion; the vault can be brought back anyway. Switch it off, and apply, before you destroy it."
+  description = "Whether the database is locked against deletion by anybody but Terraform, which takes its own lock off when it destroys; the vault can be brought back anyway."
   type        = bool
   default     = true
 }

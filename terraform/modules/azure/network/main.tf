@@ -132,8 +132,9 @@ resource "azurerm_subnet_nat_gateway_association" "service" {
   nat_gateway_id = azurerm_nat_gateway.this.id
 }
 
+# With a part of its own: Azure refuses a zone that is called as the server will be.
 resource "azurerm_private_dns_zone" "database" {
-  name                = "${var.name}.postgres.database.azure.com"
+  name                = "${var.name}.private.postgres.database.azure.com"
   resource_group_name = var.resource_group_name
   tags                = var.tags
 }

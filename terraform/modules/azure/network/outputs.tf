@@ -4,8 +4,9 @@ output "virtual_network_id" {
 }
 
 output "service_subnet" {
-  description = "The subnet of the service, with a way out, as { id, address_prefix }."
-  value       = { id = azurerm_subnet.service.id, address_prefix = azurerm_subnet.service.address_prefixes[0] }
+  description = "The subnet of the service, as { id, address_prefix }; known once it has a way out."
+  value       = { id = azurerm_subnet_nat_gateway_association.service.subnet_id, address_prefix = azurerm_subnet.service.address_prefixes[0] }
+  depends_on  = [azurerm_nat_gateway_public_ip_association.this]
 }
 
 output "database_subnet_id" {

@@ -4,8 +4,8 @@ variable "name" {
   default     = "keyturn"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,18}[a-z0-9]$", var.name))
-    error_message = "name has 3 to 20 of a-z, 0-9 and -, begins with a letter and does not end in -."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 3 && length(var.name) <= 20
+    error_message = "name has 3 to 20 of a-z, 0-9 and single -, begins with a letter and does not end in -."
   }
 }
 

@@ -143,3 +143,53 @@ run "name_of_another_secret" {
 
   expect_failures = [var.credentials]
 }
+
+run "name_that_a_vault_cannot_have" {
+  command = plan
+
+  variables {
+    name = "acme--keyturn"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "no_size_of_container_apps" {
+  command = plan
+
+  variables {
+    cpu    = 1
+    memory = "1Gi"
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "channels_of_your_own" {
+  command = apply
+
+  variables {
+    environment_secrets = { SLACK_WEBHOOK_URL = { versionless_id = "https://acme.vault.azure.net/secrets/slack", resource_versionless_id = "/subscriptions/1/vaults/acme/secrets/slack" } }
+    settings            = { alerts = { channels = { team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } } } } }
+  }
+
+  assert {
+    condition     = toset([for one in azurerm_container_app.this.template[0].container[0].env : one.secret_name if one.secret_name != null]) == toset(["ledger-password", "environment-slack-webhook-url"]) && length(azurerm_container_app.this.secret) == 2
+    error_message = "A replica gets what settings name."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.environment["SLACK_WEBHOOK_URL"].scope == "/subscriptions/1/vaults/acme/secrets/slack"
+    error_message = "The service may read it."
+  }
+}
+
+run "channel_without_its_secret" {
+  command = plan
+
+  variables {
+    settings = { alerts = { channels = { team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } } } } }
+  }
+
+  expect_failures = [var.environment_secrets]
+}
