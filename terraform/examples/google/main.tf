@@ -19,6 +19,7 @@ provider "google" {
 resource "google_project_service" "this" {
   for_each = toset([
     "cloudkms.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
     "compute.googleapis.com",
     "iam.googleapis.com",
     "logging.googleapis.com",
@@ -81,4 +82,6 @@ module "keyturn" {
 
   notification_channels = var.notification_channels
   hook                  = var.hook
+
+  depends_on = [google_project_service.this]
 }

@@ -12,3 +12,8 @@ output "reader_role_id" {
   description = "The role for apps that read the store themselves."
   value       = module.keyturn.reader_role_id
 }
+
+output "configuration" {
+  description = "keyturn.yaml as the replicas have it, without a secret."
+  value       = module.keyturn.configuration
+}

@@ -22,59 +22,40 @@ resource "google_logging_project_sink" "this" {
   unique_writer_identity = true
 }
 
-resource "google_logging_metric" "alerts" {
+# Of the lines themselves: a metric that counts them is not known to the alarms for its first minutes.
+resource "google_monitoring_alert_policy" "alerts" {
   for_each = toset(["critical", "warning"])
 
-  project     = var.project
-  name        = "${var.name}/alerts-${each.value}"
-  description = "Alerts of Keyturn that began, were told again or got worse"
-  # Cloud Logging takes the field severity of a line for its own.
-  filter = "${local.log_filter} AND jsonPayload.message=\"an alert\" AND jsonPayload.isOver=false AND severity=${upper(each.value)}"
-
-  metric_descriptor {
-    metric_kind = "DELTA"
-    value_type  = "INT64"
-    unit        = "1"
-  }
-}
-
-resource "google_monitoring_alert_policy" "alerts" {
-  for_each = google_logging_metric.alerts
-
   project               = var.project
-  display_name          = "${var.name}: a ${each.key} alert"
+  display_name          = "${var.name}: a ${each.value} alert"
   combiner              = "OR"
   notification_channels = var.notification_channels
   user_labels           = var.labels
 
   documentation {
     mime_type = "text/markdown"
-    content   = "Keyturn told of a ${each.key} alert. What it is and what to do stands in the log: search for `jsonPayload.message=\"an alert\"`. The end of the alert is a line there too."
+    content   = "Keyturn told of a ${each.value} alert: it began, was told again or got worse. What it is and what to do stands in the log: search for `jsonPayload.message=\"an alert\"`. The end of the alert is a line there too."
   }
 
   conditions {
     display_name = "An alert was told"
 
-    condition_threshold {
-      filter          = "metric.type=\"logging.googleapis.com/user/${each.value.name}\" AND resource.type=\"cloud_run_revision\""
-      comparison      = "COMPARISON_GT"
-      threshold_value = 0
-      duration        = "0s"
+    condition_matched_log {
+      # Cloud Logging takes the field severity of a line for its own, where it knows the word.
+      filter = "${local.log_filter} AND jsonPayload.message=\"an alert\" AND jsonPayload.isOver=false AND (severity=${upper(each.value)} OR jsonPayload.severity=\"${each.value}\")"
 
-      aggregations {
-        alignment_period     = "60s"
-        per_series_aligner   = "ALIGN_SUM"
-        cross_series_reducer = "REDUCE_SUM"
-      }
-
-      trigger {
-        count = 1
+      label_extractors = {
+        title = "EXTRACT(jsonPayload.title)"
       }
     }
   }
 
   alert_strategy {
     auto_close = "1800s"
+
+    notification_rate_limit {
+      period = "300s"
+    }
   }
 }
 

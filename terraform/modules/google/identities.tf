@@ -3,7 +3,7 @@
 locals {
   role_name     = replace(var.name, "-", "_")
   turned        = merge({ for secret in google_secret_manager_secret.credential : secret.secret_id => secret.id }, { for secret in google_secret_manager_secret.admin : secret.secret_id => secret.id }, { for secret in google_secret_manager_secret.kept : secret.secret_id => secret.id })
-  read_by       = { for pair in setproduct(keys(local.credential_secrets), var.reader_members) : "${pair[0]} ${pair[1]}" => { credential = pair[0], member = pair[1] } }
+  read_by       = { for pair in setproduct(keys(local.credential_secrets), keys(var.reader_members)) : "${pair[0]} ${pair[1]}" => { credential = pair[0], member = var.reader_members[pair[1]] } }
   mounted_files = toset(["configuration", "ledger-ca", "ledger-password"])
 }
 
@@ -65,6 +65,15 @@ resource "google_secret_manager_secret_iam_member" "mounted" {
 
   project   = var.project
   secret_id = google_secret_manager_secret.mounted[each.value].secret_id
+  role      = google_project_iam_custom_role.reader.id
+  member    = google_service_account.rotator.member
+}
+
+resource "google_secret_manager_secret_iam_member" "environment" {
+  for_each = var.environment_secrets
+
+  project   = var.project
+  secret_id = each.value
   role      = google_project_iam_custom_role.reader.id
   member    = google_service_account.rotator.member
 }

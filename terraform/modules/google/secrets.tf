@@ -47,8 +47,9 @@ resource "google_secret_manager_secret" "credential" {
     for_each = contains(keys(local.rotated), each.key) ? [var.hook] : []
 
     content {
-      rotation_period    = "${rotation.value.every_days * 86400}s"
-      next_rotation_time = rotation.value.first_at
+      rotation_period = "${rotation.value.every_days * 86400}s"
+      # Where a credential comes later than that, Google would refuse an instant that is over.
+      next_rotation_time = timecmp(rotation.value.first_at, plantimestamp()) > 0 ? rotation.value.first_at : timeadd(plantimestamp(), "${rotation.value.every_days * 24}h")
     }
   }
 
@@ -156,6 +157,11 @@ resource "google_secret_manager_secret_version" "file" {
   secret                 = google_secret_manager_secret.mounted[each.key].id
   secret_data_wo         = each.value
   secret_data_wo_version = parseint(substr(sha256(each.value), 0, 8), 16)
+
+  lifecycle {
+    # Replicas of before name the version of before, also while they are replaced.
+    create_before_destroy = true
+  }
 }
 
 # Made anew in every run and used where its version rises: neither a plan nor a state holds it.
@@ -168,4 +174,8 @@ resource "google_secret_manager_secret_version" "ledger" {
   secret                 = google_secret_manager_secret.mounted["ledger-password"].id
   secret_data_wo         = ephemeral.random_password.ledger.result
   secret_data_wo_version = var.ledger_password_version
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }

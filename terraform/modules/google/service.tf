@@ -26,7 +26,7 @@ module "configuration" {
 
   ledger = {
     host          = google_sql_database_instance.ledger.private_ip_address
-    server_name   = trimsuffix(google_sql_database_instance.ledger.dns_name, ".")
+    server_name   = trimsuffix(try(local.ledger_names[0], google_sql_database_instance.ledger.dns_name), ".")
     database      = google_sql_database.ledger.name
     user          = google_sql_user.ledger.name
     password_file = "/etc/keyturn/ledger-password/value"
@@ -35,6 +35,9 @@ module "configuration" {
 }
 
 locals {
+  # An instance has a name for each way to it; older ones tell one alone.
+  ledger_names = [for one in google_sql_database_instance.ledger.dns_names : one.name if one.connection_type == "PRIVATE_SERVICES_ACCESS"]
+
   # The address that Cloud Run gives a service, known before there is one.
   run_host = "${var.name}-${data.google_project.this.number}.${var.region}.run.app"
   url      = "https://${local.run_host}"
@@ -92,6 +95,21 @@ resource "google_cloud_run_v2_service" "this" {
       env {
         name  = "KEYTURN_CONFIG"
         value = "/etc/keyturn/configuration/value"
+      }
+
+      dynamic "env" {
+        for_each = var.environment_secrets
+
+        content {
+          name = env.key
+
+          value_source {
+            secret_key_ref {
+              secret  = env.value
+              version = "latest"
+            }
+          }
+        }
       }
 
       resources {
@@ -159,6 +177,7 @@ resource "google_cloud_run_v2_service" "this" {
   }
 
   depends_on = [
+    google_secret_manager_secret_iam_member.environment,
     google_secret_manager_secret_iam_member.mounted,
     google_secret_manager_secret_iam_member.rotator,
     google_secret_manager_secret_version.ledger,

@@ -4,8 +4,8 @@ variable "name" {
   default     = "keyturn"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,17}$", var.name))
-    error_message = "name has 2 to 18 of a-z, 0-9 and -, and begins with a letter: service accounts are called after it."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 18
+    error_message = "name has 2 to 18 of a-z, 0-9 and single -, begins with a letter and does not end in -: service accounts are called after it."
   }
 }
 
@@ -73,6 +73,22 @@ variable "settings" {
   default     = {}
 }
 
+variable "environment_secrets" {
+  description = "What settings name as `{ env = NAME }`, such as the address of a channel of Slack: ids of secrets of yours in the Secret Manager of the project, by NAME. A replica gets the newest version when it starts."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment_secrets) : can(regex("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$", name)) && !startswith(name, "KEYTURN_")])
+    error_message = "Names of environment_secrets are variables such as SLACK_WEBHOOK_URL, and do not begin with KEYTURN_."
+  }
+
+  validation {
+    condition     = length(setsubtract(flatten(regexall("\"env\":\"([^\"]*)\"", jsonencode(var.settings))), keys(var.environment_secrets))) == 0
+    error_message = "settings has { env = NAME } with a name that is not under environment_secrets: no replica would have it."
+  }
+}
+
 variable "network_id" {
   description = "The network, joined with Google's by private services access."
   type        = string
@@ -137,12 +153,22 @@ variable "cpu" {
   description = "Processors of one replica."
   type        = string
   default     = "1"
+
+  validation {
+    condition     = contains(["1", "2", "4", "8"], var.cpu)
+    error_message = "cpu is 1, 2, 4 or 8: Cloud Run gives less than one to replicas that take one request at a time."
+  }
 }
 
 variable "memory" {
   description = "Memory of one replica; files are in it too, the audit journal among them."
   type        = string
   default     = "1Gi"
+
+  validation {
+    condition     = can(regex("^([1-9][0-9]*Gi|[1-9][0-9]{3,}Mi)$", var.memory))
+    error_message = "memory is 1000Mi or more, such as 1Gi: the journal takes 128 MB of it."
+  }
 }
 
 variable "ledger_tier" {
@@ -197,18 +223,18 @@ variable "notification_channels" {
 }
 
 variable "reader_members" {
-  description = "Who reads the store itself, such as `serviceAccount:app@PROJECT.iam.gserviceaccount.com`. Default: nobody."
-  type        = set(string)
-  default     = []
+  description = "Who reads the store itself, by names of your own: `{ app = \"serviceAccount:app@PROJECT.iam.gserviceaccount.com\" }`. Default: nobody."
+  type        = map(string)
+  default     = {}
 
   validation {
-    condition     = alltrue([for member in var.reader_members : can(regex("^(serviceAccount|principal|principalSet|group):[^*]+$", member))])
+    condition     = alltrue([for member in values(var.reader_members) : can(regex("^(serviceAccount|principal|principalSet|group):[^*]+$", member))])
     error_message = "reader_members are service accounts, groups or principals of workload identity, and never allUsers or allAuthenticatedUsers."
   }
 }
 
 variable "hook" {
-  description = "Lets the rotation schedule of Secret Manager say when keys are turned. `first_at`: when the first rotation is due (RFC 3339, in the future); `every_days`: how long after it the next one."
+  description = "Lets the rotation schedule of Secret Manager say when keys are turned. `first_at`: when the first rotation is due (RFC 3339); `every_days`: how long after it the next one, and for a credential that comes after `first_at` its first one."
   type = object({
     first_at   = string
     every_days = optional(number, 90)

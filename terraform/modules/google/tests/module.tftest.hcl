@@ -66,13 +66,18 @@ run "hook" {
   command = apply
 
   variables {
-    hook           = { first_at = "2027-01-05T03:00:00Z" }
-    reader_members = ["serviceAccount:app@my-project.iam.gserviceaccount.com"]
+    hook           = { first_at = "2999-01-05T03:00:00Z" }
+    reader_members = { app = "serviceAccount:app@my-project.iam.gserviceaccount.com" }
   }
 
   assert {
     condition     = length(google_secret_manager_secret.credential["openai"].rotation) == 1 && length(google_secret_manager_secret.credential["brought"].rotation) == 0
     error_message = "What an operator brings is not rotated."
+  }
+
+  assert {
+    condition     = google_secret_manager_secret.credential["openai"].rotation[0].next_rotation_time == "2999-01-05T03:00:00Z"
+    error_message = "The first rotation is when it is said."
   }
 
   assert {
@@ -83,6 +88,25 @@ run "hook" {
   assert {
     condition     = length(google_secret_manager_secret_iam_member.reader) == 2
     error_message = "The reader reads the two keys, and neither admin keys nor what is kept beside them."
+  }
+}
+
+run "credential_after_the_first_rotation" {
+  command = apply
+
+  variables {
+    credentials = { openai = { issuer = "main" }, later = { issuer = "main" }, brought = {} }
+    hook        = { first_at = "2020-01-05T03:00:00Z", every_days = 30 }
+  }
+
+  assert {
+    condition     = timecmp(google_secret_manager_secret.credential["later"].rotation[0].next_rotation_time, plantimestamp()) > 0
+    error_message = "Google refuses a first rotation that is over."
+  }
+
+  assert {
+    condition     = google_secret_manager_secret.credential["openai"].rotation[0].next_rotation_time == "2999-01-05T03:00:00Z"
+    error_message = "What Google has moved on is left alone."
   }
 }
 
@@ -120,7 +144,7 @@ run "everybody_as_reader" {
   command = plan
 
   variables {
-    reader_members = ["allUsers"]
+    reader_members = { all = "allUsers" }
   }
 
   expect_failures = [var.reader_members]
@@ -134,4 +158,58 @@ run "name_of_another_secret" {
   }
 
   expect_failures = [var.credentials]
+}
+
+run "name_that_a_service_cannot_have" {
+  command = plan
+
+  variables {
+    name = "keyturn-"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "part_of_a_processor" {
+  command = plan
+
+  variables {
+    cpu = "0.5"
+  }
+
+  expect_failures = [var.cpu]
+}
+
+run "memory_that_the_journal_fills" {
+  command = plan
+
+  variables {
+    memory = "512Mi"
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "channels_of_your_own" {
+  command = apply
+
+  variables {
+    environment_secrets = { SLACK_WEBHOOK_URL = "slack" }
+    settings            = { alerts = { channels = { team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } } } } }
+  }
+
+  assert {
+    condition     = [for one in google_cloud_run_v2_service.this.template[0].containers[0].env : one.name] == ["KEYTURN_CONFIG", "SLACK_WEBHOOK_URL"] && google_secret_manager_secret_iam_member.environment["SLACK_WEBHOOK_URL"].secret_id == "slack"
+    error_message = "A replica gets what settings name, and may read it."
+  }
+}
+
+run "channel_without_its_secret" {
+  command = plan
+
+  variables {
+    settings = { alerts = { channels = { team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } } } } }
+  }
+
+  expect_failures = [var.environment_secrets]
 }
