@@ -18,7 +18,7 @@ provider "aws" {
 module "network" {
   source = "../../modules/aws/network"
 
-  availability_zones = ["${var.region}a", "${var.region}b"]
+  availability_zones = var.availability_zones == null ? ["${var.region}a", "${var.region}b"] : var.availability_zones
 }
 
 module "keyturn" {
@@ -35,7 +35,7 @@ module "keyturn" {
 
   host_name       = var.host_name
   certificate_arn = var.certificate_arn
-  zone_id         = var.zone_id
+  zone            = var.zone_id == null ? null : { id = var.zone_id }
   ledger_ca_pem   = file(var.ledger_ca_file)
 
   issuers     = { main = { project = var.openai_project, service_account = var.openai_service_account } }

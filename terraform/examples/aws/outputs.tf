@@ -17,3 +17,8 @@ output "nat_addresses" {
   description = "Under which OpenAI sees the service."
   value       = module.network.nat_addresses
 }
+
+output "configuration" {
+  description = "keyturn.yaml as the replicas have it, without a secret."
+  value       = module.keyturn.configuration
+}

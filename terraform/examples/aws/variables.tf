@@ -4,6 +4,12 @@ variable "region" {
   default     = "eu-central-1"
 }
 
+variable "availability_zones" {
+  description = "Zones of the region, by name. Default: a and b, which some regions do not have."
+  type        = list(string)
+  default     = null
+}
+
 variable "image" {
   description = "The image of Keyturn, by digest."
   type        = string
@@ -21,7 +27,7 @@ variable "host_name" {
 }
 
 variable "certificate_arn" {
-  description = "The certificate of ACM for it."
+  description = "The certificate of ACM for it, already issued."
   type        = string
 }
 

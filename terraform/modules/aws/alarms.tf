@@ -43,15 +43,37 @@ resource "aws_cloudwatch_metric_alarm" "alerts" {
 
 resource "aws_cloudwatch_metric_alarm" "replicas" {
   alarm_name          = "${var.name}-replicas"
-  alarm_description   = "Fewer than two replicas of Keyturn answer. Look at the events of the ECS service ${var.name}."
-  namespace           = "AWS/ApplicationELB"
-  metric_name         = "HealthyHostCount"
+  alarm_description   = "Fewer than two replicas of Keyturn run. Look at the events of the ECS service ${var.name}."
+  namespace           = "ECS/ContainerInsights"
+  metric_name         = "RunningTaskCount"
   statistic           = "Minimum"
   period              = 60
   evaluation_periods  = 3
   comparison_operator = "LessThanThreshold"
   threshold           = 2
   treat_missing_data  = "breaching"
+  alarm_actions       = var.alarm_topic_arns
+  ok_actions          = var.alarm_topic_arns
+  tags                = var.tags
+
+  # Not the healthy hosts of the load balancer, which may be counted for each of its zones.
+  dimensions = {
+    ClusterName = aws_ecs_cluster.this.name
+    ServiceName = aws_ecs_service.this.name
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "unhealthy" {
+  alarm_name          = "${var.name}-unhealthy"
+  alarm_description   = "A replica of Keyturn runs and does not answer the load balancer. Look at its log and at the security groups."
+  namespace           = "AWS/ApplicationELB"
+  metric_name         = "UnHealthyHostCount"
+  statistic           = "Maximum"
+  period              = 60
+  evaluation_periods  = 5
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_topic_arns
   ok_actions          = var.alarm_topic_arns
   tags                = var.tags

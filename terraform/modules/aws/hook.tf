@@ -4,7 +4,7 @@
 locals {
   hooks          = var.hook == null ? {} : { this = var.hook }
   rotated        = { for name, one in var.credentials : name => one if one.issuer != null && var.hook != null }
-  hook_variables = { KEYTURN_CONFIG = "/tmp/keyturn/keyturn.yaml", KEYTURN_HOME = "/tmp/keyturn/home", KEYTURN_LEDGER_SECRET = aws_secretsmanager_secret.ledger.arn }
+  hook_variables = { KEYTURN_CONFIG = "/tmp/keyturn/keyturn.yaml", KEYTURN_HOME = "/tmp/keyturn/home", KEYTURN_SECRETS = jsonencode(local.environment_secrets) }
 }
 
 resource "aws_cloudwatch_log_group" "hook" {
@@ -39,13 +39,13 @@ data "aws_iam_policy_document" "hook" {
   }
 
   statement {
-    sid       = "PasswordOfTheLedger"
+    sid       = "SecretsOfTheEnvironment"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [aws_secretsmanager_secret.ledger.arn]
+    resources = values(local.environment_secrets)
   }
 
   statement {
-    sid       = "OpenIt"
+    sid       = "OpenThem"
     actions   = ["kms:Decrypt"]
     resources = [aws_kms_key.this.arn]
 
@@ -58,7 +58,7 @@ data "aws_iam_policy_document" "hook" {
     condition {
       test     = "ForAnyValue:StringEquals"
       variable = "kms:EncryptionContext:SecretARN"
-      values   = [aws_secretsmanager_secret.ledger.arn]
+      values   = values(local.environment_secrets)
     }
   }
 
@@ -127,6 +127,17 @@ resource "aws_vpc_security_group_egress_rule" "hook_https" {
   to_port           = 443
 }
 
+resource "aws_vpc_security_group_egress_rule" "hook_further" {
+  for_each = toset([for port in var.further_ports : tostring(port) if var.hook != null])
+
+  security_group_id = aws_security_group.hook[0].id
+  description       = "What settings name"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.value)
+  to_port           = tonumber(each.value)
+}
+
 resource "aws_vpc_security_group_egress_rule" "hook_ledger" {
   count = length(local.hooks)
 
@@ -177,12 +188,12 @@ resource "aws_lambda_function" "hook" {
     variables = merge(local.hook_variables, { KEYTURN_FILES_GZIP = base64gzip(jsonencode(local.files)) })
   }
 
-  depends_on = [aws_iam_role_policy.hook, aws_cloudwatch_log_group.hook]
+  depends_on = [aws_iam_role_policy.hook, aws_iam_role_policy_attachment.hook, aws_cloudwatch_log_group.hook]
 
   lifecycle {
     precondition {
-      condition     = length(base64gzip(jsonencode(local.files))) <= 3700
-      error_message = "The configuration and ledger_ca_pem together are too long for the variables of a function: leave only the certificate of rds-ca-rsa2048-g1 in ledger_ca_pem, or shorten settings."
+      condition     = length(base64gzip(jsonencode(local.files))) + length(jsonencode(local.hook_variables)) <= 4000
+      error_message = "The configuration, ledger_ca_pem and environment_secrets together are too long for the variables of a function: leave only the certificate of rds-ca-rsa2048-g1 in ledger_ca_pem, or shorten settings."
     }
   }
 }
@@ -209,7 +220,13 @@ resource "aws_secretsmanager_secret_rotation" "credential" {
     automatically_after_days = var.hook.every_days
   }
 
-  depends_on = [aws_lambda_permission.secrets_manager]
+  # AWS tries the function when its rotation is switched on.
+  depends_on = [
+    aws_lambda_permission.secrets_manager,
+    aws_vpc_security_group_egress_rule.hook_https,
+    aws_vpc_security_group_egress_rule.hook_ledger,
+    aws_vpc_security_group_ingress_rule.ledger_hook,
+  ]
 }
 
 # A beat between rotations: old keys are retired, and what was interrupted goes on.

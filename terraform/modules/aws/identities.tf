@@ -151,13 +151,13 @@ data "aws_iam_policy_document" "start" {
   }
 
   statement {
-    sid       = "PasswordOfTheLedger"
+    sid       = "SecretsOfTheEnvironment"
     actions   = ["secretsmanager:GetSecretValue"]
-    resources = [aws_secretsmanager_secret.ledger.arn]
+    resources = values(local.environment_secrets)
   }
 
   statement {
-    sid       = "OpenIt"
+    sid       = "OpenThem"
     actions   = ["kms:Decrypt"]
     resources = [aws_kms_key.this.arn]
 
@@ -170,7 +170,7 @@ data "aws_iam_policy_document" "start" {
     condition {
       test     = "ForAnyValue:StringEquals"
       variable = "kms:EncryptionContext:SecretARN"
-      values   = [aws_secretsmanager_secret.ledger.arn]
+      values   = values(local.environment_secrets)
     }
   }
 

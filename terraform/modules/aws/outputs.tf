@@ -4,7 +4,7 @@ output "url" {
 }
 
 output "load_balancer" {
-  description = "The load balancer, as { dns_name, zone_id }: what host_name has to lead to where zone_id is not given."
+  description = "The load balancer, as { dns_name, zone_id }: what host_name has to lead to where zone is not given."
   value       = { dns_name = aws_lb.this.dns_name, zone_id = aws_lb.this.zone_id }
 }
 

@@ -24,8 +24,17 @@ data "aws_iam_policy_document" "key" {
   }
 
   statement {
-    sid       = "Logs"
-    actions   = ["kms:Encrypt", "kms:Decrypt", "kms:GenerateDataKey", "kms:DescribeKey"]
+    sid = "Logs"
+    # All that CloudWatch says it may call, by name.
+    actions = [
+      "kms:Encrypt",
+      "kms:Decrypt",
+      "kms:ReEncryptFrom",
+      "kms:ReEncryptTo",
+      "kms:GenerateDataKey",
+      "kms:GenerateDataKeyWithoutPlaintext",
+      "kms:DescribeKey",
+    ]
     resources = ["*"]
 
     principals {

@@ -44,6 +44,8 @@ locals {
     }
   }
 
+  environment_secrets = merge(var.environment_secrets, { KEYTURN_LEDGER_PASSWORD = aws_secretsmanager_secret.ledger.arn })
+
   mount = { sourceVolume = "state", containerPath = local.state, readOnly = false }
 
   container = {
@@ -104,7 +106,7 @@ resource "aws_ecs_task_definition" "service" {
         { name = "KEYTURN_CONFIG", value = "${local.state}/config/keyturn.yaml" },
         { name = "KEYTURN_HOME", value = "${local.state}/home" },
       ]
-      secrets = [{ name = "KEYTURN_LEDGER_PASSWORD", valueFrom = aws_secretsmanager_secret.ledger.arn }]
+      secrets = [for name, arn in local.environment_secrets : { name = name, valueFrom = arn }]
       healthCheck = {
         command     = ["CMD", "/usr/local/bin/node", "/opt/keyturn/healthcheck.js"]
         interval    = 10
@@ -150,7 +152,12 @@ resource "aws_ecs_service" "this" {
     container_port   = local.port
   }
 
-  depends_on = [aws_lb_listener.https, aws_iam_role_policy.start, aws_secretsmanager_secret_version.ledger]
+  depends_on = [
+    aws_lb_listener.https,
+    aws_iam_role_policy.start,
+    aws_iam_role_policy_attachment.rotator,
+    aws_secretsmanager_secret_version.ledger,
+  ]
 }
 
 resource "aws_security_group" "service" {
@@ -176,6 +183,17 @@ resource "aws_vpc_security_group_egress_rule" "service_https" {
   ip_protocol       = "tcp"
   from_port         = 443
   to_port           = 443
+}
+
+resource "aws_vpc_security_group_egress_rule" "service_further" {
+  for_each = toset([for port in var.further_ports : tostring(port)])
+
+  security_group_id = aws_security_group.service.id
+  description       = "What settings name"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.value)
+  to_port           = tonumber(each.value)
 }
 
 resource "aws_vpc_security_group_egress_rule" "service_ledger" {
@@ -235,8 +253,9 @@ resource "aws_lb" "this" {
   security_groups            = [aws_security_group.load_balancer.id]
   drop_invalid_header_fields = true
   enable_deletion_protection = var.deletion_protection
-  # Apps keep a stream of events open; Keyturn writes to it more often than this.
-  idle_timeout = 300
+  # Below the 65 s after which Keyturn closes an idle connection, or now and then a request meets one that it just closed;
+  # above the 60 s that an app may wait for a change. Streams of events are written to every 15 s.
+  idle_timeout = 63
   tags         = var.tags
 }
 
@@ -275,9 +294,9 @@ resource "aws_lb_listener" "https" {
 }
 
 resource "aws_route53_record" "this" {
-  count = var.zone_id == null ? 0 : 1
+  count = var.zone == null ? 0 : 1
 
-  zone_id = var.zone_id
+  zone_id = var.zone.id
   name    = var.host_name
   type    = "A"
 

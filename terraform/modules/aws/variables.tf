@@ -4,8 +4,8 @@ variable "name" {
   default     = "keyturn"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,23}$", var.name))
-    error_message = "name has 2 to 24 of a-z, 0-9 and -, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24 && !startswith(var.name, "internal-")
+    error_message = "name has 2 to 24 of a-z, 0-9 and single -, begins with a letter and does not end in -: load balancers and databases are called after it, which cannot begin with internal- either."
   }
 }
 
@@ -46,12 +46,55 @@ variable "credentials" {
     overlap      = optional(string)
     schedule     = optional(object({ cron = string, time_zone = optional(string, "UTC"), jitter = optional(string, "1h") }))
   }))
+
+  validation {
+    condition     = !contains(keys(var.credentials), "ledger-password")
+    error_message = "A credential cannot be called ledger-password here: the secret with the password of the database is."
+  }
 }
 
 variable "settings" {
   description = "Further keys of keyturn.yaml, as a value: `{ access = { … }, alerts = { … }, credentials = { openai = { policy = { … } } } }`."
   type        = any
   default     = {}
+}
+
+variable "environment_secrets" {
+  description = "What settings name as `{ env = NAME }`, such as the address of a channel of Slack: ARNs of secrets of yours in Secrets Manager, by NAME. Encrypted with AWS's own key, or with the one of this module."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment_secrets) : can(regex("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$", name)) && !startswith(name, "KEYTURN_")])
+    error_message = "Names of environment_secrets are variables such as SLACK_WEBHOOK_URL, and do not begin with KEYTURN_."
+  }
+
+  validation {
+    condition     = length(setsubtract(flatten(regexall("\"env\":\"([^\"]*)\"", jsonencode(var.settings))), keys(var.environment_secrets))) == 0
+    error_message = "settings has { env = NAME } with a name that is not under environment_secrets: no replica would have it."
+
+  }
+
+  validation {
+    condition     = alltrue([for arn in values(var.environment_secrets) : can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[^:*]+$", arn))])
+    error_message = "environment_secrets are whole ARNs of secrets: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-a1b2c3."
+  }
+}
+
+variable "further_ports" {
+  description = "Ports beside 443 on which the service reaches others, such as 465 of a mail server."
+  type        = list(number)
+  default     = []
+
+  validation {
+    condition     = alltrue([for port in var.further_ports : port >= 1 && port <= 65535 && floor(port) == port])
+    error_message = "further_ports are ports such as 465."
+  }
+
+  validation {
+    condition     = length(setsubtract([for one in try(values(var.settings.alerts.channels), []) : try(one.port, try(one.tls, "implicit") == "implicit" ? 465 : 587) if try(one.kind, "") == "email"], var.further_ports)) == 0
+    error_message = "A channel of kind email is under settings.alerts, and its port (465, or 587 with starttls, where it has none) not in further_ports: the service could not reach the mail server."
+  }
 }
 
 variable "vpc_id" {
@@ -117,7 +160,7 @@ variable "host_name" {
 }
 
 variable "certificate_arn" {
-  description = "The certificate of ACM for host_name."
+  description = "The certificate of ACM for host_name, already issued: where it is made with the module, the output of its `aws_acm_certificate_validation`."
   type        = string
 
   validation {
@@ -126,14 +169,14 @@ variable "certificate_arn" {
   }
 }
 
-variable "zone_id" {
-  description = "The zone of Route 53 in which host_name becomes an alias of the load balancer. Default: you make the name yourself."
-  type        = string
+variable "zone" {
+  description = "The zone of Route 53 in which host_name becomes an alias of the load balancer, as { id }. Default: you make the name yourself."
+  type        = object({ id = string })
   default     = null
 }
 
 variable "replicas" {
-  description = "How many replicas run."
+  description = "How many replicas run; each opens up to 13 connections to the database, and while they are replaced there are twice as many. A db.t4g.micro takes about 80."
   type        = number
   default     = 2
 
@@ -153,6 +196,17 @@ variable "memory" {
   description = "Of one replica, in MiB; a size that Fargate has for `cpu`."
   type        = number
   default     = 512
+
+  validation {
+    condition = contains(lookup({
+      "256"  = [512, 1024, 2048]
+      "512"  = range(1024, 4097, 1024)
+      "1024" = range(2048, 8193, 1024)
+      "2048" = range(4096, 16385, 1024)
+      "4096" = range(8192, 30721, 1024)
+    }, tostring(var.cpu), []), var.memory)
+    error_message = "cpu and memory are no size of Fargate: 256 with 512, 1024 or 2048; 512 with 1024 to 4096; 1024 with 2048 to 8192; 2048 with 4096 to 16384; 4096 with 8192 to 30720, in steps of 1024."
+  }
 }
 
 variable "cpu_architecture" {
@@ -266,6 +320,11 @@ variable "hook" {
   validation {
     condition     = var.hook == null ? true : var.hook.every_days >= 1 && var.hook.every_days <= 365
     error_message = "hook.every_days is 1 to 365: OpenAI's keys live for a year at most."
+  }
+
+  validation {
+    condition     = var.hook == null ? true : length(base64gzip(var.ledger_ca_pem)) <= 2400
+    error_message = "ledger_ca_pem is too long for the variables of a function: with hook, leave only the certificate of rds-ca-rsa2048-g1 in it (modules/aws/README.md says how)."
   }
 
   validation {

@@ -4,8 +4,9 @@ output "vpc_id" {
 }
 
 output "service_subnet_ids" {
-  description = "Private subnets with a way out, one per zone: for the service."
+  description = "Private subnets, one per zone, for the service; known once they have a way out."
   value       = [for subnet in aws_subnet.service : subnet.id]
+  depends_on  = [aws_route.service_out, aws_route_table_association.service]
 }
 
 output "load_balancer_subnets" {

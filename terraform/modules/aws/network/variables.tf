@@ -4,8 +4,8 @@ variable "name" {
   default     = "keyturn"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{1,23}$", var.name))
-    error_message = "name has 2 to 24 of a-z, 0-9 and -, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) >= 2 && length(var.name) <= 24 && !startswith(var.name, "internal-")
+    error_message = "name has 2 to 24 of a-z, 0-9 and single -, begins with a letter and does not end in -: load balancers and databases are called after it, which cannot begin with internal- either."
   }
 }
 

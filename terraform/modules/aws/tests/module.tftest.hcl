@@ -99,7 +99,7 @@ run "hook" {
   }
 
   assert {
-    condition     = toset(keys(aws_lambda_function.hook[0].environment[0].variables)) == toset(["KEYTURN_CONFIG", "KEYTURN_HOME", "KEYTURN_LEDGER_SECRET", "KEYTURN_FILES_GZIP"])
+    condition     = toset(keys(aws_lambda_function.hook[0].environment[0].variables)) == toset(["KEYTURN_CONFIG", "KEYTURN_HOME", "KEYTURN_SECRETS", "KEYTURN_FILES_GZIP"])
     error_message = "The function is told where the password is, and not the password."
   }
 }
@@ -162,4 +162,103 @@ run "no_certificate" {
   }
 
   expect_failures = [var.ledger_ca_pem]
+}
+
+run "name_that_a_load_balancer_cannot_have" {
+  command = plan
+
+  variables {
+    name = "internal-keyturn"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_that_a_database_cannot_have" {
+  command = plan
+
+  variables {
+    name = "keyturn--one"
+  }
+
+  expect_failures = [var.name]
+}
+
+run "name_of_another_secret" {
+  command = plan
+
+  variables {
+    credentials = { ledger-password = {} }
+  }
+
+  expect_failures = [var.credentials]
+}
+
+run "no_size_of_fargate" {
+  command = plan
+
+  variables {
+    cpu    = 512
+    memory = 512
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "authorities_too_long_for_a_function" {
+  command = plan
+
+  variables {
+    hook          = { package = { bucket = "packages", key = "hook.zip", sha256 = "x" } }
+    ledger_ca_pem = "-----BEGIN CERTIFICATE-----\n${join("\n", [for index in range(60) : sha512(tostring(index))])}"
+  }
+
+  expect_failures = [var.hook]
+}
+
+run "channels_of_your_own" {
+  command = apply
+
+  variables {
+    environment_secrets = { SLACK_WEBHOOK_URL = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack-a1b2c3", MAIL_PASSWORD = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:mail-a1b2c3" }
+    further_ports       = [587]
+    settings = {
+      alerts = {
+        channels = {
+          team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } }
+          desk = { kind = "email", host = "mail.example.com", tls = "starttls", user = "keyturn", password = { env = "MAIL_PASSWORD" }, from = "keyturn@example.com", to = ["desk@example.com"] }
+        }
+      }
+    }
+  }
+
+  assert {
+    condition     = toset([for one in jsondecode(aws_ecs_task_definition.service.container_definitions)[1].secrets : one.name]) == toset(["KEYTURN_LEDGER_PASSWORD", "MAIL_PASSWORD", "SLACK_WEBHOOK_URL"])
+    error_message = "A replica gets what settings name."
+  }
+
+  assert {
+    condition     = keys(aws_vpc_security_group_egress_rule.service_further) == ["587"]
+    error_message = "The mail server can be reached."
+  }
+}
+
+run "channel_without_its_secret" {
+  command = plan
+
+  variables {
+    settings = { alerts = { channels = { team = { kind = "slack", url = { env = "SLACK_WEBHOOK_URL" } } } } }
+  }
+
+  expect_failures = [var.environment_secrets]
+}
+
+run "mail_server_that_cannot_be_reached" {
+  command = plan
+
+  variables {
+    settings = { alerts = { channels = { desk = { kind = "email", host = "mail.example.com", from = "keyturn@example.com", to = ["desk@example.com"] } } } }
+  }
+
+  expect_failures = [var.further_ports]
 }
