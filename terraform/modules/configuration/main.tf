@@ -2,8 +2,6 @@
 # is needed: what comes of it can be looked at with `terraform console`.
 
 locals {
-  own_keys = ["home", "listen", "allowPlaintext", "allowedHosts", "trustedProxies", "ledger", "stores", "issuers", "hooks"]
-
   issuers = {
     for name, issuer in var.issuers : name => merge(
       {

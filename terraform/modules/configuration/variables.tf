@@ -171,8 +171,8 @@ variable "settings" {
   default     = {}
 
   validation {
-    condition     = length(setintersection(try(keys(var.settings), []), local.own_keys)) == 0
-    error_message = "settings cannot have ${join(", ", local.own_keys)}: the module makes them."
+    condition     = length(setintersection(try(keys(var.settings), []), ["home", "listen", "allowPlaintext", "allowedHosts", "trustedProxies", "ledger", "stores", "issuers", "hooks"])) == 0
+    error_message = "settings cannot have home, listen, allowPlaintext, allowedHosts, trustedProxies, ledger, stores, issuers or hooks: the module makes them."
   }
 
   validation {
