@@ -8,7 +8,7 @@ import { errnoOf } from '../errno.ts'
 import { withoutTokens } from '../exec/environment.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { faultOf } from '../fault.ts'
-import { type Shape, strayVariables } from '../key-file/contents.ts'
+import { assertReplaceable, type Shape, strayVariables } from '../key-file/contents.ts'
 import { realDisk } from '../key-file/disk.ts'
 import { runHook } from '../key-file/hook.ts'
 import { type KeepOptions, keepGoing, type Told, writeOnce } from '../key-file/keep.ts'
@@ -30,6 +30,7 @@ export async function run(context: Context): Promise<ExitCode> {
     lookAtPlace(path, realDisk, { uid, isSharedFolder: options.has('sharedFolder'), mode })
   const file = fileAt(path, mode, io.now)
   for (const told of [...look(), ...(await toldByGit(path, io.env))]) out.warn(told)
+  assertReplaceable(path, readOf(file), shape)
   const left = file.cleanUp()
   if (left > 0) out.note(`keyturn file: removed ${left} file(s) that were left beside ${path}`)
 
@@ -52,6 +53,14 @@ export async function run(context: Context): Promise<ExitCode> {
     return await onAndOn(context, keep)
   } finally {
     supply.client.close()
+  }
+}
+
+function readOf(file: KeyFile): string {
+  try {
+    return file.read() ?? ''
+  } catch (thrown) {
+    throw errorOf(thrown, file.path)
   }
 }
 
@@ -203,6 +212,6 @@ async function toldByGit(
 function errorOf(thrown: unknown, path: string): KeyturnError {
   if (thrown instanceof KeyturnError) return thrown
   if (thrown instanceof Error && 'code' in thrown && thrown.name !== 'KeyturnClientError')
-    return faultOf(thrown, `writing ${path} failed`)
+    return faultOf(thrown, `reading or writing ${path} failed`)
   return asKeyturnError(thrown)
 }

@@ -1,4 +1,5 @@
 import type { OpenAICredential } from '../../client/types.ts'
+import { isRecord, parseJson } from '../../client/wire.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import { isInDotenv, removeFromDotenv, type Setting, setInDotenv } from './dotenv-lines.ts'
 
@@ -26,6 +27,32 @@ export function contentsOf(credential: OpenAICredential, before: string | undefi
       if (before?.includes('\uFFFD') === true) throw notUtf8()
       return setInDotenv(before ?? '', settingsOf(credential, before ?? '', shape))
   }
+}
+
+/**
+ * Refuses to put a key in the place of what is neither one nor an answer with one: with raw and json the whole file is
+ * replaced, and whoever forgot `--format env` would lose a `.env`. Error: `file_unusable`.
+ */
+export function assertReplaceable(path: string, before: string, { format }: Pick<Shape, 'format'>): void {
+  if (format === 'env' || before.trim() === '') return
+  if (format === 'json' ? isAnswer(before) : isOneWord(before)) return
+  throw new KeyturnError(
+    'file_unusable',
+    `${path} holds something else, which a key would take the place of`,
+    {
+      fix: `For a .env: --format env, which changes the key alone. Else choose another file, or remove this one: rm '${path}'`,
+    },
+  )
+}
+
+function isAnswer(text: string): boolean {
+  const found = parseJson(text)
+  return isRecord(found) && typeof found['apiKey'] === 'string'
+}
+
+/** A word, and no setting; what fills up the end of base64 is none. */
+function isOneWord(text: string): boolean {
+  return /^\s*\S+\s*$/.test(text) && !/^\s*[A-Za-z_][\w.-]*=(?!=*\s*$)/.test(text)
 }
 
 /** What is left when the key is taken out again; undefined where nothing is. */
