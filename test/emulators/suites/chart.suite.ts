@@ -188,6 +188,9 @@ describe('the chart', () => {
     [['config.credentials.other.store=cluster'], 'store.names: the Secret other'],
     [['config.credentials.openai.ref=prod'], 'store.names: the Secret prod'],
     [['store.kubernetes=false'], 'store.kubernetes'],
+    [['jwks.configMap='], 'jwks.configMap'],
+    [['secrets.name='], 'secrets.name'],
+    [['config.stores.cluster.kind=local'], 'a store of kind local'],
   ])('refuses %j, which could not work, and says what to do', (settings, text) => {
     const { code, err } = template('--values', cluster, ...settings.flatMap((setting) => ['--set', setting]))
     expect(code).not.toBe(0)

@@ -3,6 +3,7 @@
 {{- include "keyturn.refusals.name" . -}}
 {{- include "keyturn.refusals.secrets" . -}}
 {{- include "keyturn.refusals.listener" . -}}
+{{- include "keyturn.refusals.mounts" . -}}
 {{- include "keyturn.refusals.ledger" . -}}
 {{- include "keyturn.refusals.budget" . -}}
 {{- include "keyturn.refusals.store" . -}}
@@ -45,6 +46,14 @@
 {{- end -}}
 {{- end -}}
 
+{{- define "keyturn.refusals.mounts" -}}
+{{- range list (list "/etc/keyturn-jwks" .Values.jwks.configMap "jwks.configMap") (list "/run/secrets/keyturn" .Values.secrets.name "secrets.name") -}}
+{{- if and (contains (printf "%s/" (index . 0)) (toYaml $.Values.config)) (not (index . 1)) -}}
+{{- fail (printf "%s: config names a file in %s, and nothing is mounted there. Name what has the file" (index . 2) (index . 0)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "keyturn.refusals.ledger" -}}
 {{- if ne ((.Values.config.ledger | default dict).kind | default "sqlite") "postgres" -}}
 {{- if not .Values.persistence.enabled -}}
@@ -74,6 +83,9 @@
 {{- $store := $credential.store -}}
 {{- if kindIs "string" $store -}}
 {{- $store = get ($.Values.config.stores | default dict) $store -}}
+{{- end -}}
+{{- if and (kindIs "map" $store) (eq (toString $store.kind) "local") (not $.Values.persistence.enabled) -}}
+{{- fail (printf "config: the credential %s is kept in a store of kind local, whose folder goes with the pod, and the keys with it. Set persistence.enabled: true, or name another store" $name) -}}
 {{- end -}}
 {{- if and (kindIs "map" $store) (eq (toString $store.kind) "kubernetes") (not $store.namespace) (not $store.kubeconfig) -}}
 {{- $ref := $credential.ref | default $name -}}
