@@ -24,6 +24,7 @@ import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.
 import { openObserving, openTracer, withTracing } from './main/telemetry.ts'
 import { openTokens } from './main/tokens.ts'
 import { whenReady } from './main/when-ready.ts'
+import { assertFree } from './server/listen.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'
 import { observedLedger } from './telemetry/observed-ledger.ts'
@@ -89,6 +90,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
       shelf: await openTokenShelf(config.ledger, { home: home.path, env: options.env, system, log }),
     })
     undo.push(() => tokens.close())
+    await assertFree(config.listen)
     const signer = createSigner({
       privateFile: home.file('signing-key.pem'),
       publicFile: home.file('signing-key.pub'),

@@ -1,7 +1,6 @@
 import { chmodSync } from 'node:fs'
 import { chmod, chown, lstat, readFile, stat, unlink } from 'node:fs/promises'
-import type { Server } from 'node:http'
-import { connect } from 'node:net'
+import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { KeyturnError } from '../core/errors.ts'
@@ -36,6 +35,22 @@ export async function listenOn(
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : listen.port
   return { url: `${options.isTls === true ? 'https' : 'http'}://${reachable(listen.host)}:${port}`, port }
+}
+
+/**
+ * Throws what `listenOn` would, for whoever wants to know before it does what cannot be undone. Somebody else may still be
+ * quicker between the two.
+ */
+export async function assertFree(listen: Listen): Promise<void> {
+  if (listen.kind === 'tcp') {
+    const probe = createServer()
+    await begin(probe, listen, () => probe.listen({ host: listen.host, port: listen.port }))
+    await new Promise<void>((resolve) => probe.close(() => resolve()))
+    return
+  }
+  const isThere = (await lstat(listen.path).catch(() => undefined)) !== undefined
+  if (isThere && !(await isStaleSocket(listen.path)))
+    throw toListenError(Object.assign(new Error('taken'), { code: 'EADDRINUSE' }), listen)
 }
 
 async function listenOnSocket(server: Server, path: string, file: SocketFile): Promise<Listening> {

@@ -1,4 +1,6 @@
-import { chmodSync, chownSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -59,6 +61,31 @@ it('a store that cannot be opened leaves nothing open: the home and its ledger a
     await ledger.close()
     home.close()
   }
+})
+
+it('an address that is taken is found before anybody is asked about a key', async () => {
+  let asked = 0
+  const upstream = createServer((_request, response) => {
+    asked += 1
+    response.writeHead(503).end()
+  })
+  await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void upstream.close())
+  const { port } = upstream.address() as AddressInfo
+  const cwd = folder()
+  const env = {
+    KEYTURN_HOME: join(cwd, 'home'),
+    KEYTURN_LISTEN: `127.0.0.1:${port}`,
+    OPENAI_API_KEY: ['sk', 'x'.repeat(40)].join('-'),
+    OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1`,
+  }
+  await expect(serve({ env, cwd })).rejects.toMatchObject({
+    code: 'address_in_use',
+    message: expect.stringContaining(`127.0.0.1:${port}`),
+  })
+  expect(asked).toBe(0)
+  // Nothing was begun: without a ledger no key can have been looked at, and none minted.
+  expect(existsSync(join(cwd, 'home', 'ledger.db'))).toBe(false)
 })
 
 it('a home is one process’s at a time, and closing it twice is closing it once', async () => {
