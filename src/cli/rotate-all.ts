@@ -1,6 +1,7 @@
 import type { CredentialSummary, RotationRequest } from '../api/types.ts'
 import { parseDuration } from '../config/duration.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { parseInstant } from '../core/instant.ts'
 import { type Api, thereAre } from './api.ts'
 import { type Context, usage } from './command.ts'
 import type { ExitCode } from './exit.ts'
@@ -87,8 +88,8 @@ function pauseOf(text: string | undefined): number {
 
 function sinceOf(text: string | undefined, now: number): number | undefined {
   if (text === undefined) return undefined
-  const at = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(at))
+  const at = parseInstant(text)
+  if (at === undefined)
     throw usage(
       '--since takes an instant',
       'Give the one that the run before named, e.g. 2026-11-21T12:00:00Z.',

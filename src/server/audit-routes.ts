@@ -2,6 +2,7 @@ import type { OperationId } from '../api/operations.ts'
 import type { AuditHeads, AuditPage } from '../api/types.ts'
 import type { AuditFilter } from '../core/audit.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { parseInstant } from '../core/instant.ts'
 import { credentialNamePattern } from '../core/types.ts'
 import type { Handler } from './routes.ts'
 
@@ -54,9 +55,9 @@ export function queryOf(query: Readonly<Record<string, unknown>>): AuditQuery {
   const instant = (name: string): string | undefined => {
     const value = text(name, /^[0-9TZ:.+-]{10,40}$/)
     if (value === undefined) return undefined
-    const at = new Date(value)
-    if (Number.isNaN(at.getTime())) throw unusable(name)
-    return at.toISOString()
+    const at = parseInstant(value)
+    if (at === undefined) throw unusable(name)
+    return new Date(at).toISOString()
   }
   const fields = {
     kind: text('kind', wordPattern),
@@ -77,6 +78,6 @@ export function queryOf(query: Readonly<Record<string, unknown>>): AuditQuery {
 
 function unusable(name: string): KeyturnError {
   return new KeyturnError('bad_request', `The parameter \`${name}\` is not usable.`, {
-    fix: `docs/api.md lists the parameters of GET /v1/audit; limit is at most ${limitMax}, instants are ISO 8601.`,
+    fix: `docs/api.md lists the parameters of GET /v1/audit; limit is at most ${limitMax}, instants are ISO 8601, in UTC where they name no zone.`,
   })
 }

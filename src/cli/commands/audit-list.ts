@@ -1,4 +1,5 @@
 import type { AuditRow } from '../../api/types.ts'
+import { parseInstant } from '../../core/instant.ts'
 import type { AuditFilter } from '../api.ts'
 import { auditKinds } from '../choices.ts'
 import { type Context, usage } from '../command.ts'
@@ -105,7 +106,8 @@ export function filterOf({ options }: Context): AuditFilter {
 }
 
 function instant(name: string, value: string): string {
-  const at = new Date(value)
-  if (Number.isNaN(at.getTime())) throw usage(`--${name} is no instant`, 'Write it as 2026-11-25T21:00:00Z.')
-  return at.toISOString()
+  const at = parseInstant(value)
+  if (at === undefined)
+    throw usage(`--${name} is no instant`, 'Write it as 2026-11-25T21:00:00Z, or as 2026-11-25.')
+  return new Date(at).toISOString()
 }
