@@ -49,6 +49,8 @@ describe('the values of the chart', () => {
     ['a label by which the Service finds its pods', { podLabels: { 'app.kubernetes.io/name': 'web' } }],
     ['the checksum of the configuration', { podAnnotations: { 'checksum/config': 'x' } }],
     ['a secret as a variable', { env: [{ name: 'OPENAI_ADMIN_KEY', value: 'x' }] }],
+    ['a folder of the node', { volumes: [{ name: 'node', hostPath: { path: '/' } }] }],
+    ['a volume in place of one of the chart', { volumes: [{ name: 'config', emptyDir: {} }] }],
     ['names that are no list', { config: { allowedHosts: 'keys.example.com' } }],
     ['a configuration as one text', { config: 'credentials: {}' }],
     ['replicas as text', { replicas: '2' }],

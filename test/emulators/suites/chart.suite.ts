@@ -153,6 +153,16 @@ describe('the chart', () => {
     expect(audit.keepMegabytes).toBe(megabytes)
   })
 
+  it('gives the pod what further volumes are named', () => {
+    const pod = podOf(only(rendered(join(chart, 'ci/everything-values.yaml')), 'Deployment'))
+    expect(pod?.volumes?.map(({ name }) => name)).toContain('vault')
+    expect(pod?.containers[0]?.volumeMounts).toContainEqual({
+      name: 'vault',
+      mountPath: '/run/vault',
+      readOnly: true,
+    })
+  })
+
   it('lets the node of a single replica be drained', () => {
     const kinds = rendered(cluster, '--set', 'replicas=1').map(({ kind }) => kind)
     expect(kinds).toContain('Deployment')

@@ -102,6 +102,9 @@ volumes:
   {{- end }}
   - name: tmp
     emptyDir: { medium: Memory, sizeLimit: 64Mi }
+  {{- with .Values.volumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
 
 {{/* Its labels never change: a StatefulSet takes no other template for its volumes, and an upgrade would fail. */}}
@@ -151,4 +154,7 @@ volumeMounts:
   {{- end }}
   - { name: home, mountPath: /var/lib/keyturn }
   - { name: tmp, mountPath: /tmp }
+  {{- with .Values.volumeMounts }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}
