@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What everything is called after; secrets are `name/CREDENTIAL`."
+  description = "What everything is called after; secrets are `name/CREDENTIAL`. Two installations of one account have two names, in two regions as well."
   type        = string
   default     = "keyturn"
 
@@ -320,6 +320,11 @@ variable "hook" {
   validation {
     condition     = var.hook == null ? true : var.hook.every_days >= 1 && var.hook.every_days <= 365
     error_message = "hook.every_days is 1 to 365: OpenAI's keys live for a year at most."
+  }
+
+  validation {
+    condition     = var.hook == null ? true : alltrue([for one in try(values(var.settings.credentials), []) : !try(one.policy.standby, false)])
+    error_message = "hook and a credential of settings with policy.standby: a spare is a key that Secrets Manager knows nothing of. Leave one of them out."
   }
 
   validation {

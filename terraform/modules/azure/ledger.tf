@@ -40,6 +40,9 @@ resource "azurerm_postgresql_flexible_server_configuration" "tls" {
   server_id = azurerm_postgresql_flexible_server.ledger.id
   name      = each.key
   value     = each.value
+
+  # One after the other: a server that is busy refuses what comes meanwhile.
+  depends_on = [azurerm_postgresql_flexible_server_database.ledger]
 }
 
 resource "azurerm_postgresql_flexible_server_database" "ledger" {
@@ -61,6 +64,5 @@ resource "azurerm_management_lock" "ledger" {
   depends_on = [
     azurerm_monitor_diagnostic_setting.ledger,
     azurerm_postgresql_flexible_server_configuration.tls,
-    azurerm_postgresql_flexible_server_database.ledger,
   ]
 }

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What everything is called after; also part of names that are unique in all of Azure."
+  description = "What everything is called after; also part of names that are unique in all of Azure, and for 90 days after they are gone."
   type        = string
   default     = "keyturn"
 

@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What everything is called after; secrets are `name-CREDENTIAL`."
+  description = "What everything is called after; secrets are `name-CREDENTIAL`. Two installations of one project have two names, in two regions as well."
   type        = string
   default     = "keyturn"
 
@@ -100,7 +100,7 @@ variable "subnetwork_id" {
 }
 
 variable "kms_key_name" {
-  description = "A key of Cloud KMS in the region for secrets, database and service, in place of Google's own. The service agents of the three must be allowed to use it."
+  description = "A key of Cloud KMS in the region for secrets, database and service, in place of Google's own; of the topic of the hook too. The service agents of Secret Manager, Cloud SQL, Cloud Run and Pub/Sub must be allowed to use it."
   type        = string
   default     = null
 

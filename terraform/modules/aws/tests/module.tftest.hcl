@@ -262,3 +262,14 @@ run "mail_server_that_cannot_be_reached" {
 
   expect_failures = [var.further_ports]
 }
+
+run "spare_key_beside_the_rotation_of_aws" {
+  command = plan
+
+  variables {
+    hook     = { package = { bucket = "packages", key = "hook.zip", sha256 = "x" } }
+    settings = { credentials = { openai = { policy = { standby = true } } } }
+  }
+
+  expect_failures = [var.hook]
+}
