@@ -8,6 +8,7 @@ import type { Rule } from './policy.ts'
 export const identityRules: readonly Rule[] = [
   { name: 'no permission is for everything', check: stars },
   { name: 'no role of a cloud reaches further than its task', check: builtInRoles },
+  { name: 'a service of AWS has what it says that it needs', check: serviceNeeds },
   { name: 'reader and rotator have what docs/stores.md says, and nothing more', check: storePermissions },
 ]
 
@@ -17,6 +18,7 @@ const starReasons: Readonly<Record<string, string>> = {
     'in the policy of a key * is that key, and without kms:* for the account nobody could change it again',
   Logs: 'in the policy of a key * is that key',
   LogInToTheRegistry: 'ecr:GetAuthorizationToken knows no resource',
+  LookForTheGroup: 'AWS asks for logs:DescribeLogGroups on all groups',
   BeInTheNetwork: 'network interfaces of a function are made before they have a name',
 }
 
@@ -39,6 +41,32 @@ function stars(module: Module): readonly string[] {
       .map((action) => `${placeOf(block)}: ${action}`),
   )
   return [...aws, ...azure]
+}
+
+/** By their policy or statement, as AWS's own pages have it (read 2026-11-26); without them logs do not come, and nothing says so. */
+const needs: Readonly<Record<string, readonly string[]>> = {
+  flow: ['logs:CreateLogStream', 'logs:PutLogEvents', 'logs:DescribeLogGroups', 'logs:DescribeLogStreams'],
+  Logs: [
+    'kms:Encrypt',
+    'kms:Decrypt',
+    'kms:ReEncryptFrom',
+    'kms:ReEncryptTo',
+    'kms:GenerateDataKey',
+    'kms:GenerateDataKeyWithoutPlaintext',
+    'kms:DescribeKey',
+  ],
+}
+
+function serviceNeeds(module: Module): readonly string[] {
+  const given = new Map<string, Set<string>>()
+  for (const { block, statement } of policyStatements(module))
+    for (const name of [block.labels[1] ?? '', textIn(statement, 'sid') ?? ''].filter((one) => needs[one]))
+      given.set(name, new Set([...(given.get(name) ?? []), ...textsIn(valueOf(statement, 'actions'))]))
+  return [...given].flatMap(([name, actions]) =>
+    (needs[name] ?? [])
+      .filter((action) => !actions.has(action))
+      .map((action) => `${module.name} ${name}: ${action}`),
+  )
 }
 
 /** Every other one is a role of the module's own. */

@@ -176,6 +176,10 @@ describe('a planted violation is found', () => {
       'reader and rotator have what docs/stores.md says, and nothing more',
     ],
     [
+      statement('actions = ["logs:PutLogEvents"]\nresources = [var.x]', 'flow'),
+      'a service of AWS has what it says that it needs',
+    ],
+    [
       statement('actions = ["secretsmanager:DeleteSecret"]\nresources = [var.x]', 'rotator'),
       'reader and rotator have what docs/stores.md says, and nothing more',
     ],

@@ -123,6 +123,12 @@ resource "azurerm_container_app" "this" {
     max_replicas                     = var.replicas_max
     termination_grace_period_seconds = 30
 
+    # An app holds a stream of events open; where nothing is said, Azure begins another replica for every ten of them.
+    http_scale_rule {
+      name                = "streams"
+      concurrent_requests = "1000"
+    }
+
     # Container Apps mounts no files but secrets: the configuration, which holds none, is written down before the service starts.
     init_container {
       name    = "configuration"

@@ -63,11 +63,12 @@ resource "google_cloud_run_v2_service" "this" {
   invoker_iam_disabled = true
 
   template {
-    service_account                  = google_service_account.rotator.email
-    execution_environment            = "EXECUTION_ENVIRONMENT_GEN2"
-    encryption_key                   = var.kms_key_name
-    timeout                          = "3600s"
-    max_instance_request_concurrency = 500
+    service_account       = google_service_account.rotator.email
+    execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
+    encryption_key        = var.kms_key_name
+    timeout               = "3600s"
+    # Streams of events count, which apps hold open: as many as Cloud Run takes.
+    max_instance_request_concurrency = 1000
     labels                           = var.labels
 
     scaling {

@@ -139,7 +139,7 @@ variable "replicas" {
 }
 
 variable "replicas_max" {
-  description = "How many replicas run at most; each opens up to 13 connections to the database."
+  description = "How many replicas run at most; each opens up to 13 connections to the database, and serves up to 1000 apps that wait for a change."
   type        = number
   default     = 4
 

@@ -166,6 +166,8 @@ resource "aws_cloudwatch_log_group" "flow" {
   tags              = local.tags
 }
 
+data "aws_caller_identity" "current" {}
+
 data "aws_iam_policy_document" "flow_trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -174,13 +176,26 @@ data "aws_iam_policy_document" "flow_trust" {
       type        = "Service"
       identifiers = ["vpc-flow-logs.amazonaws.com"]
     }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
   }
 }
 
 data "aws_iam_policy_document" "flow" {
   statement {
+    sid       = "WriteLogs"
     actions   = ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"]
     resources = ["${aws_cloudwatch_log_group.flow.arn}:log-stream:*", aws_cloudwatch_log_group.flow.arn]
+  }
+
+  statement {
+    sid       = "LookForTheGroup"
+    actions   = ["logs:DescribeLogGroups"]
+    resources = ["*"]
   }
 }
 

@@ -45,6 +45,11 @@ run "by_default" {
   }
 
   assert {
+    condition     = azurerm_container_app.this.template[0].http_scale_rule[0].concurrent_requests == "1000"
+    error_message = "Streams that apps hold open begin no further replica."
+  }
+
+  assert {
     condition     = azurerm_key_vault.this.public_network_access_enabled == false
     error_message = "The vault has no public address."
   }
