@@ -233,6 +233,18 @@ describe('the chart', () => {
     },
   )
 
+  it('takes the values that the manual shows', () => {
+    const manual = readFileSync(join(repository, 'docs/kubernetes.md'), 'utf8')
+    const [, shown = ''] = /```yaml\n(image: .*?)```/s.exec(manual) ?? []
+    const folder = mkdtempSync(join(tmpdir(), 'keyturn-values-'))
+    onTestFinished(() => rmSync(folder, { recursive: true }))
+    const values = join(folder, 'values.yaml')
+    writeFileSync(values, shown.replace('sha256:…', `sha256:${'0'.repeat(64)}`))
+    const { 'keyturn.yaml': text = '' } = only(rendered(values), 'ConfigMap')['data'] as Data
+    expect(configProblems(text)).toEqual([])
+    expect(parse(text)).toMatchObject({ ledger: { kind: 'postgres' } })
+  })
+
   it('may have a name of 52 letters in another namespace', () => {
     const name = 'k'.repeat(52)
     const args = ['--namespace', 'team-a', '--kube-version', '1.36.0']
