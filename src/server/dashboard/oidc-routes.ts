@@ -104,7 +104,7 @@ function strayed(): KeyturnError {
 
 function unruled(): KeyturnError {
   return new KeyturnError('forbidden', 'The issuer knows you, and no rule here names you.', {
-    fix: 'Add a rule under access.jwt whose issuer, audience (the client id) and claims fit; the log says what nearly fitted.',
+    fix: 'Add a rule under access.jwt whose issuer, audience (the client id) and claims fit; the log says what nearly fitted, or that the public keys of the issuer could not be had: then try again.',
   })
 }
 
