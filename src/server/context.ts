@@ -48,4 +48,6 @@ export interface ServerContext {
   readonly isSandbox: boolean
   readonly isStopping: () => boolean
   readonly nextRequestId: () => string
+  /** Long work of all requests together waits here between two pieces, so that hand-outs come between. */
+  readonly takeTurn: () => Promise<void>
 }

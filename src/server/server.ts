@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
 import type { Audit, Ledger, Log, Signer, System } from '../core/ports.ts'
+import { createTurnTaking } from '../core/turn-taking.ts'
 import type { Alerting } from '../engine/alerting.ts'
 import type { Service } from '../engine/service.ts'
 import { createRecorder, type Recorder } from '../telemetry/recorder.ts'
@@ -276,6 +277,7 @@ function assemble(
     isSandbox,
     isStopping,
     nextRequestId: requestIds(system),
+    takeTurn: createTurnTaking((callback) => void system.after(0, callback, { background: true })),
   }
   const close = () => {
     stopListening()

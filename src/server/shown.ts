@@ -1,6 +1,7 @@
 import type { CredentialSummary } from '../api/types.ts'
 import type { Service } from '../engine/service.ts'
 import type { Caller } from './auth/caller.ts'
+import type { ServerContext } from './context.ts'
 import { forReaders } from './unnamed.ts'
 
 /** Whether somebody looks after the credential: they see all of it, and others what apps may know. */
@@ -13,18 +14,26 @@ export function isShown(service: Pick<Service, 'isInternal'>, caller: Caller, na
   return caller.sees(name) && (!service.isInternal(name) || seesAll(caller, name))
 }
 
-/** Of the credentials that are listed for the caller, as they may see them; no other is looked at. */
-export async function summariesFor(
-  service: Pick<Service, 'isInternal' | 'names' | 'summaries' | 'summary'>,
+/** Of ten thousand, all at once would hold hand-outs up for tens of milliseconds. */
+const pieceLength = 100
+
+/**
+ * Of the credentials that are listed for the caller, as they may see them, a piece at a time with a turn for others
+ * between; no other is looked at.
+ */
+export async function* summariesFor(
+  { service, takeTurn }: Pick<ServerContext, 'service' | 'takeTurn'>,
   caller: Caller,
   isAsked: (name: string) => boolean = () => true,
-): Promise<readonly CredentialSummary[]> {
+): AsyncGenerator<readonly CredentialSummary[]> {
   const names = service.names.filter((name) => isAsked(name) && isShown(service, caller, name))
-  const isAll = names.length === service.names.length
-  const all = isAll
-    ? await service.summaries()
-    : await Promise.all(names.map((name) => service.summary(name)))
-  return all.map((one) => asSeen(one, caller))
+  for (let from = 0; from < names.length; from += pieceLength) {
+    if (from > 0) await takeTurn()
+    const piece = await Promise.all(
+      names.slice(from, from + pieceLength).map((name) => service.summary(name)),
+    )
+    yield piece.map((one) => asSeen(one, caller))
+  }
 }
 
 export function asSeen(summary: CredentialSummary, caller: Caller): CredentialSummary {

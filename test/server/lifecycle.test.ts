@@ -109,7 +109,7 @@ describe('stopping', () => {
 
   it('destroys what has not finished in time, and stops twice without harm', async () => {
     const harness = await startServer({ limits: { stopMs: 50 } })
-    harness.service.summaries = () => new Promise(() => undefined)
+    harness.service.summary = () => new Promise(() => undefined)
     const hanging = harness.send('GET', '/v1/credentials').catch(() => 'cut off')
     const idle = connect(harness.port, '127.0.0.1')
     const closed = new Promise((resolve) => idle.on('close', resolve))

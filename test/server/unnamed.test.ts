@@ -34,10 +34,7 @@ it('that another credential holds the same key is told to an app, and not which;
       since: null,
     })),
   })
-  Object.assign(harness.service, {
-    summary: withHolder,
-    summaries: () => Promise.all(['openai', 'openai-prod'].map(withHolder)),
-  })
+  Object.assign(harness.service, { summary: withHolder })
   const ask = async (token: string): Promise<string> =>
     JSON.stringify(
       (

@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify'
-import type { LeaseSummary } from '../../api/types.ts'
+import type { CredentialSummary, LeaseSummary } from '../../api/types.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import type { CredentialEvent } from '../../core/types.ts'
 import { credentialNamePattern } from '../../core/types.ts'
@@ -43,9 +43,10 @@ export function addLooks(scope: FastifyInstance, context: ServerContext, visits:
 }
 
 async function overview(visit: Visit, context: ServerContext, visits: Visits): Promise<unknown> {
-  const { service, approvals, system } = context
+  const { approvals, system } = context
   const { caller, request } = visit
-  const all = await summariesFor(service, caller)
+  const all: CredentialSummary[] = []
+  for await (const some of summariesFor(context, caller)) all.push(...some)
   const asked = overviewQuery(request.query as Readonly<Record<string, unknown>>)
   const found = selected(all, asked)
   // An old link may name a page that is no longer there.

@@ -1,7 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '../../api/operations.ts'
 import { KeyturnError } from '../../core/errors.ts'
-import { createTurnTaking } from '../../core/turn-taking.ts'
 import type { Asked } from '../audited.ts'
 import type { Caller } from '../auth/caller.ts'
 import type { ServerContext } from '../context.ts'
@@ -61,7 +60,7 @@ export function createVisits(
   context: ServerContext,
   { sessions, signedOut }: { readonly sessions: Sessions; readonly signedOut: Pick<SignedOut, 'look'> },
 ): Visits {
-  const { auth, checks, system, isSandbox, version } = context
+  const { auth, checks, system, isSandbox, takeTurn, version } = context
 
   const callerOf = async ({ by, idToken }: Session, { raw }: FastifyRequest): Promise<Caller | undefined> =>
     idToken === undefined ? auth.recall?.(by) : checks.recognize(raw, idToken)
@@ -74,8 +73,6 @@ export function createVisits(
     const caller = session === undefined ? undefined : await callerOf(session, request)
     return session === undefined || caller?.may('dashboard') !== true ? undefined : { session, caller }
   }
-  // A page of a thousand credentials takes its time: one is begun at a time, and hand-outs come between two.
-  const turn = createTurnTaking((callback) => void system.after(0, callback, { background: true }))
   const demand: Visits['demand'] = ({ caller }, operation, credential) => {
     const admission = checks.judge(caller, operation, credential)
     if (admission.kind !== 'refused') return
@@ -113,7 +110,8 @@ export function createVisits(
     look: (render) => async (request, reply) => {
       const visit = await visitOf(request, reply)
       if (visit === undefined) return nobody(request, reply)
-      await turn()
+      // One page is begun at a time.
+      await takeTurn()
       return render(visit)
     },
     send: (render) => async (request, reply) => {

@@ -123,7 +123,6 @@ describe('a page', () => {
     const looked: string[] = []
     const shown = await harness.service.summary('team-7')
     Object.assign(harness.service, {
-      summaries: () => Promise.reject(new Error('all of them were asked for')),
       summary: async (name: string) => {
         looked.push(name)
         return shown
@@ -139,7 +138,7 @@ describe('a page', () => {
     const { system, service } = harness
     const turns: (() => void)[] = []
     let made = 0
-    const real = { after: system.after.bind(system), summaries: service.summaries.bind(service) }
+    const real = { after: system.after.bind(system), summary: service.summary.bind(service) }
     const after: typeof system.after = (ms, callback, options) => {
       if (ms > 0) return real.after(ms, callback, options)
       turns.push(callback)
@@ -147,9 +146,9 @@ describe('a page', () => {
     }
     Object.assign(system, { after })
     Object.assign(service, {
-      summaries: () => {
-        made += 1
-        return real.summaries()
+      summary: (name: string) => {
+        made += name === 'openai' ? 1 : 0
+        return real.summary(name)
       },
     })
     const pages = Array.from({ length: 3 }, () => browser.open('/'))
