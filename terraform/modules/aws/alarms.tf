@@ -8,16 +8,22 @@ resource "aws_cloudwatch_log_group" "service" {
   tags              = var.tags
 }
 
-resource "aws_cloudwatch_log_metric_filter" "alerts" {
-  for_each = toset(["critical", "warning"])
+locals {
+  severities = toset(["critical", "warning"])
+  # Each alert is told once: by a replica, or by the function of the hook.
+  alert_logs = merge({ service = aws_cloudwatch_log_group.service.name }, { for name in keys(local.hooks) : "hook" => aws_cloudwatch_log_group.hook[0].name })
+}
 
-  name           = "${var.name}-alerts-${each.value}"
-  log_group_name = aws_cloudwatch_log_group.service.name
-  pattern        = "{ ($.message = \"an alert\") && ($.isOver IS FALSE) && ($.severity = \"${each.value}\") }"
+resource "aws_cloudwatch_log_metric_filter" "alerts" {
+  for_each = { for pair in setproduct(local.severities, keys(local.alert_logs)) : "${pair[0]} ${pair[1]}" => { severity = pair[0], log = pair[1] } }
+
+  name           = "${var.name}-alerts-${each.value.severity}"
+  log_group_name = local.alert_logs[each.value.log]
+  pattern        = "{ ($.message = \"an alert\") && ($.isOver IS FALSE) && ($.severity = \"${each.value.severity}\") }"
 
   metric_transformation {
     namespace     = "Keyturn/${var.name}"
-    name          = "Alerts-${each.value}"
+    name          = "Alerts-${each.value.severity}"
     value         = "1"
     default_value = "0"
     unit          = "Count"
@@ -25,12 +31,12 @@ resource "aws_cloudwatch_log_metric_filter" "alerts" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "alerts" {
-  for_each = aws_cloudwatch_log_metric_filter.alerts
+  for_each = local.severities
 
-  alarm_name          = "${var.name}-alerts-${each.key}"
-  alarm_description   = "Keyturn told of a ${each.key} alert. What it is and what to do stands in the log group ${aws_cloudwatch_log_group.service.name}: search for \"an alert\". The end of the alert is a line there too."
+  alarm_name          = "${var.name}-alerts-${each.value}"
+  alarm_description   = "Keyturn told of a ${each.value} alert. What it is and what to do stands in the log group ${join(" or ", values(local.alert_logs))}: search for \"an alert\". The end of the alert is a line there too."
   namespace           = "Keyturn/${var.name}"
-  metric_name         = "Alerts-${each.key}"
+  metric_name         = "Alerts-${each.value}"
   statistic           = "Sum"
   period              = 60
   evaluation_periods  = 1

@@ -94,6 +94,11 @@ run "hook" {
   }
 
   assert {
+    condition     = toset([for one in aws_cloudwatch_log_metric_filter.alerts : one.log_group_name]) == toset(["/keyturn/service", "/aws/lambda/keyturn-hook"]) && length(aws_cloudwatch_metric_alarm.alerts) == 2
+    error_message = "An alert that the function tells is one of the same alarm."
+  }
+
+  assert {
     condition     = yamldecode(output.configuration).credentials.openai.schedule == "none"
     error_message = "Secrets Manager says when."
   }
