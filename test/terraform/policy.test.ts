@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
+import { alarmRules } from './alarm-rules.ts'
 import { applyRules } from './apply-rules.ts'
 import { openParser } from './hcl.ts'
 import { documented, identityRules } from './identities.ts'
@@ -13,7 +14,7 @@ import {
 } from './modules.ts'
 import { rules as commonRules } from './policy.ts'
 
-const rules = [...commonRules, ...identityRules, ...applyRules]
+const rules = [...commonRules, ...identityRules, ...applyRules, ...alarmRules]
 let parse: Parse
 let modules: readonly Module[]
 
@@ -56,6 +57,7 @@ describe('a planted violation is found', () => {
     `resource "${type}" "${name}" {\n${inside}\n}`
   const logs = 'logs of the service are encrypted'
   const address = 'nothing has a public address by itself'
+  const metrics = 'alarms look at metrics that the clouds have'
   const digest = 'the image is named by digest'
   const switchedOn = 'services of the cloud are switched on before they are used'
 
@@ -226,6 +228,38 @@ describe('a planted violation is found', () => {
     [
       resource('aws_ecs_service', 'depends_on = [aws_iam_role_policy.start]'),
       'what runs waits for what it may do',
+    ],
+    [
+      resource(
+        'aws_cloudwatch_metric_alarm',
+        'namespace = "AWS/RDS"\nmetric_name = "FreeStorage"\ndimensions = { DBInstanceIdentifier = var.x }',
+      ),
+      metrics,
+    ],
+    [
+      resource(
+        'aws_cloudwatch_metric_alarm',
+        'namespace = "AWS/RDS"\nmetric_name = "FreeStorageSpace"\ndimensions = { DBInstance = var.x }',
+      ),
+      metrics,
+    ],
+    [
+      resource('aws_cloudwatch_metric_alarm', 'namespace = "Keyturn/${var.name}"\nmetric_name = "Alerts-x"'),
+      metrics,
+    ],
+    [
+      resource(
+        'google_monitoring_alert_policy',
+        'conditions {\ncondition_threshold {\nfilter = "metric.type=\\"run.googleapis.com/requests\\" AND resource.labels.service_name=\\"${var.name}\\""\n}\n}',
+      ),
+      metrics,
+    ],
+    [
+      resource(
+        'azurerm_monitor_metric_alert',
+        'criteria {\nmetric_namespace = "Microsoft.App/containerApps"\nmetric_name = "ReplicaCount"\n}',
+      ),
+      metrics,
     ],
     [
       'variable "zone" {\n  type = string\n}\n' +

@@ -8,7 +8,8 @@ mock_provider "google" {
   mock_resource "google_sql_database_instance" {
     defaults = {
       private_ip_address = "10.74.16.3"
-      dns_name           = "abc.def.europe-west3.sql.goog."
+      dns_name           = "other.def.europe-west3.sql.goog."
+      dns_names          = [{ connection_type = "PUBLIC", dns_scope = "INSTANCE", name = "public.def.europe-west3.sql.goog." }, { connection_type = "PRIVATE_SERVICES_ACCESS", dns_scope = "INSTANCE", name = "abc.def.europe-west3.sql.goog." }]
       server_ca_cert     = [{ cert = "-----BEGIN CERTIFICATE-----", common_name = "", create_time = "", expiration_time = "", sha1_fingerprint = "" }]
     }
   }
