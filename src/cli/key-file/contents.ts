@@ -34,8 +34,7 @@ export function contentsOf(credential: OpenAICredential, before: string | undefi
  * replaced, and whoever forgot `--format env` would lose a `.env`. Error: `file_unusable`.
  */
 export function assertReplaceable(path: string, before: string, { format }: Pick<Shape, 'format'>): void {
-  if (format === 'env' || before.trim() === '') return
-  if (format === 'json' ? isAnswer(before) : isOneWord(before)) return
+  if (format === 'env' || before.trim() === '' || isAnswer(before) || isOneWord(before)) return
   throw new KeyturnError(
     'file_unusable',
     `${path} holds something else, which a key would take the place of`,
@@ -52,7 +51,7 @@ function isAnswer(text: string): boolean {
 
 /** A word, and no setting; what fills up the end of base64 is none. */
 function isOneWord(text: string): boolean {
-  return /^\s*\S+\s*$/.test(text) && !/^\s*[A-Za-z_][\w.-]*=(?!=*\s*$)/.test(text)
+  return /^\s*[^\s"'#<>[\]{}]+\s*$/.test(text) && !/^\s*[A-Za-z_][\w.-]*=(?!=*\s*$)/.test(text)
 }
 
 /** What is left when the key is taken out again; undefined where nothing is. */

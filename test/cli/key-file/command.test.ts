@@ -38,6 +38,7 @@ describe('keyturn file', () => {
   it.each([
     ['nothing', '', []],
     ['an older key', 'older-key\n', []],
+    ['an older key, as JSON', 'older-key\n', ['--format', 'json']],
     ['an older answer', '{"name":"openai","apiKey":"older-key"}\n', ['--format', 'json']],
   ])('writes one over %s', async (_what, before, args) => {
     const { code, text, apiKey } = await onceOver(before, args)
