@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { type DeliveryOutcome, retryAfterMsMax } from '../core/alert-deliveries.ts'
+import { errnoOf } from '../core/errno.ts'
 import { explainFailure } from '../core/transport-failure.ts'
 
 /** One request to a receiver, and what it said. Its answer's text is not looked at: it is somebody else's. */
@@ -77,7 +78,7 @@ function restMs(retryAfter: string | undefined, date: string | undefined): numbe
 function unanswered(error: Error, isLate: boolean): DeliveryOutcome {
   if (isLate) return failed('no answer in time', { isUnsure: true })
   const { failure } = explainFailure(error)
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'unknown'
+  const code = errnoOf(error) ?? 'unknown'
   if (failure === 'tls') return untrusted(code)
   const isSent = failure !== 'dns' && failure !== 'connect'
   return failed(`the connection failed (${code})`, { isUnsure: isSent })

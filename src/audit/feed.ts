@@ -1,3 +1,4 @@
+import { errnoOf } from '../core/errno.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import type { SinkStatus } from './journal.ts'
 import type { JournalDetail } from './row.ts'
@@ -181,7 +182,7 @@ function firstOf(queue: readonly OpenBatch[]): readonly OpenBatch[] {
 
 /** The code alone: messages of others quote paths and addresses with what is in them. */
 function reasonOf(thrown: unknown): string {
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : undefined
+  const code = errnoOf(thrown)
   if (code === 'ENOSPC') return 'the disk is full'
   if (code === 'EDQUOT') return 'the quota of the disk is used up'
   if (code === 'EIO') return 'the disk fails'

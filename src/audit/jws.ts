@@ -1,4 +1,5 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { isRecord, parseJson } from '../core/json.ts'
 import type { SignedDocument } from '../core/ports.ts'
 import { base64url, type PublicJwk, thumbprint } from './jwk.ts'
 
@@ -85,11 +86,6 @@ function isExact(text: string): boolean {
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(text)
-    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-    return isObject ? (value as Readonly<Record<string, unknown>>) : undefined
-  } catch {
-    return undefined
-  }
+  const value = parseJson(text)
+  return isRecord(value) ? value : undefined
 }

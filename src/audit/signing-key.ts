@@ -18,6 +18,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
+import { errnoOf, errnoText } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Signer } from '../core/ports.ts'
 import { type PublicJwk, publicJwk, thumbprint } from './jwk.ts'
@@ -97,7 +98,7 @@ function makeKey(path: string): KeyObject {
     try {
       linkSync(temporary, path)
     } catch (thrown) {
-      if (codeOf(thrown) !== 'EEXIST') throw thrown
+      if (errnoOf(thrown) !== 'EEXIST') throw thrown
     } finally {
       rmSync(temporary, { force: true })
     }
@@ -141,11 +142,15 @@ function readIfThere(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8')
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return undefined
-    throw new KeyturnError('file_unusable', `The signing key ${path} cannot be read (${codeOf(thrown)}).`, {
-      fix: 'Give the user that runs Keyturn read access to it.',
-      cause: thrown,
-    })
+    if (errnoOf(thrown) === 'ENOENT') return undefined
+    throw new KeyturnError(
+      'file_unusable',
+      `The signing key ${path} cannot be read (${errnoText(thrown)}).`,
+      {
+        fix: 'Give the user that runs Keyturn read access to it.',
+        cause: thrown,
+      },
+    )
   }
 }
 
@@ -156,15 +161,11 @@ function writing<Result>(path: string, work: () => Result): Result {
     if (thrown instanceof KeyturnError) throw thrown
     throw new KeyturnError(
       'file_unusable',
-      `The signing key ${path} cannot be written (${codeOf(thrown)}).`,
+      `The signing key ${path} cannot be written (${errnoText(thrown)}).`,
       {
         fix: `Give the user that runs Keyturn write access to ${dirname(path)}, and look whether the disk is full.`,
         cause: thrown,
       },
     )
   }
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
 }

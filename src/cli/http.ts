@@ -1,7 +1,7 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { errnoOf } from './errno.ts'
 import type { Address } from './target.ts'
 
 /** Node's own request and not fetch, since it also speaks through a socket file. Redirects are not followed: they would carry the token away. */

@@ -9,9 +9,10 @@ import {
 } from 'node:fs'
 import { networkInterfaces } from 'node:os'
 import { dirname } from 'node:path'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
+import { packageVersion } from '../package-version.ts'
 import { createSystem } from '../system.ts'
-import { errnoOf } from './errno.ts'
 import type { Io } from './io.ts'
 import { terminalStreams } from './output.ts'
 import { processInput } from './stdin.ts'
@@ -110,12 +111,4 @@ function writePrivateFile(path: string, text: string): void {
   // The mode above counts for a new file only.
   chmodSync(temporary, 0o600)
   renameSync(temporary, path)
-}
-
-/** Two folders up, from src/cli as from dist/cli. */
-function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : ''
-  return typeof version === 'string' ? version : ''
 }

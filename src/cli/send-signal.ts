@@ -1,4 +1,4 @@
-import { errnoOf } from './errno.ts'
+import { errnoOf } from '../core/errno.ts'
 
 /** Sends it to a process, or to a process group by its negative number; where that is gone or another user's, nothing happens. */
 export function sendSignal(target: number, signal: NodeJS.Signals): void {

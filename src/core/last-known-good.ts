@@ -1,4 +1,5 @@
 import { handedOut, isOut, recordOf } from './credential.ts'
+import { isRecord } from './json.ts'
 import { Secret } from './secret.ts'
 import {
   type CredentialName,
@@ -177,10 +178,6 @@ function parse(text: string): unknown {
   } catch {
     return undefined
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }
 
 function isInstant(value: unknown): value is number {

@@ -1,3 +1,4 @@
+import { fieldOf, parseJson } from '../core/json.ts'
 import type { Observation } from '../core/types.ts'
 import type { DoctorContext } from './context.ts'
 import type { Attempt, Network, RawAnswer } from './network.ts'
@@ -134,7 +135,7 @@ function isTold(name: string): boolean {
 const word = /^[a-z0-9_.-]{1,64}$/i
 
 function errorOf(body: string): Partial<RecordedCall> {
-  const error = fieldOf(parsed(body), 'error')
+  const error = fieldOf(parseJson(body), 'error')
   const type = fieldOf(error, 'type')
   const code = fieldOf(error, 'code')
   return {
@@ -154,21 +155,8 @@ function belongingOf({ headers }: RawAnswer): { organization?: string; project?:
 
 /** Of a list of models, or of one. */
 function modelsOf({ body }: RawAnswer): readonly string[] {
-  const value = parsed(body)
+  const value = parseJson(body)
   const data = fieldOf(value, 'data')
   const items: readonly unknown[] = Array.isArray(data) ? data : [value]
   return items.map((item) => fieldOf(item, 'id')).filter((id) => typeof id === 'string')
-}
-
-function parsed(body: string): unknown {
-  try {
-    const value: unknown = JSON.parse(body)
-    return value
-  } catch {
-    return undefined
-  }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }

@@ -1,4 +1,5 @@
 import { assert } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import type { ExpiryOutcome, Issuer, MintOutcome, MintRequest, RevokeOutcome } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { KeyId, Observation } from '../core/types.ts'
@@ -6,7 +7,6 @@ import { accountFor } from './openai-account.ts'
 import { checkPermissions } from './openai-check.ts'
 import { takeInventory } from './openai-inventory.ts'
 import { isId as isKeyId, listKeys, milliseconds, notPromised, text } from './openai-listing.ts'
-import { isObject } from './openai-observe.ts'
 import type { Minting } from './openai-options.ts'
 import type { Deadline, IssuerContext, Wire, WireAnswer } from './openai-wire.ts'
 
@@ -117,7 +117,7 @@ async function mintWithAccount(call: AdminCall, request: MintRequest): Promise<M
   const isNamed = answer.body?.['name'] === request.marker
   const serviceAccount = text(answer.body?.['id'])
   const owner = serviceAccount === undefined ? undefined : { serviceAccount }
-  const outcome = mintOutcome(answer, isNamed && isObject(key) ? key : undefined, owner)
+  const outcome = mintOutcome(answer, isNamed && isRecord(key) ? key : undefined, owner)
   const scopes = request.scopes ?? call.minting.scopes
   if (outcome.kind !== 'minted' || scopes.length === 0) return outcome
   // This call cannot restrict the key it makes, so it is restricted before anybody gets it. Where that fails, the key

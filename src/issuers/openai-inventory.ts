@@ -1,8 +1,8 @@
+import { isRecord } from '../core/json.ts'
 import type { Inventory, InventoryKey } from '../core/ports.ts'
 import { isRedacted } from '../core/redacted.ts'
 import type { Secret } from '../core/secret.ts'
 import { issuedKey, listAll, text } from './openai-listing.ts'
-import { isObject } from './openai-observe.ts'
 import type { Wire } from './openai-wire.ts'
 
 /** Projects that are listed at once. */
@@ -79,8 +79,8 @@ function projectOf(entry: Entry): NonNullable<InventoryKey['project']> {
 
 function keyOf(entry: Entry): Omit<InventoryKey, 'kind'> {
   const key = issuedKey(entry)
-  const owner = isObject(entry['owner']) ? entry['owner'] : {}
-  const holder = [owner['service_account'], owner['user'], owner].find(isObject)
+  const owner = isRecord(entry['owner']) ? entry['owner'] : {}
+  const holder = [owner['service_account'], owner['user'], owner].find(isRecord)
   const ownerName = text(holder?.['name'])
   // OpenAI shows a few characters of both ends. Should anything ever show more, it goes no further.
   const redacted = isRedacted(key.redacted) ? key.redacted : ''

@@ -1,7 +1,7 @@
+import { isRecord } from '../core/json.ts'
 import type { IssuedKey, ListOutcome } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import type { Observation } from '../core/types.ts'
-import { isObject } from './openai-observe.ts'
 import type { Deadline, Wire } from './openai-wire.ts'
 
 export const pageSize = 100
@@ -86,8 +86,8 @@ export function issuedKey(
   entry: Readonly<Record<string, unknown>>,
   isMarker?: (name: string) => boolean,
 ): IssuedKey {
-  const owner = isObject(entry['owner']) ? entry['owner'] : {}
-  const account = isObject(owner['service_account']) ? owner['service_account'] : undefined
+  const owner = isRecord(entry['owner']) ? entry['owner'] : {}
+  const account = isRecord(owner['service_account']) ? owner['service_account'] : undefined
   const accountId = text(account?.['id'])
   const own = text(entry['name']) ?? ''
   const name = isMarker === undefined || isMarker(own) ? own : (text(account?.['name']) ?? own)
@@ -123,7 +123,7 @@ function pageOf(body: Readonly<Record<string, unknown>> | undefined): Page | und
 }
 
 function hasId(value: unknown): value is Readonly<Record<string, unknown>> & { readonly id: string } {
-  return isObject(value) && typeof value['id'] === 'string' && value['id'] !== ''
+  return isRecord(value) && typeof value['id'] === 'string' && value['id'] !== ''
 }
 
 export function text(value: unknown): string | undefined {

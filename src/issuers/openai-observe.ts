@@ -1,3 +1,4 @@
+import { isRecord } from '../core/json.ts'
 import { looksLikeKey } from '../core/key-shape.ts'
 import type { Observation } from '../core/types.ts'
 import type { HeaderReader } from './http-fetch.ts'
@@ -41,7 +42,7 @@ export function observe(
 ): { readonly observation: Answer; readonly sentence?: Sentence } {
   const requestId = requestIdOf(headers)
   const error = envelopeOf(body)
-  const isPromised = status >= 200 && status <= 299 && isObject(body) && typeof body['object'] === 'string'
+  const isPromised = status >= 200 && status <= 299 && isRecord(body) && typeof body['object'] === 'string'
   const isIssuers = requestId !== undefined && (isPromised || error !== undefined)
   const sentence = sentences.find(({ pattern }) => pattern.test(error?.message ?? ''))?.sentence
   const hint = sentence === undefined || driverSentences.includes(sentence) ? undefined : (sentence as Hint)
@@ -68,14 +69,10 @@ export function modelIds(body: Readonly<Record<string, unknown>> | undefined): r
   if (body?.['object'] !== 'list' || !Array.isArray(data)) return undefined
   const ids: string[] = []
   for (const entry of data.slice(0, modelsMax) as unknown[]) {
-    const id = isObject(entry) ? token(entry['id'], 128) : undefined
+    const id = isRecord(entry) ? token(entry['id'], 128) : undefined
     if (id !== undefined) ids.push(id)
   }
   return ids
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 interface Envelope {
@@ -86,8 +83,8 @@ interface Envelope {
 
 /** All four fields are required by the published specification; two of them may be null. */
 function envelopeOf(body: unknown): Envelope | undefined {
-  const error = isObject(body) ? body['error'] : undefined
-  if (!isObject(error) || typeof error['message'] !== 'string') return undefined
+  const error = isRecord(body) ? body['error'] : undefined
+  if (!isRecord(error) || typeof error['message'] !== 'string') return undefined
   const isWhole = isText(error['type']) && isText(error['code']) && isText(error['param'])
   return isWhole ? { message: error['message'], type: error['type'], code: error['code'] } : undefined
 }

@@ -1,11 +1,12 @@
 import { KeyturnError } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import type { Log, System } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import { transportFailure } from '../core/transport-failure.ts'
 import type { Observation, TransportFailure } from '../core/types.ts'
 import type { IssuerFetch, IssuerResponse } from './http-fetch.ts'
-import { isObject, observe, type Sentence } from './openai-observe.ts'
+import { observe, type Sentence } from './openai-observe.ts'
 
 export interface IssuerContext {
   readonly system: System
@@ -139,7 +140,7 @@ async function exchange(request: WireRequest, baseUrl: string, context: IssuerCo
   const text = await readText(response.body)
   const body = parse(text)
   const { observation, sentence } = observe(response.status, response.headers, body, context.system.now())
-  const isPromised = observation.isIssuers && observation.status < 300 && isObject(body)
+  const isPromised = observation.isIssuers && observation.status < 300 && isRecord(body)
   return {
     observation,
     ...(isPromised ? { body } : {}),

@@ -1,4 +1,4 @@
-import { isObject } from './openai-observe.ts'
+import { isRecord } from '../core/json.ts'
 import { type OneAnswer, requestOnce } from './request-once.ts'
 import {
   type AzureSource,
@@ -64,7 +64,7 @@ function ask(
 function accessTokenIn(text: string): string {
   try {
     const body: unknown = JSON.parse(text)
-    const token = isObject(body) ? body['access_token'] : undefined
+    const token = isRecord(body) ? body['access_token'] : undefined
     return typeof token === 'string' ? token : ''
   } catch {
     return ''

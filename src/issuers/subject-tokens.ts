@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { errnoOf } from '../core/errno.ts'
 import {
   type SubjectToken,
   type SubjectTokenContext,
@@ -32,8 +33,7 @@ async function fileToken(path: string): Promise<SubjectToken> {
   try {
     return tokenIn(await readFile(path, 'utf8'), { where: `The file ${path}`, fix })
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-    const what = code === 'ENOENT' ? 'is not there' : 'cannot be read'
+    const what = errnoOf(thrown) === 'ENOENT' ? 'is not there' : 'cannot be read'
     return { kind: 'problem', problem: { summary: `The identity token file ${path} ${what}.`, fix } }
   }
 }

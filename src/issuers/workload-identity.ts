@@ -1,7 +1,8 @@
+import { isRecord } from '../core/json.ts'
 import type { ExchangeOutcome, Exchanger } from '../core/ports.ts'
 import { Secret } from '../core/secret.ts'
 import type { HeaderReader } from './http-fetch.ts'
-import { isObject, oauthCode, requestIdOf, retryAfter } from './openai-observe.ts'
+import { oauthCode, requestIdOf, retryAfter } from './openai-observe.ts'
 import type { IssuerContext } from './openai-wire.ts'
 import { checkedBaseUrl } from './openai-wire.ts'
 import { requestOnce } from './request-once.ts'
@@ -90,7 +91,7 @@ export function createWorkloadIdentity(
 }
 
 function issued(status: number, body: unknown): ExchangeOutcome | undefined {
-  if (status < 200 || status > 299 || !isObject(body)) return undefined
+  if (status < 200 || status > 299 || !isRecord(body)) return undefined
   const token = body['access_token']
   const type = body['token_type']
   const seconds = body['expires_in'] ?? defaultLifetimeSeconds
@@ -107,7 +108,7 @@ function declined(
   body: unknown,
   now: number,
 ): ExchangeOutcome {
-  const code = isObject(body) ? oauthCode(body['error']) : undefined
+  const code = isRecord(body) ? oauthCode(body['error']) : undefined
   const requestId = requestIdOf(headers)
   const retryAfterMs = retryAfter(headers, now)
   return {

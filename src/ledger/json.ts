@@ -1,4 +1,5 @@
 import { assert } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import { looksLikeKey } from '../core/key-shape.ts'
 import type { Aftermath, CredentialEvent, CredentialState, Rotation } from '../core/types.ts'
 import { corruptRow } from './sqlite-errors.ts'
@@ -60,14 +61,10 @@ export function parseDocument(text: string, key: string): unknown {
 export function parseAftermath(text: string, name: string): Aftermath {
   const value = parseObject(text, name)
   const isKnown =
-    (value['kind'] === 'retirement' && isObject(value['retirement'])) ||
-    (value['kind'] === 'sweep' && isObject(value['sweep']))
+    (value['kind'] === 'retirement' && isRecord(value['retirement'])) ||
+    (value['kind'] === 'sweep' && isRecord(value['sweep']))
   if (!isKnown) throw corruptRow(name, 'has an aftermath that is none')
   return value as unknown as Aftermath
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parseObject(text: string, name: string): Record<string, unknown> {
@@ -77,7 +74,6 @@ function parseObject(text: string, name: string): Record<string, unknown> {
   } catch (error) {
     throw corruptRow(name, 'is no JSON', error)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw corruptRow(name, 'is no JSON object')
-  return value as Record<string, unknown>
+  if (!isRecord(value)) throw corruptRow(name, 'is no JSON object')
+  return value
 }

@@ -1,3 +1,4 @@
+import { isRecord } from '../core/json.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import { toJson, withinLength } from './json.ts'
 
@@ -30,8 +31,8 @@ export function knownStates(): KnownStates {
 
   /** Undefined where the value is no part of its own, and no list of such. */
   function textOf(value: unknown, what: string): string | undefined {
-    if (isObject(value)) return partText(value, what)
-    const isList = Array.isArray(value) && value.length > 0 && value.every(isObject)
+    if (isRecord(value)) return partText(value, what)
+    const isList = Array.isArray(value) && value.length > 0 && value.every(isRecord)
     return isList ? `[${value.map((one) => partText(one, what)).join()}]` : undefined
   }
 
@@ -58,8 +59,4 @@ export function knownStates(): KnownStates {
       return withinLength(`{${[toJson(plain, what).slice(1, -1), ...parts].join()}}`, what)
     },
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

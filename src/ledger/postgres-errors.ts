@@ -1,3 +1,4 @@
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 
 const roleFix = 'docs/replicas.md says which role and grants Keyturn needs.'
@@ -87,7 +88,7 @@ export function noPassword(place: string): never {
 
 /** No answer of PostgreSQL's own: the network, TLS, or a time limit of ours. */
 function notReached(thrown: unknown, place: string): KeyturnError {
-  const code = codeOf(thrown)
+  const code = errnoOf(thrown)
   if (code?.startsWith('ERR_TLS') === true || tlsCodes.has(code ?? ''))
     return unreachable(
       `the certificate of the ledger ${place} is not trusted (${code})`,
@@ -121,16 +122,10 @@ function unreachable(message: string, fix: string, cause: unknown): KeyturnError
 }
 
 function sqlState(thrown: unknown): string | undefined {
-  const code = codeOf(thrown)
+  const code = errnoOf(thrown)
   return code !== undefined && /^[0-9A-Z]{5}$/.test(code) && hasSeverity(thrown) ? code : undefined
 }
 
 function hasSeverity(thrown: unknown): boolean {
   return thrown instanceof Error && 'severity' in thrown
-}
-
-function codeOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : undefined
 }

@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { defaultListen, isLoopback, listenShape, parseListen } from '../config/listen.ts'
 import type { Config } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Environment } from './compose.ts'
 import { assertOwnConfiguration } from './private-files.ts'
+import { readIfThere } from './read-if-there.ts'
 
 /** Where a configuration is looked for. */
 interface Surroundings {
@@ -28,20 +28,10 @@ export async function loadFrom({ env, cwd }: Surroundings): Promise<Config> {
   return loadConfig({
     env,
     cwd,
-    readFile: readFileIfThere,
+    readFile: readIfThere,
     assertValidCron,
     occurrences: createOccurrences(),
   })
-}
-
-function readFileIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw thrown
-  }
 }
 
 /** What of a configuration the sandbox needs before it exists. It is for one machine, whatever the environment says. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import type { CredentialSummary } from '../api/types.ts'
 import type { ServiceSighting } from '../cli/io.ts'
@@ -9,6 +9,7 @@ import type { Log, Occurrences, PermissionFinding, SecretStore, System } from '.
 import type { KeyturnCredential, KeyturnFacts } from '../doctor/facts.ts'
 import { openStore } from '../stores/index.ts'
 import type { Environment } from './compose.ts'
+import { readIfThere } from './read-if-there.ts'
 
 export interface KeyturnFactsOptions {
   readonly env: Environment
@@ -150,16 +151,6 @@ function readConfigurationFile(path: string): string | undefined {
   return readIfThere(path)
 }
 const configurationBytesMax = 262_144
-
-export function readIfThere(path: string): string | undefined {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    throw thrown
-  }
-}
 
 function withStatus(credential: KeyturnCredential, status: CredentialSummary | undefined): KeyturnCredential {
   return status === undefined ? credential : { ...credential, status }

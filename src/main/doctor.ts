@@ -19,7 +19,8 @@ import { createRecorder } from '../doctor/recorder.ts'
 import { reportOf } from '../doctor/report.ts'
 import { openIssuer } from '../issuers/index.ts'
 import { createSystem } from '../system.ts'
-import { keyturnFacts, readIfThere } from './doctor-keyturn.ts'
+import { keyturnFacts } from './doctor-keyturn.ts'
+import { readIfThere } from './read-if-there.ts'
 import { runProgram } from './run-program.ts'
 
 /** Looks at a project as it is on this machine. Changes nothing. */

@@ -1,12 +1,12 @@
 import type { System } from '../core/ports.ts'
 import type { HandOut, NoHandOut } from '../engine/service.ts'
+import { packageVersion } from '../package-version.ts'
 import { createSystem } from '../system.ts'
 import { composeService, type Environment } from './compose.ts'
 import { loadFrom } from './configuration.ts'
 import { freshen } from './freshen.ts'
 import { loadLedger } from './ledger.ts'
 import { logTo } from './log-to.ts'
-import { packageVersion } from './package-version.ts'
 
 export interface Embedded {
   handOut(): HandOut | NoHandOut | undefined

@@ -1,5 +1,6 @@
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { errnoText } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 
 /**
@@ -20,8 +21,8 @@ export async function openHome(path: string): Promise<Home> {
     makeFolder(path)
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? ` (${String(thrown.code)})` : ''
-    throw new KeyturnError('config_invalid', `The home folder ${path} cannot be made or written${code}.`, {
+    const what = `The home folder ${path} cannot be made or written (${errnoText(thrown)}).`
+    throw new KeyturnError('config_invalid', what, {
       fix: 'Give the user that runs Keyturn a folder it may write into, with KEYTURN_HOME or home in the configuration.',
       cause: thrown,
     })
@@ -73,7 +74,7 @@ async function takeLock(file: string, home: string): Promise<() => void> {
           fix: 'Use the one that runs (keyturn status), end it first, or choose another folder with KEYTURN_HOME.',
           cause: thrown,
         })
-      : new KeyturnError('config_invalid', `The lock of ${home} cannot be taken (${codeOf(thrown)}).`, {
+      : new KeyturnError('config_invalid', `The lock of ${home} cannot be taken (${errnoText(thrown)}).`, {
           fix: `Make ${file} writable for this user, or choose another folder with KEYTURN_HOME.`,
           cause: thrown,
         })
@@ -88,8 +89,4 @@ const sqliteBusy = 5
 
 function isBusy(thrown: unknown): boolean {
   return thrown instanceof Error && 'errcode' in thrown && thrown.errcode === sqliteBusy
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
 }

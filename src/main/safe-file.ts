@@ -2,11 +2,11 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Decrypter, Encrypter } from 'age-encryption'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { documentBytesMax } from '../core/last-known-good.ts'
 import type { SafeFile } from '../engine/last-known-good.ts'
 import { decryptBytes, encryptBytes } from '../stores/age-bytes.ts'
-import { errnoOf } from '../stores/files.ts'
 
 /** The calls to the disk, so that a test can let each of them fail, or end everything after it. */
 export interface Disk {

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import type { Config, PolicyConfig } from '../config.ts'
+import { errnoOf } from '../core/errno.ts'
 import { quarterly } from '../core/schedule.ts'
 import { type Sandbox, startSandbox } from '../sandbox/index.ts'
 import type { Home } from './home.ts'
@@ -33,8 +34,7 @@ async function startAnywhere(stateFile: string): Promise<Sandbox> {
   try {
     return await startSandbox({ port: preferredPort, stateFile })
   } catch (thrown) {
-    const isTaken = thrown instanceof Error && 'code' in thrown && thrown.code === 'EADDRINUSE'
-    if (!isTaken) throw thrown
+    if (errnoOf(thrown) !== 'EADDRINUSE') throw thrown
     return startSandbox({ port: 0, stateFile })
   }
 }

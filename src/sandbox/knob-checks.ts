@@ -2,6 +2,7 @@
 
 import { limits } from './defaults.ts'
 import { taxonomyNames } from './errors.ts'
+import { isObject } from './input.ts'
 import {
   accountStates,
   billingStates,
@@ -185,8 +186,4 @@ function nearest(name: string): string {
     return other.startsWith(plain.slice(0, 5)) || plain.startsWith(other.slice(0, 5))
   })
   return hit === undefined ? '' : ` Did you mean "${hit}"?`
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

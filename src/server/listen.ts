@@ -3,6 +3,7 @@ import { chmod, chown, lstat, readFile, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
+import { errnoText } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 
 export type Listen =
@@ -82,8 +83,8 @@ async function openTo(
     if (group !== undefined) await chown(path, -1, group)
     if (mode !== privateMode) await chmod(path, mode)
   } catch (thrown) {
-    const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
-    throw new KeyturnError('config_invalid', `The socket ${path} cannot be given to its group (${code}).`, {
+    const what = `The socket ${path} cannot be given to its group (${errnoText(thrown)}).`
+    throw new KeyturnError('config_invalid', what, {
       fix: 'Run keyturn as a member of that group, or leave socket.group out.',
       cause: thrown,
     })

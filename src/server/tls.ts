@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
 import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
+import { errnoOf, errnoText } from '../core/errno.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import { every } from './ticker.ts'
@@ -53,7 +54,7 @@ export async function readTls(options: TlsOptions): Promise<TlsMaterial> {
   } catch (thrown) {
     throw new KeyturnError(
       'config_invalid',
-      `The certificate ${options.cert} cannot be used (${codeOf(thrown)}).`,
+      `The certificate ${options.cert} cannot be used (${errnoText(thrown)}).`,
       {
         fix: `Put a PEM chain into it, the key that belongs to it into ${options.key}, and authorities into clientCa.`,
         cause: thrown,
@@ -156,15 +157,11 @@ async function read(
 }
 
 function unreadable(path: string, thrown: unknown): KeyturnError {
-  const isMissing = codeOf(thrown) === 'ENOENT'
-  return new KeyturnError('config_invalid', `The file ${path} cannot be read (${codeOf(thrown)}).`, {
+  const isMissing = errnoOf(thrown) === 'ENOENT'
+  return new KeyturnError('config_invalid', `The file ${path} cannot be read (${errnoText(thrown)}).`, {
     fix: isMissing
       ? 'It is not there: put it there, or correct the path under tls.'
       : `Let the user that runs keyturn read ${path}.`,
     cause: thrown,
   })
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
 }

@@ -1,8 +1,10 @@
 import { constants } from 'node:fs'
 import { open, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errnoOf, errnoText } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { allGrants, type GrantRule } from '../core/grants.ts'
+import { isRecord } from '../core/json.ts'
 import type { System } from '../core/ports.ts'
 import { withLock } from './token-lock.ts'
 import { type ShelfContent, type StoredToken, type TokenShelf, tokensMax } from './token-shelf.ts'
@@ -32,7 +34,7 @@ async function tokenFileSignature(path: string): Promise<string> {
     const { ino, mtimeNs, size } = await stat(path, { bigint: true })
     return `${ino}:${mtimeNs}:${size}`
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return 'absent'
+    if (errnoOf(thrown) === 'ENOENT') return 'absent'
     throw unreadable(path, thrown)
   }
 }
@@ -143,10 +145,6 @@ function isGrantRule(value: unknown): value is GrantRule {
   return value['may'].every((grant) => allGrants.some((known) => known === grant))
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
 function malformed(path: string, what: string): KeyturnError {
   return notTokens(`The token file ${path}`, what)
 }
@@ -158,26 +156,24 @@ function notTokens(where: string, what: string): KeyturnError {
 }
 
 function unreadable(path: string, thrown: unknown): KeyturnError {
-  return new KeyturnError('config_invalid', `The token file ${path} cannot be read (${codeOf(thrown)}).`, {
+  return new KeyturnError('config_invalid', `The token file ${path} cannot be read (${errnoText(thrown)}).`, {
     fix: `Let the user that runs keyturn read ${path}.`,
     cause: thrown,
   })
 }
 
 function unwritable(path: string, thrown: unknown): KeyturnError {
-  return new KeyturnError('config_invalid', `The token file ${path} cannot be written (${codeOf(thrown)}).`, {
-    fix: `Let the user that runs keyturn write to ${dirname(path)}, and see that the disk is not full.`,
-    cause: thrown,
-  })
-}
-
-function codeOf(thrown: unknown): string {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : 'unknown'
+  return new KeyturnError(
+    'config_invalid',
+    `The token file ${path} cannot be written (${errnoText(thrown)}).`,
+    {
+      fix: `Let the user that runs keyturn write to ${dirname(path)}, and see that the disk is not full.`,
+      cause: thrown,
+    },
+  )
 }
 
 /** Someone else removed it first, which is as good. */
 function ignoreAbsent(thrown: unknown): void {
-  if (codeOf(thrown) !== 'ENOENT') throw thrown
+  if (errnoOf(thrown) !== 'ENOENT') throw thrown
 }

@@ -1,5 +1,6 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { errnoText } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
 
@@ -61,8 +62,7 @@ function isTaken(database: { exec(sql: string): void }, lock: string): boolean {
 }
 
 function unusable(lock: string, thrown: unknown): KeyturnError {
-  const code = thrown instanceof Error && 'code' in thrown ? String(thrown.code) : 'no reason given'
-  return new KeyturnError('config_invalid', `The lock ${lock} cannot be taken (${code}).`, {
+  return new KeyturnError('config_invalid', `The lock ${lock} cannot be taken (${errnoText(thrown)}).`, {
     fix: `Let the user that runs keyturn write to ${dirname(lock)}, and see that the disk is not full.`,
     cause: thrown,
   })

@@ -1,4 +1,5 @@
 import type * as AwsSdk from '@aws-sdk/client-secrets-manager'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { awsError, markedDeleted } from './aws-errors.ts'
@@ -238,7 +239,7 @@ async function loadOrExplain(load: () => Promise<AwsSdkModule>): Promise<AwsSdkM
   try {
     return await load()
   } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND')) throw thrown
+    if (errnoOf(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown
     throw new KeyturnError(
       'package_missing',
       `The aws-secrets-manager store needs the package ${packageName}.`,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { getCACertificates } from 'node:tls'
 import type * as SecretsSdk from '@azure/keyvault-secrets'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import {
@@ -273,7 +274,7 @@ async function loadOrExplain(load: () => Promise<AzureModules>): Promise<AzureMo
   try {
     return await load()
   } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND')) throw thrown
+    if (errnoOf(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown
     throw new KeyturnError(
       'package_missing',
       'The azure-key-vault store needs the packages @azure/keyvault-secrets and @azure/identity.',

@@ -14,6 +14,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 
 /**
@@ -167,10 +168,4 @@ export function fileError(thrown: unknown, path: string, act: 'read' | 'write'):
     fix: 'Check the disk or the mount.',
     retryable: true,
   })
-}
-
-export function errnoOf(thrown: unknown): string | undefined {
-  return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string'
-    ? thrown.code
-    : undefined
 }

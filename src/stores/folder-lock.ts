@@ -1,8 +1,9 @@
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
-import { errnoOf, fileError, privateFileMode } from './files.ts'
+import { fileError, privateFileMode } from './files.ts'
 
 /**
  * One writer at a time in a folder, over all processes of the machine and all containers that share it.

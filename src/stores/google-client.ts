@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { SecretManagerServiceClient } from '@google-cloud/secret-manager'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { StoreContext } from './context.ts'
-import { errnoOf } from './files.ts'
 import { parseJson } from './plain-text.ts'
 
 /** What the driver uses of the SDK's client. */
@@ -183,7 +183,7 @@ async function loadOrExplain(load: () => Promise<GoogleSdk>): Promise<GoogleSdk>
   try {
     return await load()
   } catch (thrown) {
-    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'ERR_MODULE_NOT_FOUND')) throw thrown
+    if (errnoOf(thrown) !== 'ERR_MODULE_NOT_FOUND') throw thrown
     throw new KeyturnError(
       'package_missing',
       `The google-secret-manager store needs the package ${packageName}.`,

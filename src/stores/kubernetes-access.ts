@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, isAbsolute, join } from 'node:path'
 import { KeyturnError } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { Secret } from '../core/secret.ts'
 import { resolvePath, type StoreContext } from './context.ts'
@@ -216,7 +217,7 @@ async function parseYaml(text: string): Promise<Fields | undefined> {
   const { parse } = await import('yaml')
   try {
     const value: unknown = parse(text, { maxAliasCount: 100 })
-    return isFields(value) ? value : undefined
+    return isRecord(value) ? value : undefined
   } catch {
     // The parser's message quotes lines, and a kubeconfig holds tokens and private keys.
     return undefined
@@ -226,18 +227,14 @@ async function parseYaml(text: string): Promise<Fields | undefined> {
 function entryIn(config: Fields, list: string, name: string | undefined, part: string): Fields | undefined {
   const entries = config[list]
   if (!Array.isArray(entries) || name === undefined) return undefined
-  const found = (entries as readonly unknown[]).find((entry) => isFields(entry) && entry['name'] === name)
-  const inner = isFields(found) ? found[part] : undefined
-  return isFields(inner) ? inner : undefined
+  const found = (entries as readonly unknown[]).find((entry) => isRecord(entry) && entry['name'] === name)
+  const inner = isRecord(found) ? found[part] : undefined
+  return isRecord(inner) ? inner : undefined
 }
 
 function textIn(fields: Fields | undefined, name: string): string | undefined {
   const value = fields?.[name]
   return typeof value === 'string' && value !== '' ? value : undefined
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readText(path: string): string {

@@ -1,3 +1,4 @@
+import { isRecord } from '../core/json.ts'
 import type { StoreContext } from './context.ts'
 import { createExchange, type HttpOutcome } from './http-exchange.ts'
 import { nodeFetch, type StoreResponse } from './http-transport.ts'
@@ -118,7 +119,7 @@ export function openKubernetesCalls(
           : undefined
       if (outcome.kind !== 'answer' || typeof listVersion !== 'string')
         throw kubernetesError(outcome, callFor('list', place))
-      const items: unknown = isFields(outcome.json) ? outcome.json['items'] : undefined
+      const items: unknown = isRecord(outcome.json) ? outcome.json['items'] : undefined
       const version = Array.isArray(items) ? fieldsIn(items[0], 'metadata')?.['resourceVersion'] : undefined
       return { listVersion, version: typeof version === 'string' ? version : undefined }
     },
@@ -175,7 +176,7 @@ function secretOrThrow(outcome: HttpOutcome, call: KubernetesCall): SecretObject
   const metadata = fieldsIn(json, 'metadata')
   const resourceVersion = metadata?.['resourceVersion']
   if (
-    !isFields(json) ||
+    !isRecord(json) ||
     metadata === undefined ||
     typeof resourceVersion !== 'string' ||
     json['kind'] !== 'Secret'
@@ -197,10 +198,6 @@ function textsIn(fields: unknown, name: string): Readonly<Record<string, string>
 }
 
 function fieldsIn(value: unknown, name: string): Readonly<Record<string, unknown>> | undefined {
-  const inner = isFields(value) ? value[name] : undefined
-  return isFields(inner) ? inner : undefined
-}
-
-function isFields(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  const inner = isRecord(value) ? value[name] : undefined
+  return isRecord(inner) ? inner : undefined
 }

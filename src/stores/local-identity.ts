@@ -1,17 +1,10 @@
 import { linkSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type * as AgePackage from 'age-encryption'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { resolvePath, type StoreContext } from './context.ts'
-import {
-  assertPrivate,
-  errnoOf,
-  fileError,
-  readBounded,
-  syncFolder,
-  writeAtomically,
-  writeNew,
-} from './files.ts'
+import { assertPrivate, fileError, readBounded, syncFolder, writeAtomically, writeNew } from './files.ts'
 
 export type Age = typeof AgePackage
 

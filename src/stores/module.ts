@@ -2,10 +2,10 @@ import { realpathSync, statSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { SecretStore } from '../core/ports.ts'
 import { resolvePath, type StoreContext } from './context.ts'
-import { errnoOf } from './files.ts'
 import { assertOwnCode } from './own-code.ts'
 
 export interface ModuleStoreOptions {

@@ -1,7 +1,7 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { errnoOf } from './files.ts'
 
 /**
  * Refuses a file of code that anybody but the user that Keyturn runs as, and root, could change, replace, or give other

@@ -1,3 +1,4 @@
+import { isRecord } from '../core/json.ts'
 import { soundMeta } from '../core/sound-meta.ts'
 import { versionIdPattern } from '../core/types.ts'
 import { type Shelf, type ShelfVersion, shelfVersionsMax } from './shelf.ts'
@@ -39,10 +40,10 @@ export function readShelf(text: string): Shelf | undefined {
 }
 
 function readEntry(value: unknown): ShelfVersion | undefined {
-  if (!isObject(value)) return undefined
+  if (!isRecord(value)) return undefined
   const { version, stagedAt, isRetired, meta } = value
   if (typeof version !== 'string' || !versionIdPattern.test(version)) return undefined
-  if (!isCount(stagedAt) || typeof isRetired !== 'boolean' || !isObject(meta)) return undefined
+  if (!isCount(stagedAt) || typeof isRetired !== 'boolean' || !isRecord(meta)) return undefined
   // Metadata is never a reason to refuse a key, nor is an instant that no date can be: what is unsound is left out.
   return { version, stagedAt: stagedAt > instantMax ? 0 : stagedAt, isRetired, meta: soundMeta(meta) }
 }
@@ -50,16 +51,12 @@ function readEntry(value: unknown): ShelfVersion | undefined {
 function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
     const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    return isRecord(value) ? value : undefined
   } catch (thrown) {
     // The parser's own message quotes what it read, so it goes no further than this.
     if (thrown instanceof SyntaxError) return undefined
     throw thrown
   }
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function isCount(value: unknown): value is number {

@@ -1,7 +1,8 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
-import { assertRegular, errnoOf, fileError, openFlags } from './files.ts'
+import { assertRegular, fileError, openFlags } from './files.ts'
 import { tooLarge } from './values.ts'
 
 /** A mount whose server is away lets a read hang for ever. */

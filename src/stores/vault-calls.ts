@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { KeyturnError } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import { resolvePath, type StoreContext } from './context.ts'
 import { fileError } from './files.ts'
 import { createExchange, type HttpOutcome } from './http-exchange.ts'
@@ -131,7 +132,7 @@ export function openVaultCalls(place: VaultPlace, context: StoreContext): VaultC
       const mounted = outcome.kind === 'answer' && outcome.status === 200 ? dataOf(outcome.json) : undefined
       if (typeof mounted?.['type'] !== 'string') return undefined
       if (mounted['type'] !== 'kv') return 'another kind'
-      const version = isObject(mounted['options']) ? mounted['options']['version'] : undefined
+      const version = isRecord(mounted['options']) ? mounted['options']['version'] : undefined
       // An engine that was mounted without options is of version 1, and has none to tell (OpenBao 2.6.2, 2026-11-21).
       return typeof version === 'string' ? `version ${version}` : 'version 1'
     },
@@ -149,14 +150,14 @@ function readKv(status: number, json: unknown): KvRead | undefined {
     return errorsOf(json).length === 0 ? { kind: 'absent' } : undefined
   const data = dataOf(json)
   const metadata = data?.['metadata']
-  if ((status !== 200 && status !== 404) || data === undefined || !isObject(metadata)) return undefined
+  if ((status !== 200 && status !== 404) || data === undefined || !isRecord(metadata)) return undefined
   const version = numberIn(metadata, 'version')
   const createdAt = instantIn(metadata, 'created_time') ?? 0
   if (version === undefined) return undefined
   if (status === 404)
     return { kind: metadata['destroyed'] === true ? 'destroyed' : 'deleted', version, createdAt }
   const content = data['data']
-  if (!isObject(content)) return undefined
+  if (!isRecord(content)) return undefined
   const deletionAt = instantIn(metadata, 'deletion_time')
   return {
     kind: 'found',
@@ -176,7 +177,7 @@ function isDone(outcome: HttpOutcome): boolean {
 
 function dataOf(json: unknown): Readonly<Record<string, unknown>> | undefined {
   const data = isVaultAnswer(json) ? json['data'] : undefined
-  return isObject(data) ? data : undefined
+  return isRecord(data) ? data : undefined
 }
 
 function numberIn(object: Readonly<Record<string, unknown>> | undefined, name: string): number | undefined {
@@ -193,10 +194,6 @@ function instantIn(object: Readonly<Record<string, unknown>>, name: string): num
 
 function texts(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readCa(path: string): string {

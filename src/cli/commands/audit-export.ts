@@ -1,11 +1,11 @@
 import { appendFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Sink } from '../../audit/sink.ts'
+import { errnoOf } from '../../core/errno.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import { Secret } from '../../core/secret.ts'
 import { journalsAt } from '../audit-files.ts'
 import { argument, type Context, usage } from '../command.ts'
-import { errnoOf } from '../errno.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { filterOf } from './audit-list.ts'
 

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { isLoopback, parseListen } from '../../config/listen.ts'
+import { errnoOf } from '../../core/errno.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import type { Sandbox } from '../../sandbox/index.ts'
 import { type Context, usage } from '../command.ts'
@@ -69,8 +70,7 @@ async function greet({ io, out, target }: Context, sandbox: Sandbox): Promise<vo
 }
 
 function startError(error: unknown, port: number): KeyturnError {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'EADDRINUSE') {
+  if (errnoOf(error) === 'EADDRINUSE') {
     return new KeyturnError('address_in_use', `something listens on port ${port} already`, {
       fix: 'Choose another with --listen 127.0.0.1:0 (any free port), or end what is there.',
       cause: error,

@@ -1,6 +1,6 @@
 import type { OpenAICredential } from '../../client/types.ts'
-import { isRecord, parseJson } from '../../client/wire.ts'
 import { KeyturnError } from '../../core/errors.ts'
+import { isRecord, parseJson } from '../../core/json.ts'
 import { isInDotenv, removeFromDotenv, type Setting, setInDotenv } from './dotenv-lines.ts'
 
 export interface Shape {

@@ -14,7 +14,7 @@ import {
   unlinkSync,
   writeSync,
 } from 'node:fs'
-import { errnoOf } from '../errno.ts'
+import { errnoOf } from '../../core/errno.ts'
 
 /** The calls to the disk, so that a test can let each of them fail, or end everything after it. */
 export interface Disk {

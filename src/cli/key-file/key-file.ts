@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import { errnoOf } from '../errno.ts'
+import { errnoOf } from '../../core/errno.ts'
 import type { Disk } from './disk.ts'
 
 /** One file with a key in it, replaced whole. */

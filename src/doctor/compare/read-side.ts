@@ -1,6 +1,7 @@
 import { parseEnv } from 'node:util'
 import { KeyturnError } from '../../core/errors.ts'
 import { fingerprint as fingerprintOf } from '../../core/fingerprint.ts'
+import { fieldOf, parseJson } from '../../core/json.ts'
 import { inspectSecret } from '../../core/key-inspection.ts'
 import { redactKeys } from '../../core/key-shape.ts'
 import type { Hash } from '../../core/ports.ts'
@@ -183,7 +184,7 @@ function told(text: string | null | undefined): string | null {
 // ---------------------------------------------------------- another machine
 
 function ofReport(text: string): Side {
-  const report = parsed(text)
+  const report = parseJson(text)
   if (fieldOf(report, 'schemaVersion') !== 1)
     throw new KeyturnError('bad_request', 'this is no report of keyturn doctor', {
       fix: 'Make one on the other machine: keyturn doctor --json > there.json',
@@ -200,19 +201,6 @@ function ofReport(text: string): Side {
     project: textField(proven, 'project') ?? setting('project'),
     baseUrl: setting('baseUrl'),
   }
-}
-
-function parsed(text: string): unknown {
-  try {
-    const value: unknown = JSON.parse(text)
-    return value
-  } catch {
-    return undefined
-  }
-}
-
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined
 }
 
 function textField(value: unknown, name: string): string | null {

@@ -1,3 +1,4 @@
+import { isRecord } from '../../core/json.ts'
 import type { Secret } from '../../core/secret.ts'
 import type { Observation } from '../../core/types.ts'
 import type { DoctorContext } from '../context.ts'
@@ -48,14 +49,10 @@ export function jsonOf(
   if (attempt?.kind !== 'done') return undefined
   try {
     const value: unknown = JSON.parse(attempt.answer.body)
-    return isObject(value) ? value : undefined
+    return isRecord(value) ? value : undefined
   } catch {
     return undefined
   }
-}
-
-export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** The refusal in an answer as an observation: names alone, never the message. */
@@ -64,12 +61,12 @@ export function observed(attempt: Attempt<RawAnswer>): Observation {
   const { status, headers } = attempt.answer
   const json = jsonOf(attempt)
   const error = json?.['error']
-  const [code, type] = isObject(error) ? [wordOf(error['code']), wordOf(error['type'])] : []
+  const [code, type] = isRecord(error) ? [wordOf(error['code']), wordOf(error['type'])] : []
   const requestId = wordOf(headers['x-request-id'])
   return {
     kind: 'answer',
     status,
-    isIssuers: requestId !== undefined && (isObject(error) || typeof json?.['object'] === 'string'),
+    isIssuers: requestId !== undefined && (isRecord(error) || typeof json?.['object'] === 'string'),
     ...(code === undefined ? {} : { code }),
     ...(type === undefined ? {} : { type }),
     ...(requestId === undefined ? {} : { requestId }),

@@ -1,10 +1,11 @@
+import { isRecord } from '../../core/json.ts'
 import { inspectSecret } from '../../core/key-inspection.ts'
 import { Secret } from '../../core/secret.ts'
 import type { DoctorContext } from '../context.ts'
 import type { Facts } from '../facts.ts'
 import type { Finding, Place } from '../finding.ts'
 import type { Budget } from './budget.ts'
-import { isObject, jsonOf, requestWithKey } from './keyed-request.ts'
+import { jsonOf, requestWithKey } from './keyed-request.ts'
 import type { Way } from './layers.ts'
 import { nearShare } from './rate-limits.ts'
 import { costsFrom, type DayOfCosts, type Outlook, spendOutlook } from './spend.ts'
@@ -90,7 +91,7 @@ async function lookAtOne(
   if (limitJson?.['currency'] !== 'USD' || typeof limitCents !== 'number' || !(limitCents > 0))
     return undefined
   const enforcement = limitJson['enforcement']
-  if (isObject(enforcement) && enforcement['status'] === 'enforcing')
+  if (isRecord(enforcement) && enforcement['status'] === 'enforcing')
     return { ...reached(scope, limitCents), place }
   const days = daysOf(jsonOf(costs))
   if (days === undefined) return undefined
@@ -104,13 +105,13 @@ function daysOf(json: Readonly<Record<string, unknown>> | undefined): readonly D
   if (!Array.isArray(data) || json?.['has_more'] === true || data.length > bucketsMax) return undefined
   const days: DayOfCosts[] = []
   for (const bucket of data as unknown[]) {
-    if (!isObject(bucket) || typeof bucket['start_time'] !== 'number' || !Array.isArray(bucket['results']))
+    if (!isRecord(bucket) || typeof bucket['start_time'] !== 'number' || !Array.isArray(bucket['results']))
       return undefined
     let amountUsd = 0
     for (const result of bucket['results'] as unknown[]) {
-      const amount = isObject(result) ? result['amount'] : undefined
+      const amount = isRecord(result) ? result['amount'] : undefined
       if (amount === undefined) continue
-      if (!isObject(amount) || amount['currency'] !== 'usd' || typeof amount['value'] !== 'number')
+      if (!isRecord(amount) || amount['currency'] !== 'usd' || typeof amount['value'] !== 'number')
         return undefined
       amountUsd += amount['value']
     }

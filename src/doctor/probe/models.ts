@@ -1,3 +1,4 @@
+import { isRecord } from '../../core/json.ts'
 import { nearest } from '../../core/nearest.ts'
 import type { Secret } from '../../core/secret.ts'
 import type { Observation } from '../../core/types.ts'
@@ -7,7 +8,7 @@ import type { Facts, Setting } from '../facts.ts'
 import { describePlace, type Finding, type Place } from '../finding.ts'
 import { retiredModels } from '../source/retired-table.ts'
 import type { Budget } from './budget.ts'
-import { isObject, jsonOf, requestWithKey } from './keyed-request.ts'
+import { jsonOf, requestWithKey } from './keyed-request.ts'
 import type { Way } from './layers.ts'
 import type { Shown } from './shown.ts'
 
@@ -88,7 +89,7 @@ async function saysGone(
     about.timeoutMs,
   )
   const error = jsonOf(answer)?.['error']
-  const message = isObject(error) ? error['message'] : undefined
+  const message = isRecord(error) ? error['message'] : undefined
   return typeof message === 'string' && /\b(?:deprecated|retired|shut ?down|decommissioned)\b/i.test(message)
 }
 

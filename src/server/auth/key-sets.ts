@@ -1,6 +1,7 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import type { JwtRule } from '../../core/access.ts'
 import { KeyturnError } from '../../core/errors.ts'
+import { isRecord, parseJson } from '../../core/json.ts'
 import type { Log, System } from '../../core/ports.ts'
 import { type Claims, leewaySeconds } from './jwt-claims.ts'
 
@@ -118,13 +119,13 @@ async function fetchKeys(rule: JwtRule, options: KeySetsOptions): Promise<JWTVer
     rule.jwksFile === undefined
       ? await options.getText(rule.jwksUrl ?? (await discover(rule.issuer, options)))
       : await options.readFile(rule.jwksFile)
-  const set = parsed(text)
+  const set = parseJson(text)
   if (!isKeySet(set)) throw unusable(rule.issuer, 'its key set has not the form of one')
   return createLocalJWKSet(set)
 }
 
 async function discover(issuer: string, { getText }: KeySetsOptions): Promise<string> {
-  const document = parsed(await getText(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
+  const document = parseJson(await getText(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`))
   const isTheirs = isRecord(document) && document['issuer'] === issuer
   const uri = isTheirs ? document['jwks_uri'] : undefined
   if (typeof uri !== 'string')
@@ -134,18 +135,6 @@ async function discover(issuer: string, { getText }: KeySetsOptions): Promise<st
 
 function isKeySet(value: unknown): value is JSONWebKeySet {
   return isRecord(value) && Array.isArray(value['keys']) && value['keys'].every(isRecord)
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 function unusable(issuer: string, what: string): KeyturnError {

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 
-/** Two folders up, from src as from dist. */
+/** One folder up, from src as from dist. */
 export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
   const version =
     typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
   return typeof version === 'string' ? version : 'unknown'
