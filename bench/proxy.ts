@@ -32,7 +32,7 @@ const pairs = 8
 const hangUps = 40
 const withinMs = 30_000
 const nginxPath = '/usr/sbin/nginx'
-const body = JSON.stringify({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: 'Say something.' }] })
+const body = JSON.stringify({ model: 'gpt-6-luna', messages: [{ role: 'user', content: 'Say something.' }] })
 
 /** What `keyturn proxy` adds to a call, and how many it passes on beside nginx, which looks at nothing and knows no token. */
 export const proxy: Bench = {

@@ -17,7 +17,7 @@ export function openAI() {
 export async function answerTo(question) {
   const openai = await openAI()
   const completion = await openai.chat.completions.create({
-    model: process.env.OPENAI_MODEL ?? 'gpt-5-mini',
+    model: process.env.OPENAI_MODEL ?? 'gpt-6-luna',
     messages: [{ role: 'user', content: question }],
   })
   return completion.choices[0].message.content

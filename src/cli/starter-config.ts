@@ -38,7 +38,7 @@ ${scheduleText(options)}
     # expected:
     #   organization: org-...
     #   project: proj_...
-    #   models: [gpt-5-mini]
+    #   models: [gpt-6-luna]
 
     # policy:
     #   overlap: 24h       # how long the old key lives on after a rotation

@@ -7,6 +7,9 @@ import { type ApiError, apiError } from './errors.ts'
 const CREATED = 1_715_367_049
 
 export const inferenceModels = [
+  'gpt-6.1-sol',
+  'gpt-6.1-terra',
+  'gpt-6-luna',
   'gpt-5.2',
   'gpt-5.2-mini',
   'gpt-5',

@@ -39,7 +39,7 @@ const tallyMs = 500
 const waitedLooksMax = 30
 /** Who got no first key asks again after this long. */
 const againMs = 1_000
-const question = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Say something.' }] }
+const question = { model: 'gpt-6-luna', messages: [{ role: 'user' as const, content: 'Say something.' }] }
 
 type Caller = Failure['caller']
 type Request = (isStream: boolean) => Promise<void>

@@ -171,7 +171,7 @@ export class PlainCaller {
         ...(project === null ? {} : { 'openai-project': project }),
       },
       body: JSON.stringify({
-        model: 'gpt-4o-mini',
+        model: 'gpt-6-luna',
         messages: [{ role: 'user', content: 'Say something.' }],
         stream: isStream,
       }),

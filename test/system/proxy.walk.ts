@@ -88,7 +88,7 @@ function nodeLoad(baseURL: string, apiKey: string): Load {
         const messages = [{ role: 'user' as const, content: 'Say something.' }]
         let text = ''
         for await (const chunk of await openai.chat.completions.create({
-          model: 'gpt-4o-mini',
+          model: 'gpt-6-luna',
           messages,
           stream: true,
         }))
@@ -221,7 +221,7 @@ describe('through keyturn proxy', () => {
     const proxy = await spawnProxy(rig, ['--listen', `unix:${path}`])
     expect(statSync(path).mode & 0o777).toBe(0o600)
     const body = JSON.stringify({
-      model: 'gpt-4o-mini',
+      model: 'gpt-6-luna',
       stream: true,
       messages: [{ role: 'user', content: 'Hi' }],
     })

@@ -84,7 +84,7 @@ function startLoad(rig: Rig, apiKey: () => Promise<string>): Load {
   }
 }
 
-const request = { model: 'gpt-4o-mini', messages: [{ role: 'user' as const, content: 'Say something.' }] }
+const request = { model: 'gpt-6-luna', messages: [{ role: 'user' as const, content: 'Say something.' }] }
 
 async function whole(openai: OpenAI): Promise<string> {
   const completion = await openai.chat.completions.create(request)

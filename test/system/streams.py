@@ -18,7 +18,7 @@ def work():
     while not stopped.is_set():
         try:
             stream = client.chat.completions.create(
-                model="gpt-4o-mini",
+                model="gpt-6-luna",
                 messages=[{"role": "user", "content": "Say something."}],
                 stream=True,
             )

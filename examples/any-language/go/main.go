@@ -24,7 +24,7 @@ func ask(question string) (int, error) {
 	if base == "" {
 		base = "https://api.openai.com/v1"
 	}
-	body := fmt.Sprintf(`{"model": "gpt-4o-mini", "messages": [{"role": "user", "content": %q}]}`, question)
+	body := fmt.Sprintf(`{"model": "gpt-6-luna", "messages": [{"role": "user", "content": %q}]}`, question)
 	request, err := http.NewRequest(http.MethodPost, base+"/chat/completions", strings.NewReader(body))
 	if err != nil {
 		return 0, err

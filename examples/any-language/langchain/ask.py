@@ -2,5 +2,5 @@
 
 from langchain_openai import ChatOpenAI
 
-model = ChatOpenAI(model="gpt-4o-mini")
+model = ChatOpenAI(model="gpt-6-luna")
 print("answered:", model.invoke("Say hello.").content)

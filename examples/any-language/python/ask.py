@@ -4,7 +4,7 @@ from openai import OpenAI
 
 client = OpenAI()
 answer = client.chat.completions.create(
-    model="gpt-4o-mini",
+    model="gpt-6-luna",
     messages=[{"role": "user", "content": "Say hello."}],
 )
 print("answered:", answer.choices[0].message.content)

@@ -18,7 +18,7 @@ def client() -> OpenAI:
 
 
 answer = client().chat.completions.create(
-    model="gpt-4o-mini",
+    model="gpt-6-luna",
     messages=[{"role": "user", "content": "Say hello."}],
 )
 print("answered:", answer.choices[0].message.content)

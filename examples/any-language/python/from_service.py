@@ -26,7 +26,7 @@ client = OpenAI(
     base_url=first["baseUrl"],
 )
 answer = client.chat.completions.create(
-    model="gpt-4o-mini",
+    model="gpt-6-luna",
     messages=[{"role": "user", "content": "Say hello."}],
 )
 print("answered:", answer.choices[0].message.content)

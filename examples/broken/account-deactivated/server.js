@@ -6,7 +6,7 @@ const openai = new OpenAI()
 const app = new Hono()
 
 app.get('/ask', async (context) => {
-  const answer = await openai.responses.create({ model: 'gpt-5-mini', input: context.req.query('q') ?? '' })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: context.req.query('q') ?? '' })
   return context.text(answer.output_text)
 })
 

@@ -3,7 +3,7 @@ import OpenAI from 'openai'
 
 const openai = new OpenAI()
 const answer = await openai.responses.create({
-  model: 'gpt-5-mini',
+  model: 'gpt-6-luna',
   input: `A haiku for ${new Date().toDateString()}`,
 })
 console.log(answer.output_text)

@@ -5,7 +5,7 @@ const app = Fastify({ logger: true })
 const openai = new OpenAI()
 
 app.post('/tags', async (request) => {
-  const answer = await openai.responses.create({ model: 'gpt-5-nano', input: `Five tags for ${request.body.title}` })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `Five tags for ${request.body.title}` })
   return { tags: answer.output_text.split(',') }
 })
 

@@ -8,7 +8,7 @@ client = OpenAI()
 @app.post("/alt-text")
 def alt_text():
     answer = client.responses.create(
-        model="gpt-4o-mini",
+        model="gpt-6-luna",
         input=[{
             "role": "user",
             "content": [

@@ -5,5 +5,5 @@ from openai import OpenAI
 client = OpenAI()
 
 for line in sys.stdin:
-    answer = client.responses.create(model="gpt-5-nano", input=f"Shorten to 100 characters: {line}")
+    answer = client.responses.create(model="gpt-6-luna", input=f"Shorten to 100 characters: {line}")
     print(answer.output_text, flush=True)

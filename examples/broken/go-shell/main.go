@@ -19,7 +19,7 @@ func main() {
 	}
 	client := openai.NewClient(option.WithBaseURL("https://api.openai.com"))
 	answer, err := client.Responses.New(context.Background(), responses.ResponseNewParams{
-		Model:        "gpt-5-mini",
+		Model:        "gpt-6-luna",
 		Instructions: openai.String("Write a commit message for this diff."),
 		Input:        responses.ResponseNewParamsInputUnion{OfString: openai.String(string(diff))},
 	})

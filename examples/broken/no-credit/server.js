@@ -6,7 +6,7 @@ const app = express()
 
 app.get('/question/:topic', async (request, response) => {
   try {
-    const answer = await openai.responses.create({ model: 'gpt-5-mini', input: `A quiz question on ${request.params.topic}` })
+    const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `A quiz question on ${request.params.topic}` })
     response.json({ question: answer.output_text })
   } catch (error) {
     response.status(502).json({ error: error instanceof OpenAI.APIError ? error.code : 'unknown' })

@@ -9,7 +9,7 @@ st.title("Survey")
 text = st.text_area("Answer")
 if st.button("Code it"):
     completion = openai.ChatCompletion.create(
-        model="gpt-4o-mini",
+        model="gpt-6-luna",
         messages=[{"role": "user", "content": f"Code this answer with one word: {text}"}],
     )
     st.write(completion.choices[0].message.content)

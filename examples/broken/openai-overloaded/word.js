@@ -1,5 +1,5 @@
 import OpenAI from 'openai'
 
 const openai = new OpenAI()
-const answer = await openai.responses.create({ model: 'gpt-5-mini', input: 'A rare word and what it means.' })
+const answer = await openai.responses.create({ model: 'gpt-6-luna', input: 'A rare word and what it means.' })
 console.log(answer.output_text)

@@ -6,7 +6,7 @@ const app = new bolt.App({ token: process.env.SLACK_BOT_TOKEN, signingSecret: pr
 
 app.command('/standup', async ({ command, ack, respond }) => {
   await ack()
-  const answer = await openai.responses.create({ model: 'gpt-5-mini', input: `As bullet points: ${command.text}` })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `As bullet points: ${command.text}` })
   await respond(answer.output_text)
 })
 

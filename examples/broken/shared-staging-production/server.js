@@ -5,7 +5,7 @@ const app = Fastify()
 const openai = new OpenAI({ timeout: 20_000 })
 
 app.post('/subject-lines', async (request) => {
-  const answer = await openai.responses.create({ model: 'gpt-5-mini', input: `Five subject lines: ${request.body.text}` })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `Five subject lines: ${request.body.text}` })
   return { lines: answer.output_text.split('\n') }
 })
 

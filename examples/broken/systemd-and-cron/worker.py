@@ -9,7 +9,7 @@ client = OpenAI()
 
 
 def answer(path: Path) -> None:
-    reply = client.responses.create(model="gpt-5-mini", input=path.read_text())
+    reply = client.responses.create(model="gpt-6-luna", input=path.read_text())
     path.with_suffix(".reply").write_text(reply.output_text)
 
 

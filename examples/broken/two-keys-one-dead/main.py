@@ -11,5 +11,5 @@ client = AsyncOpenAI()
 
 @app.get("/terms/{term}")
 async def explain(term: str) -> dict[str, str]:
-    answer = await client.responses.create(model="gpt-5-mini", input=f"Define in one sentence: {term}")
+    answer = await client.responses.create(model="gpt-6-luna", input=f"Define in one sentence: {term}")
     return {"term": term, "definition": answer.output_text}

@@ -5,7 +5,7 @@ const app = Fastify()
 const openai = new OpenAI()
 
 app.post('/caption', async (request) => {
-  const answer = await openai.responses.create({ model: 'gpt-5-mini', input: `Caption for: ${request.body.scene}` })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `Caption for: ${request.body.scene}` })
   return { caption: answer.output_text }
 })
 

@@ -24,7 +24,7 @@ func apiKey() string {
 func main() {
 	client := openai.NewClient(option.WithAPIKey(apiKey()), option.WithBaseURL("https://api.openai.com/v1/"))
 	answer, err := client.Responses.New(context.Background(), responses.ResponseNewParams{
-		Model: "gpt-5-nano",
+		Model: "gpt-6-luna",
 		Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("A greeting.")},
 	})
 	if err != nil {

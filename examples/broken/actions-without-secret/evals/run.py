@@ -12,7 +12,7 @@ def main() -> None:
     cases = json.loads(Path("evals/cases.json").read_text())
     total = 0.0
     for case in cases:
-        answer = client.responses.create(model="gpt-5-mini", input=case["input"])
+        answer = client.responses.create(model="gpt-6-luna", input=case["input"])
         total += score(case["expected"], answer.output_text)
     print(f"{total / len(cases):.2%}")
 

@@ -7,7 +7,7 @@ app.use(express.json({ limit: '200kb' }))
 
 app.post('/summaries', async (request, response) => {
   const answer = await openai.responses.create({
-    model: 'gpt-5-mini',
+    model: 'gpt-6-luna',
     instructions: 'Summarize the text in three sentences.',
     input: String(request.body.text ?? ''),
   })

@@ -15,7 +15,7 @@ class Mail(BaseModel):
 @app.post("/drafts")
 def draft(mail: Mail) -> dict[str, str]:
     answer = client.responses.create(
-        model="gpt-5-mini",
+        model="gpt-6-luna",
         instructions="Draft a short, friendly reply.",
         input=mail.text,
     )

@@ -5,6 +5,6 @@ const openai = new OpenAI()
 
 createServer(async (request, response) => {
   const question = new URL(request.url, 'http://localhost').searchParams.get('q') ?? ''
-  const answer = await openai.responses.create({ model: process.env.OPENAI_MODEL ?? 'gpt-5-mini', input: question })
+  const answer = await openai.responses.create({ model: process.env.OPENAI_MODEL ?? 'gpt-6-luna', input: question })
   response.end(answer.output_text)
 }).listen(8080)

@@ -5,7 +5,7 @@ const openai = new OpenAI()
 export default async function handler(request, response) {
   const { menu, language } = request.body
   const completion = await openai.chat.completions.create({
-    model: 'gpt-4o-mini',
+    model: 'gpt-6-luna',
     messages: [
       { role: 'system', content: `Translate the menu to ${language}. Keep prices.` },
       { role: 'user', content: menu },

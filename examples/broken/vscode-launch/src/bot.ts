@@ -6,7 +6,7 @@ const bot = new Client({ intents: [GatewayIntentBits.Guilds, GatewayIntentBits.G
 
 async function tell(roll: number): Promise<string> {
   const answer = await openai.responses.create({
-    model: 'gpt-5-mini',
+    model: 'gpt-6-luna',
     input: `A fortune teller comments on a roll of ${roll} in one sentence.`,
   })
   return answer.output_text

@@ -8,7 +8,7 @@ new Worker(
   'invoices',
   async (job) => {
     const answer = await openai.responses.create({
-      model: 'gpt-4.1-mini',
+      model: 'gpt-6-luna',
       input: `Supplier, date and total as JSON: ${job.data.text}`,
       text: { format: { type: 'json_object' } },
     })

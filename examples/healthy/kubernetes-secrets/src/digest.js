@@ -1,4 +1,4 @@
 import OpenAI from 'openai'
 
-const answer = await new OpenAI().responses.create({ model: 'gpt-5-nano', input: 'A digest of nothing.' })
+const answer = await new OpenAI().responses.create({ model: 'gpt-6-luna', input: 'A digest of nothing.' })
 console.log(answer.output_text)

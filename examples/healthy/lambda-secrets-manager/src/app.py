@@ -9,6 +9,6 @@ def handler(event, context):
     labels = []
     for record in event["Records"]:
         ticket = json.loads(record["body"])["text"]
-        answer = client.responses.create(model="gpt-5-nano", input=f"One label for: {ticket}")
+        answer = client.responses.create(model="gpt-6-luna", input=f"One label for: {ticket}")
         labels.append(answer.output_text)
     return {"labels": labels}

@@ -7,7 +7,7 @@ app = FastAPI(title="Compare")
 
 
 @app.get("/ask")
-def ask(question: str, model: str = "gpt-5-mini") -> dict[str, str]:
+def ask(question: str, model: str = "gpt-6-luna") -> dict[str, str]:
     return {
         "openai": ask_openai(question, current(model)),
         "azure": ask_azure(question),

@@ -1,3 +1,3 @@
 from compare.providers import ask_openai
 
-print(ask_openai("One sentence that wishes a good morning.", "gpt-5-nano"))
+print(ask_openai("One sentence that wishes a good morning.", "gpt-6-luna"))

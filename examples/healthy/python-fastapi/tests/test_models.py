@@ -10,4 +10,4 @@ def fake_keys(monkeypatch):
 
 
 def test_replaces_what_is_gone():
-    assert current("text-davinci-003") == "gpt-5-mini"
+    assert current("text-davinci-003") == "gpt-6-luna"

@@ -13,7 +13,7 @@ def main(term: str, api_key: str | None) -> None:
     if not api_key or api_key in {"changeme", "YOUR_OPENAI_API_KEY"}:
         sys.exit("Set OPENAI_API_KEY (not OPENAI_KEY); it begins with sk-proj- or sk-svcacct-.")
     client = OpenAI(api_key=api_key, base_url=os.environ.get("OPENAI_BASE_URL"))
-    answer = client.responses.create(model="gpt-5-mini", input=f"Define: {term}")
+    answer = client.responses.create(model="gpt-6-luna", input=f"Define: {term}")
     click.echo(answer.output_text)
 
 

@@ -4,7 +4,7 @@ import OpenAI from 'openai'
 const openai: OpenAI = new OpenAI({ baseURL: 'https://eu.api.openai.com/v1' })
 
 async function translate(job: Job<{ text: string }>): Promise<string> {
-  const answer = await openai.responses.create({ model: 'gpt-5-nano', input: `In English: ${job.data.text}` })
+  const answer = await openai.responses.create({ model: 'gpt-6-luna', input: `In English: ${job.data.text}` })
   return answer.output_text
 }
 
