@@ -210,8 +210,9 @@ export const operations = {
   dropLease: {
     method: 'DELETE',
     path: `${named}/leases/{instance}`,
-    access: 'operate',
-    summary: 'Forgets an instance that will not come back',
+    access: ['operate', 'read'],
+    summary: 'Forgets an instance that will not come back; an app ends its own',
+    requestHeaders: ['Keyturn-Instance'],
     status: 204,
   },
   getInventory: {

@@ -1,3 +1,4 @@
+import type { LeaseBook } from './leases.ts'
 import type { Secret } from './secret.ts'
 import type {
   Aftermath,
@@ -397,15 +398,6 @@ export interface Claim {
   readonly untilAt: number
 }
 
-export interface Lease {
-  readonly credential: CredentialName
-  readonly instance: string
-  readonly app: string
-  /** The oldest generation that this instance may still be using. */
-  readonly generation: number
-  readonly seenAt: number
-}
-
 export interface LedgerDocument {
   /** As it was put, through JSON. */
   readonly value: unknown
@@ -417,7 +409,7 @@ export interface LedgerDocument {
  * Keeps all that must survive a crash and is no secret. Durable when the promise resolves. Clocks: `now` is passed in
  * where the ledger is embedded; a shared ledger uses its own.
  */
-export interface Ledger {
+export interface Ledger extends LeaseBook {
   /** Makes the credential's row where there is none, and returns its state. */
   open(name: CredentialName, initial: CredentialState): Promise<CredentialState>
   /** The same for many in one step, each under its own name; in their order. */
@@ -471,11 +463,6 @@ export interface Ledger {
     name: CredentialName,
     of: { readonly rotation: string } | { readonly version: VersionId },
   ): Promise<readonly Aftermath[]>
-  /** All of them in one durable step, or none. One app's instance is another than one of the same name of another app. */
-  touchLease(...leases: readonly Lease[]): Promise<void>
-  leases(name: CredentialName): Promise<readonly Lease[]>
-  /** Of whichever app. */
-  dropLease(name: CredentialName, instance: string): Promise<boolean>
   /** A small value under a name, e.g. the installation id; written once by compare-and-swap on absence. */
   once(key: string, value: string): Promise<string>
   /** A small object under a name, for jobs that concern no single credential; undefined where there is none. */

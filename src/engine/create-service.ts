@@ -312,6 +312,10 @@ export async function createService(options: ServiceOptions): Promise<RunningSer
         })
       worker.wake(name)
     },
+    async endLease(lease) {
+      await leases.end({ ...lease, name: contextOf(lease.name).setup.name })
+      worker.wake(lease.name)
+    },
     standby: (name) => standbySummary(book.state(name), contextOf(name).setup.policy, deps.system.now()),
     inventory: () =>
       takeInventory({ setups: [...setups.values()], keyring, deps, suspects: () => reconciler.suspects() }),

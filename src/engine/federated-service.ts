@@ -146,6 +146,7 @@ export async function createFederatedService(options: FederatedOptions): Promise
       const fix = 'GET its leases to see who holds one.'
       throw new KeyturnError('not_found', `${name} has no lease of that instance.`, { fix })
     },
+    endLease: async (lease) => leases.end({ ...lease, name: of(lease.name).setup.name }),
     standby: () => null,
     inventory: async () => ({ at: new Date(system.now()).toISOString(), items: [], gaps: [] }),
     readiness() {

@@ -38,6 +38,7 @@ export function joinServices(stored: RunningService, federated: RunningService):
     leases: (name) => of(name).leases(name),
     touchLease: (lease) => of(lease.name).touchLease(lease),
     dropLease: (name, instance, actor) => of(name).dropLease(name, instance, actor),
+    endLease: (lease) => of(lease.name).endLease(lease),
     standby: (name) => of(name).standby(name),
     // Tokens that are exchanged are no keys, and stand in no list.
     inventory: () => stored.inventory(),

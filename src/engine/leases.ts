@@ -1,5 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { Lease } from '../core/ports.ts'
+import type { Lease } from '../core/leases.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import type { EngineDeps } from './setup.ts'
 
@@ -23,6 +23,12 @@ export interface LeaseKeeper {
   }): void
   list(name: CredentialName): Promise<readonly Lease[]>
   drop(name: CredentialName, instance: string): Promise<boolean>
+  /** One app's own: what was heard of it until now is written no more. */
+  end(lease: {
+    readonly name: CredentialName
+    readonly instance: string
+    readonly app: string
+  }): Promise<void>
   /** Writes what waits; what the ledger refuses goes on waiting. Never rejects. */
   flush(): Promise<void>
 }
@@ -81,7 +87,7 @@ export function createLeaseKeeper(
   return {
     touch({ name, instance, app, generation }) {
       const seenAt = deps.system.now()
-      const key = `${name} ${instance} ${app}`
+      const key = keyOf({ name, instance, app })
       const before = known.get(key)
       const bounded = Math.min(generation, stateOf(name).generation)
       const isNews = before?.generation !== bounded || Math.abs(seenAt - before.seenAt) >= rewriteMs
@@ -103,8 +109,17 @@ export function createLeaseKeeper(
         for (const key of map.keys()) if (key.startsWith(`${name} ${instance} `)) map.delete(key)
       return deps.ledger.dropLease(name, instance)
     },
+    async end({ name, instance, app }) {
+      for (const map of [known, waiting]) map.delete(keyOf({ name, instance, app }))
+      await writing
+      await deps.ledger.endLease({ credential: name, instance, app })
+    },
     flush,
   }
+}
+
+function keyOf(lease: { readonly name: string; readonly instance: string; readonly app: string }): string {
+  return `${lease.name} ${lease.instance} ${lease.app}`
 }
 
 /** The ledger's own troubles pass; what it refuses to hold, it refuses for ever. */

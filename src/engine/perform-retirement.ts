@@ -1,6 +1,6 @@
 import { currentOf, recordOf } from '../core/credential.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import type { Lease } from '../core/ports.ts'
+import type { Lease } from '../core/leases.ts'
 import type { Evidence, RetirementEffect, RetirementEvent } from '../core/retirement.ts'
 import { type CredentialState, isAuthentic, type VersionId } from '../core/types.ts'
 import {

@@ -121,6 +121,12 @@ export interface Service {
     readonly generation: number
   }): void
   dropLease(name: CredentialName, instance: string, actor: Actor): Promise<void>
+  /** The app's own instance has ended, and uses nothing any more. Nothing happens where it has no lease. */
+  endLease(lease: {
+    readonly name: CredentialName
+    readonly instance: string
+    readonly app: string
+  }): Promise<void>
   /** Every key of the organisation, and who holds it. */
   inventory(): Promise<InventoryAnswer>
   readiness(): Readiness

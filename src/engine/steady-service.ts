@@ -340,6 +340,7 @@ class SteadyService implements RunningService {
   blastRadius: RunningService['blastRadius'] = async (...asked) => await this.#needed().blastRadius(...asked)
   leases: RunningService['leases'] = async (...asked) => await this.#needed().leases(...asked)
   dropLease: RunningService['dropLease'] = async (...asked) => await this.#needed().dropLease(...asked)
+  endLease: RunningService['endLease'] = async (lease) => await this.#needed().endLease(lease)
   inventory: RunningService['inventory'] = async (...asked) => await this.#needed().inventory(...asked)
   steer: RunningService['steer'] = async (...asked) => await this.#needed().steer(...asked)
   tick: RunningService['tick'] = async () => await this.#needed().tick()

@@ -12,9 +12,9 @@ import type {
 } from '../api/types.ts'
 import { currentOf, handedOut, recordOf } from '../core/credential.ts'
 import { expiryTrouble, nextTurnAt } from '../core/expiry.ts'
+import type { Lease } from '../core/leases.ts'
 import { mirrorGoal, mirrorOf } from '../core/mirrors.ts'
 import { outageOf } from '../core/outage.ts'
-import type { Lease } from '../core/ports.ts'
 import { isRunning, pendingOf } from '../core/rotation.ts'
 import {
   type CredentialState,

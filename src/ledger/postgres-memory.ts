@@ -1,10 +1,13 @@
 import { KeyturnError } from '../core/errors.ts'
-import type { Lease, Ledger } from '../core/ports.ts'
+import type { Lease, LeaseBook } from '../core/leases.ts'
+import type { Ledger } from '../core/ports.ts'
 import { parseDocument, toJson, withoutKey } from './json.ts'
 import { aheadMs, clockSql, fromNow, type PostgresTools } from './postgres-tools.ts'
 
 /** Beyond it, the app's own instance that was silent for longest is forgotten: no app can push out those of another. */
 const leasesPerAppMax = 10_000
+/** For so long it is remembered that a lease was ended: what another replica has heard before is written by then. */
+const endedMs = 10 * 60 * 1000
 const answersMax = 10_000
 const answerMs = 24 * 60 * 60 * 1000
 
@@ -15,11 +18,25 @@ const touchSql = `WITH ${clockSql}, touched AS (
     AS lease (credential, app, instance, generation, ahead)
 ) INSERT INTO leases AS held (credential, app, instance, generation, seen_at)
 SELECT credential, app, instance, generation, seen_at FROM touched ORDER BY credential, app, instance
-ON CONFLICT (credential, app, instance) DO UPDATE SET generation = excluded.generation, seen_at = excluded.seen_at
+ON CONFLICT (credential, app, instance) DO UPDATE SET generation = excluded.generation, seen_at = excluded.seen_at,
+  ended_at = CASE WHEN held.ended_at <= (SELECT now FROM clock) THEN held.ended_at END
   WHERE held.seen_at <= excluded.seen_at OR held.seen_at > (SELECT now FROM clock)
 RETURNING credential, app, xmax = 0 AS is_new`
 
-export function leases({ ready, clock }: PostgresTools): Pick<Ledger, 'touchLease' | 'leases' | 'dropLease'> {
+/** Leaves a row even where there was none: a sign of life may be on its way from another replica. */
+const endSql = `WITH ${clockSql}, forgotten AS (
+  DELETE FROM leases WHERE credential = $1 AND app = $2 AND instance = ANY (ARRAY(
+    SELECT instance FROM leases, clock WHERE credential = $1 AND app = $2 AND instance <> $3
+      AND ended_at > seen_at AND ended_at < now - ${endedMs} FOR UPDATE OF leases SKIP LOCKED))
+) INSERT INTO leases AS held (credential, app, instance, generation, seen_at, ended_at)
+SELECT name, $2, $3, 0, now - 1, now FROM credentials, clock WHERE name = $1
+ON CONFLICT (credential, app, instance) DO UPDATE
+  SET seen_at = least(held.seen_at, excluded.seen_at), ended_at = excluded.ended_at`
+const isHeldSql = '(ended_at IS NULL OR ended_at <= seen_at)'
+const pruneSql = `DELETE FROM leases WHERE credential = $1 AND app = $2 AND instance = ANY (ARRAY(SELECT instance
+  FROM leases WHERE credential = $1 AND app = $2 ORDER BY seen_at DESC OFFSET ${leasesPerAppMax}))`
+
+export function leases({ ready, clock }: PostgresTools): LeaseBook {
   return {
     async touchLease(...given) {
       for (const { credential, instance, app } of given)
@@ -47,19 +64,14 @@ export function leases({ ready, clock }: PostgresTools): Pick<Ledger, 'touchLeas
               ({ credential, app }) => [`${String(credential)} ${String(app)}`, [credential, app]] as const,
             ),
         )
-        for (const [credential, app] of grown.values())
-          await query(
-            `DELETE FROM leases WHERE credential = $1 AND app = $2 AND instance = ANY (ARRAY(SELECT instance
-              FROM leases WHERE credential = $1 AND app = $2 ORDER BY seen_at DESC OFFSET ${leasesPerAppMax}))`,
-            [credential, app],
-          )
+        for (const [credential, app] of grown.values()) await query(pruneSql, [credential, app])
       })
     },
     async leases(name) {
       const { query } = await ready()
       const rows = await query(
         `WITH ${clockSql} SELECT instance, app, generation, seen_at, now FROM leases, clock
-        WHERE credential = $1 ORDER BY instance COLLATE "C", app COLLATE "C"`,
+        WHERE credential = $1 AND ${isHeldSql} ORDER BY instance COLLATE "C", app COLLATE "C"`,
         [name],
       )
       return rows.map((row) => ({
@@ -73,10 +85,18 @@ export function leases({ ready, clock }: PostgresTools): Pick<Ledger, 'touchLeas
     async dropLease(name, instance) {
       const { query } = await ready()
       const dropped = await query(
-        'DELETE FROM leases WHERE credential = $1 AND instance = $2 RETURNING instance',
+        `DELETE FROM leases WHERE credential = $1 AND instance = $2 AND ${isHeldSql} RETURNING instance`,
         [name, instance],
       )
       return dropped.length > 0
+    },
+    async endLease({ credential, app, instance }) {
+      withoutKey(`${instance}\n${app}`, `a lease of "${credential}"`)
+      const database = await ready()
+      await database.transaction(async (query) => {
+        await query(endSql, [credential, app, instance])
+        await query(pruneSql, [credential, app])
+      })
     },
   }
 }

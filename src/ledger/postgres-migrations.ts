@@ -88,4 +88,11 @@ CREATE TABLE documents (
 );
 `,
   },
+  {
+    number: 2,
+    name: 'leases that their apps have ended',
+    oldestReader: 1,
+    // Ended is what was ended after it was seen: a Keyturn that does not know of it takes such a lease up by seeing it.
+    sql: 'ALTER TABLE leases ADD COLUMN ended_at bigint;',
+  },
 ]

@@ -1,4 +1,5 @@
 import { KeyturnError } from '../core/errors.ts'
+import type { LeaseBook } from '../core/leases.ts'
 import type { Ledger } from '../core/ports.ts'
 import { parseDocument, toJson, withoutKey } from './json.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
@@ -8,11 +9,7 @@ const leasesPerAppMax = 10_000
 const answersMax = 10_000
 const answerMs = 24 * 60 * 60 * 1000
 
-export function leases({
-  sql,
-  guard,
-  transaction,
-}: Tools): Pick<Ledger, 'touchLease' | 'leases' | 'dropLease'> {
+export function leases({ sql, guard, transaction }: Tools): LeaseBook {
   return {
     async touchLease(...leases) {
       for (const { credential, instance, app } of leases)
@@ -55,6 +52,10 @@ export function leases({
     async dropLease(name, instance) {
       const query = 'DELETE FROM leases WHERE credential = ? AND instance = ?'
       return Number(guard(() => sql(query).run(name, instance)).changes) > 0
+    },
+    async endLease({ credential, app, instance }) {
+      const query = 'DELETE FROM leases WHERE credential = ? AND app = ? AND instance = ?'
+      guard(() => sql(query).run(credential, app, instance))
     },
   }
 }

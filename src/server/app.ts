@@ -11,6 +11,7 @@ import { addDashboard } from './dashboard/dashboard.ts'
 import { overviewPath, wantsPage } from './dashboard/origins.ts'
 import { hookHandlers } from './hook-routes.ts'
 import { parseJson, showName } from './json-body.ts'
+import { isOwnEnd } from './own-end.ts'
 import { problemBody, problemHeaders, problemStatus, type Refusal, requestIdHeader } from './problem.ts'
 import { createHandlers, type Handler } from './routes.ts'
 
@@ -282,9 +283,17 @@ function askedOf(context: ServerContext, request: FastifyRequest): Asked {
     ...(name !== undefined && context.service.names.includes(name) ? { credential: name } : {}),
     ...(version !== undefined && versionIdPattern.test(version) ? { version } : {}),
     ...(about === undefined ? {} : { about }),
+    ...(isRepeatable(request) ? { isRepeatable: true } : {}),
     requestId: request.id,
     raw: request.raw,
   }
+}
+
+/** Apps do these as often as they like, and must not fill the journal with it. */
+function isRepeatable(request: FastifyRequest): boolean {
+  const { operationId } = request.routeOptions.config
+  if (operationId !== 'dropLease') return operationId === 'reportRejection'
+  return request.caller !== undefined && isOwnEnd(request, request.caller)
 }
 
 function logFault(context: ServerContext, request: FastifyRequest, refusal: Refusal, thrown: unknown): void {

@@ -15,6 +15,8 @@ export interface Asked {
   readonly version?: string
   /** Of an act: the rotation, token, approval or instance that it concerns. */
   readonly about?: string
+  /** Something that an app may do as often as it likes. */
+  readonly isRepeatable?: boolean
   readonly requestId?: string
   readonly raw: IncomingMessage
 }
@@ -45,8 +47,6 @@ const nothing: Audited = {
 
 /** Per hand-out; above it they are made anew. */
 const entriesMax = 2_000
-/** Apps say so as often as they like. */
-const repeatable = 'reportRejection'
 
 export function createAudited(options: {
   readonly audit: Audit | undefined
@@ -83,7 +83,7 @@ export function createAudited(options: {
       return audit.record(visitor.row.entry)
     },
     act(asked, outcome) {
-      const isRepeatable = asked.action === repeatable
+      const isRepeatable = asked.isRepeatable === true
       if (isRepeatable && outcome === 'done') return undefined
       return (isRepeatable ? repeats : audit).record({
         kind: 'act',

@@ -25,7 +25,8 @@ export function handOutRoute(context: ServerContext): Handler {
       const leftMs = untilAt - system.now()
       const isOver = leftMs <= 0 || gone.signal.aborted || context.isStopping()
       if (prepared !== undefined && (!isUnchanged || isOver)) {
-        touchLease(context, call, prepared.handOut.generation)
+        // Whoever went away may have ended its lease since.
+        if (!gone.signal.aborted) touchLease(context, call, prepared.handOut.generation)
         const { handOut } = prepared
         if (!isUnchanged) {
           await audited.handOut(handOut, { caller, requestId: request.id, raw: request.raw })

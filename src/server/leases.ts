@@ -19,6 +19,8 @@ export interface Leases {
   touch(name: string, headers: LeaseHeaders, caller: Caller, current: number): KeyturnError | undefined
   /** The instance still holds a stream: whatever generation it last named is still in use. */
   keep(name: string, instance: string, caller: Caller): void
+  /** The caller's own instance uses nothing any more: no stream that is still open keeps its lease. */
+  end(name: string, instance: string, caller: Caller): Promise<void>
   /** Who asked this process lately, for figures. */
   census(now: number): Census
 }
@@ -40,7 +42,7 @@ const instancePattern = /^[\x21-\x7e]{1,128}$/
 const inFlightPattern = /^\d{1,15}$/
 
 export function createLeases(options: {
-  readonly service: Pick<Service, 'touchLease'>
+  readonly service: Pick<Service, 'touchLease' | 'endLease'>
   readonly clock: CoarseClock
 }): Leases {
   const { service, clock } = options
@@ -81,6 +83,12 @@ export function createLeases(options: {
       const last = touches.get(name)?.get(idOf(instance, caller.name))
       if (last === undefined) return
       note(name, instance, { ...last, at: clock.now })
+    },
+    async end(name, instance, caller) {
+      // What no lease can be called is the lease of nobody.
+      if (refuse(instance, undefined) !== undefined) return
+      if (touches.get(name)?.delete(idOf(instance, caller.name)) === true) count -= 1
+      await service.endLease({ name, instance, app: caller.name })
     },
     census(now) {
       const census = new Map<string, { count: number; oldestGeneration: number }>()

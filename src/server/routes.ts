@@ -16,6 +16,7 @@ import { formatFor, metricsTypes } from './exposition.ts'
 import { isForwarded } from './forwarded.ts'
 import type { Answer } from './idempotency.ts'
 import { parseBody, showName } from './json-body.ts'
+import { isOwnEnd } from './own-end.ts'
 import { problemBody, problemStatus, problemType } from './problem.ts'
 import { reportHandlers } from './reports.ts'
 import { seesAll, summariesFor } from './shown.ts'
@@ -145,7 +146,7 @@ function refusedAnswer(thrown: unknown, requestId: string): Answer {
   return { status, body: problemBody({ error }, requestId), isRetryable: error.retryable || status >= 500 }
 }
 
-function leaseHandlers({ service, streams }: ServerContext) {
+function leaseHandlers({ service, streams, leases }: ServerContext) {
   return {
     getBlastRadius: async ({ request, name }) => {
       const { version } = request.query as { readonly version?: unknown }
@@ -154,11 +155,13 @@ function leaseHandlers({ service, streams }: ServerContext) {
       return service.blastRadius(name, version, streams.listening(name))
     },
     listLeases: async ({ name, caller }) => {
-      const leases = await service.leases(name)
-      return { items: seesAll(caller, name) ? leases : leases.filter(({ app }) => app === caller.name) }
+      const items = await service.leases(name)
+      return { items: seesAll(caller, name) ? items : items.filter(({ app }) => app === caller.name) }
     },
-    dropLease: async ({ request, reply, name, actor }) => {
-      await service.dropLease(name, param(request, 'instance'), actor)
+    dropLease: async ({ request, reply, name, caller, actor }) => {
+      const instance = param(request, 'instance')
+      if (isOwnEnd(request, caller)) await leases.end(name, instance, caller)
+      else await service.dropLease(name, instance, actor)
       return reply.code(204).send()
     },
   } satisfies Partial<Record<OperationId, Handler>>

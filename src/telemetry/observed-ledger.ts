@@ -50,6 +50,7 @@ export function observedLedger(ledger: Ledger, telemetry: Telemetry, walks: Walk
     touchLease: (...leases) => run('touchLease', () => ledger.touchLease(...leases)),
     leases: (name) => run('leases', () => ledger.leases(name)),
     dropLease: (...asked) => run('dropLease', () => ledger.dropLease(...asked)),
+    endLease: (lease) => run('endLease', () => ledger.endLease(lease)),
     once: (...asked) => run('once', () => ledger.once(...asked)),
     document: (key) => run('document', () => ledger.document(key)),
     putDocument: (request) => run('putDocument', () => ledger.putDocument(request), taken),

@@ -492,6 +492,24 @@ export function ledgerSuite(name: string, make: () => Promise<LedgerUnderTest>):
         expect(await ledger.leases('openai')).toEqual([])
       })
 
+      it('ends the one of an app, and nobody else’s of the same name; with its next sign of life it is there again', async () => {
+        await fresh()
+        const own = { credential: 'openai', instance: 'web-1', app: 'a', generation: 1, seenAt: 10 }
+        const theirs = { ...own, app: 'b' }
+        await ledger.touchLease(own, theirs)
+        await ledger.endLease(own)
+        expect(await ledger.leases('openai')).toEqual([theirs])
+        await ledger.endLease({ ...own, instance: 'never-seen' })
+        await ledger.endLease({ ...own, credential: 'nobody' })
+        expect(await ledger.leases('openai')).toEqual([theirs])
+        const later = { ...own, seenAt: 1_000 }
+        await ledger.touchLease(later)
+        expect((await ledger.leases('openai')).map(({ app }) => app)).toEqual(['a', 'b'])
+        await ledger.endLease(own)
+        expect(await ledger.dropLease('openai', 'web-1')).toBe(true)
+        expect(await ledger.dropLease('openai', 'web-1')).toBe(false)
+      })
+
       it('refuses a lease of a credential that it does not know', async () => {
         await expect(
           ledger.touchLease({ credential: 'nobody', instance: 'i', app: 'a', generation: 0, seenAt: 0 }),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Lease } from '../../src/core/ports.ts'
+import type { Lease } from '../../src/core/leases.ts'
 import { createLeaseKeeper, type LeaseKeeper } from '../../src/engine/leases.ts'
 import { stateOf } from '../core/fixtures.ts'
 import { settle } from './virtual-time.ts'
@@ -8,6 +8,8 @@ import { expectNoUnhandled, World } from './world.ts'
 class Rig {
   readonly world = new World()
   readonly written: Lease[] = []
+  readonly ended: string[] = []
+  writing: Promise<void> = Promise.resolve()
   tries = 0
   isDown = false
   readonly keeper: LeaseKeeper
@@ -18,9 +20,13 @@ class Rig {
       touchLease: async (...leases: readonly Lease[]) => {
         this.tries++
         if (this.isDown) throw new Error('the ledger is down')
+        await this.writing
         this.written.push(...leases)
       },
       leases: async () => this.written,
+      endLease: async (lease: Pick<Lease, 'instance' | 'app'>) => {
+        this.ended.push(`${lease.app} ${lease.instance} after ${this.written.length}`)
+      },
     }
     this.keeper = createLeaseKeeper(this.world.deps({ ledger }), () => stateOf([], { generation: 5 }))
   }
@@ -86,6 +92,34 @@ it('what is dropped is written again by its next sign of life', async () => {
   rig.touch()
   await settle()
   expect(rig.written).toHaveLength(2)
+})
+
+it('what waits to be written is not written after its end, and what is being written is waited for', async () => {
+  const rig = new Rig()
+  rig.isDown = true
+  rig.touch('i1')
+  rig.touch('i2')
+  await settle()
+  rig.isDown = false
+  await rig.keeper.end({ name: 'openai', app: 'shop', instance: 'i1' })
+  await rig.keeper.flush()
+  expect(rig.written.map((one) => one.instance)).toEqual(['i2'])
+
+  await rig.world.time.advance(5_000)
+  let go = (): void => undefined
+  rig.writing = new Promise((resolve) => {
+    go = resolve
+  })
+  rig.touch('i3')
+  const ending = rig.keeper.end({ name: 'openai', app: 'shop', instance: 'i3' })
+  await settle()
+  expect(rig.ended).toEqual(['shop i1 after 0'])
+  go()
+  await ending
+  expect(rig.ended).toEqual(['shop i1 after 0', 'shop i3 after 2'])
+  rig.touch('i3')
+  await settle()
+  expect(rig.written.map((one) => one.instance)).toEqual(['i2', 'i3', 'i3'])
 })
 
 it('a clock that was set back does not keep leases from being written', async () => {

@@ -197,6 +197,47 @@ describe('clocks', () => {
   })
 })
 
+describe('leases that were ended', () => {
+  const own = { credential: 'openai', instance: 'exec-1', app: 'nightly', generation: 1 }
+
+  it('do not come back with what another replica heard before and writes after, also as the first of them', async () => {
+    const [left, right] = [open(), open()]
+    await right.open('openai', stateOf('openai'))
+    const heardAt = createSystem().now()
+    const others = { ...own, app: 'web', seenAt: heardAt }
+    await left.touchLease({ ...own, seenAt: heardAt }, others)
+    await right.endLease(own)
+    await right.endLease({ ...own, instance: 'exec-2' })
+    expect((await left.leases('openai')).map(({ app }) => app)).toEqual(['web'])
+    await left.touchLease(
+      { ...own, seenAt: heardAt - 5 },
+      { ...own, instance: 'exec-2', seenAt: heardAt - 5 },
+    )
+    expect((await right.leases('openai')).map(({ app }) => app)).toEqual(['web'])
+    expect(await right.dropLease('openai', 'exec-2')).toBe(false)
+
+    await left.touchLease({ ...own, generation: 2, seenAt: createSystem().now() + 1_000 })
+    expect(
+      (await right.leases('openai')).map(({ instance, generation }) => [instance, generation]),
+    ).toContainEqual(['exec-1', 2])
+  })
+
+  it('come back with a sign of life after the clock was set back, and are forgotten when nothing can be on its way', async () => {
+    const ledger = open()
+    await ledger.open('openai', stateOf('openai'))
+    for (const instance of ['late', 'old']) await ledger.endLease({ ...own, instance })
+    await database.sql(`UPDATE ${schema}.leases SET ended_at = ended_at + 3600000 WHERE instance = 'late'`)
+    await database.sql(
+      `UPDATE ${schema}.leases SET seen_at = 1, ended_at = ended_at - 3600000 WHERE instance = 'old'`,
+    )
+    await ledger.touchLease({ ...own, instance: 'late', seenAt: createSystem().now() })
+    expect((await ledger.leases('openai')).map(({ instance }) => instance)).toEqual(['late'])
+    await ledger.endLease({ ...own, instance: 'new' })
+    const left = await database.sql(`SELECT instance FROM ${schema}.leases ORDER BY instance`)
+    expect(left.map((row) => row['instance'])).toEqual(['late', 'new'])
+  })
+})
+
 describe('versions side by side', () => {
   const adding: PostgresMigration = {
     number: postgresMigrations.length + 1,

@@ -6,6 +6,26 @@ import { bearer, problemOf, rawRequest, startServer, until } from './harness.ts'
 
 const path = '/v1/credentials/openai'
 
+it('counts the ends of an app’s own leases, as often as it likes, and writes down each that an operator drops', async () => {
+  const [audit, repeats] = [createMemoryAudit(), createMemoryAudit()]
+  const harness = await startServer({ audit, auditRepeats: repeats })
+  const end = (headers: Record<string, string>) =>
+    harness.send('DELETE', `${path}/leases/web-1`, undefined, headers)
+  await harness.get(path, { 'keyturn-instance': 'web-1' })
+  const before = audit.rows.length
+  await end(bearer(harness.app))
+  expect(audit.rows).toHaveLength(before)
+  expect(repeats.rows).toMatchObject([
+    { kind: 'act', action: 'dropLease', outcome: 'asked', caller: { name: 'web' }, reason: 'web-1' },
+  ])
+  await harness.get(path, { 'keyturn-instance': 'web-1' })
+  await end(bearer(harness.operator))
+  expect(audit.rows.slice(-2).map(({ kind, outcome }) => [kind, outcome])).toEqual([
+    ['act', 'asked'],
+    ['act', 'done'],
+  ])
+})
+
 describe.each([
   ['the fast lane', path],
   ['the application', `${path}?wait=0`],

@@ -99,6 +99,17 @@ describe('the event stream', () => {
     stream.close()
   })
 
+  it('takes no lease up again that its instance has ended, though its stream is still open', async () => {
+    const harness = await startServer({ limits: { heartbeatMs: 30 } })
+    const stream = await openStream(harness, { 'keyturn-instance': 'web-1' })
+    await until(() => harness.service.touches.length >= 2)
+    await harness.send('DELETE', '/v1/credentials/openai/leases/web-1', undefined, bearer(harness.app))
+    const [touches, comments] = [harness.service.touches.length, stream.comments.length]
+    await until(() => stream.comments.length >= comments + 10)
+    expect(harness.service.touches).toHaveLength(touches)
+    stream.close()
+  })
+
   it('makes no lease for whom the key is not handed out to, who would hold up the end of an old one', async () => {
     const harness = await startServer({ limits: { heartbeatMs: 30 } })
     const auditor = await harness.tokens.create({ name: 'auditor', credentials: ['*'], grants: ['audit'] })

@@ -52,6 +52,7 @@ export interface FakeService extends Service {
   /** Empties the event log and starts counting again, as when a ledger is lost. */
   loseLedger(): void
   readonly touches: { name: string; instance: string; app: string; generation: number }[]
+  readonly ends: { name: string; instance: string; app: string }[]
   readonly reports: { name: string; report: RejectionReport; actor: string }[]
   readonly rotationsStarted: RotationRequest[]
   readonly acts: string[]
@@ -157,6 +158,7 @@ export function createFakeService(
     names,
     isInternal: (name) => internal.includes(name),
     touches: [],
+    ends: [],
     reports: [],
     rotationsStarted: [],
     tellsRotations: false,
@@ -285,6 +287,15 @@ export function createFakeService(
       const index = leases.findIndex((lease) => lease.name === name && lease.instance === instance)
       if (index < 0) throw new KeyturnError('not_found', 'There is no such lease.')
       leases.splice(index, 1)
+    },
+    async endLease(ended) {
+      service.ends.push(ended)
+      for (let index = leases.length - 1; index >= 0; index -= 1) {
+        const lease = leases[index]
+        const isOf =
+          lease?.name === ended.name && lease.instance === ended.instance && lease.app === ended.app
+        if (isOf) leases.splice(index, 1)
+      }
     },
     standby: (name) => (name === 'openai' ? readySpare : null),
     inventory: async () => ({ at: new Date(0).toISOString(), items: [], gaps: [] }),

@@ -149,6 +149,26 @@ describe('a long-poll', () => {
     expect((await harness.get(`${path}?wait=60`, { 'if-none-match': '"x"' })).status).toBe(200)
   })
 
+  it('notes nobody as a user who went away while the question was held', async () => {
+    const harness = await startServer()
+    const headers = {
+      'keyturn-instance': 'web-1',
+      'if-none-match': (await harness.get(path)).headers.get('etag') ?? '',
+    }
+    const leaving = new AbortController()
+    const held = fetch(`${harness.url}${path}?wait=60`, {
+      headers: { ...bearer(harness.app), ...headers },
+      signal: leaving.signal,
+    }).catch(() => undefined)
+    await until(() => harness.service.touches.length === 1)
+    // Its end overtakes the end of the connection.
+    await harness.send('DELETE', `${path}/leases/web-1`, undefined, bearer(harness.app))
+    leaving.abort()
+    await held
+    await waitersAre(harness, 0)
+    expect(harness.service.touches).toHaveLength(1)
+  })
+
   it('waits for a first key where there is none, and tells at once a client that holds one that it is gone', async () => {
     const harness = await startServer()
     const etag = (await harness.get(path)).headers.get('etag') ?? ''

@@ -62,6 +62,7 @@ export interface HarnessOptions {
   readonly hooks?: NonNullable<ServerOptions['hooks']>
   readonly remember?: Ledger['remember']
   readonly audit?: Audit
+  readonly auditRepeats?: Audit
   readonly auditReader?: AuditReader
   /** Default: `openai` and `openai-prod`. */
   readonly names?: readonly string[]

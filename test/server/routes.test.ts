@@ -52,6 +52,32 @@ describe('what an app may do', () => {
     expect((await harness.send('DELETE', `${path}/leases/nobody`)).status).toBe(404)
   })
 
+  it('ends a lease of its own, and learns nothing of what others hold under that name', async () => {
+    const harness = await startServer()
+    const { token } = await harness.tokens.create({ name: 'cron', role: 'app', credentials: ['*'] })
+    await harness.get(path, { 'keyturn-instance': 'web-1' })
+    await harness.get(path, { ...bearer(token), 'keyturn-instance': 'web-1' })
+    const held = async () => (await harness.service.leases('openai')).map(({ app }) => app)
+    const end = async (instance: string, headers: Record<string, string>) => {
+      const answer = await harness.send('DELETE', `${path}/leases/${instance}`, undefined, headers)
+      return [answer.status, await answer.text()]
+    }
+    // Theirs is not its own, nor is one that nobody has: both are answered as if there had been one.
+    await harness.get(path, { ...bearer(token), 'keyturn-instance': 'theirs' })
+    for (const instance of ['theirs', 'nobody', `%00`, 'x'.repeat(200)])
+      expect(await end(instance, bearer(harness.app))).toEqual([204, ''])
+    expect(await held()).toEqual(['web', 'cron', 'cron'])
+    expect(await end('web-1', bearer(harness.app))).toEqual([204, ''])
+    expect(await held()).toEqual(['cron', 'cron'])
+    // Whoever may drop everybody's says that it is the instance itself, and then ends its own alone.
+    const ops = bearer(harness.operator)
+    await harness.get(path, { ...ops, 'keyturn-instance': 'web-1' })
+    expect(await end('web-1', { ...ops, 'keyturn-instance': 'web-1' })).toEqual([204, ''])
+    expect(await held()).toEqual(['cron', 'cron'])
+    expect(await end('web-1', { ...ops, 'keyturn-instance': 'web-2' })).toEqual([204, ''])
+    expect(await held()).toEqual(['cron'])
+  })
+
   it('tells an operator who listens and who only asks now and then', async () => {
     const harness = await startServer()
     await harness.get(path, { 'keyturn-instance': 'web-1' })
@@ -78,7 +104,6 @@ describe('what an app may do', () => {
     ['POST', `${path}/rollbacks`],
     ['POST', `${path}/versions/version-1/revocations`],
     ['GET', `${path}/blast-radius`],
-    ['DELETE', `${path}/leases/web-1`],
     ['GET', '/v1/tokens'],
     ['POST', '/v1/tokens'],
     ['DELETE', '/v1/tokens/tok_1'],

@@ -134,6 +134,7 @@ export class SimLedger {
       touchLease: (...leases) => through('touchLease', () => raw.touchLease(...leases)),
       leases: (name) => through('leases', () => raw.leases(name)),
       dropLease: (name, instance) => through('dropLease', () => raw.dropLease(name, instance)),
+      endLease: (lease) => through('endLease', () => raw.endLease(lease)),
       once: (key, value) => raw.once(key, value),
       document: (key) => through('document', () => raw.document(key)),
       putDocument: (request) => through('putDocument', () => raw.putDocument(request)),

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { handedOut } from '../../src/core/credential.ts'
 import { fingerprint } from '../../src/core/fingerprint.ts'
-import type { Lease } from '../../src/core/ports.ts'
+import type { Lease } from '../../src/core/leases.ts'
 import type { CredentialState, Rotation, VersionId, VersionRecord } from '../../src/core/types.ts'
 import type { HandOut, NoHandOut } from '../../src/engine/service.ts'
 import { policyOf, startAt } from '../core/fixtures.ts'

@@ -6,8 +6,8 @@ import { type Caller, type CallerKind, createCaller } from '../../../src/server/
 import { canary } from '../fake-service.ts'
 import { bearer, type Harness, startServer } from '../harness.ts'
 
-/** What hands out or acts, and the one grant that each needs; written down here once more, so that a slip shows. */
-const needed: Partial<Record<OperationId, Grant>> = {
+/** What hands out or acts, and the grants of which each needs one; written down here once more, so that a slip shows. */
+const needed: Partial<Record<OperationId, Grant | readonly Grant[]>> = {
   getCredential: 'read',
   reportRejection: 'read',
   bringVersion: 'operate',
@@ -18,7 +18,7 @@ const needed: Partial<Record<OperationId, Grant>> = {
   abortRotation: 'operate',
   rollBack: 'operate',
   revokeVersion: 'operate',
-  dropLease: 'operate',
+  dropLease: ['operate', 'read'],
   getInventory: 'operate',
   listTokens: 'operate',
   createToken: 'operate',
@@ -92,14 +92,15 @@ async function ask(harness: Harness, id: OperationId, name: string, headers: Rec
 const ids = Object.keys(operations) as OperationId[]
 
 it('asks for the grant that each act and each secret needs', () => {
-  for (const [id, grant] of Object.entries(needed) as [OperationId, Grant][])
+  for (const [id, grant] of Object.entries(needed) as [OperationId, Grant | readonly Grant[]][])
     expect([id, operations[id].access]).toEqual([id, grant])
 })
 
 it('lets no caller without the right grant have a secret or act, on any route, of any kind', async () => {
   const harness = await startServer({ authenticator })
   const { service } = harness
-  const done = (): number => service.acts.length + service.rotationsStarted.length + service.reports.length
+  const done = (): number =>
+    service.acts.length + service.rotationsStarted.length + service.reports.length + service.ends.length
   let allowed = 0
   for (const id of ids)
     for (const [key, caller] of callers)
@@ -122,6 +123,28 @@ it('lets no caller without the right grant have a secret or act, on any route, o
         }
       }
   expect(allowed).toBeGreaterThan(150)
+})
+
+it('lets nobody but an operator end what another app holds, nor tells anybody else that it is held', async () => {
+  const harness = await startServer({ authenticator })
+  const held = async () => (await harness.service.leases('openai')).length
+  for (const [key, caller] of callers) {
+    harness.service.touchLease({ name: 'openai', instance: 'theirs', app: 'another', generation: 1 })
+    const before = await held()
+    const answers = new Set<string>()
+    for (const instance of ['theirs', 'nobodys']) {
+      const answer = await harness.send(
+        'DELETE',
+        `/v1/credentials/openai/leases/${instance}`,
+        undefined,
+        bearer(key),
+      )
+      answers.add(`${answer.status} ${(await answer.text()).replace(/urn:keyturn:request:[^"]+/, '')}`)
+    }
+    const isOperator = has(caller, 'operate', 'openai')
+    const expected = isOperator ? [before - 1, 2] : [before, 1]
+    expect([key, await held(), answers.size]).toEqual([key, ...expected])
+  }
 })
 
 it('lets nobody in who is not made out, and tells them nothing of what there is', async () => {
