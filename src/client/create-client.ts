@@ -1,6 +1,6 @@
 import { isProtected } from './address.ts'
 import { coldStart } from './cold-start.ts'
-import { pause } from './deadline.ts'
+import { orAborted, pause, startDeadline } from './deadline.ts'
 import { createEmbeddedSource } from './embedded.ts'
 import { KeyturnClientError, toClientError } from './errors.ts'
 import { createInFlight } from './in-flight.ts'
@@ -79,8 +79,12 @@ export function openClient(options: OpenClientOptions): OpenClient {
   const onNamed = (name: string) => {
     app = name
   }
+  let isFollowing = false
   const background = {
     onNamed,
+    onFollowing: () => {
+      isFollowing = true
+    },
     source,
     knowledge,
     pulse,
@@ -89,6 +93,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
     inFlight: knowledge.inFlight,
     ...teller,
   }
+  let isAsked = false
   const begin = startOnce(() => followInBackground(background))
 
   const serve = createServe({
@@ -99,6 +104,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
     wakeWaitMs: source.idle === 'none' ? limits.wakeEmbeddedMs : limits.wakeWaitMs,
     signal,
     load: async () => {
+      isAsked = true
       if (url !== undefined && !isProtected(url)) teller.onDegraded(inTheClear(url))
       const loaded = await coldStart({
         knowledge,
@@ -131,6 +137,13 @@ export function openClient(options: OpenClientOptions): OpenClient {
     )
     source.stop()
   }
+  const end = async () => {
+    if (signal.aborted) return
+    const isDone = isAsked && requests.oldest() === undefined
+    const isCut = pulse.isAsking() || (isFollowing && !pulse.isLive())
+    close()
+    if (isDone) await signOff(source, platform, isCut)
+  }
   const client: KeyturnClient = {
     getOpenAIKey: () => serve.key(),
     getOpenAICredential: () => serve.credential(),
@@ -149,6 +162,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
       }
     },
     close,
+    end,
     [Symbol.dispose]: close,
   }
   return {
@@ -160,6 +174,23 @@ export function openClient(options: OpenClientOptions): OpenClient {
     replace,
     tell: () => pulse.refresh(),
   }
+}
+
+/** What fails here costs ten minutes: for so long a silent app is taken for one that lives. */
+async function signOff(source: Source, platform: Platform, isCut: boolean): Promise<void> {
+  const deadline = startDeadline(platform, {
+    timeoutMs: limits.endMs,
+    isBackground: false,
+    what: `Keyturn at ${source.where}`,
+  })
+  const { signal } = deadline
+  // What was cut off may be on its way still, and be heard after the first end.
+  const end = async () => {
+    await source.end(signal)
+    if (isCut) await source.end(signal)
+  }
+  await orAborted(end(), signal).catch(() => undefined)
+  deadline.end()
 }
 
 function degradedBy({ onDegraded }: OpenClientOptions): Partial<Teller> {
@@ -177,6 +208,7 @@ function inTheClear(url: URL): KeyturnClientError {
 
 interface Background {
   readonly onNamed: (app: string) => void
+  readonly onFollowing: () => void
   readonly source: Source
   readonly pulse: Pulse
   readonly platform: Platform
@@ -195,6 +227,7 @@ function followInBackground(background: Background): void {
   const { source, pulse, platform, knowledge, inFlight, onNamed, onTrouble, onDegraded, signal } = background
   pulse.start()
   const follow = () => {
+    background.onFollowing()
     const cancel = source.follow(
       {
         onLive: (isLive) => {

@@ -11,7 +11,7 @@ export interface Deadline {
 /** A signal that fires after `timeoutMs` with a `timeout` error, or with `parent`. Always `end()` it. */
 export function startDeadline(
   platform: Pick<Platform, 'after'>,
-  options: { timeoutMs: number; isBackground: boolean; parent: AbortSignal; what: string },
+  options: { timeoutMs: number; isBackground: boolean; parent?: AbortSignal; what: string },
 ): Deadline {
   const controller = new AbortController()
   const { timeoutMs, isBackground, parent, what } = options
@@ -22,10 +22,10 @@ export function startDeadline(
       }),
     )
   const start = () => platform.after(timeoutMs, expire, { background: isBackground })
-  const follow = () => controller.abort(parent.reason)
+  const follow = () => controller.abort(parent?.reason)
   let cancel = start()
-  if (parent.aborted) follow()
-  else parent.addEventListener('abort', follow, { once: true })
+  if (parent?.aborted === true) follow()
+  else parent?.addEventListener('abort', follow, { once: true })
   return {
     signal: controller.signal,
     extend: () => {
@@ -34,7 +34,7 @@ export function startDeadline(
     },
     end: () => {
       cancel()
-      parent.removeEventListener('abort', follow)
+      parent?.removeEventListener('abort', follow)
     },
   }
 }

@@ -103,6 +103,7 @@ export function createEmbeddedSource({ credential, platform, open }: EmbeddedOpt
         cancel()
       }
     },
+    end: () => Promise.resolve(),
     stop: () => {
       void stop().catch((error: unknown) => {
         const name = error instanceof Error ? error.name : typeof error

@@ -43,6 +43,8 @@ export const limits = {
   /** The gap between two such questions when the service does not hold them. */
   replaceGapMs: 250,
   reportTimeoutMs: 2_000,
+  /** How long Keyturn may take to hear that nothing is used any more. */
+  endMs: 1_000,
   /** How much of a 401 is read, and for how long, to see whether it is about the key. */
   refusalBytesMax: 65_536,
   refusalWaitMs: 1_000,

@@ -13,6 +13,8 @@ export interface Pulse {
   /** Resolves when a question put after this call was answered or failed; never rejects. One question at a time. */
   readonly refresh: () => Promise<void>
   readonly setLive: (isLive: boolean) => void
+  readonly isLive: () => boolean
+  readonly isAsking: () => boolean
   /** When a question last came to an end, well or not. */
   readonly triedAt: () => Moment | undefined
 }
@@ -119,6 +121,8 @@ export function createPulse(options: PulseOptions): Pulse {
         isHolding = source.idle === 'held'
       }
     },
+    isLive: () => isLive,
+    isAsking: () => running !== undefined,
     triedAt: () => triedAt,
   }
 }

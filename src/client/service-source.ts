@@ -69,6 +69,20 @@ export function createServiceSource(
     follow: (follower, current) =>
       // A stream read through a fetch holds the event loop for as long as it is open, and an app that is done must end.
       fetch === undefined ? followStream(service, follower, current) : () => undefined,
+    async end(signal) {
+      const { credential, instance } = settings
+      try {
+        const answer = await service.quietSend({
+          url: service.url(routes.lease(credential, instance)),
+          method: 'DELETE',
+          headers: await service.headers(undefined),
+          signal,
+        })
+        if (answer.status >= 300) throw await service.refusal(answer)
+      } catch (error) {
+        throw connectionError(error, signal, service)
+      }
+    },
     stop: () => undefined,
   }
 }

@@ -50,5 +50,7 @@ export interface Source {
     follower: Follower,
     current: () => { readonly generation: number; readonly inFlight: number | undefined },
   ): Cancel
+  /** Says that this process uses no key any more. */
+  end(signal: AbortSignal): Promise<void>
   stop(): void
 }

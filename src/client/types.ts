@@ -84,5 +84,10 @@ export interface KeyturnClient {
   readonly report: (refusal: Refusal) => Promise<ReportAnswer>
   /** Ends all background work. Calls that wait, and later ones, are refused with `stopping`. */
   readonly close: () => void
+  /**
+   * Closes it, and tells Keyturn that this process uses none of its keys any more, so that an old one need not wait for it: for the
+   * end of a program. Takes a second at most and never rejects. With requests under way it only closes.
+   */
+  readonly end: () => Promise<void>
   readonly [Symbol.dispose]: () => void
 }

@@ -117,7 +117,8 @@ export async function startFakeService(
       problem(response, { status: 401, code: 'unauthenticated', detail: 'The token is not known.' })
       return
     }
-    if (request.path.endsWith('/events')) events(response)
+    if (request.method === 'DELETE') response.writeHead(204).end()
+    else if (request.path.endsWith('/events')) events(response)
     else if (request.path.endsWith('/reports')) {
       const report = JSON.parse(request.body) as RejectionReport
       reports.push(report)

@@ -217,6 +217,7 @@ export class App {
           return replica.service.report(this.credential, report, { name: this.name })
         }, undefined),
       follow: (follower) => this.#stream(follower.onLive, follower.onChange),
+      end: () => Promise.resolve(),
       stop: () => undefined,
     }
   }
