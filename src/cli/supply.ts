@@ -13,12 +13,15 @@ export interface Supply extends OpenClient {
   readonly credential: string
   /** For messages: the address of the service, or `this process`. */
   readonly where: string
+  /** Nobody else is called so in the leases: not a name that was given, which another run may have at the same time. */
+  readonly isOwnName: boolean
 }
 
 export interface SupplyOptions {
-  /** `exec` or `file`: how it is called in the leases, with host and process. */
+  /** `exec` or `file`: how it is called in the leases, with the host and the mark. */
   readonly kind: string
-  readonly pid: number
+  /** What tells it from all others of its kind on this host. */
+  readonly mark: string
   readonly onTrouble: (error: KeyturnError) => void
 }
 
@@ -29,7 +32,9 @@ export interface SupplyOptions {
 export async function openSupply(context: Context, options: SupplyOptions): Promise<Supply> {
   const { io, options: given } = context
   const credential = given.text('credential') ?? nonEmpty(io.env['KEYTURN_CREDENTIAL']) ?? 'openai'
-  const instance = given.text('instance') ?? instanceOf(options)
+  const givenName = given.text('instance')
+  const instance = givenName ?? instanceOf(options)
+  const isOwnName = givenName === undefined
   const service = given.has('inProcess') ? undefined : await findService(context)
   const common = {
     credential,
@@ -40,7 +45,7 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
     if (service === undefined) {
       if (!given.has('inProcess')) await assertOwnConfiguration(io, credential)
       const { KEYTURN_URL: _url, ...env } = io.env
-      return { ...openClient({ ...common, env }), credential, where: 'this process' }
+      return { ...openClient({ ...common, env }), credential, isOwnName, where: 'this process' }
     }
     const { target, token } = service
     const { address } = target
@@ -53,7 +58,12 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
       platform: { quietSend: sendTo(address, token), after: (ms, callback) => io.after(ms, callback) },
       isQuiet: true,
     })
-    return { ...client, credential, where: address.kind === 'unix' ? address.path : address.url.origin }
+    return {
+      ...client,
+      credential,
+      isOwnName,
+      where: address.kind === 'unix' ? address.path : address.url.origin,
+    }
   } catch (error) {
     throw asKeyturnError(error)
   }
@@ -139,10 +149,10 @@ function sendTo(address: Address, token: Token): Send {
 }
 
 /** Operators read it in the leases: what it is, and where. */
-function instanceOf({ kind, pid }: SupplyOptions): string {
+function instanceOf({ kind, mark }: SupplyOptions): string {
   const host = hostname()
     .replaceAll(/[^\w.-]/g, '')
     .slice(0, 80)
-  const instance = `${kind}-${host}-${pid}`
-  return looksLikeKey(instance) ? `${kind}-${pid}` : instance
+  const instance = `${kind}-${host}-${mark}`
+  return looksLikeKey(instance) ? `${kind}-${mark}` : instance
 }

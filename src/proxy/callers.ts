@@ -41,7 +41,8 @@ export interface Callers {
   /** Throws a KeyturnClientError where the token was refused a moment ago, or is new and too many are, or none may be. */
   find(token: string, credential: string, options: { readonly mayBeNew: boolean }): Caller
   all(): Iterable<Caller>
-  close(): void
+  /** For the end, when no request is under way: closes all, and tells Keyturn that none of its keys is in use any more. */
+  end(): Promise<void>
 }
 
 export interface CallersOptions {
@@ -113,7 +114,8 @@ export function createCallers(options: CallersOptions): Callers {
       return entry.caller
     },
     all: () => [...entries.values()].map((entry) => entry.caller),
-    close() {
+    async end() {
+      await Promise.all([...entries.values()].map(({ opened }) => opened.client.end()))
       for (const [id, entry] of entries) forget(id, entry)
     },
   }

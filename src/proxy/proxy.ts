@@ -148,7 +148,7 @@ export function createProxy(options: ProxyOptions): Proxy {
       }
       server.closeAllConnections()
       await closed
-      callers.close()
+      await callers.end()
       await upstreams.close()
     },
   }

@@ -263,6 +263,18 @@ describe('a caller', () => {
     expect(text()).toBe('')
   })
 
+  it('uses no key any more when the proxy has stopped, and Keyturn hears of it under the name of its token', async () => {
+    const rig = await startRig()
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    await rig.stop()
+    const last = rig.service.seen.at(-1)
+    expect([last?.method, last?.path, last?.headers.authorization]).toEqual([
+      'DELETE',
+      '/v1/credentials/openai/leases/proxy-of-a-test',
+      `Bearer ${rig.service.token}`,
+    ])
+  })
+
   it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
     const rig = await startRig({ limits: { callersMax: 3, unprovenMax: 2 } })
     expect((await rig.ask('GET /v1/models')).status).toBe(200)

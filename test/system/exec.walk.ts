@@ -2,9 +2,9 @@ import { spawnSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { runCli } from './cli.ts'
-import { aliveKeys, rotate, until, untilPromoted, untilTurned } from './harness.ts'
+import { aliveKeys, call, rotate, until, untilPromoted, untilTurned } from './harness.ts'
 import { allArguments, filesOf, type Keyed, keyedService, type Started, startCli, stateOf } from './keyed.ts'
 
 /** Says when it begins and ends, and takes its time for the latter; which key it has it tells by a hash. */
@@ -141,6 +141,49 @@ it('where nothing is done the old key lives until the program ends', async () =>
   expect(aliveKeys(keyed.sandbox)).toHaveLength(2)
   expect(await run.ended).toBe(5)
   await untilTurned(keyed.rig, turned.id)
+})
+
+const leasesOf = async ({ rig }: Keyed): Promise<readonly string[]> => {
+  const { body } = await call<{ items: { instance: string }[] }>(rig, '/v1/credentials/openai/leases')
+  return body.items.map(({ instance }) => instance)
+}
+
+it('a program that has ended holds no key: the next rotation waits for nobody', async () => {
+  const keyed = await keyedService()
+  const { rig } = keyed
+  const exec = (...args: string[]) => runCli(rig, ['exec', ...args], { env: keyed.env(), cwd: keyed.folder })
+  expect((await exec('--', 'true')).code).toBe(0)
+  expect((await exec('--', 'sleep', '0.4')).code).toBe(0)
+  expect(await leasesOf(keyed)).toEqual([])
+  expect(await runCli(rig, ['rotate', 'openai', '--wait'])).toMatchObject({ code: 0 })
+  expect(aliveKeys(keyed.sandbox)).toHaveLength(1)
+
+  // One that leaves something running is not waited for, and what it left may still use the key.
+  const left = await exec('--', 'sh', '-c', 'sleep 30 >/dev/null 2>&1 & echo up $!')
+  const pid = pidOf(left.out)
+  onTestFinished(() => void process.kill(pid, 'SIGKILL'))
+  expect(stateOf(pid)).toBe('S')
+  expect(await leasesOf(keyed)).toEqual([expect.stringMatching(/^exec-/)])
+  // A name that was given may be another run's as well.
+  expect((await exec('--instance', 'nightly', '--', 'true')).code).toBe(0)
+  expect(await leasesOf(keyed)).toContain('nightly')
+})
+
+it('a service that hangs or is gone at the end changes neither the exit code nor the time that it takes', async () => {
+  const keyed = await keyedService()
+  const [hung, gone] = [start(keyed), start(keyed)]
+  for (const run of [hung, gone]) await run.seen(/^up /)
+  process.kill(keyed.service().pid, 'SIGSTOP')
+  const endedIn = async (run: Started) => {
+    run.send('SIGTERM')
+    await run.seen('down')
+    const downAt = performance.now()
+    expect(await run.ended).toBe(5)
+    return performance.now() - downAt
+  }
+  expect(await endedIn(hung)).toBeLessThan(5_000)
+  await keyed.crash()
+  expect(await endedIn(gone)).toBeLessThan(5_000)
 })
 
 describe('exit codes', () => {

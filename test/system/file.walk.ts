@@ -1,8 +1,8 @@
 import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { runCli } from './cli.ts'
-import { aliveKeys, handOut, rotate, until, untilPromoted, untilTurned } from './harness.ts'
+import { aliveKeys, call, handOut, rotate, until, untilPromoted, untilTurned } from './harness.ts'
 import { allArguments, filesOf, type Keyed, keyedService, startCli } from './keyed.ts'
 
 const before =
@@ -68,6 +68,34 @@ it('a .env survives rotations, a crash of the service and of its keeper; the old
   const left = readFileSync(path, 'utf8')
   expect(left.startsWith('# settings\r\nexport A="1"\r\nB=\'two\nlines\'\n\n  C = 3')).toBe(true)
   expect(readdirSync(folder).filter((name) => name.includes('.keyturn'))).toEqual([])
+})
+
+it('a file that is written once stands for whoever reads it, and lets go of the old key when it is written anew', async () => {
+  const keyed = await keyedService()
+  const { rig, folder } = keyed
+  const once = (path: string) =>
+    runCli(rig, ['file', '--once', '--out', path], { env: keyed.env(), cwd: folder })
+  const leases = async () => {
+    const { body } = await call<{ items: { instance: string; generation: number }[] }>(
+      rig,
+      '/v1/credentials/openai/leases',
+    )
+    return body.items
+  }
+  expect((await once('key')).code).toBe(0)
+  const [before] = await leases()
+  expect(before?.instance).toMatch(/^file-/)
+  const turned = await rotate(rig)
+  await untilPromoted(rig, turned.id)
+  expect(await leases()).toEqual([before])
+  // The next run, however it names the file, is the same user of keys.
+  expect((await once(join(folder, '..', basename(folder), 'key'))).code).toBe(0)
+  expect(await leases()).toMatchObject([
+    { instance: before?.instance, generation: (before?.generation ?? 0) + 1 },
+  ])
+  await untilTurned(rig, turned.id)
+  expect((await once('another')).code).toBe(0)
+  expect(await leases()).toHaveLength(2)
 })
 
 it('a reader never sees anything but a whole key that was handed out', async () => {

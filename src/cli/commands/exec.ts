@@ -5,6 +5,7 @@ import { argument, type Context } from '../command.ts'
 import { programEnvironment } from '../exec/environment.ts'
 import {
   hasTerminal,
+  isAloneInGroup,
   onSignals,
   signalNumber,
   startProgram,
@@ -24,17 +25,21 @@ export async function run(context: Context): Promise<ExitCode> {
   const given = options.list('variable').map((name) => variableName('--variable', name))
   const variables = given.length === 0 ? ['OPENAI_API_KEY'] : given
   const keeps = options.list('keep').map((name) => variableName('--keep', name))
+  const system = createSystem()
+  let isOver = false
   const supply = await openSupply(context, {
     kind: 'exec',
-    pid: process.pid,
-    onTrouble: (error) => out.warn(`keyturn exec: ${error.message}; the program goes on with the key it has`),
+    // Processes of two containers may have one host and one number.
+    mark: `${process.pid}-${system.uuid().slice(0, 8)}`,
+    onTrouble: (error) => {
+      if (!isOver) out.warn(`keyturn exec: ${error.message}; the program goes on with the key it has`)
+    },
   })
   try {
     const first = await supply.client.getOpenAICredential().catch((error: unknown) => {
       throw asKeyturnError(error)
     })
     const isOwnGroup = !hasTerminal()
-    const system = createSystem()
     const ending = await supervise({
       open: supply,
       first,
@@ -54,6 +59,11 @@ export async function run(context: Context): Promise<ExitCode> {
       numberOf: signalNumber,
       isShared: (signal) => !isOwnGroup && terminalSignals.includes(signal),
       stopSelf,
+      isNobodyLeft: () => isOwnGroup || isAloneInGroup(),
+      leave() {
+        isOver = true
+        return supply.isOwnName ? supply.client.end() : supply.tell()
+      },
       now: io.now,
       fraction: () => system.fraction(),
       after: io.after,

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { basename, dirname, resolve } from 'node:path'
 import type { OpenAICredential } from '../../client/types.ts'
 import { errnoOf } from '../../core/errno.ts'
@@ -7,6 +8,7 @@ import { fileFormats, fileModes } from '../choices.ts'
 import { type Context, usage } from '../command.ts'
 import { withoutTokens } from '../exec/environment.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { farewell } from '../farewell.ts'
 import { faultOf } from '../fault.ts'
 import { assertReplaceable, type Shape, strayVariables } from '../key-file/contents.ts'
 import { realDisk } from '../key-file/disk.ts'
@@ -36,7 +38,7 @@ export async function run(context: Context): Promise<ExitCode> {
 
   const supply = await openSupply(context, {
     kind: 'file',
-    pid: process.pid,
+    mark: markOf(path),
     onTrouble: (error) => out.warn(`keyturn file: ${error.message}; ${path} stays as it is`),
   })
   const keep: KeepOptions = {
@@ -49,8 +51,10 @@ export async function run(context: Context): Promise<ExitCode> {
     tell: (told) => tell(context, path, told),
   }
   try {
-    if (options.has('once')) return await once(context, keep)
-    return await onAndOn(context, keep)
+    const code = await (options.has('once') ? once : onAndOn)(context, keep)
+    // The file stays, and whoever reads it has the key: its lease is not ended, but says what is in it.
+    await farewell(supply.tell, io.after)
+    return code
   } finally {
     supply.client.close()
   }
@@ -154,6 +158,12 @@ function isAlive(pid: number): boolean {
     // Somebody else's process lives all the same.
     return errnoOf(error) === 'EPERM'
   }
+}
+
+/** The lease is the file's, so that the next run takes it up, whoever it is run by and however the path is written. */
+function markOf(path: string): string {
+  const { dev, ino } = realDisk.stat(dirname(path))
+  return hash('sha256', `${dev} ${ino} ${basename(path)}`).slice(0, 8)
 }
 
 function pathOf({ io, options }: Context): string {

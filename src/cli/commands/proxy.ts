@@ -38,6 +38,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const log = await serviceLog(io, { level: 'warn', format: 'text' })
   await io.harden(log)
   const { address } = await context.target()
+  const system = createSystem()
   const { first, ignore } = signals(io, out)
   try {
     const proxy = await openProxy({
@@ -49,10 +50,10 @@ export async function run(context: Context): Promise<ExitCode> {
       hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
       instance: `proxy-${hostname()
         .replaceAll(/[^\x21-\x7e]/g, '-')
-        .slice(0, 64)}-${process.pid}`,
+        .slice(0, 64)}-${process.pid}-${system.uuid().slice(0, 8)}`,
       staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, least: '1s' }),
       limits: limitsOf(context),
-      system: createSystem(),
+      system,
       log,
     })
     let metrics: Awaited<ReturnType<typeof serveMetrics>> | undefined

@@ -98,23 +98,41 @@ function isGroupAlive(group: number): boolean {
  * Whether anybody of a process group still does anything; undefined where the system does not tell. As the first process of a
  * container this one is given every orphan, and nobody takes the dead ones away: to a signal they count as there.
  */
-function membersOf(group: number): boolean | undefined {
+function membersOf(group: number, but: ReadonlySet<string> = new Set()): boolean | undefined {
   try {
-    return readdirSync('/proc').some((name) => /^\d+$/.test(name) && isMember(name, group))
+    return readdirSync('/proc').some((name) => /^\d+$/.test(name) && !but.has(name) && isMember(name, group))
   } catch {
     return undefined
   }
 }
 
 function isMember(pid: string, group: number): boolean {
+  const found = statOf(pid)
+  return found?.group === group && !'ZX'.includes(found.state)
+}
+
+/** Undefined where there is no such process. */
+function statOf(pid: string): { readonly state: string; parent: string; group: number } | undefined {
   try {
-    // After the name, which may hold anything, in brackets: state, parent, group.
+    // After the name, which may hold anything, in brackets.
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [state = 'Z', , its = ''] = text.slice(text.lastIndexOf(')') + 2).split(' ')
-    return Number(its) === group && !'ZX'.includes(state)
+    const [state = 'Z', parent = '', group = ''] = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return { state, parent, group: Number(group) }
   } catch {
-    return false
+    return undefined
   }
+}
+
+/**
+ * Whether this process and those that it was started by are all that is left of its own group, which on a terminal is that
+ * of its programs as well. False where the system does not tell.
+ */
+export function isAloneInGroup(): boolean {
+  const known = new Set<string>()
+  const own = statOf('self')
+  for (let pid = String(process.pid); pid !== '0' && pid !== '' && !known.has(pid); )
+    pid = known.add(pid) && (statOf(pid)?.parent ?? '')
+  return own !== undefined && membersOf(own.group, known) === false
 }
 
 /** Whether a terminal sends its signals to this process: then it sends them to what is started here as well. */

@@ -2,12 +2,13 @@ import type { OpenClient } from '../../client/create-client.ts'
 import type { OpenAICredential } from '../../client/types.ts'
 import { assert } from '../../core/errors.ts'
 import type { Cancel } from '../../core/ports.ts'
+import { farewell } from '../farewell.ts'
 import { environmentOf } from './environment.ts'
 import type { Program, ProgramEvents } from './program.ts'
 import { type Effect, type Event, idle, type Policy, type Said, type Signal, step } from './supervision.ts'
 
 export interface SuperviseOptions {
-  readonly open: Pick<OpenClient, 'held' | 'onChange' | 'use' | 'tell'>
+  readonly open: Pick<OpenClient, 'held' | 'onChange' | 'use'>
   /** What is held at the start. */
   readonly first: OpenAICredential
   readonly policy: Policy
@@ -17,6 +18,10 @@ export interface SuperviseOptions {
   /** Whether the program gets it as well, without us. */
   readonly isShared: (signal: Signal) => boolean
   readonly stopSelf: () => void
+  /** Whether, once it is gone, nothing is left that it started, as far as can be told. */
+  readonly isNobodyLeft: () => boolean
+  /** Says that nothing uses the key any more. */
+  readonly leave: () => Promise<void>
   readonly now: () => number
   /** Uniform in [0, 1). */
   readonly fraction: () => number
@@ -35,9 +40,6 @@ export interface Ending {
   readonly errno: string | undefined
 }
 
-/** How long the service may take to hear that the last program is gone. */
-const farewellMs = 1_000
-
 /** Runs a program on the current key for as long as it wants to run. */
 export async function supervise(options: SuperviseOptions): Promise<Ending> {
   const { open, policy, now, after } = options
@@ -46,7 +48,6 @@ export async function supervise(options: SuperviseOptions): Promise<Ending> {
   let program: Program | undefined
   let errno: string | undefined
   let release: Cancel = () => undefined
-  let held: number | undefined
   const timers = new Map<string, Cancel>()
   const events: Event[] = []
   let isAtWork = false
@@ -81,8 +82,7 @@ export async function supervise(options: SuperviseOptions): Promise<Ending> {
         return
       case 'hold': {
         const before = release
-        held = effect.generation
-        release = open.use(held)
+        release = open.use(effect.generation)
         before()
         return
       }
@@ -134,18 +134,11 @@ export async function supervise(options: SuperviseOptions): Promise<Ending> {
   const code = await end
   ignoreChanges()
   for (const cancel of timers.values()) cancel()
-  release()
-  // Where the last program had an older key, a retirement may be waiting for this.
-  if (held !== undefined && (open.held()?.generation ?? 0) > held) await farewell(open, after)
+  // What is left of it may still use the key, though its own end has ended everything here.
+  if (program === undefined && options.isNobodyLeft()) {
+    release()
+    await farewell(options.leave, after)
+  }
   ignoreSignals()
   return { code, errno }
-}
-
-async function farewell(open: Pick<OpenClient, 'tell'>, after: SuperviseOptions['after']): Promise<void> {
-  let cancel: Cancel = () => undefined
-  const enough = new Promise<void>((resolve) => {
-    cancel = after(farewellMs, resolve)
-  })
-  await Promise.race([open.tell(), enough])
-  cancel()
 }

@@ -30,6 +30,8 @@ export interface KeepGoing extends KeepOptions {
   readonly isRemovedAtEnd: boolean
 }
 
+/** What is in the file before it is written is the key of some run before: none may end that is not yet replaced. */
+const anyGeneration = 0
 const backoffBaseMs = 1_000
 const backoffMaxMs = 60_000
 /** How soon it is seen that somebody else has changed the file, and how seldom it is looked at where they keep doing that. */
@@ -40,16 +42,20 @@ const lookMaxMs = 600_000
 export async function writeOnce(
   options: KeepOptions,
 ): Promise<{ credential: OpenAICredential; isChanged: boolean }> {
-  const credential = await options.supply.client.getOpenAICredential()
+  const { supply } = options
+  const release = supply.use(anyGeneration)
+  const credential = await supply.client.getOpenAICredential()
   const isChanged = put(options, credential)
   await followUp(options, credential)
+  supply.use(credential.generation)
+  release()
   return { credential, isChanged }
 }
 
 /** Keeps the current key in the file until it is ended, through every trouble that can pass. Rejects where the first one cannot. */
 export async function keepGoing(options: KeepGoing): Promise<void> {
   const { supply, signal, tell } = options
-  let release: Cancel = () => undefined
+  let release = supply.use(anyGeneration)
   let written: OpenAICredential | undefined
   let failures = 0
   let restored = 0
@@ -87,7 +93,6 @@ export async function keepGoing(options: KeepGoing): Promise<void> {
     }
     await changeOr(options, waitMs)
   }
-  release()
   if (options.isRemovedAtEnd && written !== undefined) takeOut(options, written)
 }
 

@@ -15,7 +15,8 @@ const inProcess: OptionSpec = {
 
 const instance: OptionSpec = {
   flags: '--instance <name>',
-  description: 'How it is called in keyturn leases. Default: the command, the host and the process.',
+  description:
+    'How it is called in keyturn leases. Default: the command, the host, and the process or the file.',
 }
 
 export const appsSpecs: readonly CommandSpec[] = [

@@ -1,21 +1,8 @@
 import { expect, it } from 'vitest'
 import { environmentOf, programEnvironment, takenOut } from '../../../src/cli/exec/environment.ts'
-import type { OpenAICredential } from '../../../src/client/types.ts'
+import { credentialOf } from '../credential.ts'
 
-const credential: OpenAICredential = {
-  name: 'openai',
-  apiKey: 'the-key',
-  organization: 'org-1',
-  project: null,
-  baseUrl: 'https://api.openai.com/v1',
-  version: 'v1',
-  fingerprint: 'f1',
-  stage: 'current',
-  verdict: 'valid',
-  verifiedAt: '2026-11-26T00:00:00Z',
-  rotatesAt: null,
-  generation: 1,
-}
+const credential = credentialOf()
 const options = { variables: ['OPENAI_API_KEY'], keeps: [] }
 
 it('a program gets the key and what belongs to it, and keeps the rest of its environment', () => {

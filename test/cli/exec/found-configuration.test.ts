@@ -16,7 +16,7 @@ async function withFile(
   })
   const given = { text: () => undefined, has: (name: string) => name === 'inProcess' && options.isInProcess }
   const context = { io, options: given } as unknown as Context
-  const supply = await openSupply(context, { kind: 'exec', pid: 7, onTrouble: () => undefined })
+  const supply = await openSupply(context, { kind: 'exec', mark: '7', onTrouble: () => undefined })
   supply.client.close()
   return supply.where
 }
@@ -63,7 +63,7 @@ describe('a configuration that was merely found in the folder', () => {
   it("counts for nothing where there is none: the environment is the user's", async () => {
     const io = fakeIo({ env: { OPENAI_API_KEY: 'a', OPENAI_BASE_URL: 'https://gateway.example/v1' } })
     const context = { io, options: { text: () => undefined, has: () => false } } as unknown as Context
-    const supply = await openSupply(context, { kind: 'exec', pid: 7, onTrouble: () => undefined })
+    const supply = await openSupply(context, { kind: 'exec', mark: '7', onTrouble: () => undefined })
     supply.client.close()
     expect(supply.where).toBe('this process')
   })
