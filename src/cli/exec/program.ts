@@ -11,6 +11,8 @@ export interface Program {
   send(signal: Signal): void
   /** SIGKILL, to it and to what it started in its process group. */
   kill(): void
+  /** What is left of its process group is waited for no longer. */
+  letGo(): void
 }
 
 export interface ProgramEvents {
@@ -48,9 +50,10 @@ export function startProgram(options: ProgramOptions, events: ProgramEvents): vo
   if (pid === undefined) return
   const target = isOwnGroup ? -pid : pid
   let isKilled = false
+  let letGo: Cancel = () => undefined
   onExit(child, (code) => {
     events.onExited(code)
-    waitForGroup({ pid, isOwnGroup, after, isKilled: () => isKilled }, events.onGone)
+    letGo = waitForGroup({ pid, isOwnGroup, after, isKilled: () => isKilled }, events.onGone)
   })
   events.onStarted({
     pid,
@@ -60,6 +63,7 @@ export function startProgram(options: ProgramOptions, events: ProgramEvents): vo
       isKilled = true
       sendSignal(target, 'SIGKILL')
     },
+    letGo: () => letGo(),
   })
 }
 
@@ -74,15 +78,17 @@ export function signalNumber(signal: Signal): number {
 function waitForGroup(
   group: Pick<ProgramOptions, 'isOwnGroup' | 'after'> & { readonly pid: number; isKilled: () => boolean },
   onGone: () => void,
-): void {
+): Cancel {
   const { pid, isOwnGroup, after, isKilled } = group
+  let cancel: Cancel = () => undefined
   let looksLeft = looksAfterKillMax
   const look = (): void => {
     if (isKilled()) looksLeft -= 1
     if (!isOwnGroup || looksLeft <= 0 || !isGroupAlive(pid)) onGone()
-    else after(lookEveryMs, look)
+    else cancel = after(lookEveryMs, look)
   }
   look()
+  return () => cancel()
 }
 
 function isGroupAlive(group: number): boolean {

@@ -135,6 +135,7 @@ export async function supervise(options: SuperviseOptions): Promise<Ending> {
   ignoreChanges()
   for (const cancel of timers.values()) cancel()
   // What is left of it may still use the key, though its own end has ended everything here.
+  program?.letGo()
   if (program === undefined && options.isNobodyLeft()) {
     release()
     await farewell(options.leave, after)

@@ -11,7 +11,8 @@ class Rig {
 
   run(change: Partial<SuperviseOptions> = {}) {
     const first = credentialOf({ generation: 3 })
-    const program: Program = { pid: 7, send: () => undefined, kill: () => undefined }
+    const letGo = () => void this.story.push('lets go')
+    const program: Program = { pid: 7, send: () => undefined, kill: () => undefined, letGo }
     return supervise({
       open: {
         held: () => first,
@@ -73,7 +74,7 @@ it('says nothing where something may be left that the program has started', asyn
   onTerminal.events?.onExited(0)
   onTerminal.events?.onGone()
   expect((await onTerminalEnded).code).toBe(0)
-  expect([inGroup.story, onTerminal.story]).toEqual([['uses 3'], ['uses 3']])
+  expect([inGroup.story, onTerminal.story]).toEqual([['uses 3', 'lets go'], ['uses 3']])
 })
 
 it('ends with the code of the program where the last word is not heard in time', async () => {
