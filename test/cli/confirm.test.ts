@@ -100,6 +100,13 @@ describe('a lease', () => {
     expect(await keyturn('leases openai --drop web-2')).toMatchObject({ code: 0, err: '' })
   })
 
+  it('that an app does not see is not said to be dropped, though the service answers alike', async () => {
+    service.answer('GET /v1/credentials/openai/leases', { items: [] })
+    const { code, err } = await keyturn('leases openai --drop web-2')
+    expect([code, changes()]).toEqual([1, []])
+    expect(err).toContain("'openai' has no lease of web-2")
+  })
+
   it('takes --confirm only to be dropped', async () => {
     expect((await keyturn('leases openai --confirm openai')).code).toBe(2)
   })

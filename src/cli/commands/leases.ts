@@ -1,4 +1,5 @@
 import type { LeaseSummary } from '../../api/types.ts'
+import { KeyturnError } from '../../core/errors.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { confirmed } from '../confirm.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -14,7 +15,13 @@ export async function run(context: Context): Promise<ExitCode> {
   const instance = options.text('drop')
   const api = await context.api()
   if (instance !== undefined) {
-    await confirmedLoss(context, { name, instance, leases: await api.leases(name) })
+    const leases = (await api.leases(name)).filter((one) => one.instance === instance)
+    // The service tells an app nothing of leases that are not its own, and agrees.
+    if (leases.length === 0)
+      throw new KeyturnError('not_found', `'${name}' has no lease of ${instance} that this token may drop`, {
+        fix: `keyturn leases ${name} shows which there are; an operator's token drops everybody's.`,
+      })
+    await confirmedLoss(context, { name, instance, leases })
     await api.dropLease(name, instance)
     out.result({ name, dropped: instance }, () => [
       `${name}: the lease of ${instance} is dropped; it no longer keeps an old key alive`,
@@ -40,7 +47,7 @@ async function confirmedLoss(
 ): Promise<void> {
   const { io, out } = context
   const now = io.now()
-  const alive = leases.filter((one) => one.instance === instance && Date.parse(one.seenAt) > now - silentMs)
+  const alive = leases.filter(({ seenAt }) => Date.parse(seenAt) > now - silentMs)
   if (alive.length === 0) return
   for (const { app, generation, seenAt } of alive)
     out.note(`${instance} of ${app} holds generation ${generation} of '${name}', seen ${when(seenAt, now)}`)

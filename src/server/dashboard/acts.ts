@@ -42,7 +42,7 @@ export interface Subject {
 }
 
 export interface Act {
-  /** The operation of the API that it is: the same grant, the same name in the audit. */
+  /** The operation of the API that it is: the same name in the audit. */
   readonly operation: OperationId
   readonly label: string
   readonly doneWords: string

@@ -20,7 +20,7 @@ function rig(credential: OpenAICredential) {
         },
       } as KeepOptions['supply']['client'],
       onChange: () => () => undefined,
-      use: requests.enter,
+      use: (generation) => requests.enter(generation),
     },
     file: {
       path: '/run/app/openai.key',
@@ -41,7 +41,7 @@ function rig(credential: OpenAICredential) {
     asError: asKeyturnError,
     tell: () => undefined,
   }
-  return { options, heard, oldest: requests.oldest }
+  return { options, heard, oldest: () => requests.oldest() }
 }
 
 it('an old key counts as used until the file is written and the hook has succeeded, from the first question on', async () => {
