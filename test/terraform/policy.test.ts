@@ -107,6 +107,7 @@ describe('a planted violation is found', () => {
       'what is on its way is encrypted',
     ],
     [resource('azurerm_management_lock', 'lock_level = "ReadOnly"'), 'nothing is deleted by accident'],
+    [resource('google_secret_manager_secret', 'secret_id = "x"'), 'nothing is deleted by accident'],
     ['variable "deletion_protection" {\n  default = false\n}', 'protection is on where nothing is said'],
     [resource('azurerm_postgresql_flexible_server', ''), 'protection is on where nothing is said'],
     [

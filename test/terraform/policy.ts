@@ -102,6 +102,9 @@ export const rules: readonly Rule[] = [
     { type: 'google_sql_database_instance', at: 'deletion_protection', is: protection },
     { type: 'google_sql_database_instance', at: 'settings.deletion_protection_enabled', is: protection },
     { type: 'google_cloud_run_v2_service', at: 'deletion_protection', is: protection },
+    // Google keeps nothing of a secret that is deleted; AWS and Azure do, for as long as is said there.
+    { type: 'google_secret_manager_secret', at: 'deletion_protection', is: protection },
+    { type: 'aws_secretsmanager_secret', at: 'recovery_window_in_days', is: isSet },
     { type: 'azurerm_key_vault', at: 'purge_protection_enabled', is: literal(true) },
     { type: 'azurerm_management_lock', at: 'lock_level', is: literal('CanNotDelete') },
   ]),

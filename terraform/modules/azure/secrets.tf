@@ -51,9 +51,11 @@ resource "azurerm_private_endpoint" "vault" {
 
 # Whoever runs Terraform puts the first values there. It may set secrets of this vault and read them; nobody else is let in so far.
 resource "azurerm_role_assignment" "terraform" {
+  for_each = length(var.terraform_principal_ids) == 0 ? { current = data.azurerm_client_config.current.object_id } : var.terraform_principal_ids
+
   scope                = azurerm_key_vault.this.id
   role_definition_name = "Key Vault Secrets Officer"
-  principal_id         = data.azurerm_client_config.current.object_id
+  principal_id         = each.value
 }
 
 resource "azurerm_key_vault_secret" "key" {

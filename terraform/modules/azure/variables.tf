@@ -131,6 +131,17 @@ variable "vault_allowed_addresses" {
   }
 }
 
+variable "terraform_principal_ids" {
+  description = "Object ids of all that run Terraform (a pipeline, a group of people), by names of your own: a plan reads the vault. Default: whoever runs it now, so that nobody else can plan."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for id in values(var.terraform_principal_ids) : can(regex("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", lower(id)))])
+    error_message = "terraform_principal_ids are object ids (UUIDs) of people, groups or identities, not client ids or names."
+  }
+}
+
 variable "host_names" {
   description = "Names of your own under which apps reach the service, besides the one that Azure gives it."
   type        = list(string)

@@ -15,9 +15,10 @@ locals {
 resource "google_secret_manager_secret" "credential" {
   for_each = local.credential_secrets
 
-  project   = var.project
-  secret_id = each.value
-  labels    = var.labels
+  project             = var.project
+  secret_id           = each.value
+  labels              = var.labels
+  deletion_protection = var.deletion_protection
 
   replication {
     user_managed {
@@ -64,9 +65,10 @@ resource "google_secret_manager_secret" "credential" {
 resource "google_secret_manager_secret" "admin" {
   for_each = local.admin_secrets
 
-  project   = var.project
-  secret_id = each.value
-  labels    = var.labels
+  project             = var.project
+  secret_id           = each.value
+  labels              = var.labels
+  deletion_protection = var.deletion_protection
 
   replication {
     user_managed {
@@ -92,9 +94,10 @@ resource "google_secret_manager_secret" "admin" {
 resource "google_secret_manager_secret" "kept" {
   for_each = local.kept_secrets
 
-  project   = var.project
-  secret_id = each.value
-  labels    = var.labels
+  project             = var.project
+  secret_id           = each.value
+  labels              = var.labels
+  deletion_protection = var.deletion_protection
 
   replication {
     user_managed {
@@ -130,9 +133,10 @@ locals {
 resource "google_secret_manager_secret" "mounted" {
   for_each = toset(["configuration", "ledger-ca", "ledger-password"])
 
-  project   = var.project
-  secret_id = "${var.name}-mount-${each.value}"
-  labels    = var.labels
+  project             = var.project
+  secret_id           = "${var.name}-mount-${each.value}"
+  labels              = var.labels
+  deletion_protection = var.deletion_protection
 
   replication {
     user_managed {

@@ -200,7 +200,7 @@ variable "ledger_password_version" {
 }
 
 variable "deletion_protection" {
-  description = "Whether the database and the service refuse to be deleted. Switch it off, and apply, before you destroy them."
+  description = "Whether the database, the service and secrets refuse to be deleted: Google keeps nothing of a secret. Switch it off, and apply, before you destroy them, or take a credential away."
   type        = bool
   default     = true
 }

@@ -50,6 +50,11 @@ run "by_default" {
   }
 
   assert {
+    condition     = [for one in azurerm_role_assignment.terraform : one.principal_id] == ["00000000-0000-0000-0000-000000000002"]
+    error_message = "Whoever runs Terraform may set secrets of the vault."
+  }
+
+  assert {
     condition     = azurerm_key_vault.this.public_network_access_enabled == false
     error_message = "The vault has no public address."
   }
@@ -96,6 +101,19 @@ run "hook" {
   assert {
     condition     = length(azurerm_role_assignment.reader) == 2
     error_message = "The reader reads the two keys, and neither admin keys nor what is kept beside them."
+  }
+}
+
+run "several_who_run_terraform" {
+  command = apply
+
+  variables {
+    terraform_principal_ids = { pipeline = "00000000-0000-0000-0000-000000000007", platform = "00000000-0000-0000-0000-000000000008" }
+  }
+
+  assert {
+    condition     = toset([for one in azurerm_role_assignment.terraform : one.principal_id]) == toset(["00000000-0000-0000-0000-000000000007", "00000000-0000-0000-0000-000000000008"])
+    error_message = "Whoever plans next may read the vault too."
   }
 }
 
