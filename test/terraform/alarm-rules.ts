@@ -86,7 +86,10 @@ function googleFilter(filter: string): Asked {
 
 function keysOf(value: Expression | undefined): readonly string[] {
   return value?.kind === 'object'
-    ? value.entries.map(({ key }) => textOf(key) ?? (key.kind === 'reference' ? String(key.steps[0]) : ''))
+    ? value.entries.map(({ key }) => {
+        const [first = ''] = key.kind === 'reference' ? key.steps : []
+        return textOf(key) ?? (typeof first === 'string' ? first : '')
+      })
     : []
 }
 
