@@ -1,20 +1,17 @@
-import type { CredentialSummary, Readiness, Trouble } from '../api/types.ts'
+import type { Readiness } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
-import { type Remembered, usableUntil } from '../core/last-known-good.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import type { CredentialEvent, CredentialName } from '../core/types.ts'
 import type { LastKnownGood } from './last-known-good.ts'
-import { lastKnownGoodOf, lastKnownGoodTrouble } from './last-known-good-summary.ts'
-import { handOutOf } from './resolver.ts'
+import {
+  type ConfiguredCredential,
+  createRememberedAnswers,
+  type RememberedAnswers,
+} from './remembered-answers.ts'
 import type { HandOut, NoHandOut, RunningService } from './service.ts'
 
 export interface SteadyOptions {
-  readonly credentials: readonly {
-    readonly name: CredentialName
-    readonly isInternal: boolean
-    readonly store: string
-    readonly issuer: string
-  }[]
+  readonly credentials: readonly ConfiguredCredential[]
   readonly lastKnownGood: LastKnownGood
   /** Opens the ledger, the stores and the engine on them. Each call begins anew, and leaves nothing open where it rejects. */
   readonly open: () => Promise<RunningService>
@@ -73,7 +70,7 @@ function stillOpening(): KeyturnError {
 class SteadyService implements RunningService {
   readonly names: readonly CredentialName[]
   readonly #options: SteadyOptions
-  readonly #handOuts = new Map<CredentialName, HandOut | NoHandOut>()
+  readonly #remembered: RememberedAnswers
   readonly #handOutListeners = new Set<(name: CredentialName) => void>()
   readonly #eventListeners = new Set<(event: CredentialEvent) => void>()
   readonly #since: number
@@ -90,6 +87,14 @@ class SteadyService implements RunningService {
     this.#reason = reason
     this.#since = options.system.now()
     this.names = options.credentials.map(({ name }) => name)
+    const { credentials, lastKnownGood, system, version } = options
+    this.#remembered = createRememberedAnswers({
+      credentials,
+      lastKnownGood,
+      version,
+      now: () => system.now(),
+      reason: () => this.#reason,
+    })
     options.log(
       'error',
       'answering from the last-known-good file until the ledger and the stores can be opened',
@@ -98,7 +103,7 @@ class SteadyService implements RunningService {
         fix: reason.fix ?? '',
       },
     )
-    this.#refresh()
+    this.#remembered.refresh()
     this.#look()
     if (opening === undefined) this.#openLater()
     else this.#open(opening)
@@ -134,7 +139,7 @@ class SteadyService implements RunningService {
 
   async #takeOver(engine: RunningService): Promise<void> {
     if (this.#stopping !== undefined) return await engine.stop()
-    const before = new Map(this.#handOuts)
+    const before = this.#remembered.handOuts()
     this.#cancelLook()
     this.#engine = engine
     engine.onHandOut((name) => this.#tellHandOut(name))
@@ -183,84 +188,22 @@ class SteadyService implements RunningService {
     }
   }
 
-  // ----------------------------------------------------------- from the file
+  // -------------------------------------------------------- until it is open
 
   #look(): void {
     const again = (): void => {
-      this.#refresh()
+      for (const name of this.#remembered.refresh()) this.#tellHandOut(name)
       this.#look()
     }
     const { lookMs, lookMaxMs } = steadyLimits
-    const delayMs = Math.min(lookMaxMs, Math.max(lookMs, this.#endsAt() - this.#options.system.now()))
+    const delayMs = Math.min(
+      lookMaxMs,
+      Math.max(lookMs, this.#remembered.endsAt() - this.#options.system.now()),
+    )
     this.#cancelLook = this.#options.system.after(delayMs, again, { background: true })
   }
 
-  #endsAt(): number {
-    const { lastKnownGood } = this.#options
-    return this.names.reduce((soonest, name) => {
-      const entry = lastKnownGood.usable(name)
-      return entry === undefined ? soonest : Math.min(soonest, usableUntil(entry, lastKnownGood.maxAgeMs))
-    }, Number.POSITIVE_INFINITY)
-  }
-
-  /** The same objects as long as nothing changes: bodies are made once for each. */
-  #refresh(): void {
-    for (const { name, isInternal } of this.#options.credentials) {
-      if (isInternal) continue
-      const before = this.#handOuts.get(name)
-      const entry = this.#options.lastKnownGood.usable(name)
-      if (before !== undefined && (before.kind === 'available') === (entry !== undefined)) continue
-      this.#handOuts.set(name, entry === undefined ? this.#none(name) : this.#given(entry))
-      if (before !== undefined) this.#tellHandOut(name)
-    }
-  }
-
-  /** Clients may not go on with it for longer than this service would. */
-  #given(entry: Remembered): HandOut {
-    const leftMs = usableUntil(entry, this.#options.lastKnownGood.maxAgeMs) - this.#options.system.now()
-    return { ...handOutOf(entry), staleAfterMs: Math.max(1_000, Math.min(entry.staleAfterMs, leftMs)) }
-  }
-
-  #none(name: CredentialName): NoHandOut {
-    const generation = this.#options.lastKnownGood.kept(name)?.generation ?? 0
-    const summary = `${this.#reason.message} The last-known-good file has no key of ${name} that may still be used.`
-    return { kind: 'unavailable', name, since: this.#since, summary, fix: this.#reason.fix ?? '', generation }
-  }
-
-  #troubles(name: CredentialName, isInternal: boolean): readonly Trouble[] {
-    const since = new Date(this.#since).toISOString()
-    const own = { code: this.#reason.code, summary: this.#reason.message, fix: this.#reason.fix ?? '', since }
-    const given = this.#handOuts.get(name)
-    if (isInternal || given === undefined) return [own]
-    if (given.kind === 'unavailable')
-      return [{ code: 'no_verified_key', summary: given.summary, fix: given.fix, since }]
-    return [own, lastKnownGoodTrouble(given, this.#options.system.now())]
-  }
-
-  #summary({ name, isInternal, store, issuer }: SteadyOptions['credentials'][number]): CredentialSummary {
-    const given = this.#handOuts.get(name)
-    const entry = given?.kind === 'available' ? this.#options.lastKnownGood.kept(name) : undefined
-    const version = entry === undefined ? null : versionOf(entry)
-    return {
-      name,
-      isInternal,
-      generation: given?.generation ?? 0,
-      current: version,
-      versions: version === null ? [] : [version],
-      rotation: null,
-      retirements: [],
-      rotatesAt: null,
-      blackoutUntil: null,
-      troubles: this.#troubles(name, isInternal),
-      store,
-      standby: null,
-      mirrors: [],
-      issuer,
-      ...lastKnownGoodOf(given),
-    }
-  }
-
-  #of(name: CredentialName): SteadyOptions['credentials'][number] {
+  #of(name: CredentialName): ConfiguredCredential {
     const found = this.#options.credentials.find((one) => one.name === name)
     if (found !== undefined) return found
     throw new KeyturnError('not_found', `There is no credential ${name}.`, {
@@ -288,7 +231,7 @@ class SteadyService implements RunningService {
     this.#options.credentials.some((one) => one.name === name && one.isInternal)
 
   handOut = (name: CredentialName): HandOut | NoHandOut | undefined =>
-    this.#engine === undefined ? this.#handOuts.get(name) : this.#engine.handOut(name)
+    this.#engine === undefined ? this.#remembered.handOut(name) : this.#engine.handOut(name)
 
   onHandOut = (listener: (name: CredentialName) => void): Cancel => {
     this.#handOutListeners.add(listener)
@@ -309,15 +252,17 @@ class SteadyService implements RunningService {
       : await this.#engine.lastEventId(name)
 
   summary: RunningService['summary'] = async (name) =>
-    this.#engine === undefined ? this.#summary(this.#of(name)) : await this.#engine.summary(name)
+    this.#engine === undefined ? this.#remembered.summary(this.#of(name)) : await this.#engine.summary(name)
 
   summaries: RunningService['summaries'] = async () =>
     this.#engine === undefined
-      ? this.#options.credentials.map((one) => this.#summary(one))
+      ? this.#options.credentials.map((one) => this.#remembered.summary(one))
       : await this.#engine.summaries()
 
   versions: RunningService['versions'] = async (name) =>
-    this.#engine === undefined ? this.#summary(this.#of(name)).versions : await this.#engine.versions(name)
+    this.#engine === undefined
+      ? this.#remembered.summary(this.#of(name)).versions
+      : await this.#engine.versions(name)
 
   standby: RunningService['standby'] = (name) => this.#engine?.standby(name) ?? null
 
@@ -345,30 +290,7 @@ class SteadyService implements RunningService {
   steer: RunningService['steer'] = async (...asked) => await this.#needed().steer(...asked)
   tick: RunningService['tick'] = async () => await this.#needed().tick()
 
-  readiness = (): Readiness => {
-    if (this.#engine !== undefined) return this.#engine.readiness()
-    const { credentials, version } = this.#options
-    const all = credentials.map(({ name, isInternal }) => {
-      const given = this.#handOuts.get(name)
-      const isGiven = given?.kind === 'available'
-      return {
-        name,
-        isInternal,
-        ready: isGiven,
-        verdict: null,
-        trouble: this.#troubles(name, isInternal)[0]?.summary ?? null,
-        ...lastKnownGoodOf(given),
-      }
-    })
-    return {
-      ready: all.every((one) => one.ready || one.isInternal),
-      // What others have is not known without the ledger. With every replica like this one, some keys are better than no answer.
-      isInService: all.some((one) => one.ready),
-      version,
-      isSandbox: false,
-      credentials: all,
-    }
-  }
+  readiness = (): Readiness => (this.#engine ?? this.#remembered).readiness()
 
   /** Asked for twice, it is one stop. An engine that is still opening is ended when it is there. */
   stop = (): Promise<void> => (this.#stopping ??= this.#stop())
@@ -384,28 +306,5 @@ class SteadyService implements RunningService {
     await Promise.race([this.#opening ?? Promise.resolve(), limit])
     cancel()
     await this.#engine?.stop()
-  }
-}
-
-function versionOf(entry: Remembered): CredentialSummary['versions'][number] {
-  const { version, stage, fingerprint, organization, project, verifiedAt, expiresAt } = entry
-  const at = new Date(verifiedAt).toISOString()
-  return {
-    version,
-    stage,
-    origin: 'found',
-    fingerprint,
-    keyId: null,
-    organization: organization ?? null,
-    project: project ?? null,
-    serviceAccount: null,
-    addedAt: at,
-    createdAt: null,
-    expiresAt: expiresAt === undefined ? null : new Date(expiresAt).toISOString(),
-    promotedAt: null,
-    verifiedAt: at,
-    withdrawnAt: null,
-    isCompromised: false,
-    check: null,
   }
 }
