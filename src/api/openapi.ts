@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as alertAnswers from './alert-answers.ts'
 import * as answers from './answers.ts'
+import * as evidence from './evidence-answers.ts'
 import { type Operation, type OperationId, operations } from './operations.ts'
 import { refusalsOf } from './refusals.ts'
 import * as bodies from './validators.ts'
@@ -170,7 +171,9 @@ const place = '#/components/schemas/'
 /** Only our own schemas, by name: the registry of zod is shared with whatever else runs in the process. */
 function componentSchemas(): JsonObject {
   const registry = z.registry<{ id?: string }>()
-  for (const schema of [answers, alertAnswers, bodies].flatMap((each) => Object.values<unknown>(each)))
+  for (const schema of [answers, evidence, alertAnswers, bodies].flatMap((each) =>
+    Object.values<unknown>(each),
+  ))
     if (schema instanceof z.ZodType) {
       const id = z.globalRegistry.get(schema)?.id
       if (id !== undefined) registry.add(schema, { id })

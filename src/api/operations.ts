@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import * as alertAnswers from './alert-answers.ts'
 import * as answers from './answers.ts'
+import * as evidence from './evidence-answers.ts'
 import type { Grant } from './types.ts'
 import * as bodies from './validators.ts'
 
@@ -136,7 +137,7 @@ export const operations = {
     access: ['operate', 'audit'],
     summary: 'The signed report of a rotation and of all it set off; as text with Accept: text/plain',
     status: 200,
-    answer: answers.signedReport,
+    answer: evidence.signedReport,
   },
   pauseRotation: rotationAct('pause', 'Pauses a rotation before its next step'),
   resumeRotation: rotationAct('resume', 'Lets a paused or halted rotation go on'),
@@ -165,7 +166,7 @@ export const operations = {
     access: ['operate', 'audit'],
     summary: 'The signed report of how an old key was retired; as text with Accept: text/plain',
     status: 200,
-    answer: answers.signedReport,
+    answer: evidence.signedReport,
   },
   getBlastRadius: {
     method: 'GET',
@@ -286,7 +287,7 @@ export const operations = {
     summary: 'Rows of the audit journal of this replica, oldest first',
     query: ['after', 'limit', 'kind', 'action', 'outcome', 'credential', 'caller', 'since', 'until'],
     status: 200,
-    answer: answers.auditPage,
+    answer: evidence.auditPage,
   },
   getAuditHeads: {
     method: 'GET',
@@ -294,7 +295,7 @@ export const operations = {
     access: 'audit',
     summary: 'How the audit journal does, and its newest signed heads',
     status: 200,
-    answer: answers.auditHeads,
+    answer: evidence.auditHeads,
   },
   getSigningKey: {
     method: 'GET',
@@ -302,7 +303,7 @@ export const operations = {
     access: 'open',
     summary: 'The public key that reports are signed with',
     status: 200,
-    answer: answers.signingKeyAnswer,
+    answer: evidence.signingKeyAnswer,
   },
   getHealth: {
     method: 'GET',
