@@ -1,5 +1,4 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { FastifyInstance } from 'fastify'
 import { toKeyturnError } from '../core/errors.ts'
@@ -23,6 +22,7 @@ import { createSources, type TrustedProxy } from './forwarded.ts'
 import { createHandOuts } from './hand-out.ts'
 import type { Hooks } from './hook-routes.ts'
 import { createHosts } from './hosts.ts'
+import { openHttpServer, trackSockets } from './http-server.ts'
 import { createOnce } from './idempotency.ts'
 import { createLeases } from './leases.ts'
 import { defaultLimits, type ServerLimits } from './limits.ts'
@@ -34,7 +34,7 @@ import { expectationRefusal, refuseRaw } from './raw-refusals.ts'
 import { endSilence } from './silence.ts'
 import { createStreams } from './streams.ts'
 import { createCoarseClock, every } from './ticker.ts'
-import { readTls, serverTls, type TlsOptions, watchTls } from './tls.ts'
+import type { TlsOptions } from './tls.ts'
 import type { TokenStore } from './tokens.ts'
 import { createVisitors } from './visitors.ts'
 import { createWaiters } from './waiters.ts'
@@ -117,12 +117,11 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     otherwise: handle,
     refuse: (response, error) => answer(response, { error }, context),
   })
-  // An `import` of node:http loads undici as well, for the WebSocket that it exports: 25 ms before the first key.
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     if (!state.isStopping && lane(request, response)) return
     handle(request, response)
   }
-  const { server, stopWatching } = await listener({ ...options, limits, onRequest }).catch(
+  const { server, stopWatching } = await openHttpServer({ ...options, limits, onRequest }).catch(
     (thrown: unknown) => {
       close()
       throw thrown
@@ -167,31 +166,6 @@ export async function createServer(options: ServerOptions): Promise<RunningServe
     close()
     throw thrown
   }
-}
-
-/** A server that speaks HTTP or, with certificates that are read again when they change, HTTPS. */
-async function listener(
-  options: Pick<ServerOptions, 'tls' | 'system' | 'log' | 'certificates'> & {
-    readonly limits: ServerLimits
-    readonly onRequest: (request: IncomingMessage, response: ServerResponse) => void
-  },
-): Promise<{ readonly server: Server; readonly stopWatching: () => void }> {
-  const { tls, system, log, limits, onRequest } = options
-  if (tls === undefined) {
-    const server = process.getBuiltinModule('node:http').createServer(httpOptions(limits), onRequest)
-    return { server, stopWatching: () => {} }
-  }
-  const material = await readTls(tls)
-  const server = process
-    .getBuiltinModule('node:https')
-    .createServer({ ...httpOptions(limits), ...serverTls(tls, material) }, onRequest)
-  server.on('connection', (socket: Socket) => options.certificates?.opened(socket))
-  const onClientCa = (): void => {
-    options.certificates?.forget()
-    // Clients that use them come back at once and show their certificate to the new authorities.
-    server.closeIdleConnections()
-  }
-  return { server, stopWatching: watchTls({ server, options: tls, material, system, log, onClientCa }) }
 }
 
 function assemble(
@@ -346,32 +320,6 @@ function answer(response: ServerResponse, refusal: Refusal, context: ServerConte
   response.writeHead(problemStatus(refusal), problemHeaders(refusal, id))
   response.end(problemBody(refusal, id))
   endSilence(response, context.limits.silenceMs)
-}
-
-function httpOptions(limits: ServerLimits) {
-  return {
-    maxHeaderSize: limits.headerBytesMax,
-    headersTimeout: limits.headersTimeoutMs,
-    requestTimeout: limits.requestTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // How often the two timeouts above are looked after.
-    connectionsCheckingInterval: Math.max(50, Math.min(2_000, limits.headersTimeoutMs / 2)),
-    // Our own check answers with a problem that says what is missing.
-    requireHostHeader: false,
-    noDelay: true,
-    // A request without a body gets no stream that would have to be read to its end: a fifth of what Node does for a
-    // hand-out. Nobody here listens to a request; whether a caller went away is asked of its response. (Node 22 leaves it out.)
-    optimizeEmptyRequests: true,
-  }
-}
-
-function trackSockets(server: Server): ReadonlySet<Socket> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket) => {
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  return sockets
 }
 
 function harden(server: Server, limits: ServerLimits, context: ServerContext): void {
