@@ -49,8 +49,8 @@ const wholes: Readonly<Record<Cloud, Whole>> = {
       image                  = "europe-west3-docker.pkg.dev/my-project/images/keyturn${digest}"
       openai_project         = "proj_abc"
       openai_service_account = "svc_acct_abc"
-      operators              = ["keyturn-operators@my-project.iam.gserviceaccount.com"]
-      apps                   = ["web@my-project.iam.gserviceaccount.com"]
+      operators              = ["thirty-letters-are-as-many-as-@my-project.iam.gserviceaccount.com"]
+      apps                   = ["web@my-project.iam.gserviceaccount.com", "web@other.iam.gserviceaccount.com"]
       hook                   = { first_at = "2999-01-05T03:00:00Z" }`,
     together: `
       project               = "my-project"

@@ -62,19 +62,21 @@ module "keyturn" {
   settings = {
     access = {
       jwt = concat(
-        [for email in var.operators : {
-          name     = "operator-${replace(split("@", email)[0], "/[^a-z0-9-]/", "-")}"
-          issuer   = "https://accounts.google.com"
-          audience = "keyturn"
-          claims   = { email = email, email_verified = "true" }
-          grants   = [{ credentials = ["*"], may = ["operate", "audit"] }, { may = ["metrics", "dashboard"] }]
+        [for index, email in var.operators : {
+          name      = "operator-${index}"
+          issuer    = "https://accounts.google.com"
+          audience  = "keyturn"
+          claims    = { email = email, email_verified = "true" }
+          nameClaim = "email"
+          grants    = [{ credentials = ["*"], may = ["operate", "audit"] }, { may = ["metrics", "dashboard"] }]
         }],
-        [for email in var.apps : {
-          name     = "app-${replace(split("@", email)[0], "/[^a-z0-9-]/", "-")}"
-          issuer   = "https://accounts.google.com"
-          audience = "keyturn"
-          claims   = { email = email, email_verified = "true" }
-          grants   = [{ credentials = ["openai"], may = ["read"] }]
+        [for index, email in var.apps : {
+          name      = "app-${index}"
+          issuer    = "https://accounts.google.com"
+          audience  = "keyturn"
+          claims    = { email = email, email_verified = "true" }
+          nameClaim = "email"
+          grants    = [{ credentials = ["openai"], may = ["read"] }]
         }],
       )
     }
