@@ -5,7 +5,9 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../emulators/processes.ts'
 import { build, forget, makeBase, repository } from './builder.ts'
+import { endAll } from './containers.ts'
 import { layContext } from './context.ts'
+import { startPod } from './pod.ts'
 import { tried } from './programs.ts'
 import { type HandOut, ports, type Rotation, startTopology, type Topology } from './topology.ts'
 import { entriesOf, type Unpacked, unpack } from './unpacked.ts'
@@ -115,6 +117,38 @@ describe('what the image says of itself', () => {
     for (const name of ['generic/node', 'deb/debian/libc6', 'deb/debian/libstdc++6'])
       expect(purls).toContain(`pkg:${name}`)
     expect(purls.filter((purl) => /typescript|vitest|playwright/.test(purl))).toEqual([])
+  })
+})
+
+describe('the pod of deploy/kubernetes', () => {
+  const place = (): string => join(folder, 'pod')
+  let started: ReturnType<typeof startPod>
+  const statusOf = (path: string): string => {
+    const ask = `require('node:https').get({ host: 'keyturn.keyturn.svc', port: 7420, path: process.argv[1], ca: require('node:fs').readFileSync('/run/secrets/keyturn-tls/ca.crt') }, ({ statusCode }) => process.stdout.write(String(statusCode), () => process.exit()))`
+    return started.pod.exec(['/usr/local/bin/node', '-e', ask, path]).out
+  }
+
+  beforeAll(async () => {
+    mkdirSync(place())
+    started = startPod(place(), image)
+    await until(() => Promise.resolve(started.pod.isHealthy()), { timeoutMs: 30_000 })
+  })
+
+  afterAll(() => endAll(started.ground))
+
+  it('takes what a kubelet mounts under fsGroup, and is in service where nobody has a key yet', () => {
+    expect(started.pod.said()).not.toContain('permissions_lax')
+    expect(['/healthz', '/readyz', '/readyz?scope=replica'].map(statusOf)).toEqual(['200', '503', '200'])
+  })
+
+  it('answers operators who type commands in it, at the name of its certificate', () => {
+    const { code, out, err } = started.pod.exec(['/usr/local/bin/keyturn', 'status'])
+    expect(code, err).toBe(3)
+    expect(out).toContain('openai')
+  })
+
+  it('ends on SIGTERM with 0', async () => {
+    expect(await started.pod.stop('TERM'), started.pod.said()).toBe(0)
   })
 })
 
