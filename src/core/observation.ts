@@ -88,6 +88,8 @@ export type Observation =
       readonly serverAt?: number
       readonly retryAfterMs?: number
       readonly models?: readonly string[]
+      /** Those of them that the issuer has announced the end of, with the day: `2027-01-14`. */
+      readonly modelEnds?: ReadonlyMap<string, string>
       /** What this call was to find out: `models` (the first and decisive one), `scope:NAME` or `model:ID`. */
       readonly probe?: string
     }

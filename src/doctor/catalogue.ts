@@ -81,6 +81,7 @@ export const findingKinds = {
     title: 'organisation or project under another name',
   },
   model_retired: { row: 'T40', severity: 'error', title: 'a model that is gone' },
+  model_retiring: { row: 'T40', severity: 'warning', title: 'a model that ends soon' },
   endpoint_retired: { row: 'T40', severity: 'error', title: 'an endpoint that is gone' },
   refusal_unclear: { row: 'T22', severity: 'error', title: 'OpenAI refuses for a reason not known here' },
   // Of Keyturn itself.

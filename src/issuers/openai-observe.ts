@@ -75,6 +75,23 @@ export function modelIds(body: Readonly<Record<string, unknown>> | undefined): r
   return ids
 }
 
+/** `shutdown_date` of a model: the day on which the API stops taking it, once that is announced (deprecations page, 2026-11). */
+export function modelEnds(
+  body: Readonly<Record<string, unknown>> | undefined,
+): ReadonlyMap<string, string> | undefined {
+  const data = body?.['data']
+  const ends = new Map<string, string>()
+  for (const entry of Array.isArray(data) ? (data.slice(0, modelsMax) as unknown[]) : []) {
+    if (!isRecord(entry)) continue
+    const id = token(entry['id'], 128)
+    const day = entry['shutdown_date']
+    if (id !== undefined && typeof day === 'string' && dayPattern.test(day)) ends.set(id, day)
+  }
+  return ends.size === 0 ? undefined : ends
+}
+
+const dayPattern = /^\d{4}-\d\d-\d\d$/
+
 interface Envelope {
   readonly message: string
   readonly type: unknown

@@ -3,7 +3,7 @@ import type { Secret } from '../core/secret.ts'
 import type { Observation } from '../core/types.ts'
 import { isAuthentic } from '../core/types.ts'
 import { classify } from '../core/verdict.ts'
-import { modelIds } from './openai-observe.ts'
+import { modelEnds, modelIds } from './openai-observe.ts'
 import type { Deadline, IssuerContext, Wire, WireRequest } from './openai-wire.ts'
 
 /** How many declared scopes and models one verification proves; more are logged as untested. */
@@ -94,7 +94,9 @@ function withModels(
     return observation
   if (observation.probe === 'models') {
     const models = modelIds(body)
-    return models === undefined ? { ...observation, isIssuers: false } : { ...observation, models }
+    if (models === undefined) return { ...observation, isIssuers: false }
+    const ends = modelEnds(body)
+    return { ...observation, models, ...(ends === undefined ? {} : { modelEnds: ends }) }
   }
   const id = observation.probe?.slice('model:'.length)
   return body?.['id'] === id && id !== undefined

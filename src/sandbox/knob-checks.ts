@@ -71,6 +71,12 @@ const perFamily: Check = (value) =>
     ? undefined
     : `counts by ${writeFamilies.join(', ')}`
 
+const isDay = (value: unknown) => typeof value === 'string' && /^\d{4}-\d\d-\d\d$/.test(value)
+const days: Check = (value) =>
+  isObject(value) && Object.entries(value).every(([model, day]) => text(model) === undefined && isDay(day))
+    ? undefined
+    : 'days by model, as {"gpt-4o-mini": "2027-01-14"}'
+
 const checks: Record<keyof Knobs, Check> = {
   edges: whole(1, limits.edgesMax),
   routing: oneOf('request', 'connection'),
@@ -93,6 +99,7 @@ const checks: Record<keyof Knobs, Check> = {
   network: oneOf('ip_not_authorized', 'unsupported_country', null),
   unverifiedModels: texts,
   forbiddenModels: texts,
+  modelShutdowns: days,
   scopeErrorCode: oneOf('missing_scope', null),
   expiredKeyError: oneOf('invalid_api_key', 'expired_api_key'),
   maxKeyLifetimeSeconds: orNull(whole(1, limits.keyLifetimeSecondsMax)),

@@ -118,6 +118,8 @@ export interface Knobs {
   readonly unverifiedModels: readonly string[]
   /** Models that the project may not use: not listed, 403 when asked for. */
   readonly forbiddenModels: readonly string[]
+  /** Models whose end is announced, each with its day (`2027-01-14`), which lists tell as `shutdown_date`. */
+  readonly modelShutdowns: Readonly<Record<string, string>>
   /** Code of the missing-scopes refusal; both forms were seen. Default null. */
   readonly scopeErrorCode: 'missing_scope' | null
   /** What an expired key is told; the real form is not known. Default `invalid_api_key`. */
@@ -201,6 +203,7 @@ export const defaultKnobs: Knobs = {
   network: null,
   unverifiedModels: [],
   forbiddenModels: [],
+  modelShutdowns: {},
   scopeErrorCode: null,
   expiredKeyError: 'invalid_api_key',
   maxKeyLifetimeSeconds: null,

@@ -17,18 +17,14 @@ function listModels(call: AuthenticCall): Reply {
   const { error, headers } = passGate(call)
   if (error !== undefined) return refuse(error, headers)
   const shown = available.filter((model) => !call.knobs.forbiddenModels.includes(model))
-  return json(
-    { object: 'list' as const, data: shown.map((model) => modelView(model, 'system')) },
-    200,
-    headers,
-  )
+  return json({ object: 'list' as const, data: shown.map((model) => modelView(model, call)) }, 200, headers)
 }
 
 function retrieveModel(call: AuthenticCall): Reply {
   const model = call.parameters['model'] ?? ''
   const { error, headers } = passGate(call)
   const problem = error ?? modelProblem(call, model)
-  return problem === undefined ? json(modelView(model, 'system'), 200, headers) : refuse(problem, headers)
+  return problem === undefined ? json(modelView(model, call), 200, headers) : refuse(problem, headers)
 }
 
 function passGate(call: AuthenticCall): { error?: ApiError | undefined; headers: Record<string, string> } {

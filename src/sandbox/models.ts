@@ -39,6 +39,7 @@ export function modelProblem(call: AuthenticCall, model: string): ApiError | und
   return undefined
 }
 
-export function modelView(id: string, owner: string) {
-  return { id, object: 'model' as const, created: CREATED, owned_by: owner, shutdown_date: null }
+export function modelView(id: string, call: AuthenticCall) {
+  const shutdown_date = call.knobs.modelShutdowns[id] ?? null
+  return { id, object: 'model' as const, created: CREATED, owned_by: 'system', shutdown_date }
 }

@@ -114,6 +114,22 @@ describe('declared scopes and models', () => {
     expect(context.logged.map((line) => line.fields)).toEqual([{ scope: 'api.scope.of.tomorrow' }])
   })
 
+  it('tell of models whose end is announced, and believe no day that is none', async () => {
+    const ending = (id: unknown, shutdown_date: unknown) => ({ id, object: 'model', shutdown_date })
+    const data = [
+      ending('gpt-4o', '2027-01-14'),
+      ending('gpt-5', null),
+      ending('gpt-6', 'soon'),
+      ending('gpt-7', 20_270_114),
+      ending('gpt-8', '2027-01-14\u001b[2J'),
+      ending(['gpt-9'], '2027-01-14'),
+      { id: 'gpt-10' },
+    ]
+    const place = await stub(replying(200, { object: 'list', data }))
+    const [first] = await open({ baseUrl: place.baseUrl }).verify(secret, {})
+    expect(first).toMatchObject({ modelEnds: new Map([['gpt-4o', '2027-01-14']]) })
+  })
+
   it('are bounded in number', async () => {
     const place = await stub(replying(200, { object: 'list', data: [] }))
     const models = Array.from({ length: 50 }, (_, index) => `model-${index}`)

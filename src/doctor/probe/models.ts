@@ -24,24 +24,67 @@ export function missingModels(
   options: { readonly model?: string },
   observations: readonly Observation[],
 ): readonly MissingModel[] {
-  const asked: readonly Setting[] =
-    options.model === undefined || facts.models.some(({ value }) => value === options.model)
-      ? []
-      : [{ value: options.model, place: { kind: 'variable', name: '--model' } }]
-  const named = [...asked, ...facts.models]
-  // A model that is named in many places is one cause.
-  const each = named.filter(({ value }, index) => named.findIndex((one) => one.value === value) === index)
-  return each.flatMap((setting) => {
+  return namedModels(facts, options).flatMap((setting) => {
     const own = observations.find(({ probe }) => probe === `model:${setting.value}`)
     if (own?.kind !== 'answer' || classify(own).cause !== 'model_not_visible') return []
     return [{ setting, status: own.status }]
   })
 }
 
+/** Each once: a model that is named in many places is one cause. */
+function namedModels(
+  facts: Pick<Facts, 'models'>,
+  { model }: { readonly model?: string },
+): readonly Setting[] {
+  const isNamed = model === undefined || facts.models.some(({ value }) => value === model)
+  const asked = isNamed ? [] : [{ value: model, place: { kind: 'variable', name: '--model' } } as const]
+  const named = [...asked, ...facts.models]
+  return named.filter(({ value }, index) => named.findIndex((one) => one.value === value) === index)
+}
+
 /** Of the list in the first answer; undefined where it may not be listed. */
 export function visibleModels(observations: readonly Observation[]): readonly string[] | undefined {
   const [first] = observations
   return first?.kind === 'answer' ? first.models : undefined
+}
+
+/** How long ahead somebody wants to know: a sprint or two, and what is in between. */
+const aheadDays = 60
+const dayMs = 86_400_000
+
+/** Models that the program names, that work today and whose end OpenAI has announced in its list of models. */
+export function retiringModels(
+  facts: Pick<Facts, 'models'>,
+  options: { readonly model?: string },
+  {
+    observations,
+    now,
+    shown,
+  }: {
+    readonly observations: readonly Observation[]
+    readonly now: number
+    readonly shown: Shown
+  },
+): readonly Finding[] {
+  const [first] = observations
+  const ends = first?.kind === 'answer' ? first.modelEnds : undefined
+  if (ends === undefined) return []
+  return namedModels(facts, options).flatMap(({ value, place }) => {
+    const day = ends.get(value)
+    if (day === undefined) return []
+    const days = Math.ceil((Date.parse(`${day}T00:00Z`) - now) / dayMs)
+    if (days > aheadDays) return []
+    return [
+      {
+        code: 'model_retiring',
+        severity: 'warning',
+        seen: `${describePlace(place)} names ${shown(value)}, and the key may call it today.`,
+        cause: `OpenAI shuts ${shown(value)} down on ${day}${days > 0 ? `, in ${days} ${days === 1 ? 'day' : 'days'}` : ''}: from then on it is a 404, which says nothing about the key.`,
+        fix: `In ${describePlace(place)} name its successor before ${day}: https://platform.openai.com/docs/deprecations has it`,
+        place,
+      } as const,
+    ]
+  })
 }
 
 export async function modelFindings(

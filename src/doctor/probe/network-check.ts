@@ -20,7 +20,7 @@ import { layerFinding, unusableProxy } from './layer-findings.ts'
 import { askWithoutKey, type Layers, probeLayers, type Way } from './layers.ts'
 import { askModel, rateLimitFinding } from './limits.ts'
 import { adminKeyFor, lookAtSpend } from './look-at-spend.ts'
-import { missingModels, modelFindings, visibleModels } from './models.ts'
+import { missingModels, modelFindings, retiringModels, visibleModels } from './models.ts'
 import { proxyInForce } from './proxy-settings.ts'
 import { type Shown, shownWithout } from './shown.ts'
 import type { Told } from './verdict-findings.ts'
@@ -193,7 +193,8 @@ async function lookAtModels(
   if (facts.models.length > 0 || context.options.model !== undefined)
     tell(context, [{ name: 'models', state: missing.length === 0 ? 'passed' : 'failed', tookMs: 0 }])
   const visible = visibleModels(observations) ?? []
-  return await modelFindings(context, { way, secret, missing, visible, shown, budget })
+  const retiring = retiringModels(facts, context.options, { observations, now: context.system.now(), shown })
+  return [...(await modelFindings(context, { way, secret, missing, visible, shown, budget })), ...retiring]
 }
 
 async function lookAtLimits(

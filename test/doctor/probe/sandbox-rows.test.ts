@@ -154,6 +154,21 @@ describe('a row of the table', () => {
     ])
   })
 
+  it('T40: models that work today and end soon, with the day; not those that end later or are not named', async () => {
+    const place = (line: number) => ({ kind: 'file', path: 'app.py', line }) as const
+    const models = ['gpt-4o', 'gpt-6-luna', 'gpt-4.1', 'gpt-4o'].map((value, index) => ({
+      value,
+      place: place(index + 1),
+    }))
+    const dayIn = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
+    const modelShutdowns = { 'gpt-4o': dayIn(10), 'gpt-4.1': dayIn(100), 'gpt-5': dayIn(1) }
+    const findings = await examined({ modelShutdowns }, { models })
+    expect(findings).toMatchObject([{ code: 'model_retiring', severity: 'warning', place: place(1) }])
+    expect(findings[0]?.cause).toMatch(
+      new RegExp(`^OpenAI shuts gpt-4o down on ${dayIn(10)}, in (?:9|10) days:`),
+    )
+  })
+
   it('T13: the model that was asked for', async () => {
     const doctor = realDoctor({ options: { model: 'gpt-9' } })
     expect(await examined({}, {}, doctor)).toMatchObject([{ code: 'model_denied' }])
