@@ -1,9 +1,8 @@
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { tick } from '../../src/main.ts'
 import { httpReceiver } from '../alerts/receivers.ts'
-import { prepareRig, until } from './harness.ts'
+import { until } from './harness.ts'
+import { tellingRig } from './telling-rig.ts'
 
 interface Told {
   readonly type: string
@@ -12,19 +11,7 @@ interface Told {
 
 it('keyturn tick tells what it finds before it ends, once, also where the receiver was away for a beat', async () => {
   const receiver = await httpReceiver()
-  const rig = await prepareRig()
-  appendFileSync(
-    join(rig.home, 'keyturn.yaml'),
-    [
-      'alerts:',
-      '  channels:',
-      '    ops:',
-      '      kind: webhook',
-      `      url: ${receiver.url}/hook`,
-      '      secret: { env: ALERTS_SECRET }',
-      '',
-    ].join('\n'),
-  )
+  const rig = await tellingRig(receiver.url)
   const env = { ...rig.env, ALERTS_SECRET: 's'.repeat(24) }
   const beat = async (): Promise<void> => void (await tick({ env, cwd: rig.home, log: () => undefined }))
   const told = () =>

@@ -1,10 +1,9 @@
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import type { AlertsAnswer } from '../../src/api/alert-types.ts'
 import { httpReceiver } from '../alerts/receivers.ts'
-import { aliveKeys, call, prepareRig, until, untilReady } from './harness.ts'
+import { aliveKeys, call, until, untilReady } from './harness.ts'
 import { spawnService } from './process.ts'
+import { tellingRig } from './telling-rig.ts'
 
 interface Told {
   readonly type: string
@@ -18,19 +17,7 @@ interface Told {
 
 it('a receiver that is away over kill -9 of the service is told all of it once, under the ids of the first try', async () => {
   const receiver = await httpReceiver()
-  const rig = await prepareRig()
-  appendFileSync(
-    join(rig.home, 'keyturn.yaml'),
-    [
-      'alerts:',
-      '  momentary: 20s',
-      '  resolveAfter: 1s',
-      '  groupWithin: 1s',
-      '  channels:',
-      `    ops: { kind: webhook, url: "${receiver.url}/hook", secret: { env: ALERTS_SECRET } }`,
-      '',
-    ].join('\n'),
-  )
+  const rig = await tellingRig(receiver.url, ['momentary: 20s', 'resolveAfter: 1s', 'groupWithin: 1s'])
   const withEnv = { ...rig, env: { ...rig.env, ALERTS_SECRET: 's'.repeat(24) } }
   const first = await spawnService(withEnv)
   await untilReady(rig)

@@ -1,9 +1,8 @@
-import { appendFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { httpReceiver } from '../alerts/receivers.ts'
-import { aliveKeys, prepareRig, until, untilReady } from './harness.ts'
+import { aliveKeys, until, untilReady } from './harness.ts'
 import { serveRig } from './in-process.ts'
+import { tellingRig } from './telling-rig.ts'
 
 interface Told {
   readonly type: string
@@ -21,23 +20,12 @@ const codes = new Set(['failover', 'key_rejected', 'no_verified_key'])
 
 it('tells a webhook that the key was revoked at OpenAI, what to do, and that it is over', async () => {
   const receiver = await httpReceiver()
-  const rig = await prepareRig()
-  appendFileSync(
-    join(rig.home, 'keyturn.yaml'),
-    [
-      'alerts:',
-      '  linkBase: https://keyturn.example.com',
-      '  momentary: 5s',
-      '  resolveAfter: 1s',
-      '  groupWithin: 1s',
-      '  channels:',
-      '    ops:',
-      '      kind: webhook',
-      `      url: ${receiver.url}/hook`,
-      '      secret: { env: ALERTS_SECRET }',
-      '',
-    ].join('\n'),
-  )
+  const rig = await tellingRig(receiver.url, [
+    'linkBase: https://keyturn.example.com',
+    'momentary: 5s',
+    'resolveAfter: 1s',
+    'groupWithin: 1s',
+  ])
   const secret = ['alerts', 'canary', '0123456789abcdef'].join('-')
   await serveRig(rig, { ALERTS_SECRET: secret })
   await untilReady(rig)
