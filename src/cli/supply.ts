@@ -1,12 +1,11 @@
-import { hostname } from 'node:os'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { type OpenClient, openClient } from '../client/create-client.ts'
 import { KeyturnClientError } from '../client/errors.ts'
 import { quietSendBy } from '../client/quiet-send.ts'
 import type { Send } from '../client/wire.ts'
 import { KeyturnError } from '../core/errors.ts'
-import { looksLikeKey } from '../core/key-shape.ts'
 import type { Context } from './command.ts'
+import { instanceName } from './instance-name.ts'
 import { type Address, findTarget, findToken, nonEmpty, type Target, type Token } from './target.ts'
 
 export interface Supply extends OpenClient {
@@ -33,7 +32,7 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
   const { io, options: given } = context
   const credential = given.text('credential') ?? nonEmpty(io.env['KEYTURN_CREDENTIAL']) ?? 'openai'
   const givenName = given.text('instance')
-  const instance = givenName ?? instanceOf(options)
+  const instance = givenName ?? instanceName(options.kind, options.mark)
   const isOwnName = givenName === undefined
   const service = given.has('inProcess') ? undefined : await findService(context)
   const common = {
@@ -146,13 +145,4 @@ function sendTo(address: Address, token: Token): Send {
     const { authorization: _none, ...headers } = request.headers
     return await send({ ...request, headers })
   }
-}
-
-/** Operators read it in the leases: what it is, and where. */
-function instanceOf({ kind, mark }: SupplyOptions): string {
-  const host = hostname()
-    .replaceAll(/[^\w.-]/g, '')
-    .slice(0, 80)
-  const instance = `${kind}-${host}-${mark}`
-  return looksLikeKey(instance) ? `${kind}-${mark}` : instance
 }

@@ -1,5 +1,4 @@
 import type { Server } from 'node:http'
-import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { isLoopback, parseListen } from '../../config/listen.ts'
 import type { ListenConfig } from '../../config/types.ts'
@@ -12,6 +11,7 @@ import type { WayTo } from '../../proxy/upstream.ts'
 import { createSystem } from '../../system.ts'
 import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { instanceName } from '../instance-name.ts'
 import { countOption, durationOption } from '../option-values.ts'
 import { serviceLog } from '../service-log.ts'
 import { type Address, nonEmpty } from '../target.ts'
@@ -48,9 +48,7 @@ export async function run(context: Context): Promise<ExitCode> {
       roots: new Set([...defaultRoots, ...(await allowedOf(context))]),
       service: serviceAt(address),
       hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
-      instance: `proxy-${hostname()
-        .replaceAll(/[^\x21-\x7e]/g, '-')
-        .slice(0, 64)}-${process.pid}-${system.uuid().slice(0, 8)}`,
+      instance: instanceName('proxy', `${process.pid}-${system.uuid().slice(0, 8)}`),
       staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, least: '1s' }),
       limits: limitsOf(context),
       system,
