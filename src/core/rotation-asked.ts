@@ -1,7 +1,7 @@
 import { askedEvidence, type Note } from './evidence.ts'
 import type { RotationContext, RotationEvent } from './rotation-events.ts'
 import { deadlineOf, end, enter, noted, pendingOf, startProving, withoutAttempts } from './rotation-moves.ts'
-import { furtherOf } from './steering.ts'
+import { furtherOf, isUsedUp } from './steering.ts'
 import type { Discard, Reach, Rotation } from './types.ts'
 
 /** What people ask of a rotation, in whatever phase it is; undefined for events that nobody asked for. */
@@ -64,12 +64,6 @@ function goFurther(
   if (upTo === steering.upTo) return rotation
   const further = { ...rotation, steering: { ...steering, upTo }, deadlineAt: deadlineOf(phase, context) }
   return noted(further, context, asked(`may go on until it is ${upTo}: asked for`, event.by))
-}
-
-/** Something was stored under its token, and is no key that works: no other one can be. */
-function isUsedUp({ phase, halt, attempts, formerAttempts = [] }: Rotation): boolean {
-  const hadKey = [...attempts, ...formerAttempts].some((one) => one.outcome === 'gone')
-  return phase === 'halted' && (hadKey || halt?.reason === 'store_conflict')
 }
 
 /**

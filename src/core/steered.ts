@@ -2,7 +2,7 @@ import type { Change, ChangeContext } from './credential.ts'
 import { KeyturnError } from './errors.ts'
 import { askForRotation } from './operations.ts'
 import { isRunning, isSparing } from './rotation.ts'
-import { hasReached } from './steering.ts'
+import { hasReached, isUsedUp } from './steering.ts'
 import { applyRotation } from './turning.ts'
 import type { CredentialState, Reach, Rotation, Steering } from './types.ts'
 
@@ -20,6 +20,8 @@ export type SteerAnswer =
   | { readonly kind: 'going'; readonly summary: string }
   /** It will not go on by itself. */
   | { readonly kind: 'stopped'; readonly summary: string; readonly fix: string }
+  /** It will not go on at all: under this token there will be no key. */
+  | { readonly kind: 'over'; readonly summary: string; readonly fix: string }
   /** There is none for this token. */
   | { readonly kind: 'unknown' }
 
@@ -66,12 +68,17 @@ export function progressOf({ name, rotation }: CredentialState, token: string, u
   if (rotation?.steering?.token !== token) return { kind: 'unknown' }
   if (hasReached(rotation, upTo)) return { kind: 'reached' }
   const { phase, halt, discard } = rotation
-  if (phase === 'halted') return { kind: 'stopped', summary: halt?.summary ?? '', fix: halt?.fix ?? '' }
+  if (phase === 'halted')
+    return {
+      kind: isUsedUp(rotation) ? 'over' : 'stopped',
+      summary: halt?.summary ?? '',
+      fix: halt?.fix ?? '',
+    }
   if (phase === 'done')
     return {
-      kind: 'stopped',
+      kind: 'over',
       summary: `The rotation ended as ${rotation.outcome ?? 'aborted'}. ${discard?.summary ?? ''}`.trim(),
-      fix: 'Begin another one: aws secretsmanager rotate-secret.',
+      fix: '',
     }
   if (rotation.paused)
     return { kind: 'stopped', summary: 'The rotation is paused.', fix: `keyturn resume ${name}` }

@@ -28,6 +28,12 @@ export function hasReached(rotation: Rotation, reach: Reach): boolean {
   return current !== undefined && current !== reach && isWithin(reach, current)
 }
 
+/** Something was stored under its token, and is no key that works: no other one can be. */
+export function isUsedUp({ phase, halt, attempts, formerAttempts = [] }: Rotation): boolean {
+  const hadKey = [...attempts, ...formerAttempts].some((one) => one.outcome === 'gone')
+  return phase === 'halted' && (hadKey || halt?.reason === 'store_conflict')
+}
+
 function isWithin(reach: Reach, limit: Reach): boolean {
   return order.indexOf(reach) <= order.indexOf(limit)
 }

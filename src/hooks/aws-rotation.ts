@@ -26,6 +26,11 @@ export interface RotatedSecret {
 export interface RotationParts {
   /** Undefined: AWS says that there is no such secret. */
   readonly look: () => Promise<RotatedSecret | undefined>
+  /**
+   * Takes AWSPENDING off the version of this token where it is not current: while one has it AWS begins no other rotation.
+   * Safe to repeat.
+   */
+  readonly release: () => Promise<void>
   readonly steer: (request: Omit<SteerRequest, 'by'>) => Promise<SteerAnswer>
   /** Proves the current key; throws where it does not work. */
   readonly verifyCurrent: () => Promise<void>
@@ -89,7 +94,7 @@ export function isSecretOf(
  */
 export async function performRotationStep(
   { step, secret, token }: Extract<RotationCall, { kind: 'step' }>,
-  { look, steer, verifyCurrent }: RotationParts,
+  { look, release, steer, verifyCurrent }: RotationParts,
 ): Promise<void> {
   const found = await look()
   if (found === undefined)
@@ -113,7 +118,8 @@ export async function performRotationStep(
   const answer = await steer({ token, upTo: reachOf[step], how })
   switch (answer.kind) {
     case 'reached':
-      return
+      // Current may be another version of AWS, with what somebody else changed in the document, and the label be left here.
+      return step === 'finishSecret' ? release() : undefined
     case 'unknown':
       // AWS tries a new configuration with this step alone, on a version that it makes and takes away again.
       if (step === 'testSecret') return verifyCurrent()
@@ -126,6 +132,11 @@ export async function performRotationStep(
     case 'stopped':
       throw new KeyturnError('rotation_halted', `${step} cannot be done: ${answer.summary}`, {
         fix: answer.fix,
+      })
+    case 'over':
+      await release()
+      throw new KeyturnError('rotation_halted', `${step} cannot be done: ${answer.summary}`, {
+        fix: `${answer.fix} The next rotation brings another key; at once: aws secretsmanager rotate-secret.`.trim(),
       })
   }
 }

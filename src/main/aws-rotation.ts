@@ -76,10 +76,10 @@ async function doStep(
   const { env, system, withinMs } = parts
   const rotations = await openAwsRotations(store, { env, system, home: config.home, log: () => undefined })
   try {
-    const look = () => rotations.look(ref)
     await withService({ ...parts, config }, (service) =>
       performRotationStep(call, {
-        look,
+        look: () => rotations.look(ref),
+        release: () => rotations.release(ref, call.token),
         steer: (request) => service.steer(name, { ...request, by, withinMs }),
         verifyCurrent: () => verifyCurrent(service, name),
       }),

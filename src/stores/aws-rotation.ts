@@ -1,4 +1,11 @@
-import { type AwsClientOptions, type AwsSdkModule, loadAwsSdk, openAwsCalls } from './aws-calls.ts'
+import {
+  type AwsClientOptions,
+  type AwsSdkModule,
+  type AwsVersionId,
+  loadAwsSdk,
+  openAwsCalls,
+} from './aws-calls.ts'
+import { currentLabel, removeLabel, rotationLabel } from './aws-labels.ts'
 import type { StoreContext } from './context.ts'
 
 /** What AWS's own rotation needs to know of a secret, beside what a store tells. */
@@ -9,6 +16,8 @@ export interface AwsRotations {
   ): Promise<
     { readonly isRotated: boolean; readonly labels: ReadonlyMap<string, readonly string[]> } | undefined
   >
+  /** Takes AWSPENDING off a version, unless that is current. Safe to repeat. */
+  release(ref: string, version: AwsVersionId): Promise<void>
   close(): void
 }
 
@@ -24,6 +33,11 @@ export async function openAwsRotations(
       const found = await calls.describe(ref)
       // As AWS's own templates have it (2026-11): off is what says so, and not what is left out.
       return found === undefined ? undefined : { isRotated: found.isRotated !== false, labels: found.labels }
+    },
+    async release(ref, version) {
+      const labels = (await calls.describe(ref))?.labels.get(version) ?? []
+      if (!labels.includes(rotationLabel) || labels.includes(currentLabel)) return
+      await removeLabel(calls, { ref, label: rotationLabel, version })
     },
     close: () => calls.close(),
   }

@@ -157,13 +157,14 @@ async function retireVersion(
       throw isCurrentError(ref, version, 'retired')
     }
   }
-  const ours = [pendingLabel, ownLabel(version), previousLabel]
+  const own = ownLabel(version)
   for (const [carrier] of carriers) {
     const labels = view.labels.get(carrier) ?? []
     const isRotated = ownVersionIn(labels) === version
-    for (const label of labels)
-      if (ours.includes(label) || (isRotated && label === rotationLabel))
-        await removeLabel(calls, { ref, label, version: carrier })
+    // By its own label a repeat knows what else is left to do: it goes last.
+    const ours = [pendingLabel, previousLabel, ...(isRotated ? [rotationLabel] : []), own]
+    for (const label of ours)
+      if (labels.includes(label)) await removeLabel(calls, { ref, label, version: carrier })
   }
 }
 

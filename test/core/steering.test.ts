@@ -103,7 +103,7 @@ describe('a rotation that the store drives', () => {
     const halted = after(rejected, [{ kind: 'discarded' }])
     expect([rejected.rotation?.phase, halted.rotation?.phase]).toEqual(['discarding', 'halted'])
     expect(steered(halted, 'staged')).toBe(halted)
-    expect(progressOf(halted, token, 'staged').kind).toBe('stopped')
+    expect(progressOf(halted, token, 'staged').kind).toBe('over')
   })
 
   it('makes way for the next token: its key is taken back, and one that moved something goes on to its end', () => {

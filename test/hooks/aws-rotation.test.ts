@@ -6,8 +6,8 @@ const token = '3f0c2a71-d04b-4e58-86aa-5b1c2d3e4f50'
 const arn = 'arn:aws:secretsmanager:eu-central-1:111122223333:secret:prod/openai-a1b2c3'
 const steps = ['createSecret', 'setSecret', 'testSecret', 'finishSecret'] as const
 
-async function world(): Promise<RotationWorld> {
-  const made = await RotationWorld.start()
+async function world(field?: string): Promise<RotationWorld> {
+  const made = await RotationWorld.start(field)
   onTestFinished(() => made.end())
   return made
 }
@@ -135,5 +135,32 @@ describe('the four steps', () => {
     for (const step of steps) expect(await made.invoke(step, asked)).toBe('done')
     expect(made.issuer.alive).toHaveLength(2)
     expect(made.current.token).toBe(asked)
+  })
+
+  it('leave AWSPENDING with no other version where somebody changed the document meanwhile', async () => {
+    const made = await world('OPENAI_API_KEY')
+    const asked = made.rotateSecret()
+    for (const step of steps.slice(0, 3)) expect(await made.invoke(step, asked)).toBe('done')
+    made.changeDocument({ user: 'ann' })
+    // Between the move of AWSCURRENT and the removal of AWSPENDING.
+    made.place.fake.fault({ action: 'UpdateSecretVersionStage', kind: 'internal', after: 2, times: 1 })
+    await made.invoke('finishSecret', asked)
+    await made.invoke('finishSecret', asked)
+    expect(JSON.parse(made.current.text)).toMatchObject({ user: 'ann' })
+    expect(made.attemptAgain()).not.toBe(asked)
+  })
+
+  it('let AWS begin anew where the walk of its token was aborted before there was a key', async () => {
+    const made = await world()
+    const asked = made.attemptAgain()
+    made.issuer.breakCall('mint', 'before')
+    expect(await made.invoke('createSecret', asked)).toBe('failed')
+    made.issuer.mend('mint')
+    expect(await made.invoke('abort', asked)).toBe('done')
+    expect(await made.invoke('createSecret', asked)).toBe('failed')
+    const next = made.attemptAgain()
+    expect(next).not.toBe(asked)
+    for (const step of steps) expect(await made.invoke(step, next)).toBe('done')
+    expect(made.issuer.alive).toHaveLength(2)
   })
 })

@@ -3,7 +3,7 @@ import type { Issuer, Ledger, SecretStore } from '../../src/core/ports.ts'
 import { createService } from '../../src/engine/create-service.ts'
 import { createOccurrences } from '../../src/engine/cron.ts'
 import type { RunningService } from '../../src/engine/service.ts'
-import { performRotationStep, type RotationStep } from '../../src/hooks/aws-rotation.ts'
+import { performRotationStep, type RotationParts, type RotationStep } from '../../src/hooks/aws-rotation.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { openAwsRotations } from '../../src/stores/aws-rotation.ts'
 import { policyOf } from '../core/fixtures.ts'
@@ -41,15 +41,20 @@ export class RotationWorld {
   readonly #ledger: Ledger = openSqliteLedger({ path: ':memory:' })
   readonly #left: (() => void)[] = []
 
-  private constructor(place: AwsPlace) {
+  /** Of the document that has the key; undefined: the key is all there is. */
+  readonly #field: string | undefined
+
+  private constructor(place: AwsPlace, field: string | undefined) {
     this.place = place
+    this.#field = field
     const { secret } = this.issuer.plant({ name: 'by hand' })
     place.fake.secrets.set(ref, { versions: new Map(), tags: new Map() })
-    place.fake.put(ref, secret.reveal())
+    const text = secret.reveal()
+    place.fake.put(ref, field === undefined ? text : JSON.stringify({ [field]: text }))
   }
 
-  static async start(): Promise<RotationWorld> {
-    return new RotationWorld(await startAws())
+  static async start(field?: string): Promise<RotationWorld> {
+    return new RotationWorld(await startAws(), field)
   }
 
   async end(): Promise<void> {
@@ -65,9 +70,22 @@ export class RotationWorld {
     return beginRotation(this.place.fake.secrets, ref, randomUUID())
   }
 
+  /** As AWS's own schedule: what is not complete is attempted again under its token, and nobody takes that away. */
+  attemptAgain(): string {
+    for (const [token, { labels }] of this.secret.versions)
+      if (labels.has('AWSPENDING') && !labels.has('AWSCURRENT')) return token
+    return beginRotation(this.place.fake.secrets, ref, randomUUID())
+  }
+
+  /** Somebody else's change of the same document, which AWS has current at once. */
+  changeDocument(change: Readonly<Record<string, string>>): void {
+    const document = JSON.parse(this.current.text) as object
+    this.place.fake.put(ref, JSON.stringify({ ...document, ...change }))
+  }
+
   /** Calls the function. `diesAt`: at so many calls of it to others it is gone, before or after the call was carried out. */
   async invoke(
-    step: RotationStep | 'tick',
+    step: RotationStep | 'tick' | 'abort',
     token: string,
     death?: { readonly atCall: number; readonly isAfter: boolean },
   ): Promise<'done' | 'failed' | 'died'> {
@@ -108,8 +126,11 @@ export class RotationWorld {
         this.place.context,
       )
       this.#left.push(() => rotations.close())
-      const { look } = mortal({ look: () => rotations.look(ref) })
-      return this.#act(step, token, service, look)
+      const parts = mortal({
+        look: () => rotations.look(ref),
+        release: () => rotations.release(ref, token),
+      })
+      return this.#act(step, token, service, parts)
     }
     const outcome = await Promise.race([live(), died])
     if (outcome !== 'died') await Promise.race([service?.stop(), died])
@@ -119,18 +140,22 @@ export class RotationWorld {
   }
 
   async #act(
-    step: RotationStep | 'tick',
+    step: RotationStep | 'tick' | 'abort',
     token: string,
     service: RunningService,
-    look: Parameters<typeof performRotationStep>[1]['look'],
+    parts: Pick<RotationParts, 'look' | 'release'>,
   ): Promise<'done' | 'failed'> {
     try {
       if (step === 'tick') await service.tick()
-      else
+      else if (step === 'abort') {
+        const { rotation } = await service.summary(ref)
+        await service.actOnRotation(ref, rotation?.id ?? '', 'abort', { name: 'ann' })
+        await service.tick()
+      } else
         await performRotationStep(
           { kind: 'step', step, secret: ref, token },
           {
-            look,
+            ...parts,
             steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 1_500 }),
             verifyCurrent: async () => void (await service.verify(ref, { name: 'aws' })),
           },
@@ -143,7 +168,8 @@ export class RotationWorld {
 
   async #openStore(): Promise<SecretStore> {
     const options = { maxAttempts: 1, requestTimeoutMs: 150, connectionTimeoutMs: 150 }
-    return openAws(this.place, options)
+    const field = this.#field
+    return openAws(this.place, field === undefined ? options : { ...options, format: 'json', field })
   }
 
   async #compose(store: SecretStore, issuer: Issuer, ledger: Ledger): Promise<RunningService> {

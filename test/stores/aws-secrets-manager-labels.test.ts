@@ -141,6 +141,22 @@ describe('a key that a team keeps in AWS', () => {
     expect(await store.promote('openai', { to: theirs, expectCurrent, fence: 1 })).toEqual({ kind: 'gone' })
   })
 
+  it("lets go of AWS's own rotation when it is retired, also where AWS names its labels in another order and one call fails", async () => {
+    seed('openai', 'their-key')
+    const token = seed('openai', undefined, ['AWSPENDING'])
+    Object.assign(place.fake.secrets.get('openai')?.versions.get(token) ?? {}, { isEmpty: true })
+    const store = await openAws(place)
+    const version = randomUUID()
+    await store.stage('openai', { version, token, secret: new Secret(canary), meta: {}, fence: 1 })
+    const labels = place.fake.secrets.get('openai')?.versions.get(token)?.labels
+    labels?.delete('AWSPENDING')
+    labels?.add('AWSPENDING')
+    place.fake.fault({ action: 'UpdateSecretVersionStage', kind: 'denied', after: 1 })
+    expect((await failure(store.retire('openai', { version, fence: 1 }))).code).toBe('store_denied')
+    await store.retire('openai', { version, fence: 1 })
+    expect(labelsOf('openai', token)).toEqual([])
+  })
+
   it('is found by ARN as well', async () => {
     seed('team/openai', canary)
     const store = await openAws(place)
