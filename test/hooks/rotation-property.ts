@@ -19,6 +19,10 @@ type Move =
   | { readonly kind: 'twice'; readonly step: (typeof steps)[number]; readonly mishap: Mishap }
   /** AWS gives up what is under way and begins anew. */
   | { readonly kind: 'rotate' }
+  /** An operator gives up what is under way. */
+  | { readonly kind: 'abort' }
+  /** Somebody writes another field of the document, where the key is in one. */
+  | { readonly kind: 'change' }
   | { readonly kind: 'wait'; readonly ms: number }
 
 const mishap: fc.Arbitrary<Mishap> = fc.oneof(
@@ -61,7 +65,8 @@ const move: fc.Arbitrary<Move> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('twice' as const), step, mishap }) },
-  { weight: 1, arbitrary: fc.constant({ kind: 'rotate' as const }) },
+  { weight: 1, arbitrary: fc.constantFrom({ kind: 'rotate' as const }, { kind: 'abort' as const }) },
+  { weight: 1, arbitrary: fc.constant({ kind: 'change' as const }) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -100,14 +105,14 @@ export async function everyOrderOfFailure(options: {
   readonly seed?: number
 }): Promise<void> {
   await fc.assert(
-    fc.asyncProperty(history, async (moves) => {
-      const world = await RotationWorld.start()
+    fc.asyncProperty(history, fc.constantFrom(undefined, 'OPENAI_API_KEY'), async (moves, field) => {
+      const world = await RotationWorld.start(field)
       try {
-        const byHand = world.current.text
+        const byHand = world.current.key
         let token = world.rotateSecret()
         for (const one of moves) {
           token = await play(world, one, token)
-          expect(world.isAlive(world.current.text)).toBe(true)
+          expect(world.isAlive(world.current.key)).toBe(true)
         }
         const current = await recover(world, token)
         const alive = world.issuer.alive.map(({ secret }) => secret.reveal())
@@ -128,6 +133,12 @@ async function play(world: RotationWorld, one: Move, token: string): Promise<str
   switch (one.kind) {
     case 'rotate':
       return world.rotateSecret()
+    case 'abort':
+      await world.invoke('abort', token)
+      return token
+    case 'change':
+      world.changeDocument({ user: `ann ${world.clock.now()}` })
+      return token
     case 'wait':
       world.clock.forward(one.ms)
       return token
@@ -170,11 +181,10 @@ async function recover(world: RotationWorld, first: string): Promise<string> {
     world.clock.forward(ms)
     expect(await world.invoke('tick', token)).toBe('done')
   }
-  expect(world.current.token).toBe(token)
-  expect(world.isAlive(world.current.text)).toBe(true)
-  const pending = [...world.secret.versions.values()].filter(({ labels }) => labels.has('AWSPENDING'))
-  expect(pending).toEqual([])
-  return world.current.text
+  expect(world.isAlive(world.current.key)).toBe(true)
+  // AWS goes on: it may be left on what is current, and on nothing else.
+  expect(world.attemptAgain()).not.toBe(token)
+  return world.current.key
 }
 
 async function isTurned(world: RotationWorld, token: string): Promise<boolean> {

@@ -38,8 +38,9 @@ export class RotationWorld {
   readonly clock = shiftedSystem()
   readonly issuer = new ScriptedIssuer(this.clock)
   readonly place: AwsPlace
-  readonly #ledger: Ledger = openSqliteLedger({ path: ':memory:' })
+  #ledger: Ledger = openSqliteLedger({ path: ':memory:' })
   readonly #left: (() => void)[] = []
+  readonly #followers = new Set<(name: string) => void>()
 
   /** Of the document that has the key; undefined: the key is all there is. */
   readonly #field: string | undefined
@@ -70,6 +71,11 @@ export class RotationWorld {
     return beginRotation(this.place.fake.secrets, ref, randomUUID())
   }
 
+  async loseLedger(): Promise<void> {
+    await this.#ledger.close()
+    this.#ledger = openSqliteLedger({ path: ':memory:' })
+  }
+
   /** As AWS's own schedule: what is not complete is attempted again under its token, and nobody takes that away. */
   attemptAgain(): string {
     for (const [token, { labels }] of this.secret.versions)
@@ -79,6 +85,7 @@ export class RotationWorld {
 
   /** Somebody else's change of the same document, which AWS has current at once. */
   changeDocument(change: Readonly<Record<string, string>>): void {
+    if (this.#field === undefined) return
     const document = JSON.parse(this.current.text) as object
     this.place.fake.put(ref, JSON.stringify({ ...document, ...change }))
   }
@@ -120,7 +127,7 @@ export class RotationWorld {
     let service: RunningService | undefined
     const live = async (): Promise<'done' | 'failed'> => {
       const store = mortal(await this.#openStore())
-      service = await this.#compose(store, mortal(this.issuer.asIssuer()), mortal({ ...this.#ledger }))
+      service = await this.#compose(store, mortal(this.issuer.asIssuer()), mortal(this.#sharedLedger()))
       const rotations = await openAwsRotations(
         { endpoint: this.place.fake.endpoint, region: 'eu-central-1', maxAttempts: 1 },
         this.place.context,
@@ -156,7 +163,7 @@ export class RotationWorld {
           { kind: 'step', step, secret: ref, token },
           {
             ...parts,
-            steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 1_500 }),
+            steer: (request) => service.steer(ref, { ...request, by: 'aws', withinMs: 60_000 }),
             verifyCurrent: async () => void (await service.verify(ref, { name: 'aws' })),
           },
         )
@@ -203,6 +210,23 @@ export class RotationWorld {
     })
   }
 
+  /** As PostgreSQL, which tells each process of what the others did. */
+  #sharedLedger(): Ledger {
+    const ledger = this.#ledger
+    return {
+      ...ledger,
+      commit: async (commit) => {
+        const outcome = await ledger.commit(commit)
+        for (const tell of this.#followers) tell(commit.state.name)
+        return outcome
+      },
+      watch: (onChange) => {
+        this.#followers.add(onChange)
+        return () => void this.#followers.delete(onChange)
+      },
+    }
+  }
+
   get secret() {
     const found = this.place.fake.secrets.get(ref)
     if (found === undefined) throw new Error('the secret is there')
@@ -210,10 +234,15 @@ export class RotationWorld {
   }
 
   /** What readers of AWS get. */
-  get current(): { readonly token: string; readonly text: string } {
-    for (const [token, { labels, text }] of this.secret.versions)
-      if (labels.has('AWSCURRENT')) return { token, text: text ?? '' }
+  get current(): { readonly token: string; readonly text: string; readonly key: string } {
+    for (const [token, { labels, text = '' }] of this.secret.versions)
+      if (labels.has('AWSCURRENT')) return { token, text, key: this.#keyIn(text) }
     throw new Error('something is current')
+  }
+
+  #keyIn(text: string): string {
+    if (this.#field === undefined) return text
+    return String((JSON.parse(text) as Readonly<Record<string, unknown>>)[this.#field])
   }
 
   isAlive(text: string): boolean {
