@@ -24,18 +24,32 @@ export function assertOneForm({ out, options }: Context): void {
     throw usage('--json and --sarif both want standard output', 'Give one of them.')
 }
 
+/** Nobody waits for a whole examination to hear of it. Error: `conflict`. */
+export function assertNewBundle(context: Context): void {
+  const path = bundlePath(context)
+  if (path !== undefined && context.io.readFile(path) !== undefined) throw bundleThere(path)
+}
+
 /** A file for support, for this user alone until it is sent. Error: `conflict` where there is one already. */
-export function writeBundle({ io, out, options }: Context, bundle: Diagnosis['bundle']): void {
-  const file = options.text('bundle')
-  if (file === undefined) return
-  const path = resolve(io.cwd, file)
-  if (!io.writeNewFile(path, `${JSON.stringify(bundle(), null, 2)}\n`, 0o600))
-    throw new KeyturnError('conflict', `there is a file ${path} already`, {
-      fix: 'Choose another name for --bundle.',
-    })
+export function writeBundle(context: Context, bundle: Diagnosis['bundle']): void {
+  const { io, out } = context
+  const path = bundlePath(context)
+  if (path === undefined) return
+  if (!io.writeNewFile(path, `${JSON.stringify(bundle(), null, 2)}\n`, 0o600)) throw bundleThere(path)
   out.note(
     `${path} is for support: without keys, tokens, addresses of people and your home. Read it before you send it.`,
   )
+}
+
+function bundlePath({ io, options }: Context): string | undefined {
+  const file = options.text('bundle')
+  return file === undefined ? undefined : resolve(io.cwd, file)
+}
+
+function bundleThere(path: string): KeyturnError {
+  return new KeyturnError('conflict', `there is a file ${path} already`, {
+    fix: 'Choose another name for --bundle.',
+  })
 }
 
 async function showSarif({ io, out }: Context, report: DoctorReport): Promise<void> {

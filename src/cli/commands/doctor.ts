@@ -4,7 +4,7 @@ import { Secret } from '../../core/secret.ts'
 import type { ComparePlace } from '../../doctor/compare/places.ts'
 import { argument, type Context, type Options, usage } from '../command.ts'
 import { exitOfReport } from '../doctor-exit.ts'
-import { assertOneForm, show, writeBundle } from '../doctor-outputs.ts'
+import { assertNewBundle, assertOneForm, show, writeBundle } from '../doctor-outputs.ts'
 import { askService } from '../doctor-service.ts'
 import { createSteps } from '../doctor-steps.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
@@ -20,6 +20,7 @@ export async function run(context: Context): Promise<ExitCode> {
   const code = options.text('explain')
   if (code !== undefined) return explain(context, code)
   assertOneForm(context)
+  assertNewBundle(context)
   const { report, bundle } = await examined(context)
   writeBundle(context, bundle)
   await show(context, report)
