@@ -213,6 +213,7 @@ export const bans: readonly Ban[] = [
       'stores/vault-auth.ts': 'sends what Keyturn logs in to Vault with',
       'stores/vault-calls.ts': 'sends the token of Vault in its header',
       'stores/vault-documents.ts': 'writes it into the field of the document that Vault gets',
+      'doctor/environment/stand-in.ts': 'looks whether it is a reference or an id, and tells which only',
       'doctor/probe/consent.ts': 'looks whether it stands in a file of the project',
       'doctor/probe/keyed-request.ts': 'sends it in the authorization header',
       'doctor/probe/shown.ts': 'withholds what a server echoes of it',

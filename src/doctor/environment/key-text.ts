@@ -4,6 +4,7 @@ import type { Facts, KeyPlace } from '../facts.ts'
 import type { Finding } from '../finding.ts'
 import { givenKey } from '../gather.ts'
 import { ofProviders } from './providers.ts'
+import { type StandIn, standInOf } from './stand-in.ts'
 import { apiOf, inspectKey, usedKeys } from './used-keys.ts'
 import { isSetIn, lineOf } from './wording.ts'
 
@@ -34,6 +35,8 @@ function isFaulty(facts: Facts, place: KeyPlace['place']): boolean {
 function judge(key: KeyPlace, facts: Facts): Finding | undefined {
   const shape = inspectKey(key)
   if (shape.core === 'placeholder') return isForLocalServer(key, facts) ? undefined : placeholder(key)
+  const standIn = standInOf(key.text)
+  if (standIn !== undefined) return noKey(key, standIn)
   if (shape.kind === 'malformed') return strays(key, shape.problems, facts)
   if (shape.kind === 'other_provider') return ofProviders(key, shape.provider ?? 'another provider', facts)
   if (shape.kind === 'admin') return admin(key)
@@ -52,6 +55,44 @@ function placeholder(key: KeyPlace): Finding {
     seen: `${nameOf(key)} is a placeholder of ${key.text.length} characters.`,
     cause: 'The text of a template stands where the key should.',
     fix: setAgain(key),
+    place: key.place,
+  }
+}
+
+const standIns: Readonly<
+  Record<StandIn, { readonly seen: string; readonly cause: string; readonly fix: string }>
+> = {
+  reference: {
+    seen: 'a reference to a secret',
+    cause:
+      'What puts the secret in place of the reference did not run, so that the reference is sent as the key.',
+    fix: 'Start the program through what resolves it, as `op run --` does for op://, or put the key itself there. ',
+  },
+  organization_id: {
+    seen: 'the id of an organisation',
+    cause: 'The id says who pays; it is no key, and belongs in OPENAI_ORG_ID.',
+    fix: '',
+  },
+  project_id: {
+    seen: 'the id of a project',
+    cause: 'The id says which project is called for; it is no key, and belongs in OPENAI_PROJECT_ID.',
+    fix: '',
+  },
+  base64: {
+    seen: 'a key in base64',
+    cause: 'It was taken as Kubernetes and CI systems keep it, and nobody decoded it.',
+    fix: 'Decode it first (base64 -d). ',
+  },
+}
+
+function noKey(key: KeyPlace, standIn: StandIn): Finding {
+  const { seen, cause, fix } = standIns[standIn]
+  return {
+    code: 'key_placeholder',
+    severity: 'error',
+    seen: `${nameOf(key)} is ${seen}, of ${key.text.length} characters.`,
+    cause,
+    fix: `${fix}${setAgain(key)}`,
     place: key.place,
   }
 }

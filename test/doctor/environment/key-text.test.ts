@@ -34,6 +34,28 @@ describe('what stands in place of a key', () => {
     expect(told(await inFile(text))).toEqual([`${code} .env:2`])
   })
 
+  it.each([
+    ['op://vault/openai/key', 'a reference to a secret', 'op run --'],
+    ['arn:aws:secretsmanager:eu-central-1:123456789012:secret:openai-AbCdEf', 'a reference', 'resolves it'],
+    ['projects/acme/secrets/openai/versions/latest', 'a reference', 'resolves it'],
+    [
+      '@Microsoft.KeyVault(SecretUri=https://acme.vault.azure.net/secrets/openai)',
+      'a reference',
+      'resolves it',
+    ],
+    [`org-${'aB3'.repeat(8)}`, 'the id of an organisation', 'key alone'],
+    [`proj_${'aB3'.repeat(8)}`, 'the id of a project', 'key alone'],
+    [Buffer.from(newKey()).toString('base64'), 'a key in base64', 'base64 -d'],
+    [Buffer.from(`${newKey('legacy')}\n`).toString('base64'), 'a key in base64', 'base64 -d'],
+  ])('is told for what it is, without its text: %#', async (text, seen, fix) => {
+    for (const findings of [await inShell(text), await inShell(`${text}\n`)]) {
+      expect(told(findings)).toEqual(['key_placeholder OPENAI_API_KEY'])
+      expect(findings[0]).toMatchObject({ severity: 'error', seen: expect.stringContaining(seen) })
+      expect(findings[0]?.fix).toContain(fix)
+      expect(JSON.stringify(findings)).not.toContain(text.slice(4, 16))
+    }
+  })
+
   it.each(['proj', 'svcacct', 'legacy'] as const)('is a key: %s', async (kind) => {
     expect(told(await inShell(newKey(kind)))).toEqual([])
     expect(told(await inFile(newKey(kind)))).toEqual([])
