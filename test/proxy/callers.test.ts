@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import {
   errorIn,
@@ -58,11 +59,23 @@ describe('a key that OpenAI refuses', () => {
     expect((await rig.ask(chat, { body: '{}' })).status).toBe(200)
   })
 
+  it('is replaced for long bodies one after another: each gives back the room that it took', async () => {
+    const { rig, next } = await turning({ limits: { buffersBytesMax: 100_000 } })
+    const body = 'a'.repeat(90_000)
+    for (const count of [1, 2, 3]) {
+      expect((await rig.ask(chat, { body })).status).toBe(200)
+      rig.service.turn({ apiKey: rig.key })
+      await rig.service.until(() => rig.service.answer().apiKey === rig.key)
+      expect(rig.arrived.filter(({ headers }) => headers.authorization === `Bearer ${next}`)).toHaveLength(
+        count,
+      )
+    }
+  })
+
   it('is tried twice at most', async () => {
     const { rig } = await turning()
-    const next = openAIKey()
-    rig.service.onReport = () => rig.service.turn({ apiKey: next })
-    rig.answer = (request, response) => request.on('end', () => refuseKey(response, next)).resume()
+    rig.service.onReport = () => rig.service.turn({ apiKey: openAIKey() })
+    rig.answer = (request, response) => request.on('end', () => refuseKey(response, rig.key)).resume()
     const answer = await rig.ask(chat, { body: '{}' })
     expect([answer.status, rig.arrived.length]).toEqual([503, 2])
   })
@@ -257,7 +270,7 @@ describe('a caller', () => {
     const guess = (token: string) =>
       `GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${token}\r\n\r\n`
     const { socket, text } = open(rig.port)
-    socket.write(guess('guess-number-1-of-many').repeat(2) + guess('guess-number-2-of-many').repeat(2))
+    socket.write((guess('guess-number-1-of-many') + guess('guess-number-2-of-many')).repeat(2))
     await rig.service.until(() => rig.service.hands().length >= 2)
     expect((await rig.ask('GET /v1/models')).status).toBe(200)
     expect(text()).toBe('')
@@ -275,6 +288,39 @@ describe('a caller', () => {
     ])
   })
 
+  it('that is new finds a place again as soon as those before are let in or refused; who found none leaves nothing', async () => {
+    const rig = await startRig({ limits: { requestsMax: 2, requestsPerCallerMax: 1, unprovenMax: 2 } })
+    const guess = async (name: string) => {
+      const { status } = await rig.raw([
+        'GET /v1/models HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer a-${name}-token-that-nobody-made`,
+        'Connection: close',
+      ])
+      return status
+    }
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    expect([await guess('first'), await guess('second')]).toEqual([401, 401])
+    const asked = Promise.withResolvers<ServerResponse>()
+    rig.service.override = ({ headers }, response) => {
+      if (headers.authorization?.includes('a-held-token') !== true) return false
+      asked.resolve(response)
+      return true
+    }
+    const held = open(rig.port)
+    held.socket.write(
+      'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-held-token-that-nobody-made\r\n\r\n',
+    )
+    const response = await asked.promise
+    expect([await guess('third'), await guess('fourth'), await guess('fifth')]).toEqual([429, 429, 429])
+    response.writeHead(401, { 'content-type': 'application/problem+json' })
+    response.end(
+      JSON.stringify({ type: 'urn:keyturn:error:unauthenticated', code: 'unauthenticated', detail: 'no' }),
+    )
+    await until(() => held.text().startsWith('HTTP/1.1 401'))
+    expect(await guess('sixth')).toBe(401)
+  })
+
   it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
     const rig = await startRig({ limits: { callersMax: 3, unprovenMax: 2 } })
     expect((await rig.ask('GET /v1/models')).status).toBe(200)
@@ -287,12 +333,26 @@ describe('a caller', () => {
       ])
       expect(guess.status).toBe(401)
     }
-    const hands = rig.service
+    expect((await rig.ask('GET /v1/models')).status).toBe(200)
+    // Whoever is still known asks whether the key has changed; only a new one asks for it.
+    const first = rig.service
       .hands()
       .filter(({ headers }) => headers.authorization === `Bearer ${rig.service.token}`)
-    expect((await rig.ask('GET /v1/models')).status).toBe(200)
-    expect(
-      rig.service.hands().filter(({ headers }) => headers.authorization === `Bearer ${rig.service.token}`),
-    ).toHaveLength(hands.length)
+      .filter(({ headers }) => headers['if-none-match'] === undefined)
+    expect(first).toHaveLength(1)
+  })
+
+  it('that was refused is refused again for a while without asking', async () => {
+    const rig = await startRig({ limits: { refusedHeldMs: 60_000 } })
+    for (const _again of [1, 2, 3]) {
+      const { status } = await rig.raw([
+        'GET /v1/models HTTP/1.1',
+        'Host: localhost',
+        'Authorization: Bearer a-token-that-nobody-made',
+        'Connection: close',
+      ])
+      expect(status).toBe(401)
+    }
+    expect(rig.service.hands()).toHaveLength(1)
   })
 })

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Usage } from '../../src/proxy/callers.ts'
 import { type FilledFamily, type ProxyFamily, proxyFamilies } from '../../src/proxy/metrics.ts'
 import { createMetricsServer } from '../../src/proxy/metrics-server.ts'
+import { createTally } from '../../src/proxy/tally.ts'
 import { loadExposition, metricsTypes } from '../../src/server/exposition.ts'
 import { createHosts } from '../../src/server/hosts.ts'
 import { heldAnswer, openAIKey, refuseKey, send, startRig, until, whole } from './harness.ts'
@@ -44,6 +46,20 @@ describe('the figures', () => {
       'keyturn_proxy_requests_total{app="büro",credential="openai",fingerprint="ba9876543210",status="2xx"} 1',
       'keyturn_proxy_upstream_failures_total 0',
     ])
+  })
+
+  it('keep the latest eight keys of a caller apart', () => {
+    const usage: Usage = { active: 0, answers: new Map() }
+    const tally = createTally()
+    for (let key = 1; key <= 10; key += 1) tally.answered(usage, `key-${key}`, 200)
+    tally.answered(usage, 'key-10', 429)
+    expect([...usage.answers.keys()]).toEqual(Array.from({ length: 8 }, (_one, index) => `key-${index + 3}`))
+    expect(usage.answers.get('key-10')).toEqual(
+      new Map([
+        ['2xx', 1],
+        ['4xx', 1],
+      ]),
+    )
   })
 
   it('name nobody whom Keyturn has not let in, however many guess', async () => {

@@ -96,6 +96,30 @@ describe('what goes up', () => {
     expect(answer.text).not.toContain(rig.key.slice(0, 20))
   })
 
+  it('is asked of Keyturn for what it may take as a token, a web token or a short one, also where it stands elsewhere by chance', async () => {
+    const rig = await startRig()
+    const webToken = ['eyJhbGciOiJub25lIn0', 'eyJzdWIiOiJhcHAifQ', 'c2lnbmF0dXJl'].join('.')
+    for (const [token, agent] of [
+      [webToken, 'app'],
+      ['app', 'app/1'],
+    ]) {
+      const answer = await rig.raw([
+        `${models} HTTP/1.1`,
+        'Host: localhost',
+        `Authorization: Bearer ${token}`,
+        `User-Agent: ${agent}`,
+        'Connection: close',
+      ])
+      expect([answer.status, errorIn(answer).message]).toEqual([
+        401,
+        expect.stringContaining('Keyturn refused the token'),
+      ])
+    }
+    expect(new Set(rig.service.hands().map(({ headers }) => headers.authorization))).toEqual(
+      new Set([`Bearer ${webToken}`, 'Bearer app']),
+    )
+  })
+
   it('goes to the upstream alone, whatever the service says', async () => {
     const rig = await startRig({ upstream: new URL('https://api.openai.com/v1') })
     const answer = await rig.ask(models)
@@ -190,6 +214,7 @@ describe('what comes back', () => {
           'strict-transport-security': 'max-age=1',
           'alt-svc': 'h3=":443"',
           'proxy-authenticate': 'Basic',
+          'x-echo': rig.key,
           'x-request-id': 'req_1',
           'x-ratelimit-remaining-requests': '9',
         },
@@ -304,6 +329,17 @@ describe('a request of which something is too much', () => {
     expect(rig.arrived).toEqual([])
   })
 
+  it('as a connection more than there may be is ended without a word', async () => {
+    const rig = await startRig({ limits: { connectionsMax: 1 } })
+    const first = open(rig.port)
+    first.socket.write(`${models} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    await until(() => first.text().includes('"code":"unauthenticated"'))
+    const second = open(rig.port)
+    second.socket.write(`${models} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+    await second.closed
+    expect(second.text()).toBe('')
+  })
+
   it('as a long address is refused', async () => {
     const rig = await startRig()
     expect((await rig.ask(`GET /v1/models?a=${'a'.repeat(9_000)}`)).status).toBe(431)
@@ -349,6 +385,18 @@ describe('a request that was refused', () => {
   )
 })
 
+describe('a request that was refused and goes on sending', () => {
+  it('loses its connection after as much as it may', async () => {
+    const rig = await startRig({ limits: { drainBytesMax: 1_000, drainTimeoutMs: 3_600_000 } })
+    const { socket, text, closed } = open(rig.port)
+    socket.write(`${chat} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n`)
+    await until(() => text().includes('"code":"unauthenticated"'))
+    socket.write(Buffer.alloc(2_000, 'a'))
+    await closed
+    expect(text()).toMatch(/^HTTP\/1\.1 401 /)
+  })
+})
+
 describe('a request from where it must not come', () => {
   it.each([
     ['another name that leads here', ['Host: evil.example'], 421],
@@ -357,6 +405,8 @@ describe('a request from where it must not come', () => {
     ['a page', ['Host: localhost', 'Origin: http://localhost:3000'], 403],
     ['a page without an origin', ['Host: localhost', 'Origin: null'], 403],
     ['an image in a page', ['Host: localhost', 'Sec-Fetch-Site: cross-site'], 403],
+    ['a frame in a page', ['Host: localhost', 'Sec-Fetch-Dest: iframe'], 403],
+    ['a click in a page', ['Host: localhost', 'Sec-Fetch-User: ?1'], 403],
     ['an upgrade to a WebSocket', ['Host: localhost', 'Connection: Upgrade', 'Upgrade: websocket'], 501],
   ])('as from %s is refused before anybody is asked', async (_what, headers, status) => {
     const rig = await startRig()

@@ -28,6 +28,17 @@ describe('an answer that comes piece by piece', () => {
     expect(text().slice(headEnd)).toBe(`${got}0\r\n\r\n`)
   })
 
+  it('begins with its own head, whatever the upstream says before', async () => {
+    const rig = await startRig()
+    rig.answer = (_request, response) => {
+      response.writeEarlyHints({ link: '</v1>; rel=preload' })
+      response.writeProcessing()
+      json(response, 200, { ok: true })
+    }
+    const answer = await rig.ask(chat, { body: '{}' })
+    expect([answer.text.match(/HTTP\/1\.1 \d+/g), answer.body]).toEqual([['HTTP/1.1 200'], '{"ok":true}'])
+  })
+
   it('keeps pieces apart that arrive in one packet', async () => {
     const rig = await startRig()
     rig.answer = (_request, response) => {
