@@ -3,7 +3,7 @@ import { type DueSecret, instantOf, recordOf, type SecretPlace } from './due.ts'
 
 /** `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S`. */
 const secretPattern =
-  /^projects\/([a-z0-9][a-z0-9.:-]{0,62})\/(?:locations\/[a-z0-9-]{1,63}\/)?secrets\/([A-Za-z0-9_-]{1,255})$/
+  /^projects\/([a-z0-9][a-z0-9.:-]{0,62})\/(?:locations\/([a-z0-9-]{1,63})\/)?secrets\/([A-Za-z0-9_-]{1,255})$/
 
 /**
  * One message as Pub/Sub pushes it (https://cloud.google.com/pubsub/docs/push, wrapped; of Secret Manager:
@@ -19,18 +19,29 @@ export function readPubSub(body: unknown): DueSecret | undefined {
   if (eventType !== 'SECRET_ROTATE' || dataFormat !== 'JSON_API_V1') return undefined
   const found = typeof secretId === 'string' ? secretPattern.exec(secretId) : null
   if (found === null) throw notPubSub()
-  const [, project, secret = ''] = found
-  return { place: comparable(project), secret, at, why: 'Google Secret Manager: SECRET_ROTATE' }
+  const [, project, location, name = ''] = found
+  return {
+    place: comparable(project),
+    secret: secretIn(location, name),
+    at,
+    why: 'Google Secret Manager: SECRET_ROTATE',
+  }
 }
 
 /** `ref` as the store takes it: a name, or all of it. */
-export function googlePlace(credential: string, ref: string, project: string | undefined): SecretPlace {
-  const found = secretPattern.exec(ref)
-  return {
-    credential,
-    place: comparable(found?.[1] ?? project),
-    secret: found?.[2] ?? ref,
-  }
+export function googlePlace(
+  credential: string,
+  ref: string,
+  { project, location }: { readonly project?: string; readonly location?: string },
+): SecretPlace {
+  const [, where, there, name] = secretPattern.exec(ref) ?? []
+  if (name === undefined) return { credential, place: comparable(project), secret: secretIn(location, ref) }
+  return { credential, place: comparable(where), secret: secretIn(there, name) }
+}
+
+/** A secret of one region is another one than the global one of its name. */
+function secretIn(location: string | undefined, name: string): string {
+  return location === undefined ? name : `${location}/${name}`
 }
 
 /** Google tells the number of a project where people write its id: the one says nothing of the other. */

@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import { readEventGrid } from '../../src/hooks/azure-event-grid.ts'
-import { type DueSecret, isAnswered, type LatestTurn } from '../../src/hooks/due.ts'
-import { readPubSub } from '../../src/hooks/google-pubsub.ts'
+import { credentialsOf, type DueSecret, isAnswered, type LatestTurn } from '../../src/hooks/due.ts'
+import { googlePlace, readPubSub } from '../../src/hooks/google-pubsub.ts'
 
 const minuteMs = 60_000
 const dayMs = 24 * 60 * minuteMs
@@ -46,6 +46,36 @@ describe('what a store says', () => {
     expect(answered({}, due)).toBe(false)
     expect(answered({ mintedAt: at - 40 * minuteMs })).toBe(false)
   })
+})
+
+it.each([
+  ['openai', { project: 'acme' }, 'projects/acme/secrets/openai', true],
+  ['openai', {}, 'projects/123/secrets/openai', true],
+  [
+    'openai',
+    { project: 'acme', location: 'europe-west3' },
+    'projects/acme/locations/europe-west3/secrets/openai',
+    true,
+  ],
+  ['openai', { project: 'acme', location: 'europe-west3' }, 'projects/acme/secrets/openai', false],
+  ['openai', { project: 'acme' }, 'projects/acme/locations/europe-west3/secrets/openai', false],
+  [
+    'projects/acme/locations/us-east1/secrets/openai',
+    {},
+    'projects/acme/locations/us-east1/secrets/openai',
+    true,
+  ],
+  [
+    'projects/acme/locations/us-east1/secrets/openai',
+    {},
+    'projects/acme/locations/europe-west3/secrets/openai',
+    false,
+  ],
+])('Google: the secret %s of %j is %s: %s', (ref, store, secretId, isSame) => {
+  const attributes = { eventType: 'SECRET_ROTATE', dataFormat: 'JSON_API_V1', secretId }
+  const due = readPubSub({ message: { messageId: '1', publishTime: '2026-11-26T00:00:00Z', attributes } })
+  const found = due === undefined ? [] : credentialsOf(due, [googlePlace('one', ref, store)])
+  expect(found).toEqual(isSame ? ['one'] : [])
 })
 
 it('whatever is sent is read or refused, and a refusal quotes nothing of it', () => {

@@ -15,8 +15,8 @@ const googlePath = '/v1/hooks/google-pubsub'
 const azurePath = '/v1/hooks/azure-event-grid'
 const hooks: Hooks = {
   googlePubSub: [
-    googlePlace('openai', 'openai', 'acme'),
-    googlePlace('openai-prod', 'projects/acme/secrets/prod', undefined),
+    googlePlace('openai', 'openai', { project: 'acme' }),
+    googlePlace('openai-prod', 'projects/acme/secrets/prod', {}),
   ],
   azureEventGrid: [azurePlace('openai', 'openai', 'https://acme.vault.azure.net')],
 }
@@ -159,6 +159,11 @@ describe('a cloud that says that a secret is due', () => {
     ['another event of the topic', googlePath, pubSub({ eventType: 'SECRET_VERSION_ADD' })],
     ['a secret that nobody configured', googlePath, pubSub({ secretId: 'projects/acme/secrets/theirs' })],
     ['a secret of this name elsewhere', googlePath, pubSub({ secretId: 'projects/other/secrets/openai' })],
+    [
+      'a secret of this name in one region alone',
+      googlePath,
+      pubSub({ secretId: 'projects/acme/locations/europe-west3/secrets/openai' }),
+    ],
     ['one that this caller may not turn', googlePath, pubSub({ secretId: 'projects/acme/secrets/prod' })],
     ['another event of the vault', azurePath, [eventGrid('Microsoft.KeyVault.SecretNewVersionCreated')]],
     ['a certificate', azurePath, [eventGrid(near, { ...vault, ObjectType: 'Certificate' })]],
