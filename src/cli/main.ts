@@ -74,9 +74,15 @@ function fixOfUsage(
 ): string {
   if (argv.some(looksLikeKey)) return keyAsArgument
   if (told.first === "unknown option '--json'") return 'Put it after the command: keyturn status --json.'
+  const spec = /\bmissing\b/.test(told.first) ? specOf(argv) : undefined
+  if (spec !== undefined) return `As in '${spec.examples[0]}'. See 'keyturn ${spec.name} --help'.`
   const help = "See 'keyturn --help' or 'keyturn COMMAND --help'."
   const guess = guessedCommand(argv) ?? told.guess
   return guess === '' ? help : `${guess} ${help}`
+}
+
+function specOf([first, second]: readonly string[]): CommandSpec | undefined {
+  return specs.find(({ name }) => name === `${first} ${second}`) ?? specs.find(({ name }) => name === first)
 }
 
 /** An empty argument or option is a variable that was not set, and must not become another command than was meant. */

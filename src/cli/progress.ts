@@ -259,10 +259,12 @@ function heldLine({
 }: RotationSummary): { readonly id: string; readonly text: string }[] {
   if (retirement === null || retirement.heldBy === null || retirement.endedAt !== null) return []
   const { heldBy } = retirement
+  const isApp = heldBy.startsWith('still in use by ')
+  const drop = isApp ? `; who has ended is forgotten with 'keyturn leases ${credential} --drop INSTANCE'` : ''
   return [
     {
       id: `held ${heldBy.replaceAll(/\d+/g, '')}`,
-      text: `the new key is out; the old one stays for now, held by ${heldBy}. Waiting goes on; see 'keyturn status ${credential}'`,
+      text: `the new key is out; the old one stays for now: ${heldBy}. Waiting goes on; see 'keyturn status ${credential}'${drop}`,
     },
   ]
 }

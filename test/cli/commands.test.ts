@@ -268,6 +268,11 @@ describe('exit codes tell a script what to do', () => {
     expect((await keyturn('rotat openai')).err).toBe(
       "error: unknown command 'rotat'\nfix:   Did you mean rotate? See 'keyturn --help' or 'keyturn COMMAND --help'.\n",
     )
+    for (const line of ['leases', 'leases openai --drop'])
+      expect((await keyturn(line)).err, line).toMatch(
+        /^error: .*missing.*\nfix: {3}As in 'keyturn leases openai'\. See 'keyturn leases --help'\.\n$/,
+      )
+    expect((await keyturn('token create')).err).toContain("As in 'keyturn token create ")
   })
 
   it('2 where the reason is too long, which is told in the words of the command line', async () => {

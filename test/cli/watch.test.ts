@@ -49,8 +49,17 @@ describe('rotate --wait', () => {
       .err()
       .split('\n')
       .filter((line) => line.includes('blackout'))
-    expect(told).toEqual([expect.stringContaining(`the old one stays for now, held by ${heldBy}.`)])
-    expect(told[0]).toContain("'keyturn status openai'")
+    expect(told).toEqual([expect.stringContaining(`the old one stays for now: ${heldBy}.`)])
+    expect(told[0]).toMatch(/'keyturn status openai'$/)
+  })
+
+  it('says how an app is forgotten that has ended without a word', async () => {
+    const retirement = retirementAt('draining', { heldBy: 'still in use by web (pod-1)' })
+    const { io, ended } = rotate([draining, rotationAt('done', { retirement }), dead])
+    expect(await ended).toBe(0)
+    expect(io.err()).toContain(
+      "the old one stays for now: still in use by web (pod-1). Waiting goes on; see 'keyturn status openai'; who has ended is forgotten with 'keyturn leases openai --drop INSTANCE'",
+    )
   })
 
   it('says what happened where the ledger does not know the rotation any more', async () => {
