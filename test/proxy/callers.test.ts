@@ -289,7 +289,7 @@ describe('a caller', () => {
   })
 
   it('that is new finds a place again as soon as those before are let in or refused; who found none leaves nothing', async () => {
-    const rig = await startRig({ limits: { requestsMax: 2, requestsPerCallerMax: 1, unprovenMax: 2 } })
+    const rig = await startRig({ limits: { requestsMax: 4, requestsPerCallerMax: 2, unprovenMax: 3 } })
     const guess = async (name: string) => {
       const { status } = await rig.raw([
         'GET /v1/models HTTP/1.1',
@@ -300,25 +300,34 @@ describe('a caller', () => {
       return status
     }
     expect((await rig.ask('GET /v1/models')).status).toBe(200)
-    expect([await guess('first'), await guess('second')]).toEqual([401, 401])
-    const asked = Promise.withResolvers<ServerResponse>()
+    expect([await guess('first'), await guess('second'), await guess('third')]).toEqual([401, 401, 401])
+    const asking: ServerResponse[] = []
     rig.service.override = ({ headers }, response) => {
-      if (headers.authorization?.includes('a-held-token') !== true) return false
-      asked.resolve(response)
-      return true
+      const isGuess = headers.authorization?.endsWith('-token-that-nobody-made') === true
+      if (isGuess) asking.push(response)
+      return isGuess
+    }
+    const refuseAll = () => {
+      for (const response of asking.splice(0)) {
+        response.writeHead(401, { 'content-type': 'application/problem+json' })
+        const problem = { type: 'urn:keyturn:error:unauthenticated', code: 'unauthenticated', detail: 'no' }
+        response.end(JSON.stringify(problem))
+      }
     }
     const held = open(rig.port)
     held.socket.write(
-      'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-held-token-that-nobody-made\r\n\r\n',
+      'GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a-held-token-that-nobody-made\r\n\r\n'.repeat(
+        2,
+      ),
     )
-    const response = await asked.promise
-    expect([await guess('third'), await guess('fourth'), await guess('fifth')]).toEqual([429, 429, 429])
-    response.writeHead(401, { 'content-type': 'application/problem+json' })
-    response.end(
-      JSON.stringify({ type: 'urn:keyturn:error:unauthenticated', code: 'unauthenticated', detail: 'no' }),
-    )
-    await until(() => held.text().startsWith('HTTP/1.1 401'))
-    expect(await guess('sixth')).toBe(401)
+    await until(() => asking.length === 1)
+    expect([await guess('fourth'), await guess('fifth'), await guess('sixth')]).toEqual([429, 429, 429])
+    refuseAll()
+    await until(() => (held.text().match(/HTTP\/1\.1 401/g) ?? []).length === 2)
+    const both = Promise.all([guess('seventh'), guess('eighth')])
+    await until(() => asking.length === 2)
+    refuseAll()
+    expect(await both).toEqual([401, 401])
   })
 
   it('that is one of too many new ones is asked to wait, and takes no place of those who are good', async () => {
