@@ -66,6 +66,18 @@ describe('a program', () => {
     expect(last([changed(key(1)), { kind: 'refused', code: 127 }])).toEqual([{ kind: 'end', code: 127 }])
   })
 
+  it('whose restart is planned already gets whatever is newest then, and no second plan', () => {
+    const spread = { spreadMs: 60_000 }
+    const planned: readonly Event[] = [...running, changed(key(2), 5, 0.5)]
+    expect(last(planned, spread)).toEqual([
+      { kind: 'say', what: 'restart-planned' },
+      { kind: 'wake', event: 'due', afterMs: 30_000 },
+    ])
+    const again: readonly Event[] = [...planned, changed(key(3), 6, 0.9)]
+    expect(last(again, spread)).toEqual([])
+    expect(after([...again, due(30_005)], spread).state).toMatchObject({ kind: 'stopping', wanted: key(3) })
+  })
+
   it('is asked to end when there is another key, and that it may be stopped is thought of', () => {
     expect(last(stopping)).toEqual([
       { kind: 'say', what: 'restarting' },

@@ -25,6 +25,8 @@ describe('a .env', () => {
     ['the name in a comment', '# KEY=old\n', '# KEY=old\nKEY=new-key\n'],
     ['names that begin or end alike', 'MY_KEY=1\nKEY_2=2\n', 'MY_KEY=1\nKEY_2=2\nKEY=new-key\n'],
     ['a byte order mark', '\uFEFFKEY=old\n', '\uFEFFKEY=new-key\n'],
+    ['a quote of the value itself', 'KEY="a\\"b" # mine\n', 'KEY="new-key" # mine\n'],
+    ['a value of several pieces', 'KEY="a"b"c"\nA="1"\n', 'KEY=new-key\nA="1"\n'],
     ['a quote that is not closed', 'KEY="old\nA=1\n', 'KEY=new-key\nA=1\n'],
   ])('with %s', (_what, before, expected) => {
     expect(set(before)).toBe(expected)

@@ -20,7 +20,12 @@ const credential: OpenAICredential = {
 }
 
 /** Keeps a file in memory. Before each look the test does what it wants; it ends with the last. */
-async function looks(before: readonly ((text: { of: string }) => void)[], own: Partial<KeepGoing> = {}) {
+async function looks(
+  before: readonly ((text: { of: string }) => void)[],
+  own: Partial<KeepGoing> = {},
+  atEnd: (text: { of: string }) => void = nothing,
+) {
+  let isPending = false
   const text = { of: '' }
   const told: Told['kind'][] = []
   const waits: number[] = []
@@ -37,14 +42,18 @@ async function looks(before: readonly ((text: { of: string }) => void)[], own: P
       path: '/run/key',
       read: () => text.of,
       change(next) {
-        before[waits.length]?.(text)
+        const act = before[waits.length] ?? atEnd
+        act(text)
         const wanted = next(text.of) ?? ''
         const isChanged = wanted !== text.of
         text.of = wanted
+        isPending ||= isChanged
         return isChanged
       },
-      isPending: () => false,
-      settle: () => undefined,
+      isPending: () => isPending,
+      settle: () => {
+        isPending = false
+      },
       cleanUp: () => 0,
     },
     shape: { format: 'raw', variable: 'OPENAI_API_KEY' },
@@ -94,6 +103,31 @@ describe('a file that is kept', () => {
     expect(told).toEqual(['trouble', 'written', 'trouble'])
     expect(waits).toEqual([1_000, 2_000, 4_000, 10_000, 1_000, 10_000])
     expect(text).toBe('the-key')
+  })
+
+  it('is followed by the hook after a change alone, again until that succeeds', async () => {
+    const runs: string[] = []
+    const hook = async ({ fingerprint }: OpenAICredential) => {
+      runs.push(fingerprint)
+      if (runs.length < 3) throw new KeyturnError('timeout', 'the hook is late', { retryable: true })
+    }
+    const { told } = await looks([nothing, nothing, nothing, nothing, nothing, somebodyElse], { hook })
+    expect(told).toEqual(['written', 'trouble', 'hook-done', 'restored', 'hook-done'])
+    expect(runs).toHaveLength(4)
+  })
+
+  it('loses the key at the end where that is asked for, but for what somebody else has put there', async () => {
+    expect((await looks([nothing], { isRemovedAtEnd: true })).text).toBe('')
+    expect((await looks([nothing], { isRemovedAtEnd: true }, somebodyElse)).text).toBe('theirs')
+    expect((await looks([nothing])).text).toBe('the-key')
+  })
+
+  it('is not waited for where the first key is refused for good', async () => {
+    const refused = () => {
+      throw new KeyturnError('unauthenticated', 'the token is not known')
+    }
+    await expect(looks([refused, nothing])).rejects.toMatchObject({ code: 'unauthenticated' })
+    expect((await looks([nothing, refused, nothing])).told).toEqual(['written', 'trouble'])
   })
 
   it('leaves nothing behind of a look, however many there are', async () => {
