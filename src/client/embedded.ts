@@ -185,6 +185,9 @@ function replyOf(handOut: EmbeddedHandOut | EmbeddedNoHandOut | undefined, crede
   return { kind: 'answer', answer: { credential: sealed(credentialFields), staleAfterMs, etag } }
 }
 
+/** Most who have no configuration have a service. */
+const whereAService =
+  'To ask a service, set KEYTURN_URL and KEYTURN_TOKEN (commands find one on this machine by KEYTURN_HOME, its folder). Without one:'
 const whereToLook =
   'Set KEYTURN_URL and KEYTURN_TOKEN to use a Keyturn service, or OPENAI_API_KEY or a keyturn.yaml to resolve keys in this process.'
 
@@ -194,8 +197,9 @@ function notFound(credential: string, thrown: unknown): KeyturnClientError {
   const looked = `KEYTURN_URL is not set, so "${credential}" was looked for in this process`
   if (isRecord(thrown) && thrown['name'] === 'KeyturnError' && typeof thrown['code'] === 'string') {
     const { code, message, fix } = thrown
+    const own = typeof fix === 'string' ? fix : whereToLook
     return new KeyturnClientError(code as ErrorCode, `${looked}: ${String(message)}`, {
-      fix: typeof fix === 'string' ? fix : whereToLook,
+      fix: code === 'config_missing' ? `${whereAService} ${own}` : own,
       retryable: thrown['retryable'] === true,
       cause: thrown,
     })

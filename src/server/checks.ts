@@ -142,7 +142,7 @@ export function unauthenticated(): KeyturnError {
     'unauthenticated',
     'This needs a token that is known, not revoked and not expired.',
     {
-      fix: 'Send `Authorization: Bearer <token>`; `keyturn token create` makes one.',
+      fix: 'Send `Authorization: Bearer <token>`, which apps have in KEYTURN_TOKEN or KEYTURN_TOKEN_FILE; `keyturn token create` makes one.',
     },
   )
 }

@@ -1,4 +1,4 @@
-import { chmodSync } from 'node:fs'
+import { chmodSync, existsSync } from 'node:fs'
 import { chmod, chown, lstat, readFile, stat, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 import { dirname } from 'node:path'
@@ -160,6 +160,17 @@ function toListenError(error: NodeJS.ErrnoException, listen: Listen): KeyturnErr
       fix: 'Stop it (is keyturn running twice?), or set KEYTURN_LISTEN to another address.',
       cause: error,
     })
+  // The system says EACCES of a folder that is not there.
+  const folder = listen.kind === 'unix' ? dirname(listen.path) : undefined
+  if (folder !== undefined && !existsSync(folder))
+    return new KeyturnError(
+      'config_invalid',
+      `Keyturn cannot listen on ${place}: there is no folder ${folder}.`,
+      {
+        fix: `Make it first: mkdir -p -m 700 '${folder}'`,
+        cause: error,
+      },
+    )
   const code = error.code ?? error.name
   return new KeyturnError('config_invalid', `Keyturn cannot listen on ${place} (${code}).`, {
     fix:

@@ -183,4 +183,16 @@ describe('without an address of Keyturn', () => {
     await errorOf(client.getOpenAIKey())
     expect(opens).toBe(2)
   })
+
+  it('where nothing is configured, a service comes first: most have one, and forgot to say where', async () => {
+    const known = { name: 'KeyturnError', code: 'config_missing', fix: 'Write one.' }
+    const client = createClient({
+      env: {},
+      platform: handTime().platform,
+      openEmbedded: () => Promise.reject(Object.assign(new Error('There is none.'), known)),
+    })
+    expect((await errorOf(client.getOpenAIKey())).fix).toMatch(
+      /^To ask a service, set KEYTURN_URL and KEYTURN_TOKEN.*KEYTURN_HOME.* Write one\.$/,
+    )
+  })
 })

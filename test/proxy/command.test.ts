@@ -129,6 +129,23 @@ describe('keyturn proxy', () => {
     expect(io.err()).not.toContain('word')
   })
 
+  it('says which option names the address that is taken', async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void taken.close())
+    const address = `127.0.0.1:${(taken.address() as AddressInfo).port}`
+    for (const [option, args] of [
+      ['--listen', []],
+      ['--metrics', ['--listen', '127.0.0.1:0']],
+    ] as const) {
+      const io = fakeIo({ env: { KEYTURN_URL: 'http://127.0.0.1:9' } })
+      expect(await run(['proxy', ...args, option, address], io)).toBe(1)
+      expect(io.err()).toMatch(
+        new RegExp(`${address} already[^]*another address with ${option}, as in ${option} `),
+      )
+    }
+  })
+
   it.each([
     ['an address of others', ['--listen', '0.0.0.0:7422'], '--listen'],
     ['an address that is none', ['--listen', 'here'], '--listen'],

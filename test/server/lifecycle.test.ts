@@ -149,6 +149,15 @@ describe('listening', () => {
     expect([failure.code, failure.message]).toEqual(['config_invalid', expect.stringContaining('192.0.2.1')])
   })
 
+  it('says that a folder is not there in which a Unix socket is to be', async () => {
+    const harness = await startServer()
+    const folder = join(await temporaryFolder(), 'none')
+    const failure = await failureOf(another(harness, { kind: 'unix', path: join(folder, 'keyturn.sock') }))
+    expect(failure.code).toBe('config_invalid')
+    expect(failure.message).toMatch(/keyturn\.sock: there is no folder .*none\.$/)
+    expect(failure.fix).toBe(`Make it first: mkdir -p -m 700 '${folder}'`)
+  })
+
   it('answers on IPv6, and names it in the URL', async () => {
     const harness = await startServer({ listen: { kind: 'tcp', host: '::1', port: 0 } })
     expect(harness.url).toBe(`http://[::1]:${harness.port}`)

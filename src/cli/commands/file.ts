@@ -24,6 +24,7 @@ import { signals } from '../until-signal.ts'
 export async function run(context: Context): Promise<ExitCode> {
   const { io, out, options } = context
   const shape = shapeOf(context)
+  assertOneEnd(context)
   const mode = Number.parseInt(wordOption(options, '--mode', { words: fileModes, without: '0600' }), 8)
   const hook = hookOf(context)
   const path = pathOf(context)
@@ -170,6 +171,15 @@ function pathOf({ io, options }: Context): string {
   const out = options.text('out')
   if (out !== undefined) return resolve(io.cwd, out)
   throw usage('the option --out is missing', 'Say where the key is to be kept: keyturn file --out PATH.')
+}
+
+/** Another key follows within the same run, or there is nothing to take out at its end. */
+function assertOneEnd({ options }: Context): void {
+  if (options.has('once') && options.has('removeOnExit'))
+    throw usage(
+      '--remove-on-exit is for a run that goes on; with --once the file stays',
+      'Leave one of them out.',
+    )
 }
 
 function shapeOf({ options }: Context): Shape {

@@ -56,7 +56,7 @@ export async function run(context: Context): Promise<ExitCode> {
     })
     let metrics: Awaited<ReturnType<typeof serveMetrics>> | undefined
     try {
-      const { url } = await listenOn(proxy.server, listen).catch(listenError)
+      const { url } = await listenOn(proxy.server, listen).catch(listenError('listen'))
       if (metricsAt !== undefined) metrics = await serveMetrics(proxy, metricsAt)
       greet(context, { url, metrics: metrics?.url, credentials, upstream, service: textOf(address) })
       await first
@@ -92,7 +92,7 @@ async function serveMetrics(
       text: await exposition.write(proxy.metrics(), 'prometheus', () => Promise.resolve()),
     }),
   })
-  const { url } = await listenOn(server, listen).catch(listenError)
+  const { url } = await listenOn(server, listen).catch(listenError('metrics'))
   return { server, url }
 }
 
@@ -219,12 +219,13 @@ function textOf(address: Address): string {
 }
 
 /** The other listener of Keyturn has its address from elsewhere, and says so. */
-function listenError(thrown: unknown): never {
-  if (!(thrown instanceof KeyturnError)) throw thrown
-  const { code, message, cause } = thrown
-  if (code !== 'address_in_use' && code !== 'config_invalid') throw thrown
-  throw new KeyturnError(code, message, {
-    fix: `Choose another address with --listen, as in --listen 127.0.0.1:0 for any free port.`,
-    cause,
-  })
+function listenError(option: 'listen' | 'metrics'): (thrown: unknown) => never {
+  return (thrown) => {
+    if (!(thrown instanceof KeyturnError) || !thrown.fix?.includes('KEYTURN_LISTEN')) throw thrown
+    const { code, message, cause } = thrown
+    throw new KeyturnError(code, message, {
+      fix: `Choose another address with --${option}, as in --${option} 127.0.0.1:0 for any free port.`,
+      cause,
+    })
+  }
 }

@@ -45,4 +45,10 @@ describe('keyturn file', () => {
     expect(code).toBe(0)
     expect(text).toContain(apiKey)
   })
+
+  it('promises nobody that a file goes away that stays', async () => {
+    const { code, text, said } = await onceOver('', ['--remove-on-exit'])
+    expect([code, text]).toEqual([2, ''])
+    expect(said).toMatch(/--remove-on-exit .* --once/)
+  })
 })
