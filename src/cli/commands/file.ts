@@ -145,6 +145,7 @@ function fileAt(path: string, mode: number, now: () => number): KeyFile {
     mode,
     disk: realDisk,
     pid: process.pid,
+    uid: process.getuid?.(),
     isAlive,
     now,
     draw: () => system.uuid().slice(0, 8),

@@ -24,6 +24,8 @@ export interface KeyFileOptions {
   readonly mode: number
   readonly disk: Disk
   readonly pid: number
+  /** Undefined where files have no owners. */
+  readonly uid: number | undefined
   /** Whether a process of this id runs. */
   readonly isAlive: (pid: number) => boolean
   readonly now: () => number
@@ -43,11 +45,20 @@ const unremovable = ['EPERM', 'EACCES', 'EISDIR']
  * text or the new one, and at most a file beside it that the next start removes.
  */
 export function openKeyFile(options: KeyFileOptions): KeyFile {
-  const { path, mode, disk, pid } = options
+  const { path, mode, disk, pid, uid } = options
   const folder = dirname(path)
   const beside = `.${basename(path)}.keyturn`
-  /** Says, without any secret, that what follows a change is still to be done. */
-  const pending = join(folder, `${beside}-pending`)
+  const pending = `${beside}-pending`
+  /** These say, without any secret, that what follows a change is still to be done. One of another user says nothing. */
+  const marks = (): readonly string[] =>
+    disk
+      .names(folder)
+      .filter((name) => name === pending || name.startsWith(`${pending}-`))
+      .map((name) => join(folder, name))
+      .filter((one) => {
+        const found = disk.lstat(one)
+        return found?.isFile() === true && (uid === undefined || found.uid === uid)
+      })
 
   const read = (): string | undefined => (disk.lstat(path) === undefined ? undefined : disk.read(path))
   const identity = (): string => {
@@ -77,7 +88,10 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     return true
   }
   const mark = (): void => {
-    if (disk.lstat(pending) === undefined) disk.close(disk.create(pending, 0o600))
+    if (marks().length > 0) return
+    const plain = join(folder, pending)
+    const free = disk.lstat(plain) === undefined ? plain : `${plain}-${options.draw()}`
+    disk.close(disk.create(free, 0o600))
   }
   const isAsWanted = (): boolean => ((disk.lstat(path)?.mode ?? 0) & 0o777) === mode
 
@@ -100,8 +114,10 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
       }
       throw Object.assign(new Error('somebody else keeps on writing it'), { code: 'EBUSY', path })
     },
-    isPending: () => disk.lstat(pending) !== undefined,
-    settle: () => disk.remove(pending),
+    isPending: () => marks().length > 0,
+    settle() {
+      for (const one of marks()) disk.remove(one)
+    },
     cleanUp() {
       return disk.names(folder).filter((name) => isLeft(name) && isRemoved(name)).length
     },

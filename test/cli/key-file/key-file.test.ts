@@ -32,6 +32,7 @@ function fileIn(folder: string, disk: Disk = realDisk, options: { now?: number; 
     mode: 0o600,
     disk,
     pid: options.pid ?? 11,
+    uid: process.getuid?.(),
     isAlive: (pid) => pid === 22,
     now: () => options.now ?? lstatSync(folder).mtimeMs,
     draw: () => `d${(drawn += 1)}`,
@@ -110,6 +111,34 @@ describe('a file with a key', () => {
     expect(readFileSync(file.path)).toEqual(bytes)
     expect(readdirSync(folder)).toEqual(['key'])
     expect(file.change(next('raw'))).toBe(true)
+  })
+
+  it('takes for its own sign of what is still to be done none of another user, who can neither hold it up nor make it forget', () => {
+    const folder = folderForTest()
+    // In a folder with a sticky bit anybody can put it there, and nobody else can take it away.
+    const theirs = join(folder, '.key.keyturn-pending')
+    writeFileSync(theirs, '')
+    const disk: Disk = {
+      ...realDisk,
+      lstat: (path) => {
+        const found = realDisk.lstat(path)
+        return found !== undefined && path === theirs ? Object.assign(found, { uid: found.uid + 1 }) : found
+      },
+      remove(path) {
+        if (path === theirs) throw Object.assign(new Error('not yours'), { code: 'EPERM' })
+        realDisk.remove(path)
+      },
+    }
+    const file = fileIn(folder, disk)
+    expect(file.isPending()).toBe(false)
+    file.change(set('new'))
+    const next = fileIn(folder, disk)
+    expect(next.isPending()).toBe(true)
+    next.settle()
+    expect([next.isPending(), readdirSync(folder).toSorted()]).toEqual([
+      false,
+      ['.key.keyturn-pending', 'key'],
+    ])
   })
 
   it('remembers over a crash that what follows a change is still to be done', () => {
