@@ -42,11 +42,15 @@ export function forget(folder: string): void {
   tried(['umount', join(folder, 'storage', 'overlay')])
 }
 
+const authority = '/etc/ssl/certs/ca-certificates.crt'
+/** What is set in the base. */
+export const baseEnvironment = ['PATH=/usr/local/bin:/usr/bin:/bin', `NODE_EXTRA_CA_CERTS=${authority}`]
+
 /**
- * What the image is built in where no registry of images can be reached: the Node of the tests, npm and a shell, out of
- * this machine's own files. The name ends in its digest, as the Dockerfile asks for.
+ * The files of what the image is built in where no registry of images can be reached: the Node of the tests, npm and a
+ * shell, out of this machine's own.
  */
-export function makeBase(folder: string): string {
+export function layBase(folder: string): string {
   const root = join(folder, 'base')
   const node = join(repository, 'node_modules/node/bin/node')
   const npm = join(ran(['npm', 'root', '-g']).trim(), 'npm')
@@ -59,18 +63,21 @@ export function makeBase(folder: string): string {
   symlinkSync('../lib/node_modules/npm/bin/npm-cli.js', join(root, 'usr/local/bin/npm'))
   mkdirSync(join(root, 'tmp'))
   mkdirSync(join(root, 'root'))
-  for (const path of ['/etc/ssl/certs/ca-certificates.crt', '/usr/etc/npmrc', '/var/lib/dpkg/status'])
+  for (const path of [authority, '/usr/etc/npmrc', '/var/lib/dpkg/status'])
     if (existsSync(path)) place(root, path, path.replace('/usr/etc', '/usr/local/etc'))
   for (const name of existsSync('/var/lib/dpkg/info') ? readdirSync('/var/lib/dpkg/info') : [])
     if (/^(?:libc6|libstdc\+\+6|libgcc-s1)(?::\w+)?\.list$/.test(name))
       place(root, `/var/lib/dpkg/info/${name}`)
   writeFileSync(join(root, 'etc/passwd'), 'root:x:0:0:root:/root:/bin/sh\n')
+  return root
+}
 
+/** The same as an image. The name ends in its digest, as the Dockerfile asks for. */
+export function makeBase(folder: string): string {
+  const root = layBase(folder)
   const container = buildah(folder, ['from', 'scratch']).trim()
   buildah(folder, ['copy', container, root, '/'])
-  const authority = '/etc/ssl/certs/ca-certificates.crt'
-  const environment = ['PATH=/usr/local/bin:/usr/bin:/bin', `NODE_EXTRA_CA_CERTS=${authority}`]
-  buildah(folder, ['config', ...environment.flatMap((one) => ['--env', one]), container])
+  buildah(folder, ['config', ...baseEnvironment.flatMap((one) => ['--env', one]), container])
   buildah(folder, ['commit', '--rm', container, 'localhost/keyturn-base'])
   const inspected = JSON.parse(buildah(folder, ['inspect', '--type', 'image', 'localhost/keyturn-base'])) as {
     readonly FromImageDigest: string
@@ -89,24 +96,28 @@ function librariesOf(program: string): readonly string[] {
   return stdout.split('\n').flatMap((line) => /(?:=>\s+|^\s*)(\/\S+)\s+\(0x/.exec(line)?.[1] ?? [])
 }
 
-/** The arguments of a build in this machine's sandbox; npm's cache is lent to it, as a registry that is near. */
-export function build(
-  folder: string,
-  options: {
-    readonly tag: string
-    readonly args: readonly string[]
-    readonly secret?: string
-    readonly context?: string
-  },
-): string {
+/** Lent to a build, as a registry that is near. */
+export function npmCache(): string {
   const cache = join(homedir(), '.npm')
   mkdirSync(cache, { recursive: true })
+  return cache
+}
+
+export interface BuildOptions {
+  readonly tag: string
+  readonly args: readonly string[]
+  readonly secret?: string
+  readonly context?: string
+}
+
+/** A build in this machine's sandbox. */
+export function build(folder: string, options: BuildOptions): string {
   return buildah(folder, [
     'build',
     '--isolation=chroot',
     '--pull-never',
     '--format=docker',
-    `--volume=${cache}:/root/.npm`,
+    `--volume=${npmCache()}:/root/.npm`,
     ...options.args.map((one) => `--build-arg=${one}`),
     ...(options.secret === undefined ? [] : [`--secret=id=npmrc,src=${options.secret}`]),
     `--tag=${options.tag}`,

@@ -15,6 +15,7 @@ import { join, resolve } from 'node:path'
 import { repository } from './builder.ts'
 import type { Compose, Service } from './compose.ts'
 import { type Ran, tried } from './programs.ts'
+import type { Mount, Runtime, Spec } from './runtimes.ts'
 import type { Unpacked } from './unpacked.ts'
 
 /** A service of a compose file, run by runc as Docker Compose would have it run. */
@@ -31,34 +32,29 @@ export interface Container {
 }
 
 export interface Ground {
+  readonly runtime: Runtime
   readonly folder: string
   readonly image: Unpacked
   readonly compose: Compose
   readonly running: Map<string, Container>
 }
 
-interface Mount {
-  readonly destination: string
-  readonly type: string
-  readonly source: string
-  readonly options?: readonly string[]
-}
-
 export function start(ground: Ground, name: string): Container {
   const service = ground.compose.services[name]
   if (service === undefined) throw new Error(`The compose files have no service ${name}.`)
+  const { runtime } = ground
   const bundle = join(ground.folder, 'bundles', name)
   mkdirSync(bundle, { recursive: true })
-  writeFileSync(join(bundle, 'config.json'), JSON.stringify(specOf(ground, service)))
-  const runc = ['runc', '--root', join(ground.folder, 'runc')]
+  const spec = specOf(ground, service)
+  writeFileSync(join(bundle, 'config.json'), JSON.stringify(spec))
   const logFile = join(bundle, 'log')
   const log = openSync(logFile, 'w')
-  const args = [...runc.slice(1), 'run', '--bundle', bundle, name]
-  const child = spawn('runc', args, { stdio: ['ignore', log, log] })
+  const [command = '', ...args] = runtime.run(name, bundle, spec)
+  const child = spawn(command, args, { stdio: ['ignore', log, log] })
   closeSync(log)
+  runtime.started(name, child.pid ?? 0)
   const ended = endOf(child)
-  const exec = (command: readonly string[]): Ran =>
-    tried([...runc, 'exec', name, ...command], { timeoutMs: 30_000 })
+  const exec = (words: readonly string[]): Ran => tried(runtime.exec(name, words), { timeoutMs: 30_000 })
   const [, ...check] = service.healthcheck?.test ?? ground.image.config.Healthcheck.Test
   const container: Container = {
     name,
@@ -66,7 +62,7 @@ export function start(ground: Ground, name: string): Container {
     isHealthy: () => exec(check).code === 0,
     said: () => readFileSync(logFile, 'utf8'),
     async stop(signal) {
-      tried([...runc, 'kill', name, signal])
+      tried(runtime.kill(name, signal))
       return ended
     },
     ended,
@@ -81,16 +77,16 @@ async function endOf(child: ChildProcess): Promise<number | null> {
 }
 
 /** Whatever is left of it, also after a failure. */
-export async function endAll({ running, folder }: Ground): Promise<void> {
+export async function endAll({ running, runtime }: Ground): Promise<void> {
   for (const container of [...running.values()].toReversed()) {
     await container.stop('KILL')
-    tried(['runc', '--root', join(folder, 'runc'), 'delete', '--force', container.name])
+    runtime.remove(container.name)
   }
 }
 
-function specOf(ground: Ground, service: Service): object {
+function specOf(ground: Ground, service: Service): Spec {
   const { config, root } = ground.image
-  const [uid, gid] = (service.user ?? config.User).split(':').map(Number)
+  const [uid = 0, gid = 0] = (service.user ?? config.User).split(':').map(Number)
   const isBare = service.cap_drop?.includes('ALL') === true
   if (!isBare) throw new Error('Only services without capabilities are run here.')
   return {
@@ -127,11 +123,12 @@ function specOf(ground: Ground, service: Service): object {
 }
 
 /** A network of its own, in which there is nothing but loopback, or that of another service. */
-function networkOf({ folder }: Ground, { network_mode: mode = '' }: Service): object {
+function networkOf(
+  { runtime }: Ground,
+  { network_mode: mode = '' }: Service,
+): Spec['linux']['namespaces'][number] {
   if (!mode.startsWith('service:')) return { type: 'network' }
-  const { out } = tried(['runc', '--root', join(folder, 'runc'), 'state', mode.slice('service:'.length)])
-  const { pid } = JSON.parse(out) as { readonly pid: number }
-  return { type: 'network', path: `/proc/${pid}/ns/net` }
+  return { type: 'network', path: `/proc/${runtime.pidOf(mode.slice('service:'.length))}/ns/net` }
 }
 
 function bind(source: string, destination: string, isReadOnly: boolean): Mount {

@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { until } from '../emulators/processes.ts'
-import { build, forget, makeBase, repository } from './builder.ts'
+import { type BuildOptions, build, forget, makeBase, repository } from './builder.ts'
+import { buildByHand, layNamedBase } from './by-hand.ts'
 import { endAll } from './containers.ts'
 import { layContext } from './context.ts'
 import { startPod } from './pod.ts'
-import { tried } from './programs.ts'
+import { tried, whyNot } from './programs.ts'
+import { byPrograms, type Runtime, runc } from './runtimes.ts'
 import { type HandOut, ports, type Rotation, startTopology, type Topology } from './topology.ts'
 import { entriesOf, type Unpacked, unpack } from './unpacked.ts'
 
@@ -21,25 +23,38 @@ let image: Unpacked
 let topology: Topology | undefined
 const canary = ['LEFT', 'BEHIND', randomBytes(12).toString('hex')].join('-')
 
+const isByHand = whyNot() !== undefined
+
+/** By a builder, or else by the commands of the Dockerfile. */
+function made(options: BuildOptions): Unpacked {
+  if (isByHand) return buildByHand(folder, options)
+  build(folder, options)
+  return unpack(folder, options.tag)
+}
+
+function runtimeIn(ground: string): Runtime {
+  return isByHand ? byPrograms() : runc(ground)
+}
+
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'keyturn-image-'))
-  base = makeBase(folder)
+  base = isByHand ? layNamedBase(folder) : makeBase(folder)
   const context = layContext(folder, canary)
   const secret = join(folder, 'npmrc')
   writeFileSync(secret, `; ${canary}\n`)
-  build(folder, { tag: 'localhost/keyturn', args: [`BASE=${base}`, 'REVISION=0a1b2c3'], secret, context })
-  image = unpack(folder, 'localhost/keyturn')
+  const args = [`BASE=${base}`, 'REVISION=0a1b2c3']
+  image = made({ tag: 'localhost/keyturn', args, secret, context })
 })
 
 afterAll(async () => {
   await topology?.close()
-  forget(folder)
+  if (!isByHand) forget(folder)
   rmSync(folder, { recursive: true, force: true })
 })
 
 describe('the builder', () => {
   it('refuses a base that is not named by its digest, and says what to type', () => {
-    expect(() => build(folder, { tag: 'localhost/loose', args: ['BASE=localhost/keyturn-base'] })).toThrow(
+    expect(() => made({ tag: 'localhost/loose', args: ['BASE=localhost/keyturn-base'] })).toThrow(
       'BASE must end in a digest: --build-arg BASE=localhost/keyturn-base@sha256:',
     )
   })
@@ -130,7 +145,7 @@ describe('the pod of deploy/kubernetes', () => {
 
   beforeAll(async () => {
     mkdirSync(place())
-    started = startPod(place(), image)
+    started = startPod(place(), image, runtimeIn(place()))
     await until(() => Promise.resolve(started.pod.isHealthy()), { timeoutMs: 30_000 })
   })
 
@@ -155,7 +170,8 @@ describe('the pod of deploy/kubernetes', () => {
 describe('compose.yaml with compose.sandbox.yaml', () => {
   beforeAll(async () => {
     mkdirSync(join(folder, 'topology'))
-    topology = await startTopology(join(folder, 'topology'), image)
+    const ground = join(folder, 'topology')
+    topology = await startTopology(ground, image, runtimeIn(ground))
   })
 
   const running = (): Topology => {

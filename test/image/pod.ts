@@ -6,6 +6,7 @@ import { readManifests } from '../deploy/manifests.ts'
 import { makeCertificate } from '../stores/fakes/certificate.ts'
 import type { Service } from './compose.ts'
 import { type Container, type Ground, start } from './containers.ts'
+import type { Runtime } from './runtimes.ts'
 import type { Unpacked } from './unpacked.ts'
 
 const group = 65_532
@@ -14,6 +15,7 @@ const group = 65_532
 export function startPod(
   folder: string,
   image: Unpacked,
+  runtime: Runtime,
 ): { readonly ground: Ground; readonly pod: Container } {
   const [deployment] = readManifests('deployment.yaml')
   const [container] = (deployment === undefined ? undefined : podOf(deployment))?.containers ?? []
@@ -40,7 +42,7 @@ export function startPod(
     ],
   }
   const compose = { services: { pod: service }, secrets: {}, volumes: {} }
-  const ground: Ground = { folder, image, compose, running: new Map() }
+  const ground: Ground = { runtime, folder, image, compose, running: new Map() }
   return { ground, pod: start(ground, 'pod') }
 }
 

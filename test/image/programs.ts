@@ -11,10 +11,15 @@ export interface Ran {
 /** Runs a program to its end; a program that is not there has the code -1. */
 export function tried(
   [command = '', ...args]: readonly string[],
-  options: { readonly cwd?: string; readonly timeoutMs?: number } = {},
+  options: {
+    readonly cwd?: string
+    readonly timeoutMs?: number
+    readonly env?: Readonly<Record<string, string | undefined>>
+  } = {},
 ): Ran {
   const { status, stdout, stderr, error } = spawnSync(command, args, {
     cwd: options.cwd,
+    ...(options.env === undefined ? {} : { env: options.env }),
     encoding: 'utf8',
     timeout: options.timeoutMs ?? 300_000,
     maxBuffer: outputBytesMax,
@@ -23,7 +28,7 @@ export function tried(
 }
 
 /** The same where only success will do; what it printed is in the error. */
-export function ran(command: readonly string[], options: { readonly cwd?: string } = {}): string {
+export function ran(command: readonly string[], options: Parameters<typeof tried>[1] = {}): string {
   const { code, out, err } = tried(command, options)
   if (code !== 0) throw new Error(`${command.slice(0, 4).join(' ')} … ended with ${code}:\n${out}\n${err}`)
   return out
@@ -33,7 +38,26 @@ export function ran(command: readonly string[], options: { readonly cwd?: string
 export function whyNot(): string | undefined {
   if (process.platform !== 'linux') return 'it needs Linux'
   if (process.getuid?.() !== 0) return 'it needs root, which builders and runtimes without a daemon do'
+  if (process.env['KEYTURN_IMAGE_BUILDER'] === 'none') return 'KEYTURN_IMAGE_BUILDER=none says so'
   const missing = ['buildah', 'runc'].filter((name) => tried([name, '--version']).code !== 0)
   if (missing.length > 0) return `${missing.join(' and ')} cannot be had (apt-get install buildah runc)`
   return undefined
+}
+
+/** Why the commands of the Dockerfile cannot be run without a builder either; undefined where they can. */
+export function whyNotByHand(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return whyNot()
+  const missing = ['unshare', 'nsenter', 'setpriv', 'ip'].filter((name) => whereIs(name) === '')
+  if (missing.length > 0) return `${missing.join(', ')} cannot be had (apt-get install util-linux iproute2)`
+  const { code, err } = tried(['unshare', '--mount', '--pid', '--net', '--ipc', '--uts', '--fork', 'true'])
+  return code === 0 ? undefined : `this machine gives no namespaces (${err.trim()})`
+}
+
+export function whereIs(program: string): string {
+  return tried(['sh', '-c', 'command -v "$1"', 'sh', program]).out.trim()
+}
+
+/** One word of a shell. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -7,6 +7,7 @@ import { until } from '../emulators/processes.ts'
 import { sharedPostgres } from '../postgres/database.ts'
 import { readCompose } from './compose.ts'
 import { type Container, endAll, type Ground, secretFile, start } from './containers.ts'
+import type { Runtime } from './runtimes.ts'
 import type { Unpacked } from './unpacked.ts'
 
 export interface Topology {
@@ -21,9 +22,9 @@ export interface Topology {
 export const ports = [7420, 7430] as const
 
 /** compose.yaml and compose.sandbox.yaml, in their order; PostgreSQL is this machine's, behind the same socket on the same volume. */
-export async function startTopology(folder: string, image: Unpacked): Promise<Topology> {
+export async function startTopology(folder: string, image: Unpacked, runtime: Runtime): Promise<Topology> {
   const compose = readCompose(['compose.yaml', 'compose.sandbox.yaml'], { POSTGRES_IMAGE: 'postgres' })
-  const ground: Ground = { folder, image, compose, running: new Map() }
+  const ground: Ground = { runtime, folder, image, compose, running: new Map() }
   await layPostgres(ground)
   try {
     const openai = await healthy(start(ground, 'openai'))
