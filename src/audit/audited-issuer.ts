@@ -24,7 +24,20 @@ export function auditedIssuer(issuer: Issuer, audit: Audit): Issuer {
     ...(mint === undefined
       ? {}
       : {
-          mint: (request) => audited({ action: 'mint', reason: request.marker }, () => mint(request)),
+          async mint(request) {
+            let isSent = false
+            const send = () => {
+              isSent = true
+              return mint(request)
+            }
+            try {
+              return await audited({ action: 'mint', reason: request.marker }, send)
+            } catch (thrown) {
+              // A rotation has few attempts at making a key, and this was none.
+              if (isSent) throw thrown
+              return { kind: 'unsent' }
+            }
+          },
         }),
     ...(revoke === undefined
       ? {}

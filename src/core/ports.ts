@@ -244,6 +244,8 @@ export type MintOutcome =
   | { readonly kind: 'refused'; readonly observation: Observation }
   /** Nobody knows whether a key was made: timeout, 5xx, a connection that broke. */
   | { readonly kind: 'unknown'; readonly observation: Observation }
+  /** Nothing was sent, since the row of the audit could not be written before it. */
+  | { readonly kind: 'unsent' }
 
 export type ListOutcome =
   | { readonly kind: 'listed'; readonly keys: readonly IssuedKey[] }

@@ -24,6 +24,10 @@ export type RotationEvent =
   | { readonly kind: 'check_unknown' }
   | { readonly kind: 'minted'; readonly keyId: KeyId; readonly requestId?: string }
   | { readonly kind: 'mint_refused'; readonly verdict: Verdict }
+  /** The journal of the audit takes no row: nothing was asked for, and the same attempt is made later. */
+  | { readonly kind: 'mint_unsent' }
+  /** An attempt that was turned away is about to be sent again: from here on nobody knows. */
+  | { readonly kind: 'mint_begun' }
   /** `refusal`: it was made, and the store will not have it, whatever is tried: the key is ended and a person is told. */
   | { readonly kind: 'mint_unknown'; readonly keyId?: KeyId; readonly refusal?: Rotation['refusal'] }
   | {

@@ -73,9 +73,8 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
         { text: 'a key was minted and staged', evidence: mintedEvidence(rotation, event, context) },
       )
     case 'mint_refused':
-      if (event.verdict.kind === 'throttled') {
-        return retry(rotation, context, event.verdict.retryAfterMs)
-      }
+      if (event.verdict.kind === 'throttled')
+        return retry(withAttempt(rotation, { isUnmade: true }), context, event.verdict.retryAfterMs)
       return halt(
         withFinding(withAttempt(rotation, { outcome: 'refused' }), mintingFinding(event.verdict)),
         context,
@@ -86,6 +85,8 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
         },
         { kind: 'answer', check: checkOf(event.verdict, context.now) },
       )
+    case 'mint_unsent':
+      return retry(withAttempt(rotation, { isUnmade: true }), context)
     case 'mint_unknown': {
       const known = event.keyId === undefined ? rotation : withAttempt(rotation, { keyId: event.keyId })
       return enter(
@@ -96,7 +97,11 @@ export function stepMinting(rotation: Rotation, event: RotationEvent, context: R
         context.policy.retryBaseMs,
       )
     }
+    case 'mint_begun':
+      return withAttempt(rotation, { isUnmade: false })
     case 'resumed':
+      // Turned away for certain: there is no key to look for, and the attempt waits for its time.
+      if (rotation.attempts.at(-1)?.isUnmade === true) return rotation
       return enter(
         rotation,
         'reconciling',

@@ -141,6 +141,8 @@ export interface Attempt {
   readonly startedAt: number
   /** open: its answer was never seen, a key may still turn up under the marker. */
   readonly outcome: 'open' | 'staged' | 'refused' | 'gone'
+  /** Turned away before a key could be made, as by a rate limit. Taken back, durably, before it is sent once more. */
+  readonly isUnmade?: boolean
   readonly keyId?: KeyId
   readonly key?: KeyFacts
 }

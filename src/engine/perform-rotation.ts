@@ -87,6 +87,7 @@ function perform(effect: RotationEffect, context: PerformContext): Promise<Perfo
 async function mint(attempt: Attempt, context: PerformContext): Promise<Performed> {
   const { setup } = context
   assert(setup.issuer.mint !== undefined, `${setup.name} has an issuer that mints`)
+  if (attempt.isUnmade === true) return { event: { kind: 'mint_begun' } }
   const expiresInSeconds = setup.policy.expiryManaged
     ? setup.policy.pendingExpirySeconds
     : setup.policy.keyExpirySeconds
@@ -100,6 +101,7 @@ async function mint(attempt: Attempt, context: PerformContext): Promise<Performe
   if (outcome.kind === 'refused')
     return { event: { kind: 'mint_refused', verdict: classify(outcome.observation) } }
   if (outcome.kind === 'unknown') return { event: { kind: 'mint_unknown' } }
+  if (outcome.kind === 'unsent') return { event: { kind: 'mint_unsent' } }
   try {
     const added = await stage(attempt, outcome, context)
     return { event: { kind: 'minted', keyId: outcome.keyId, ...requestIdOf(outcome) }, added }

@@ -339,7 +339,9 @@ export class World extends Outside {
       case 'check':
         return this.fails() ? { kind: 'check_unknown' } : { kind: 'checked' }
       case 'mint':
-        return this.mint(effect.attempt.marker, effect.attempt.version)
+        return effect.attempt.isUnmade === true
+          ? { kind: 'mint_begun' }
+          : this.mint(effect.attempt.marker, effect.attempt.version)
       case 'reconcile':
         return this.reconcile(effect.attempts)
       case 'prove':

@@ -101,8 +101,17 @@ describe('minting', () => {
       policy,
     )
     expect(after.at.wakeAt).toBe(after.now + 20_000)
-    expect(after.at.attempts).toEqual(before.at.attempts)
-    expect(effectOf(after.at)).toEqual(effectOf(before.at))
+    expect(after.at.attempts).toEqual(before.at.attempts.map((one) => ({ ...one, isUnmade: true })))
+    const begun = walkRotation(after, [{ kind: 'mint_begun' }], policy)
+    expect(begun.at.phase).toBe('minting')
+    expect(begun.at.attempts).toEqual(before.at.attempts.map((one) => ({ ...one, isUnmade: false })))
+  })
+
+  it('is taken up where it was turned away, and looks for a key only once it may have been made', () => {
+    const away = walk([checked, { kind: 'mint_refused', verdict: verdictOf('throttled') }])
+    expect(walkRotation(away, [{ kind: 'resumed' }], policy).at).toEqual(away.at)
+    const begun = walkRotation(away, [{ kind: 'mint_begun' }, { kind: 'resumed' }], policy)
+    expect(begun.at.phase).toBe('reconciling')
   })
 
   it('waits at most the longest pause, whatever the other side asks for', () => {

@@ -22,6 +22,7 @@ function brokenConfig(home: string): Readonly<Record<string, string>> {
   writeFileSync(join(home, 'a-file'), '', { mode: 0o600 })
   const lines = [
     `home: ${join(home, 'home')}`,
+    'listen: 127.0.0.1:0',
     'credentials:',
     '  good:',
     '    store: { kind: env }',
