@@ -1,3 +1,4 @@
+import { isRecord } from '../core/json.ts'
 import type { CredentialName } from '../core/types.ts'
 
 /** That a store says of one of its secrets: it is to be rotated. */
@@ -65,5 +66,5 @@ export function instantOf(text: unknown): number | undefined {
 }
 
 export function recordOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {}
+  return isRecord(value) ? value : {}
 }
