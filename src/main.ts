@@ -11,6 +11,7 @@ import { assertOwnFiles, emptyConfig, ledgerOf, loadFrom } from './main/configur
 import { openDashboard } from './main/dashboard.ts'
 import { hardenProcess } from './main/hardening.ts'
 import { openHome } from './main/home.ts'
+import { assertHomeOf } from './main/home-kind.ts'
 import { hooksOf } from './main/hooks.ts'
 import { lateBeat } from './main/late-beat.ts'
 import { loadLedger, openTokenShelf } from './main/ledger.ts'
@@ -66,6 +67,7 @@ export async function serve(options: ServeOptions): Promise<Serving> {
   const home = await openHome(base.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
+    assertHomeOf(options.sandbox === true ? 'sandbox' : 'real', home)
     assertPrivateFiles((name) => home.file(name), process.getuid?.())
     // What takes long to load is loaded while the first key is being fetched and proven.
     const [openLedger, { createServer }, { createCronBeat }, { createSigner }, { openAudit }] =
@@ -245,6 +247,7 @@ export async function withService<Result>(
   const home = await openHome(config.home)
   const undo: (() => Promise<void> | void)[] = [() => home.close()]
   try {
+    assertHomeOf('real', home)
     assertPrivateFiles((name) => home.file(name), process.getuid?.())
     const openLedger = await loadLedger(config.ledger)
     const file = home.file('ledger.db')

@@ -4,6 +4,7 @@ import { errnoOf } from '../core/errno.ts'
 import { quarterly } from '../core/schedule.ts'
 import { type Sandbox, startSandbox } from '../sandbox/index.ts'
 import type { Home } from './home.ts'
+import { sandboxMark } from './home-kind.ts'
 
 /** Where the local OpenAI listens unless somebody else does already. */
 const preferredPort = 7421
@@ -22,7 +23,7 @@ export async function openSandboxMode(
   base: Pick<Config, 'listen' | 'allowedHosts' | 'rateLimits' | 'log'>,
 ): Promise<SandboxMode> {
   const sandbox = await startAnywhere(home.file('sandbox.json'))
-  writeFileSync(home.file('sandbox.url'), `${sandbox.url}\n`, { mode: 0o600 })
+  writeFileSync(home.file(sandboxMark), `${sandbox.url}\n`, { mode: 0o600 })
   return {
     sandbox,
     config: sandboxConfig(home, sandbox, base),

@@ -1,9 +1,18 @@
-import { chmodSync, chownSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import { createBeat } from '../../src/main/embedded-beat.ts'
 import { openHome } from '../../src/main/home.ts'
@@ -97,6 +106,39 @@ it('a home is one process’s at a time, and closing it twice is closing it once
   home.close()
   const again = await openHome(path)
   again.close()
+})
+
+describe('a home is of a sandbox or of real keys, and never of both', () => {
+  const alone = { KEYTURN_LISTEN: '127.0.0.1:0' }
+  const key = ['sk', 'x'.repeat(40)].join('-')
+
+  it('a sandbox does not take up an installation, whose keys it would turn into its own', async () => {
+    const cwd = folder()
+    writeFileSync(join(cwd, 'keyturn.yaml'), 'credentials: { openai: { store: { kind: local } } }')
+    await tick({ env: { ...alone, KEYTURN_CONFIG: join(cwd, 'keyturn.yaml') }, cwd })
+    const started = serve({ sandbox: true, env: alone, cwd })
+    await expect(started).rejects.toMatchObject({
+      code: 'config_invalid',
+      message: expect.stringContaining('no sandbox'),
+      fix: expect.stringContaining(`KEYTURN_HOME='${join(cwd, '.keyturn-sandbox')}'`),
+    })
+    expect(readdirSync(join(cwd, '.keyturn')).filter((name) => name.startsWith('sandbox'))).toEqual([])
+    // The folder is free again.
+    await tick({ env: { ...alone, KEYTURN_CONFIG: join(cwd, 'keyturn.yaml') }, cwd })
+  })
+
+  it('a sandbox’s folder is not taken for a real key, and still is the sandbox’s', async () => {
+    const cwd = folder()
+    await (await serve({ sandbox: true, env: alone, cwd })).stop()
+    const env = { ...alone, OPENAI_API_KEY: key }
+    for (const run of [() => tick({ env, cwd }), () => serve({ env, cwd })])
+      await expect(run()).rejects.toMatchObject({
+        code: 'config_invalid',
+        message: expect.stringContaining(join(cwd, '.keyturn')),
+        fix: expect.stringContaining('KEYTURN_HOME'),
+      })
+    await (await serve({ sandbox: true, env: alone, cwd })).stop()
+  })
 })
 
 it('a beat that is stopped rings no more, not even when it is stopped while it rings', async () => {
