@@ -94,7 +94,7 @@ export function askForRotation(
     'rotation_in_progress',
     `${what} (${rotation.phase}, since ${new Date(rotation.startedAt).toISOString()}).`,
     {
-      fix: `Watch it with keyturn status ${state.name}, or stop it with keyturn abort ${state.name}.`,
+      fix: `Watch it with keyturn status ${state.name} --watch, or stop it with keyturn abort ${state.name}.`,
     },
   )
 }
