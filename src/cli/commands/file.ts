@@ -33,9 +33,13 @@ export async function run(context: Context): Promise<ExitCode> {
     lookAtPlace(path, realDisk, { uid, isSharedFolder: options.has('sharedFolder'), mode })
   const file = fileAt(path, mode, io.now)
   for (const told of [...look(), ...(await toldByGit(path, io.env))]) out.warn(told)
-  assertReplaceable(path, readOf(file), shape)
+  const before = onDisk(file, () => file.read())
+  assertReplaceable(path, before ?? '', shape)
   const left = file.cleanUp()
   if (left > 0) out.note(`keyturn file: removed ${left} file(s) that were left beside ${path}`)
+
+  // A lease is of the file: where there will be none, the next rotation is not to wait for it.
+  if (options.has('once') && before === undefined) onDisk(file, () => file.tryOut())
 
   const supply = await openSupply(context, {
     kind: 'file',
@@ -61,9 +65,9 @@ export async function run(context: Context): Promise<ExitCode> {
   }
 }
 
-function readOf(file: KeyFile): string {
+function onDisk<Result>(file: KeyFile, work: () => Result): Result {
   try {
-    return file.read() ?? ''
+    return work()
   } catch (thrown) {
     throw errorOf(thrown, file.path)
   }

@@ -15,6 +15,8 @@ export interface KeyFile {
   /** Whether the last change was followed by all that it is to be followed by. */
   readonly isPending: () => boolean
   settle(): void
+  /** Throws what a change would throw where nothing can be put beside it. */
+  tryOut(): void
   /** Removes what writers that were killed have left. Answers how much that was. */
   cleanUp(): number
 }
@@ -65,8 +67,9 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     const found = disk.lstat(path)
     return found === undefined ? '' : [found.ino, found.size, found.mtimeMs, found.mode].join(' ')
   }
+  const newTemporary = (): string => join(folder, `${beside}-${pid}-${options.draw()}.tmp`)
   const replace = (text: string, before: string): boolean => {
-    const temporary = join(folder, `${beside}-${pid}-${options.draw()}.tmp`)
+    const temporary = newTemporary()
     const file = disk.create(temporary, mode)
     try {
       try {
@@ -117,6 +120,11 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     isPending: () => marks().length > 0,
     settle() {
       for (const one of marks()) disk.remove(one)
+    },
+    tryOut() {
+      const temporary = newTemporary()
+      disk.close(disk.create(temporary, mode))
+      disk.remove(temporary)
     },
     cleanUp() {
       return disk.names(folder).filter((name) => isLeft(name) && isRemoved(name)).length

@@ -46,6 +46,18 @@ describe('keyturn file', () => {
     expect(text).toContain(apiKey)
   })
 
+  it.skipIf(process.platform !== 'linux')(
+    'asks for no key where none can be written: a lease for a file that is not there would hold up the next rotation',
+    async () => {
+      const service = await startFakeService()
+      onTestFinished(() => service.close())
+      const io = fakeIo({ env: { KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token } })
+      expect(await run(['file', '--out', '/proc/keyturn-key', '--once'], io)).toBe(1)
+      expect(io.err()).toMatch(/^error: .*\/proc\/keyturn-key failed: [^]*^fix: {3}/m)
+      expect(service.seen).toEqual([])
+    },
+  )
+
   it('promises nobody that a file goes away that stays', async () => {
     const { code, text, said } = await onceOver('', ['--remove-on-exit'])
     expect([code, text]).toEqual([2, ''])

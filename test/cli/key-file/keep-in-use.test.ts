@@ -33,6 +33,7 @@ function rig(credential: OpenAICredential) {
       },
       isPending: () => true,
       settle: () => undefined,
+      tryOut: () => undefined,
       cleanUp: () => 0,
     },
     shape: { format: 'raw', variable: 'OPENAI_API_KEY' },

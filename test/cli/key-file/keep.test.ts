@@ -54,6 +54,7 @@ async function looks(
       settle: () => {
         isPending = false
       },
+      tryOut: () => undefined,
       cleanUp: () => 0,
     },
     shape: { format: 'raw', variable: 'OPENAI_API_KEY' },
