@@ -91,10 +91,16 @@ export function openKeyFile(options: KeyFileOptions): KeyFile {
     return true
   }
   const mark = (): void => {
-    if (marks().length > 0) return
     const plain = join(folder, pending)
-    const free = disk.lstat(plain) === undefined ? plain : `${plain}-${options.draw()}`
-    disk.close(disk.create(free, 0o600))
+    for (let attempt = 0; attempt < triesMax && marks().length === 0; attempt += 1) {
+      const free = disk.lstat(plain) === undefined ? plain : `${plain}-${options.draw()}`
+      try {
+        disk.close(disk.create(free, 0o600))
+      } catch (error) {
+        // Somebody else was quicker: it may be a mark of ours too.
+        if (errnoOf(error) !== 'EEXIST') throw error
+      }
+    }
   }
   const isAsWanted = (): boolean => ((disk.lstat(path)?.mode ?? 0) & 0o777) === mode
 

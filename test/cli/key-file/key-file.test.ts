@@ -141,6 +141,26 @@ describe('a file with a key', () => {
     ])
   })
 
+  it('shares the sign with another writer who puts it there at the same moment', () => {
+    const folder = folderForTest()
+    const sign = join(folder, '.key.keyturn-pending')
+    let isOther = true
+    const disk: Disk = {
+      ...realDisk,
+      create(path, mode) {
+        if (path === sign && isOther) writeFileSync(sign, '')
+        isOther = false
+        return realDisk.create(path, mode)
+      },
+    }
+    const file = fileIn(folder, disk)
+    expect(file.change(set('new'))).toBe(true)
+    expect([file.isPending(), readdirSync(folder).toSorted()]).toEqual([
+      true,
+      ['.key.keyturn-pending', 'key'],
+    ])
+  })
+
   it('remembers over a crash that what follows a change is still to be done', () => {
     const folder = folderForTest()
     fileIn(folder).change(set('new'))
