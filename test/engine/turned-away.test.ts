@@ -41,6 +41,21 @@ describe('a rotation that may not mint for longer than a process waits', () => {
     expect(world.faults()).toEqual([])
   })
 
+  it('is sent again only once the ledger no longer says that it was turned away: whoever takes over looks for the key', async () => {
+    const world = new World()
+    const own = world.issuer.asIssuer()
+    const marks: (boolean | undefined)[] = []
+    const mint: NonNullable<Issuer['mint']> = async (request) => {
+      marks.push((await world.state()).rotation?.attempts.at(-1)?.isUnmade)
+      if (marks.length < 3 || own.mint === undefined) return { kind: 'refused', observation: tooMany }
+      return own.mint(request)
+    }
+    await world.ready({ setup: { issuer: { ...own, mint } } })
+    await world.service.rotate('openai', {}, operator)
+    await world.walkRotation()
+    expect(marks).toEqual([undefined, false, false])
+  })
+
   it('since its row cannot be written, asks nobody, and goes on by itself', async () => {
     const audit = createMemoryAudit()
     const world = new World()

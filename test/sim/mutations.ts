@@ -93,9 +93,9 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'who finds a rotation in minting mints once more',
     file: 'core/rotation-phases.ts',
-    find: "    case 'resumed':\n      return enter(\n        rotation,\n        'reconciling',",
-    replace: "    case 'resumed':\n      return enter(\n        rotation,\n        'minting',",
-    seed: 158,
+    find: "isUnmade === true) return rotation\n      return enter(\n        rotation,\n        'reconciling',",
+    replace: "isUnmade === true) return rotation\n      return enter(\n        rotation,\n        'minting',",
+    seed: 108,
   },
   {
     name: 'apps cannot tell a takeover',
