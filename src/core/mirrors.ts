@@ -181,7 +181,9 @@ function observeForeign(
   const isSpoilt = record !== undefined && isOut(record)
   // Where the primary cannot be written nothing could be adopted, and the copy follows it.
   const isRefused = !policy.storeWritable || isSpoilt
-  const checked = isNew
+  // What is out already, as retired or withdrawn, keeps the mark of why and when.
+  const isMarked = isNew && !isSpoilt
+  const checked = isMarked
     ? withRecord(added, found.version, isRefused ? { withdrawnAt: now } : { nextCheckAt: now })
     : added
   const after: MirrorState = {
