@@ -184,7 +184,10 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
   const broken: readonly (readonly [string, (sandbox: Sandbox) => string, RegExp])[] = [
     [
       'mistyped',
-      (sandbox) => `${sandbox.createUserKey().value.slice(0, -1)}_`,
+      (sandbox) => {
+        const { value } = sandbox.createUserKey()
+        return value.slice(0, -1) + (value.endsWith('_') ? '-' : '_')
+      },
       /does not accept this key: .*mistyped/,
     ],
     ['a placeholder', () => 'your-api-key-here', /placeholder/],
