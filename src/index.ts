@@ -4,7 +4,13 @@
  */
 
 export { createClient } from './client/create-client.ts'
-export { getOpenAICredential, getOpenAIKey, openAIOptions, withKeyRefresh } from './client/default-client.ts'
+export {
+  endDefaultClients,
+  getOpenAICredential,
+  getOpenAIKey,
+  openAIOptions,
+  withKeyRefresh,
+} from './client/default-client.ts'
 export type { EmbeddedHandOut, EmbeddedNoHandOut, EmbeddedResolver, OpenEmbedded } from './client/embedded.ts'
 export { KeyturnClientError, type KeyturnClientErrorOptions } from './client/errors.ts'
 export type { Platform } from './client/platform.ts'

@@ -42,6 +42,11 @@ export interface OpenClient {
   readonly replace: Replace
   /** Says it now, and asks for news; resolves when that was answered or failed. */
   readonly tell: () => Promise<void>
+  /**
+   * For a process that has nothing left to do: tells Keyturn that it uses no key any more, as `end` does, and does nothing more in
+   * the background. The client stays open: whoever asks for a key after all waits until Keyturn was asked, and is followed again.
+   */
+  readonly leave: () => Promise<void>
 }
 
 export interface OpenClientOptions extends ClientOptions {
@@ -69,7 +74,9 @@ export function openClient(options: OpenClientOptions): OpenClient {
   const knowledge = createKnowledge(source, platform, requests)
   const pulse = createPulse({ knowledge, source, platform, ...teller, signal })
   // Keyturn waits with a retirement for this to be said, so it is said soon, though several endings make one call.
-  const tellSoon = onceAWhile(platform, limits.tellMs, signal, () => pulse.refresh())
+  const tellSoon = onceAWhile(platform, limits.tellMs, signal, async () => {
+    if (leaving === undefined) await pulse.refresh()
+  })
   const movedOn = () => {
     const [now, said] = [knowledge.inFlight(), knowledge.saidInFlight()]
     if (now !== undefined && said !== undefined && now > said) tellSoon()
@@ -80,6 +87,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
     app = name
   }
   let isFollowing = false
+  let leaving: Promise<void> | undefined
   const background = {
     onNamed,
     onFollowing: () => {
@@ -89,12 +97,17 @@ export function openClient(options: OpenClientOptions): OpenClient {
     knowledge,
     pulse,
     platform,
-    signal,
     inFlight: knowledge.inFlight,
     ...teller,
   }
   let isAsked = false
-  const begin = startOnce(() => followInBackground(background))
+  let following: AbortController | undefined
+  const begin = () => {
+    leaving = undefined
+    if (following !== undefined) return
+    following = new AbortController()
+    followInBackground({ ...background, signal: AbortSignal.any([signal, following.signal]) })
+  }
 
   const serve = createServe({
     knowledge,
@@ -103,6 +116,14 @@ export function openClient(options: OpenClientOptions): OpenClient {
     staleAfterMs,
     wakeWaitMs: source.idle === 'none' ? limits.wakeEmbeddedMs : limits.wakeWaitMs,
     signal,
+    isAway: () => leaving !== undefined,
+    refresh: async () => {
+      // Heard the other way round, the end would be that of the lease which is taken now.
+      await leaving
+      if (signal.aborted) return
+      begin()
+      await pulse.refresh()
+    },
     load: async () => {
       isAsked = true
       if (url !== undefined && !isProtected(url)) teller.onDegraded(inTheClear(url))
@@ -140,9 +161,23 @@ export function openClient(options: OpenClientOptions): OpenClient {
   const end = async () => {
     if (signal.aborted) return
     const isDone = isAsked && requests.oldest() === undefined
-    const isCut = pulse.isAsking() || (isFollowing && !pulse.isLive())
+    const isCut = isUnderWay()
     close()
     if (isDone) await signOff(source, platform, isCut)
+  }
+  const isUnderWay = () => pulse.isAsking() || (isFollowing && !pulse.isLive())
+  const leave = async () => {
+    // Somebody else who was told that nothing is left to do has just asked for a key: there will be another time.
+    if (signal.aborted || leaving !== undefined || serve.isInUse()) return
+    // In this process nobody waits for it.
+    if (url === undefined || knowledge.held() === undefined) return
+    const isCut = isUnderWay()
+    following?.abort(new KeyturnClientError('stopping', `Nobody uses the key of "${credential}".`))
+    following = undefined
+    isFollowing = false
+    pulse.rest()
+    leaving = signOff(source, platform, isCut)
+    await leaving
   }
   const client: KeyturnClient = {
     getOpenAIKey: () => serve.key(),
@@ -173,6 +208,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
     app: () => app,
     replace,
     tell: () => pulse.refresh(),
+    leave,
   }
 }
 
@@ -246,15 +282,6 @@ function followInBackground(background: Background): void {
     signal.addEventListener('abort', cancel, { once: true })
   }
   pause(platform, limits.followAfterMs, { signal, isBackground: true }).then(follow, () => undefined)
-}
-
-function startOnce(start: () => void): () => void {
-  let isStarted = false
-  return () => {
-    if (isStarted) return
-    isStarted = true
-    start()
-  }
 }
 
 function onceAWhile(

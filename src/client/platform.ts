@@ -34,6 +34,16 @@ export interface Platform {
   readonly warn: (error: KeyturnClientError) => void
 }
 
+/**
+ * Calls back each time that the process has nothing left to do and would end. Never where there is no such moment (browsers, edge
+ * runtimes), nor in AWS Lambda: there it comes at the end of each call that answers through a callback, the process is frozen, and
+ * the next call goes on with it.
+ */
+export function onNothingLeft(callback: () => void): void {
+  const { process } = globalThis as { readonly process?: Partial<NodeJS.Process> }
+  if (process?.env?.['AWS_LAMBDA_FUNCTION_NAME'] === undefined) process?.on?.('beforeExit', callback)
+}
+
 export function realPlatform(): Platform {
   return {
     now: () => Date.now(),

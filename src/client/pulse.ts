@@ -10,6 +10,8 @@ import type { Source } from './source.ts'
 export interface Pulse {
   /** Begins to ask at intervals. Repeating it changes nothing. */
   readonly start: () => void
+  /** Breaks off what is under way and asks no more by itself until the next `start`. */
+  readonly rest: () => void
   /** Resolves when a question put after this call was answered or failed; never rejects. One question at a time. */
   readonly refresh: () => Promise<void>
   readonly setLive: (isLive: boolean) => void
@@ -35,6 +37,7 @@ export function createPulse(options: PulseOptions): Pulse {
   let isHolding = source.idle === 'held'
   let running: Promise<void> | undefined
   let isWanted = false
+  let current: AbortController | undefined
   let held: AbortController | undefined
   let cancelTimer: Cancel = () => undefined
   let triedAt: Moment | undefined
@@ -45,6 +48,7 @@ export function createPulse(options: PulseOptions): Pulse {
     const cut = new AbortController()
     const close = () => cut.abort(signal.reason)
     signal.addEventListener('abort', close, { once: true })
+    current = cut
     if (hold) held = cut
     const startedAt = platform.steadyNow()
     try {
@@ -69,6 +73,7 @@ export function createPulse(options: PulseOptions): Pulse {
       const bounds = { baseMs: limits.backoffBaseMs, maxMs: limits.backoffMaxMs }
       return Math.max(known.retryAfterMs ?? 0, backoffMs(failures++, platform.fraction(), bounds))
     } finally {
+      current = undefined
       held = undefined
       signal.removeEventListener('abort', close)
       if (!cut.signal.aborted) triedAt = knowledge.now()
@@ -103,6 +108,13 @@ export function createPulse(options: PulseOptions): Pulse {
       if (isStarted) return
       isStarted = true
       if (running === undefined) schedule(limits.pollMs)
+    },
+    rest: () => {
+      isStarted = false
+      isLive = false
+      isWanted = false
+      cancelTimer()
+      current?.abort()
     },
     refresh: () => {
       if (running === undefined) running = run(false)

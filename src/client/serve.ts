@@ -22,6 +22,8 @@ import type { OpenAICredential } from './types.ts'
 export interface Serve {
   readonly key: () => Promise<string>
   readonly credential: () => Promise<OpenAICredential>
+  /** A key was handed out in this turn of the event loop. */
+  readonly isInUse: () => boolean
 }
 
 export interface ServeOptions {
@@ -32,6 +34,10 @@ export interface ServeOptions {
   /** How long a call waits for word after a sleep. */
   readonly wakeWaitMs: number
   readonly signal: AbortSignal
+  /** Keyturn was told that no key is used any more. */
+  readonly isAway: () => boolean
+  /** Asks; resolves when that was answered or failed. */
+  readonly refresh: () => Promise<void>
   /** Gets a key from scratch. */
   readonly load: () => Promise<OpenAICredential>
 }
@@ -93,16 +99,18 @@ export function createServe(options: ServeOptions): Serve {
   return {
     key: () => (ready ?? warm())?.key ?? look().then((credential) => credential.apiKey),
     credential: () => (ready ?? warm())?.credential ?? look(),
+    isInUse: () => isTurnPending,
   }
 }
 
-/** fresh: serve it. asleep: no word for minutes, nor a try to get one. stale: not to be served. */
-function freshness({ knowledge, pulse, staleAfterMs }: ServeOptions): 'fresh' | 'asleep' | 'stale' {
+/** fresh: serve it. asleep: ask first, after minutes without word or a try to get one. stale: not to be served. */
+function freshness({ knowledge, pulse, staleAfterMs, isAway }: ServeOptions): 'fresh' | 'asleep' | 'stale' {
   const held = knowledge.held()
   if (held === undefined) return 'stale'
   const now = knowledge.now()
   const ageMs = elapsedMs(held.heardAt, now)
   if (ageMs >= Math.min(staleAfterMs, held.staleAfterMs)) return 'stale'
+  if (isAway()) return 'asleep'
   if (ageMs < limits.freshWithinMs) return 'fresh'
   // Where Keyturn is away, tries are made all the time, and nobody is kept waiting for the next.
   const triedAt = pulse.triedAt()
@@ -110,14 +118,11 @@ function freshness({ knowledge, pulse, staleAfterMs }: ServeOptions): 'fresh' | 
 }
 
 /** Asks, and waits a moment for the answer. Its own timer keeps the process alive for its caller. */
-async function wake({ pulse, platform, signal, wakeWaitMs }: ServeOptions): Promise<void> {
+async function wake({ refresh, platform, signal, wakeWaitMs }: ServeOptions): Promise<void> {
   const end = new AbortController()
   const either = AbortSignal.any([signal, end.signal])
   try {
-    await Promise.race([
-      pulse.refresh(),
-      pause(platform, wakeWaitMs, { signal: either, isBackground: false }),
-    ])
+    await Promise.race([refresh(), pause(platform, wakeWaitMs, { signal: either, isBackground: false })])
   } finally {
     end.abort()
   }

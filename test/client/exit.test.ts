@@ -8,8 +8,12 @@ const entry = new URL('../../src/index.ts', import.meta.url).href
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Runs a script with the client in a process of its own and resolves when that has ended by itself. */
-function run(script: string, service: FakeService): Promise<{ code: number | null; output: string }> {
-  const env = { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token }
+function run(
+  script: string,
+  service: FakeService,
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ code: number | null; output: string }> {
+  const env = { PATH: process.env['PATH'], KEYTURN_URL: service.url, KEYTURN_TOKEN: service.token, ...more }
   const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { cwd: root, env })
   let output = ''
   child.stdout.on('data', (part: Buffer) => (output += part.toString()))
@@ -76,5 +80,63 @@ describe('a process that used the client', () => {
       process.stdout.write(JSON.stringify(loaded.filter((url) => !/src\\/(client\\/|api\\/types|index)/.test(url))))`
     expect(await run(script, service)).toEqual({ code: 0, output: '[]' })
     expect(service.seen).toHaveLength(0)
+  })
+})
+
+describe('a process that ends by itself', () => {
+  const methods = ({ seen }: FakeService) => seen.map(({ method }) => method).join(' ')
+
+  it('says that it uses the key no more, whatever it ends with', async () => {
+    const service = await serviceForTest()
+    const script = `
+      import { getOpenAIKey } from '${entry}'
+      await Promise.all([getOpenAIKey(), getOpenAIKey('openai-prod')])
+      process.exitCode = 3`
+    expect(await run(script, service)).toEqual({ code: 3, output: '' })
+    const ends = service.seen.filter(({ method }) => method === 'DELETE')
+    expect(ends.map(({ path }) => path.split('/').slice(3, 5).join('/')).toSorted()).toEqual([
+      'openai-prod/leases',
+      'openai/leases',
+    ])
+    const instances = (seen: FakeService['seen']) =>
+      new Set(seen.map(({ headers }) => headers['keyturn-instance']))
+    expect(instances(ends)).toEqual(instances(service.hands()))
+  })
+
+  it('takes the key up again for who still asks for it, and ends that too', async () => {
+    const service = await serviceForTest()
+    const script = `
+      import { getOpenAIKey } from '${entry}'
+      await getOpenAIKey()
+      process.once('beforeExit', async () => process.stdout.write(await getOpenAIKey()))`
+    expect(await run(script, service)).toEqual({ code: 0, output: service.answer().apiKey })
+    expect(methods(service)).toBe('GET DELETE GET DELETE')
+  })
+
+  it('says nothing where it never had a key, nor in a function, which goes on after that', async () => {
+    const service = await serviceForTest()
+    const ask = `import { getOpenAIKey } from '${entry}'; await getOpenAIKey()`
+    const silent = `
+      import { getOpenAIKey, withKeyRefresh } from '${entry}'
+      await withKeyRefresh(async () => new Response())('http://127.0.0.1:9/')`
+    const runs = [run(ask, service, { AWS_LAMBDA_FUNCTION_NAME: 'ask' }), run(silent, service)]
+    expect(await Promise.all(runs)).toEqual([
+      { code: 0, output: '' },
+      { code: 0, output: '' },
+    ])
+    expect(methods(service)).toBe('GET')
+  })
+
+  it('says it by hand before process.exit, after which there is a key for who asks again', async () => {
+    const service = await serviceForTest()
+    const script = `
+      import { endDefaultClients, getOpenAIKey, openAIOptions } from '${entry}'
+      const { apiKey } = await openAIOptions()
+      await Promise.all([endDefaultClients(), endDefaultClients()])
+      process.stdout.write(await apiKey().catch(({ code }) => code) + ' ' + await getOpenAIKey())
+      await endDefaultClients()
+      process.exit(4)`
+    expect(await run(script, service)).toEqual({ code: 4, output: `stopping ${service.answer().apiKey}` })
+    expect(methods(service)).toBe('GET DELETE GET DELETE')
   })
 })

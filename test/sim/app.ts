@@ -73,6 +73,8 @@ export class App {
       staleAfterMs: 100 * dayMs,
       wakeWaitMs: 1_000,
       signal,
+      isAway: () => false,
+      refresh: () => this.#pulse.refresh(),
       load: async () => {
         const about = { knowledge: this.#knowledge, platform: this.#platform, credential, signal }
         const loaded = await coldStart({ ...about, timeoutMs: 10_000, staleAfterMs: 100 * dayMs })

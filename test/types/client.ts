@@ -6,6 +6,7 @@ import {
   type ClientOptions,
   createClient,
   type ErrorCode,
+  endDefaultClients,
   getOpenAICredential,
   getOpenAIKey,
   type KeyturnClient,
@@ -67,6 +68,7 @@ export async function calls(): Promise<void> {
   createClient({ tokenfile: '/run/token' })
   // @ts-expect-error: a report needs the status
   await client.report({ code: 'invalid_api_key' })
+  await endDefaultClients()
   const credential = await getOpenAICredential()
   // @ts-expect-error: a credential is read only
   credential.apiKey = 'x'
