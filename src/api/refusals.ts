@@ -52,6 +52,7 @@ export function refusalsOf(id: OperationId, operation: Operation): readonly Erro
   const codes: readonly (readonly [ErrorCode, boolean])[] = [
     ['bad_request', takes],
     ['unauthenticated', isAsking],
+    ['caller_unverifiable', isAsking],
     ['forbidden', isAsking],
     ['not_found', operation.path.includes('{')],
     ['payload_too_large', operation.body !== undefined],

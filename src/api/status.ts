@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/errors.ts'
 export const statuses: Readonly<Record<ErrorCode, number>> = {
   bad_request: 400,
   unauthenticated: 401,
+  caller_unverifiable: 503,
   forbidden: 403,
   not_found: 404,
   method_not_allowed: 405,

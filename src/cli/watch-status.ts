@@ -2,6 +2,7 @@ import type { CredentialSummary } from '../api/types.ts'
 import { toKeyturnError } from '../core/errors.ts'
 import { createAlarm } from './alarm.ts'
 import type { Api } from './api.ts'
+import { passesByItself } from './away.ts'
 import { type Context, usage } from './command.ts'
 import { type EventFeed, followAll } from './event-feed.ts'
 import { type ExitCode, exitCodes } from './exit.ts'
@@ -15,8 +16,6 @@ const askAloneMs = 2_000
 const askOthersMs = 5_000
 /** Events come in bursts: they are answered by one look. */
 const burstMs = 150
-
-const away = ['service_unreachable', 'timeout', 'stopping']
 
 /** Shows the credentials, or one of them, until somebody ends it. */
 export async function watchStatus(context: Context, api: Api, name: string): Promise<ExitCode> {
@@ -106,7 +105,7 @@ function createLook(api: Api, name: string): Look {
         awayAt = undefined
       } catch (thrown) {
         const error = toKeyturnError(thrown, 'asking for the status failed')
-        if (!away.includes(error.code)) throw error
+        if (!passesByItself(error.code)) throw error
         awayAt ??= now
       }
     },

@@ -2,6 +2,7 @@ import type { RotationSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { type Alarm, createAlarm } from './alarm.ts'
 import type { Api } from './api.ts'
+import { passesByItself } from './away.ts'
 import type { Context } from './command.ts'
 import { type ExitCode, exitCodes } from './exit.ts'
 import { type Ending, endingOf, progressLines, renderProgress } from './progress.ts'
@@ -72,7 +73,7 @@ async function ask(
     } catch (thrown) {
       const error = toKeyturnError(thrown, 'asking for the rotation failed')
       if (error.code === 'not_found') throw forgotten(latest, error)
-      const isAway = ['service_unreachable', 'timeout', 'stopping'].includes(error.code)
+      const isAway = passesByItself(error.code)
       if (!isAway || io.now() >= giveUpAt)
         throw lost(error, isAway ? ' once the service runs' : ' all the same')
       if (!isTold) out.note('the service does not answer; waiting for it to come back')

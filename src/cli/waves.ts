@@ -1,6 +1,7 @@
 import type { CredentialSummary, RotationRequest, RotationSummary } from '../api/types.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Api } from './api.ts'
+import { passesByItself } from './away.ts'
 import type { Context } from './command.ts'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit.ts'
 import { endingOf } from './progress.ts'
@@ -152,7 +153,7 @@ async function untilOver(
       giveUpAt = io.now() + unreachableMsMax
     } catch (thrown) {
       const error = toKeyturnError(thrown, 'asking for the rotations failed')
-      const isAway = ['service_unreachable', 'timeout', 'stopping'].includes(error.code)
+      const isAway = passesByItself(error.code)
       if (!isAway || io.now() >= giveUpAt) throw error
     }
     show()

@@ -8,6 +8,7 @@ import { isRecord, parseJson } from './wire.ts'
 const known = [
   'bad_request',
   'unauthenticated',
+  'caller_unverifiable',
   'forbidden',
   'not_found',
   'conflict',

@@ -8,6 +8,7 @@ export const errorCodes = [
   // What a caller of the API or the command line did wrong, or may not do.
   'bad_request',
   'unauthenticated',
+  'caller_unverifiable',
   'forbidden',
   'not_found',
   'method_not_allowed',

@@ -4,7 +4,7 @@ import type { Grant } from '../api/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { credentialNamePattern } from '../core/types.ts'
 import type { Service } from '../engine/service.ts'
-import { type Authenticator, isPending } from './auth/authenticator.ts'
+import { type Authenticator, type Found, isPending, isUnjudged, type Unjudged } from './auth/authenticator.ts'
 import { type Caller, nobody } from './auth/caller.ts'
 import { refuseBrowser } from './browsers.ts'
 import { isForwarded, type Sources } from './forwarded.ts'
@@ -66,8 +66,10 @@ export function createChecks(options: ChecksOptions): Checks {
       (caller.may('operate', credential) || caller.may('audit', credential))
     )
   }
-  const refuseFailure = (request: IncomingMessage): KeyturnError =>
-    rates.refuseFailure(addressOf(sources, request)) ?? unauthenticated()
+  /** Counted either way, so that whoever is not let in asks, and fills the audit, no more often than they may. */
+  const refuseFailure = (request: IncomingMessage, found: Unjudged | undefined): KeyturnError =>
+    rates.refuseFailure(addressOf(sources, request)) ??
+    (found === undefined ? unauthenticated() : unverifiable(found))
   const judge: Checks['judge'] = (caller, operation, credential) => {
     const tooOften = rates.refuseCaller(caller.id)
     if (tooOften !== undefined) return { kind: 'refused', refusal: { error: tooOften } }
@@ -93,13 +95,18 @@ export function createChecks(options: ChecksOptions): Checks {
     judge,
     async identify(request, token) {
       const caller = await find(request, `Bearer ${token}`)
-      if (caller === undefined) return { kind: 'refused', refusal: { error: refuseFailure(request) } }
+      if (caller === undefined || isUnjudged(caller))
+        return { kind: 'refused', refusal: { error: refuseFailure(request, caller) } }
       const tooOften = rates.refuseCaller(caller.id)
       return tooOften === undefined
         ? { kind: 'admitted', caller }
         : { kind: 'refused', refusal: { error: tooOften }, caller }
     },
-    recognize: async (request, token) => find(request, `Bearer ${token}`),
+    async recognize(request, token) {
+      const caller = await find(request, `Bearer ${token}`)
+      // Sent to the sign-in as whoever is nobody: a token will do there while the issuer is away.
+      return isUnjudged(caller) ? undefined : caller
+    },
     refuseAttempt: (request) => rates.refuseFailure(addressOf(sources, request)),
     forgiveAttempt: (request) => rates.forgiveFailure(addressOf(sources, request)),
     refuseTransport: (request) =>
@@ -115,9 +122,9 @@ export function createChecks(options: ChecksOptions): Checks {
       if (refusal !== undefined) return { kind: 'refused', refusal }
       if (operation.access === 'open') return { kind: 'admitted', caller: nobody }
       const found = find(request, request.headers.authorization)
-      const decide = (caller: Caller | undefined): Admission =>
-        caller === undefined
-          ? { kind: 'refused', refusal: { error: refuseFailure(request) } }
+      const decide = (caller: Found): Admission =>
+        caller === undefined || isUnjudged(caller)
+          ? { kind: 'refused', refusal: { error: refuseFailure(request, caller) } }
           : { ...judge(caller, operation, credential), caller }
       return isPending(found) ? found.then(decide) : decide(found)
     },
@@ -143,6 +150,19 @@ export function unauthenticated(): KeyturnError {
     'This needs a token that is known, not revoked and not expired.',
     {
       fix: 'Send `Authorization: Bearer <token>`, which apps have in KEYTURN_TOKEN or KEYTURN_TOKEN_FILE; `keyturn token create` makes one.',
+    },
+  )
+}
+
+/** Says the same of whatever token of this issuer it is: whether its claims would do is told to nobody. */
+function unverifiable({ retryAfterMs }: Unjudged): KeyturnError {
+  return new KeyturnError(
+    'caller_unverifiable',
+    'Whose this web token is cannot be told now: the key that signed it is not at hand.',
+    {
+      fix: 'Send it again in a moment. Where it stays so, the log of Keyturn says why the public keys of the issuer cannot be had.',
+      retryable: true,
+      retryAfterMs,
     },
   )
 }

@@ -9,6 +9,7 @@ import type { Actor } from '../engine/service.ts'
 import { alertHandlers } from './alert-routes.ts'
 import { approvalHandlers } from './approval-routes.ts'
 import { auditHandlers } from './audit-routes.ts'
+import { type Found, isUnjudged } from './auth/authenticator.ts'
 import { type Caller, covers } from './auth/caller.ts'
 import type { ServerContext } from './context.ts'
 import { eventsRoute, handOutRoute } from './credential-routes.ts'
@@ -248,8 +249,8 @@ function isOfReplica(request: FastifyRequest): boolean {
 }
 
 /** Whether all is well is for everybody; which credentials there are is for those who may see them. */
-function namedTo(caller: Caller | undefined, { credentials }: Readiness): Readiness['credentials'] {
-  if (caller === undefined) return []
+function namedTo(caller: Found, { credentials }: Readiness): Readiness['credentials'] {
+  if (caller === undefined || isUnjudged(caller)) return []
   return credentials.filter(
     ({ name, isInternal }) => caller.sees(name) && (!isInternal || seesAll(caller, name)),
   )

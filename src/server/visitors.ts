@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { AuditEntry } from '../core/ports.ts'
 import type { HandOut } from '../engine/service.ts'
 import type { AppCount, Apps } from './apps.ts'
-import { type Authenticator, isPending } from './auth/authenticator.ts'
+import { type Authenticator, isPending, isUnjudged } from './auth/authenticator.ts'
 import type { Caller } from './auth/caller.ts'
 import { unixSource } from './forwarded.ts'
 import type { Hosts } from './hosts.ts'
@@ -68,7 +68,7 @@ export function createVisitors(options: {
       if (isSame && auth.isLive(last.caller)) return last
       if (!hosts.allows(host, socket.localAddress)) return undefined
       const caller = auth.authenticate({ authorization, socket })
-      if (caller === undefined || isPending(caller)) return undefined
+      if (caller === undefined || isPending(caller) || isUnjudged(caller)) return undefined
       const source = socket.remoteAddress ?? unixSource
       return (socket[remembered] = {
         host,

@@ -93,20 +93,23 @@ describe('status --watch', () => {
     await ended
   })
 
-  it('says since when the service is away, and goes on when it is back', async () => {
-    let now = start
-    const { io, ended } = watch([], { now: () => now })
-    await io.seen('live; q ends')
-    service.refuse('GET /v1/credentials', 503, 'stopping', 'Stopping.')
-    now += 15_000
-    await service.announce()
-    await io.seen('the service has not answered for 0s; this is older')
-    now += 3_000
-    await service.announce()
-    io.press('q')
-    expect(await ended).toBe(0)
-    expect(io.err()).not.toContain(canary)
-  })
+  it.each(['stopping', 'caller_unverifiable'])(
+    'says since when the service is away, and goes on when it is back: %s',
+    async (code) => {
+      let now = start
+      const { io, ended } = watch([], { now: () => now })
+      await io.seen('live; q ends')
+      service.refuse('GET /v1/credentials', 503, code, 'Not now.')
+      now += 15_000
+      await service.announce()
+      await io.seen('the service has not answered for 0s; this is older')
+      now += 3_000
+      await service.announce()
+      io.press('q')
+      expect(await ended).toBe(0)
+      expect(io.err()).not.toContain(canary)
+    },
+  )
 
   it('ends where the token is not good any more', async () => {
     let now = start

@@ -159,16 +159,19 @@ describe('rotate --wait', () => {
     expect(await ended).toBe(0)
   })
 
-  it('goes on without the stream, and through a refusal of the service for a moment', async () => {
-    const { io, ended } = rotate([rotationAt('minting')])
-    await io.seen('minting began')
-    service.dropStreams()
-    service.refuse('GET /v1/credentials/openai/rotations/r', 503, 'stopping', 'Stopping.')
-    await io.seen('waiting for it to come back')
-    service.walk.splice(0, 1, dead)
-    expect(await ended).toBe(0)
-    expect(io.err() + io.out()).not.toContain(canary)
-  })
+  it.each(['stopping', 'caller_unverifiable'])(
+    'goes on without the stream, and through a refusal of the service for a moment: %s',
+    async (code) => {
+      const { io, ended } = rotate([rotationAt('minting')])
+      await io.seen('minting began')
+      service.dropStreams()
+      service.refuse('GET /v1/credentials/openai/rotations/r', 503, code, 'Not now.')
+      await io.seen('waiting for it to come back')
+      service.walk.splice(0, 1, dead)
+      expect(await ended).toBe(0)
+      expect(io.err() + io.out()).not.toContain(canary)
+    },
+  )
 
   it('gives up when the token is no longer good', async () => {
     const { io, ended } = rotate([rotationAt('minting')])

@@ -186,17 +186,20 @@ describe('while Keyturn is in trouble', () => {
     await drive(hand, async () => (await client.getOpenAIKey()) === fresh)
   })
 
-  it('keeps the key when its token is refused later', async () => {
+  it.each([
+    { status: 401, code: 'unauthenticated', detail: 'The token was revoked.' },
+    { status: 503, code: 'caller_unverifiable', detail: 'Whose token this is cannot be told now.' },
+  ])('keeps the key when its token is refused later: $code', async (refusal) => {
     const service = await serviceForTest()
     const errors: string[] = []
     const client = await following(service, { onError: (error) => errors.push(error.code) })
     const key = await client.getOpenAIKey()
     service.override = (_, response) => {
-      problem(response, { status: 401, code: 'unauthenticated', detail: 'The token was revoked.' })
+      problem(response, refusal)
       return true
     }
     service.turn({ apiKey: testKey() })
-    while (!errors.includes('unauthenticated')) await turnOfLoop()
+    while (!errors.includes(refusal.code)) await turnOfLoop()
     expect(await client.getOpenAIKey()).toBe(key)
   })
 

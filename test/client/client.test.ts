@@ -205,14 +205,17 @@ describe('a first key that cannot be had', () => {
     expect(service.seen.length).toBeGreaterThan(1)
   })
 
-  it('is had as soon as the service has one', async () => {
+  it.each([
+    ['the service has one', 'no_verified_key'],
+    ['the service can tell who asks', 'caller_unverifiable'],
+  ])('is had as soon as %s', async (_what, code) => {
     const service = await serviceForTest()
     let left = 2
     service.override = (_, response) => {
       if (left-- <= 0) return false
       problem(response, {
         status: 503,
-        code: 'no_verified_key',
+        code,
         detail: 'Not yet.',
         headers: { 'retry-after': '0' },
       })

@@ -310,15 +310,19 @@ describe('an OIDC token of Pub/Sub', () => {
     grants: [{ credentials: ['openai'], may: ['hook'] }],
   }
 
-  it('lets in the service account of the subscription for this audience, and no other', async () => {
+  /** A service that takes tokens of this issuer; `isAway` while its keys cannot be had. */
+  async function issued() {
     const { publicKey, privateKey } = await generateKeyPair('RS256')
     const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'g1', alg: 'RS256' }] })
     const log = () => undefined
-    const getText = async (url: string) =>
-      url.endsWith('/openid-configuration')
+    const state = { isAway: false, now: startedAt }
+    const getText = async (url: string) => {
+      if (state.isAway) throw new Error('away')
+      return url.endsWith('/openid-configuration')
         ? JSON.stringify({ issuer, jwks_uri: 'https://www.googleapis.com/oauth2/v3/certs' })
         : keys
-    const system = { now: () => startedAt }
+    }
+    const system = { now: () => state.now }
     const policy = createPolicyHolder({ ...noAccess, jwt: [rule] })
     const keySets = createKeySets({ getText, readFile: async () => keys, system, log })
     const way = createJwtWay({ policy, keys: keySets, system, log })
@@ -337,6 +341,11 @@ describe('an OIDC token of Pub/Sub', () => {
         .setIssuedAt(startedAt / 1_000)
         .setExpirationTime(startedAt / 1_000 + 3_600)
         .sign(key)
+    return { made, sign, state }
+  }
+
+  it('lets in the service account of the subscription for this audience, and no other', async () => {
+    const { made, sign } = await issued()
     const forged = await generateKeyPair('RS256')
     const tried: readonly [Promise<string>, number][] = [
       [sign({ aud: audience }), 204],
@@ -347,6 +356,24 @@ describe('an OIDC token of Pub/Sub', () => {
     ]
     for (const [token, status] of tried)
       expect((await made.push(googlePath, pubSub(), bearer(await token))).status).toBe(status)
+    expect(made.service.rotationsStarted).toHaveLength(1)
+  })
+
+  // Event Grid drops an event for good that is answered 400, 401, 403 or 413, and sends again what is answered 503.
+  it.each<[string, unknown]>([
+    [googlePath, pubSub()],
+    [azurePath, [eventGrid(near)]],
+  ])('is asked for again by %s while the keys of the issuer cannot be had', async (path, body) => {
+    const { made, sign, state } = await issued()
+    const token = bearer(await sign({ aud: audience }))
+    state.isAway = true
+    const answer = await made.push(path, body, token)
+    expect([answer.status, answer.headers.get('retry-after')]).toEqual([503, '30'])
+    expect((await problemOf(answer)).code).toBe('caller_unverifiable')
+    expect(made.service.rotationsStarted).toEqual([])
+    state.isAway = false
+    state.now += 30_000
+    expect((await made.push(path, body, token)).status).toBe(204)
     expect(made.service.rotationsStarted).toHaveLength(1)
   })
 })

@@ -14,13 +14,25 @@ export interface RequestFacts {
   readonly isPassedOn?: () => boolean
 }
 
+/**
+ * It cannot be told now who asks, so they are neither let in nor told that they are nobody: a cloud that is answered 401 drops
+ * its event for good (Event Grid, 2026-11), and an app would take a good token for a bad one.
+ */
+export interface Unjudged {
+  readonly kind: 'unjudged'
+  readonly retryAfterMs: number
+}
+
+/** Undefined for nobody. */
+export type Found = Caller | Unjudged | undefined
+
 /** Finds out who asks. Several ways in, one answer: the same Caller, or nobody. */
 export interface Authenticator {
   /**
    * At once for whoever is remembered, which is what the fast lane needs; a promise where a signature has to be looked at
-   * first. It never rejects: who cannot be made out is nobody.
+   * first. It never rejects: who cannot be made out is nobody, and who cannot be made out now is unjudged.
    */
-  authenticate(facts: RequestFacts): Caller | undefined | Promise<Caller | undefined>
+  authenticate(facts: RequestFacts): Found | Promise<Found>
   /** Whether a caller who was let in earlier (a stream, a long-poll) would still be, with the same grants. */
   isLive(caller: Caller): boolean
   /** Told after somebody may have lost or gained something: tokens, policy, certificates. */
@@ -31,10 +43,12 @@ export interface Authenticator {
   ruledGrants?(tokenName: string): readonly GrantRule[] | undefined
 }
 
-export function isPending(
-  found: Caller | undefined | Promise<Caller | undefined>,
-): found is Promise<Caller | undefined> {
+export function isPending(found: Found | Promise<Found>): found is Promise<Found> {
   return found instanceof Promise
+}
+
+export function isUnjudged(found: Found): found is Unjudged {
+  return found?.kind === 'unjudged'
 }
 
 /** Bearer tokens alone. */

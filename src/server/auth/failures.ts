@@ -2,7 +2,7 @@ import type { System } from '../../core/ports.ts'
 
 /** Failed verifications that one address may have in a row, and how long until one of them is forgiven. */
 const failuresMax = 20
-const forgiveMs = 3_000
+export const forgiveMs = 3_000
 const addressesMax = 10_000
 
 /**

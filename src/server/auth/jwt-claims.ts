@@ -6,14 +6,30 @@ export const leewaySeconds = 30
 
 export type Claims = Readonly<Record<string, unknown>>
 
-/** What a token says of itself, unproven. Undefined where it is none that could be. */
-export function peek(token: string): { readonly algorithm: string; readonly claims: Claims } | undefined {
+/** What says which key signed it. */
+export interface Header {
+  readonly alg: string
+  readonly kid?: string
+}
+
+/** What a token says of itself, unproven. */
+export interface Said {
+  readonly header: Header
+  readonly claims: Claims
+}
+
+/** Undefined where it is none that could be. */
+export function peek(token: string): Said | undefined {
   const [header = '', payload = ''] = token.split('.')
-  const said = parse(header)
+  const { alg, kid } = parse(header) ?? {}
   const claims = parse(payload)
-  const algorithm = said?.['alg']
-  if (claims === undefined || typeof algorithm !== 'string') return undefined
-  return { algorithm, claims }
+  if (claims === undefined || typeof alg !== 'string') return undefined
+  return { header: { alg, ...(typeof kid === 'string' ? { kid } : {}) }, claims }
+}
+
+/** Whether the rule is for tokens of this issuer, signed this way; whatever else they say. */
+export function isOfIssuer({ header, claims }: Said, { issuer, algorithms }: JwtRule): boolean {
+  return claims['iss'] === issuer && algorithms.some((algorithm) => algorithm === header.alg)
 }
 
 /** Everything of a rule but the signature: issuer, audience, times, claims. */

@@ -2,11 +2,11 @@ import { hash } from 'node:crypto'
 import type { JwtRule } from '../../core/access.ts'
 import { looksLikeKey } from '../../core/key-shape.ts'
 import type { Log, System } from '../../core/ports.ts'
-import type { RequestFacts } from './authenticator.ts'
+import type { Found, RequestFacts, Unjudged } from './authenticator.ts'
 import { type Caller, createCaller } from './caller.ts'
-import { createFailures } from './failures.ts'
-import { type Claims, fitsRule, leewaySeconds, peek } from './jwt-claims.ts'
-import type { KeySets } from './key-sets.ts'
+import { createFailures, forgiveMs } from './failures.ts'
+import { type Claims, fitsRule, isOfIssuer, leewaySeconds, peek } from './jwt-claims.ts'
+import type { Judged, KeySets } from './key-sets.ts'
 import { shownName } from './names.ts'
 import { createNearMisses, type NearMisses } from './near-misses.ts'
 import type { PolicyHolder } from './policy.ts'
@@ -16,7 +16,7 @@ type JwtFacts = Omit<RequestFacts, 'authorization'>
 /** Callers who show a JSON web token of a configured issuer. */
 export interface JwtWay {
   /** Never rejects. At once for whom is remembered, and for what cannot be good. */
-  authenticate(authorization: string, facts: JwtFacts): Caller | undefined | Promise<Caller | undefined>
+  authenticate(authorization: string, facts: JwtFacts): Found | Promise<Found>
   isLive(caller: Caller): boolean
 }
 
@@ -31,7 +31,7 @@ export interface JwtWayOptions {
 const tokenCharsMax = 8_192
 const rememberMs = 60_000
 const rememberedMax = 10_000
-/** Verifications under way at once; more wait for nothing and are nobody. */
+/** Verifications under way at once; more are asked to come again. */
 const pendingMax = 1_000
 
 interface Remembered {
@@ -45,6 +45,15 @@ interface Life {
   readonly generation: number
 }
 
+interface Shown {
+  readonly token: string
+  readonly digest: string
+  readonly address: string
+}
+
+/** Too much is under way, or came from this address: looked at when one failure of it is forgiven. */
+const heldUp: Unjudged = { kind: 'unjudged', retryAfterMs: forgiveMs }
+
 export function createJwtWay(options: JwtWayOptions): JwtWay {
   return new Verifier(options)
 }
@@ -56,7 +65,7 @@ class Verifier implements JwtWay {
   /** Digests of tokens whose signature was good once: no forger has one, whatever address they share with others. */
   readonly #proven = new Set<string>()
   /** One verification of a token, however many requests bring it at once. */
-  readonly #pending = new Map<string, Promise<Caller | undefined>>()
+  readonly #pending = new Map<string, Promise<Found>>()
   readonly #lives = new WeakMap<Caller, Life>()
   readonly #failures: ReturnType<typeof createFailures>
   readonly #nearMisses: NearMisses
@@ -71,7 +80,7 @@ class Verifier implements JwtWay {
     })
   }
 
-  authenticate(authorization: string, facts: JwtFacts): Caller | undefined | Promise<Caller | undefined> {
+  authenticate(authorization: string, facts: JwtFacts): Found | Promise<Found> {
     const { policy, system } = this.#options
     if (policy.policy.jwt.length === 0) return undefined
     const token = tokenOf(authorization)
@@ -98,27 +107,35 @@ class Verifier implements JwtWay {
     return life !== undefined && life.generation === policy.generation && system.now() < life.endsAt
   }
 
-  /** What the token itself says is looked at first: what could not be good even if it were genuine costs no signature. */
-  #begin(token: string, digest: string, address: string): Caller | undefined | Promise<Caller | undefined> {
-    const { policy, system } = this.#options
-    const now = system.now()
+  /**
+   * What the token itself says is looked at first: what could not be good even if it were genuine costs no signature. Whether
+   * anything can be told now depends on its issuer, its key and its address alone, so that no answer tells which claims would do.
+   */
+  #begin(token: string, digest: string, address: string): Found | Promise<Found> {
+    const { policy, keys, system } = this.#options
     const said = peek(token)
-    const rule = said === undefined ? undefined : findRule(policy, said, now)
     if (said === undefined) return undefined
-    if (rule === undefined) {
-      this.#nearMisses.note(policy.policy.jwt, said.claims)
-      return undefined
-    }
+    const ofIssuer = policy.policy.jwt.filter((rule) => isOfIssuer(said, rule))
+    const [first] = ofIssuer
     const isHeldUp = this.#pending.size >= pendingMax || this.#failures.isTooMany(address)
-    if (isHeldUp && !this.#proven.has(digest)) return undefined
+    if (first !== undefined && isHeldUp && !this.#proven.has(digest)) return heldUp
+    const rule = ofIssuer.find((one) => fitsRule(said.claims, one, system.now()))
+    if (rule !== undefined) return this.#judge({ token, digest, address }, rule)
+    this.#nearMisses.note(policy.policy.jwt, said.claims)
+    return first === undefined ? undefined : keys.unjudged(said.header, first)
+  }
+
+  #judge({ token, digest, address }: Shown, rule: JwtRule): Promise<Found> {
+    const { policy } = this.#options
     const { generation } = policy
-    const work = this.#verify(token, rule, address).then((claims) => {
+    const work = this.#verify(token, rule, address).then((judged) => {
       this.#pending.delete(digest)
-      if (claims === undefined) return undefined
+      if (judged.kind === 'unjudged') return judged
+      if (judged.kind === 'forged') return undefined
       this.#prove(digest)
       // By the rules that count now, which may be others than when it began.
       if (generation !== policy.generation) return this.#begin(token, digest, address)
-      return this.#remember(digest, rule, claims)
+      return this.#remember(digest, rule, judged.claims)
     })
     this.#pending.set(digest, work)
     return work
@@ -133,20 +150,20 @@ class Verifier implements JwtWay {
   }
 
   /** That the issuer's keys cannot be had is no failure of whoever asks. */
-  async #verify(token: string, rule: JwtRule, address: string): Promise<Claims | undefined> {
+  async #verify(token: string, rule: JwtRule, address: string): Promise<Judged> {
     const { keys, log, system } = this.#options
     try {
-      const payload = await keys.verify(token, rule)
-      if (payload !== undefined && fitsRule(payload, rule, system.now())) return payload
+      const judged = await keys.verify(token, rule)
+      if (judged.kind === 'unjudged') return judged
+      if (judged.kind === 'genuine' && fitsRule(judged.claims, rule, system.now())) return judged
       this.#failures.note(address)
-      return undefined
+      return { kind: 'forged' }
     } catch (thrown) {
-      // Why is told where the keys are fetched, and not once for every request.
       log('debug', 'a web token could not be looked at', {
         issuer: rule.issuer,
         error: thrown,
       })
-      return undefined
+      return heldUp
     }
   }
 
@@ -175,13 +192,6 @@ class Verifier implements JwtWay {
 function personOf({ issuer }: JwtRule, { sub }: Claims): { readonly person?: string } {
   if (typeof sub !== 'string') return {}
   return { person: `jwt_${hash('sha256', JSON.stringify([issuer, sub]), 'hex').slice(0, 32)}` }
-}
-
-function findRule({ policy }: PolicyHolder, said: NonNullable<ReturnType<typeof peek>>, now: number) {
-  return policy.jwt.find(
-    (rule) =>
-      rule.algorithms.some((algorithm) => algorithm === said.algorithm) && fitsRule(said.claims, rule, now),
-  )
 }
 
 function tokenOf(authorization: string): string | undefined {

@@ -3,13 +3,24 @@ import type { JwtRule } from '../../core/access.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import { isRecord, parseJson } from '../../core/json.ts'
 import type { Log, System } from '../../core/ports.ts'
-import { type Claims, leewaySeconds } from './jwt-claims.ts'
+import type { Unjudged } from './authenticator.ts'
+import { type Claims, type Header, leewaySeconds } from './jwt-claims.ts'
 
 /** The public keys of issuers, fetched when they are first needed and kept fresh behind the requests that need them. */
 export interface KeySets {
-  /** The claims, where the signature is the issuer's; undefined where it is not. Throws where no key can be had. */
-  verify(token: string, rule: JwtRule): Promise<Claims | undefined>
+  verify(token: string, rule: JwtRule): Promise<Judged>
+  /**
+   * Asks nobody: whether the key that the token names is not at hand, and cannot be asked for just now, so that `verify` could
+   * not tell either. Of whoever is refused for another reason this is said as well, or the answer would tell which claims fit.
+   */
+  unjudged(header: Header, rule: JwtRule): Promise<Unjudged | undefined>
 }
+
+/** What is said of a signature; apart from the claims, which anybody can make say anything. */
+export type Judged =
+  | { readonly kind: 'genuine'; readonly claims: Claims }
+  | { readonly kind: 'forged' }
+  | Unjudged
 
 export interface KeySetsOptions {
   /** The text at an address; redirects are not followed, and it ends in bounded time and size. */
@@ -30,24 +41,26 @@ interface Kept {
   keys: JWTVerifyGetKey | undefined
   fetchedAt: number
   triedAt: number
-  loading: Promise<void> | undefined
+  /** Whether it went well. */
+  loading: Promise<boolean> | undefined
 }
 
 export function createKeySets(options: KeySetsOptions): KeySets {
   const { system, log } = options
   const sets = new Map<string, Kept>()
 
-  const load = (rule: JwtRule, kept: Kept): Promise<void> => {
+  const load = (rule: JwtRule, kept: Kept): Promise<boolean> => {
     kept.loading ??= fetchKeys(rule, options)
       .then((keys) => {
         kept.keys = keys
         kept.fetchedAt = system.now()
+        return true
       })
       .catch((thrown: unknown) => {
         const isOld = system.now() - kept.fetchedAt >= keptMs
         log(isOld ? 'error' : 'warn', 'the public keys of an issuer cannot be had', {
           issuer: rule.issuer,
-          from: rule.jwksFile ?? rule.jwksUrl ?? 'discovery',
+          from: placeOf(rule) === rule.issuer ? 'discovery' : placeOf(rule),
           isLastGoodUsed: kept.keys !== undefined && !isOld,
           error: thrown,
           fix:
@@ -56,6 +69,7 @@ export function createKeySets(options: KeySetsOptions): KeySets {
               : 'Put the keys of the issuer into the file that jwksFile names.',
         })
         if (isOld) kept.keys = undefined
+        return false
       })
       .finally(() => {
         kept.loading = undefined
@@ -64,10 +78,14 @@ export function createKeySets(options: KeySetsOptions): KeySets {
     return kept.loading
   }
   const mayAskAgain = (kept: Kept): boolean => system.now() - kept.triedAt >= cooldownMs
+  const later = ({ triedAt }: Kept): Unjudged => ({
+    kind: 'unjudged',
+    retryAfterMs: Math.max(0, triedAt + cooldownMs - system.now()),
+  })
 
   return {
     async verify(token, rule) {
-      const place = rule.jwksFile ?? rule.jwksUrl ?? rule.issuer
+      const place = placeOf(rule)
       let kept = sets.get(place)
       if (kept === undefined) {
         kept = { keys: undefined, fetchedAt: 0, triedAt: Number.NEGATIVE_INFINITY, loading: undefined }
@@ -75,26 +93,52 @@ export function createKeySets(options: KeySetsOptions): KeySets {
       }
       const isDue = system.now() - kept.fetchedAt >= freshMs && mayAskAgain(kept)
       const isTooOld = system.now() - kept.fetchedAt >= keptMs
+      let isFresh = false
       if (kept.keys === undefined || isTooOld) {
-        if (kept.loading !== undefined || mayAskAgain(kept)) await load(rule, kept)
+        if (kept.loading !== undefined || mayAskAgain(kept)) isFresh = await load(rule, kept)
       } else if (isDue) void load(rule, kept)
-      if (kept.keys === undefined) throw new KeyturnError('timeout', `no public keys of ${rule.issuer} yet`)
+      if (kept.keys === undefined) return later(kept)
       const first = await check(token, rule, kept.keys, system)
       if (first !== 'unknown key') return first
-      if (kept.loading === undefined && !mayAskAgain(kept)) return undefined
-      await load(rule, kept)
+      if (isFresh) return forged
+      if (kept.loading === undefined && !mayAskAgain(kept)) return later(kept)
+      // What the issuer does not list is nobody's; where it cannot be asked, nobody knows.
+      if (!(await load(rule, kept))) return later(kept)
       const second = await check(token, rule, kept.keys, system)
-      return second === 'unknown key' ? undefined : second
+      return second === 'unknown key' ? forged : second
+    },
+    async unjudged(header, rule) {
+      const kept = sets.get(placeOf(rule))
+      if (kept === undefined) return undefined
+      if (kept.keys === undefined) return later(kept)
+      return mayAskAgain(kept) || (await has(kept.keys, header)) ? undefined : later(kept)
     },
   }
 }
+
+function placeOf({ issuer, jwksFile, jwksUrl }: JwtRule): string {
+  return jwksFile ?? jwksUrl ?? issuer
+}
+
+/** Keys are looked for by the header alone. */
+const noInput = { payload: '', signature: '' }
+
+async function has(keys: JWTVerifyGetKey, header: Header): Promise<boolean> {
+  const { errors } = await import('jose')
+  return await Promise.resolve(keys({ ...header }, noInput)).then(
+    () => true,
+    (thrown: unknown) => !(thrown instanceof errors.JWKSNoMatchingKey),
+  )
+}
+
+const forged: Judged = { kind: 'forged' }
 
 async function check(
   token: string,
   rule: JwtRule,
   keys: JWTVerifyGetKey,
   system: Pick<System, 'now'>,
-): Promise<Claims | undefined | 'unknown key'> {
+): Promise<Judged | 'unknown key'> {
   const { jwtVerify, errors } = await import('jose')
   try {
     const { payload } = await jwtVerify(token, keys, {
@@ -105,10 +149,10 @@ async function check(
       clockTolerance: leewaySeconds,
       currentDate: new Date(system.now()),
     })
-    return payload
+    return { kind: 'genuine', claims: payload }
   } catch (thrown) {
     if (thrown instanceof errors.JWKSNoMatchingKey) return 'unknown key'
-    if (thrown instanceof errors.JOSEError) return undefined
+    if (thrown instanceof errors.JOSEError) return forged
     throw thrown
   }
 }

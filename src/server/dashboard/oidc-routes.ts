@@ -70,8 +70,10 @@ export function addOidc(
       isAsked = true
       const idToken = await redeem(request, journey)
       const admission = await checks.identify(raw, idToken)
-      if (admission.kind === 'refused')
-        throw admission.caller === undefined ? unruled() : admission.refusal.error
+      if (admission.kind === 'refused') {
+        const { error } = admission.refusal
+        throw error.code === 'unauthenticated' ? unruled() : error
+      }
       const { caller } = admission
       if (!caller.may('dashboard')) throw mayNotLook()
       request.caller = caller
@@ -104,7 +106,7 @@ function strayed(): KeyturnError {
 
 function unruled(): KeyturnError {
   return new KeyturnError('forbidden', 'The issuer knows you, and no rule here names you.', {
-    fix: 'Add a rule under access.jwt whose issuer, audience (the client id) and claims fit; the log says what nearly fitted, or that the public keys of the issuer could not be had: then try again.',
+    fix: 'Add a rule under access.jwt whose issuer, audience (the client id) and claims fit; the log says what nearly fitted.',
   })
 }
 

@@ -3,6 +3,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type JwtRule, noAccess } from '../../../src/core/access.ts'
 import { isSamePerson } from '../../../src/server/approvals.ts'
+import type { Found } from '../../../src/server/auth/authenticator.ts'
 import type { Caller } from '../../../src/server/auth/caller.ts'
 import { createJwtWay, type JwtWay } from '../../../src/server/auth/jwt.ts'
 import { createKeySets } from '../../../src/server/auth/key-sets.ts'
@@ -45,6 +46,8 @@ interface World {
   readonly asked: string[]
   readonly logs: string[]
   readonly ask: (token: string, address?: string) => Promise<Caller | undefined>
+  /** `nobody`, or the name of a caller, or in how many milliseconds to come again. */
+  readonly told: (token: string, address?: string) => Promise<string | number>
 }
 
 async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
@@ -60,7 +63,12 @@ async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
     logs,
     answer: async () => keySet,
     way: undefined as unknown as JwtWay,
-    ask: async (token, address = '10.0.0.1') => self.way.authenticate(`Bearer ${token}`, from(address)),
+    ask: async (token, address = '10.0.0.1') => {
+      const found = await self.way.authenticate(`Bearer ${token}`, from(address))
+      return found?.kind === 'unjudged' ? undefined : found
+    },
+    told: async (token, address = '10.0.0.1') =>
+      wordOf(await self.way.authenticate(`Bearer ${token}`, from(address))),
   }
   const system = { now: () => self.now }
   const getText = async (url: string): Promise<string> => {
@@ -71,6 +79,11 @@ async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
   }
   const keys = createKeySets({ getText, readFile: async () => self.answer(), system, log })
   return Object.assign(self, { way: createJwtWay({ policy, keys, system, log }) })
+}
+
+function wordOf(found: Found): string | number {
+  if (found === undefined) return 'nobody'
+  return found.kind === 'unjudged' ? found.retryAfterMs : found.name
 }
 
 async function keySetOf(keys: Readonly<Record<string, KeyPair>>): Promise<string> {
@@ -310,6 +323,89 @@ describe('keys', () => {
     expect(await ask(await make({ claims: { iss: 'https://liar.example' } }))).toBeUndefined()
     expect(asked).toEqual(['https://liar.example/.well-known/openid-configuration'])
     expect(logs.join()).toContain('cannot be had')
+  })
+})
+
+describe('who cannot be judged now', () => {
+  const name = 'cluster/system:serviceaccount:team-a:web'
+  const away = async (): Promise<string> => Promise.reject(new Error('away'))
+
+  it('is asked to come again when the keys of the issuer may be asked for again', async () => {
+    const here = await world()
+    const good = here.answer
+    here.answer = away
+    expect(await here.told(await make())).toBe(30_000)
+    here.now += 12_000
+    expect(await here.told(await make())).toBe(18_000)
+    here.answer = good
+    here.now += 18_000
+    expect(await here.told(await make())).toBe(name)
+  })
+
+  it('learns nothing of which claims would do: any token of the issuer is told the same, and no other', async () => {
+    const here = await world()
+    here.answer = away
+    await here.told(await make())
+    const asked = here.asked.length
+    for (const claims of [{}, { aud: 'openai' }, { sub: 'root' }, { exp: start / 1_000 - 31 }])
+      for (const key of [pair, other]) expect(await here.told(await make({ claims, key }))).toBe(30_000)
+    for (const iss of [`${issuer}/`, 'https://other.example'])
+      expect(await here.told(await make({ claims: { iss } }))).toBe('nobody')
+    // Whoever asks in between makes nobody ask the issuer.
+    here.now += 30_000
+    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe(0)
+    expect(here.asked).toHaveLength(asked)
+  })
+
+  it('has a key of which the issuer may list nothing yet, and is nobody once it was asked', async () => {
+    const here = await world()
+    await here.ask(await make())
+    const unknown = await make({ kid: 'x', key: other })
+    expect(await here.told(unknown)).toBe(30_000)
+    expect(await here.told(await make({ kid: 'y', claims: { sub: 'root' } }))).toBe(30_000)
+    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe('nobody')
+    expect(here.asked).toHaveLength(2)
+    here.now += 30_000
+    expect(await here.told(unknown)).toBe('nobody')
+    expect(here.asked).toHaveLength(4)
+    expect(await here.told(await make())).toBe(name)
+  })
+
+  it('has a key that is not known while the issuer is away', async () => {
+    const here = await world()
+    await here.ask(await make())
+    here.answer = away
+    here.now += 31_000
+    expect(await here.told(await make({ kid: 'x', key: other, at: here.now }))).toBe(30_000)
+    expect(await here.told(await make({ at: here.now }))).toBe(name)
+  })
+
+  it('is nobody where the first answer of the issuer has no such key', async () => {
+    const here = await world()
+    expect(await here.told(await make({ kid: 'x', key: other }))).toBe('nobody')
+  })
+
+  it('is told apart by the signature, whatever the claims say', async () => {
+    const { told } = await world()
+    const claims = { kind: 'unjudged', retryAfterMs: 1 }
+    expect(await told(await make({ claims }))).toBe(name)
+    expect(await told(await make({ claims, key: other }))).toBe('nobody')
+  })
+
+  it('comes from an address of bad signatures, or is one too many', async () => {
+    const here = await world()
+    for (let index = 0; index < 20; index += 1)
+      await here.ask(await make({ key: other, claims: { jti: String(index) } }))
+    const neighbour = { claims: { jti: 'new' } }
+    expect(await here.told(await make(neighbour))).toBe(3_000)
+    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe(3_000)
+    expect(await here.told(await make(neighbour), '10.0.0.2')).toBe(name)
+    const slow = await world()
+    slow.answer = () => new Promise(() => undefined)
+    const [header, payload] = (await make()).split('.')
+    for (let index = 0; index < 1_000; index += 1) void slow.ask(`${header}.${payload}.signed-${index}`)
+    expect(await slow.told(await make())).toBe(3_000)
+    expect(slow.asked).toHaveLength(2)
   })
 })
 

@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
 import { type Operation, type OperationId, operations } from '../../../src/api/operations.ts'
 import { allGrants, type Grant } from '../../../src/core/grants.ts'
-import type { Authenticator } from '../../../src/server/auth/authenticator.ts'
+import type { Authenticator, Unjudged } from '../../../src/server/auth/authenticator.ts'
 import { type Caller, type CallerKind, createCaller } from '../../../src/server/auth/caller.ts'
+import { createMemoryAudit } from '../../audit/memory-audit.ts'
 import { canary } from '../fake-service.ts'
 import { bearer, type Harness, startServer } from '../harness.ts'
 
@@ -38,10 +39,16 @@ for (const [index, may] of grantSets.entries())
     callers.set(id, createCaller({ id, name: 'somebody', kind, grants: [{ credentials: [scope], may }] }))
   }
 
+/** The keys of their issuer cannot be had, as is found at once or later. */
+const unjudged: Unjudged = { kind: 'unjudged', retryAfterMs: 17_500 }
+const unjudgedTokens = ['unjudged', 'unjudged-later']
+
 /** Every other caller is made out later, as one whose signature has to be looked at. */
 const authenticator: Authenticator = {
   authenticate({ authorization = '' }) {
-    const caller = callers.get(authorization.slice('Bearer '.length))
+    const token = authorization.slice('Bearer '.length)
+    if (unjudgedTokens.includes(token)) return token === 'unjudged' ? unjudged : Promise.resolve(unjudged)
+    const caller = callers.get(token)
     return caller?.kind === 'jwt' ? Promise.resolve(caller) : caller
   },
   isLive: () => true,
@@ -86,7 +93,7 @@ async function ask(harness: Harness, id: OperationId, name: string, headers: Rec
   const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') === true
   const text = isStream ? '' : await response.text()
   if (isStream) await response.body?.cancel()
-  return { status: response.status, text }
+  return { status: response.status, headers: response.headers, text }
 }
 
 const ids = Object.keys(operations) as OperationId[]
@@ -161,6 +168,44 @@ it('lets nobody in who is not made out, and tells them nothing of what there is'
       }
     expect([id, said.size]).toEqual([id, 1])
   }
+})
+
+it('lets nobody in who cannot be made out now, and asks them to come again, on any route', async () => {
+  const audit = createMemoryAudit()
+  const harness = await startServer({ authenticator, audit })
+  for (const id of ids) {
+    const { access, path }: Operation = operations[id]
+    const said = new Set<string>()
+    for (const name of path.includes('{name}') ? ['openai', 'openai-prod', 'no-such'] : ['openai'])
+      for (const token of unjudgedTokens) {
+        const { status, headers, text } = await ask(harness, id, name, bearer(token))
+        if (access === 'open') {
+          expect([id, text.includes('openai-prod')]).toEqual([id, false])
+          continue
+        }
+        expect([id, status, headers.get('retry-after')]).toEqual([id, 503, '18'])
+        expect(JSON.parse(text)).toMatchObject({ code: 'caller_unverifiable', fix: expect.any(String) })
+        said.add(text.replace(/urn:keyturn:request:[^"]+/, ''))
+      }
+    if (access !== 'open') expect([id, said.size]).toEqual([id, 1])
+  }
+  const { service } = harness
+  expect([service.acts, service.rotationsStarted, service.reports, service.ends]).toEqual([[], [], [], []])
+  const outcomes = audit.rows.map(({ kind, outcome, caller, reason }) =>
+    [kind, outcome, caller.kind, reason].join(' '),
+  )
+  expect(new Set(outcomes)).toEqual(new Set(['refusal caller_unverifiable nobody 503']))
+})
+
+it('counts who cannot be made out now as who is not let in', async () => {
+  const rateLimits = { requestsPerSecond: 1, burst: 3, failuresPerMinute: 2 }
+  const harness = await startServer({ authenticator, rateLimits })
+  const statuses = []
+  for (const token of ['unjudged', 'stranger', 'unjudged', 'unjudged-later'])
+    statuses.push((await harness.get('/v1/credentials/openai', bearer(token))).status)
+  expect(statuses).toEqual([503, 401, 429, 429])
+  const [good = ''] = callers.keys()
+  expect((await harness.get('/v1/credentials', bearer(good))).status).toBe(200)
 })
 
 it('judges a hand-out in the fast lane as it does behind it', async () => {

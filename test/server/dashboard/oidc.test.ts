@@ -15,6 +15,8 @@ interface World {
   readonly provider: Provider
   readonly policy: ReturnType<typeof createPolicyHolder>
   readonly clock: { shiftMs: number }
+  /** Whether the service gets the issuer's public keys. */
+  readonly reach: { areKeysAway: boolean }
 }
 
 const operators: JwtRule['grants'] = [
@@ -39,8 +41,10 @@ async function world(over: Partial<JwtRule> = {}, options: Partial<HarnessOption
   }
   const policy = createPolicyHolder({ ...noAccess, jwt: [rule] })
   const log = (): void => undefined
+  const reach = { areKeysAway: false }
   const keys = createKeySets({
-    getText: async (url) => (await fetch(url)).text(),
+    getText: async (url) =>
+      reach.areKeysAway ? Promise.reject(new Error('away')) : (await fetch(url)).text(),
     readFile: () => Promise.reject(new Error('no file')),
     system,
     log,
@@ -61,7 +65,7 @@ async function world(over: Partial<JwtRule> = {}, options: Partial<HarnessOption
     address,
   }
   const harness = await startServer({ authenticator, dashboard: { oidc }, ...options })
-  return { harness, provider, policy, clock: system }
+  return { harness, provider, policy, clock: system, reach }
 }
 
 /** There and back again; the browser says what one says that comes from another site. */
@@ -185,6 +189,15 @@ describe('signing in at an issuer', () => {
     expect(page.text).toContain('name="token"')
     all.provider.isAway = false
     expect((await createBrowser(all.harness).open('/signin/issuer')).status).toBe(303)
+  })
+
+  it('is not called unknown to the rules while the public keys of the issuer cannot be had', async () => {
+    const all = await world()
+    all.reach.areKeysAway = true
+    const browser = createBrowser(all.harness)
+    const page = await throughIssuer(all, browser)
+    expect([page.status, page.text]).toEqual([503, expect.stringContaining('cannot be told now')])
+    expect(browser.cookie).toBe('')
   })
 
   it('asks the issuer for nobody who comes back with wrong codes again and again', async () => {
