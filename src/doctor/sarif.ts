@@ -87,10 +87,10 @@ function resultOf(finding: ReportedFinding, ruleIndex: number, hash: Hash): obje
   }
 }
 
-/** Code scanning takes no result without a file: what is in none is told of the folder. */
+/** Code scanning takes no result without a file of the repository: what is in none is told of the folder. */
 function locationOf(finding: ReportedFinding): object {
   const { place, at } = finding
-  if (place?.kind === 'file') {
+  if (place?.kind === 'file' && !isOutside(place.path)) {
     const { path, line, column } = place
     return {
       physicalLocation: {
@@ -106,6 +106,10 @@ function locationOf(finding: ReportedFinding): object {
     },
     ...(at === null ? {} : { logicalLocations: [{ fullyQualifiedName: at, kind: place?.kind ?? 'object' }] }),
   }
+}
+
+function isOutside(path: string): boolean {
+  return path.startsWith('/') || path === '..' || path.startsWith('../')
 }
 
 function placeName({ place }: ReportedFinding): string | undefined {

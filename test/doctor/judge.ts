@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve, sep } from 'node:path'
 import { describePlace } from '../../src/doctor/finding.ts'
-import type { ReportedFinding } from '../../src/doctor/report.ts'
+import type { DoctorReport, ReportedFinding } from '../../src/doctor/report.ts'
 import { diagnose } from '../../src/main/doctor.ts'
 import { startSandbox } from '../../src/sandbox/index.ts'
 import { type Finding as PlantedFinding, projectNamed } from '../examples/manifest.ts'
@@ -15,6 +15,7 @@ export interface Judgement {
   /** Told, and neither planted nor a second name of what is. */
   readonly invented: readonly string[]
   readonly findings: readonly ReportedFinding[]
+  readonly report: DoctorReport
   readonly planted: Planted
 }
 
@@ -51,7 +52,7 @@ export async function judge(
       log: () => undefined,
       onStep: () => undefined,
     })
-    return { ...compared(planted, report.findings), findings: report.findings, planted }
+    return { ...compared(planted, report.findings), findings: report.findings, report, planted }
   } finally {
     await sandbox.close()
     await rm(folder, { recursive: true, force: true })

@@ -8,6 +8,7 @@ import { sarifOf } from '../../src/doctor/sarif.ts'
 import { createSystem } from '../../src/system.ts'
 import { emptyFacts } from './context.ts'
 import { newKey } from './keys.ts'
+import { sarifProblems } from './sarif-schema.ts'
 
 const system = createSystem()
 const inFile: Finding = {
@@ -101,6 +102,40 @@ describe('SARIF', () => {
     const moved: Finding = { ...inFile, place: { kind: 'file', path: 'src/a b,c.ts', line: 9, name: 'KEY' } }
     expect(prints([moved])).toEqual(prints([inFile]))
     expect(prints([ofVariable])).not.toEqual(prints([inFile]))
+  })
+
+  it('is what code scanning takes, wherever a finding is and whatever it is called', () => {
+    const key = { kind: 'file', name: 'KEY' } as const
+    const places: readonly NonNullable<Finding['place']>[] = [
+      { ...key, path: 'src/a b,c.ts', line: 7, column: 3 },
+      { ...key, path: '.env' },
+      { ...key, path: 'https:/a?b#c\rd/[é]/..%2F..' },
+      { ...key, path: '../../.env', line: 2 },
+      { ...key, path: '..' },
+      { ...key, path: '/home/runner/.bashrc', line: 2 },
+      { kind: 'variable', name: 'OPENAI_API_KEY' },
+      { kind: 'address', url: 'https://llm.example.com' },
+      { kind: 'credential', name: 'openai', store: 'vault' },
+    ]
+    const { place: _place, ...nowhere } = inFile
+    const found = [nowhere, ...places.map((place) => ({ ...inFile, place })), ofVariable]
+    const log = sarif(found, [{ check: 'dotenv', code: 'internal' }])
+    expect(sarifProblems(log)).toEqual([])
+    expect(sarifProblems(sarif([]))).toEqual([])
+    // Otherwise nothing would have been looked at.
+    const [run] = log.runs
+    const broken = { ...log, runs: [{ ...run, results: [{ ...run?.results[0], locations: [] }] }] }
+    expect(sarifProblems(broken)).toEqual(['/runs/0/results/0/locations must NOT have fewer than 1 items'])
+  })
+
+  it('names what lies outside of the folder beside it, since no path of the repository leads there', () => {
+    const place = { kind: 'file', path: '../../.env', line: 2 } as const
+    expect(sarif([{ ...inFile, place }]).runs[0]?.results[0]?.locations).toEqual([
+      {
+        physicalLocation: { artifactLocation: { uri: '.', uriBaseId: 'SRCROOT' }, region: { startLine: 1 } },
+        logicalLocations: [{ fullyQualifiedName: '../../.env:2', kind: 'file' }],
+      },
+    ])
   })
 
   it('says that it is not whole where a check broke', () => {

@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import { sarifOf } from '../../src/doctor/sarif.ts'
+import { createSystem } from '../../src/system.ts'
 import { projects } from '../examples/manifest.ts'
 import { judge } from './judge.ts'
+import { sarifProblems } from './sarif-schema.ts'
 
 const names = (group: string): readonly string[] =>
   projects()
@@ -10,9 +13,11 @@ const names = (group: string): readonly string[] =>
 
 describe('in a project that is broken on purpose the doctor names every cause and nothing else', () => {
   it.each(names('broken'))('%s', async (name) => {
-    const { missed, invented, findings } = await judge(name)
+    const { missed, invented, findings, report } = await judge(name)
     expect({ missed, invented }).toEqual({ missed: [], invented: [] })
     expect(findings.flatMap(({ fix }) => fix.split('\n')).filter(cannotBeTyped)).toEqual([])
+    const sarif = sarifOf(report, { hash: createSystem(), explain: () => undefined })
+    expect(sarifProblems(sarif)).toEqual([])
   })
 })
 
