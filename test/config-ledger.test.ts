@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseLedgerUrl } from '../src/config/ledger-url.ts'
+import { encryptionOf, parseLedgerUrl } from '../src/config/ledger-url.ts'
 import { checkConfig, loadConfig } from '../src/config.ts'
 
 const sourcesOf = (ledger: string) => ({
@@ -55,7 +55,33 @@ describe('the ledger', () => {
     ],
     ['no database', '"postgres://keyturn@db"', /expected a URL/],
     ['no role', '"postgres://db/state"', /expected a URL/],
-    ['settings that would be ignored', '"postgres://keyturn@db/state?sslmode=disable"', /expected a URL/],
+    ['no TLS to another machine', '"postgres://keyturn@db/state?sslmode=disable"', /`ledger\.tls: off`/],
+    [
+      'a mode that would do without',
+      '"postgres://keyturn@db/state?sslmode=prefer"',
+      /which Keyturn never does/,
+    ],
+    [
+      'a mode that is none',
+      '"postgres://keyturn@db/state?sslmode=hunter2hunter2"',
+      /is none of disable, allow/,
+    ],
+    [
+      'TLS twice over',
+      '"postgres://keyturn@db/state?sslmode=require", tls: off',
+      /contradicts `ledger\.tls: off`/,
+    ],
+    [
+      'an authority',
+      '"postgres://keyturn@db/state?sslrootcert=/hunter2"',
+      /'sslrootcert'.*`ledger\.tls\.ca`/,
+    ],
+    [
+      'a setting',
+      '"postgres://keyturn@db/state?channel_binding=require"',
+      /'channel_binding' in it would be/,
+    ],
+    ['a piece of a password', '"postgres://keyturn@db/state?hunter2hunter2"', /a setting behind the \?/],
     ['another protocol', '"mysql://keyturn@db/state"', /expected a URL/],
   ])('refuses an address with %s, and does not show it', (_what, url, told) => {
     const check = checkConfig(sourcesOf(`{ kind: postgres, url: ${url} }`))
@@ -104,7 +130,7 @@ describe('the address of a PostgreSQL', () => {
       { host: '/run/postgresql', port: 5432, database: 'x', user: 'a' },
     ],
   ])('%s', (url, address) => {
-    expect(parseLedgerUrl(url)).toEqual(address)
+    expect(parseLedgerUrl(url)).toEqual({ kind: 'address', address })
   })
 
   it.each([
@@ -113,5 +139,31 @@ describe('the address of a PostgreSQL', () => {
     'postgres://a@db/x?host=/run',
     'postgres://a@db/x#y',
     'postgres://a@db/%zz',
-  ])('is not %s', (url) => expect(parseLedgerUrl(url)).toBeUndefined())
+  ])('is not %s', (url) => expect(parseLedgerUrl(url)).toMatchObject({ kind: 'refused' }))
+})
+
+/** What is done for each mode, with `ledger.tls` absent, off and set. */
+describe.each([
+  ['db.example.com', 'another machine'],
+  ['127.0.0.1', 'this machine'],
+])('TLS to %s, which is %s', (host, where) => {
+  const isHere = where === 'this machine'
+  it.each([
+    [undefined, isHere ? 'plain' : 'encrypted', 'plain', 'encrypted'],
+    ['disable', isHere ? 'plain' : 'refused', 'plain', 'refused'],
+    ['allow', 'refused', 'refused', 'refused'],
+    ['prefer', 'refused', 'refused', 'refused'],
+    ['require', 'encrypted', 'refused', 'encrypted'],
+    ['verify-ca', 'encrypted', 'refused', 'encrypted'],
+    ['verify-full', 'encrypted', 'refused', 'encrypted'],
+  ])('with sslmode %s', (mode, absent, off, set) => {
+    const url = `postgres://a@${host}/b${mode === undefined ? '' : `?sslmode=${mode}`}`
+    const read = parseLedgerUrl(url)
+    if (read.kind === 'refused') throw new Error(read.refusal.message)
+    const done = [undefined, 'off' as const, {}].map((tls) => {
+      const found = encryptionOf(read.address, tls)
+      return typeof found === 'string' ? found : 'refused'
+    })
+    expect(done).toEqual([absent, off, set])
+  })
 })

@@ -1,10 +1,8 @@
 import { z } from 'zod'
 import { path, secretSource, text, wholeNumber } from './fields.ts'
-import { parseLedgerUrl } from './ledger-url.ts'
+import { encryptionOf, parseLedgerUrl, urlShape } from './ledger-url.ts'
 import { present } from './present.ts'
 import type { LedgerConfig, Report, SecretSource } from './types.ts'
-
-const urlShape = 'a URL such as postgres://keyturn@db.example.com:5432/keyturn'
 
 const postgres = z.strictObject({
   kind: z.literal('postgres'),
@@ -13,7 +11,7 @@ const postgres = z.strictObject({
       error: `expected ${urlShape}, or { env: NAME } or { file: PATH }`,
     })
     .describe(
-      'Where PostgreSQL is: `postgres://ROLE@HOST:PORT/DATABASE`, without a password; for a Unix socket `postgres://ROLE@/DATABASE?host=/FOLDER`. Or where that is read from (`{ env: NAME }`, `{ file: PATH }`): there it may hold the password.',
+      'Where PostgreSQL is: `postgres://ROLE@HOST:PORT/DATABASE`, without a password; for a Unix socket `postgres://ROLE@/DATABASE?host=/FOLDER`. `?sslmode=require`, `verify-ca` and `verify-full` mean TLS, verified in full. Or where that is read from (`{ env: NAME }`, `{ file: PATH }`): there it may hold the password.',
     ),
   password: secretSource(
     'Where the password is read from, anew for each connection, so that a turned one needs no restart. Default: the one in a `url` that is read from elsewhere, else none.',
@@ -75,7 +73,7 @@ export function buildLedger(
 ): LedgerConfig {
   if (file.kind === 'sqlite') return file
   const { url, password, tls, ...rest } = file
-  if (typeof url === 'string') checkUrl(url, report)
+  if (typeof url === 'string') checkUrl(url, tls, report)
   if (typeof tls === 'object' && (tls.cert === undefined) !== (tls.key === undefined))
     report(
       ['ledger', 'tls'],
@@ -90,20 +88,18 @@ export function buildLedger(
   }
 }
 
-function checkUrl(url: string, report: Report): void {
-  const address = parseLedgerUrl(url)
-  if (address === undefined)
+function checkUrl(url: string, tls: 'off' | object | undefined, report: Report): void {
+  const at = ['ledger', 'url']
+  const read = parseLedgerUrl(url)
+  if (read.kind === 'refused') return report(at, read.refusal.message, read.refusal.fix)
+  if (read.address.password !== undefined)
     report(
-      ['ledger', 'url'],
-      `expected ${urlShape}, without query or fragment`,
-      'Correct it; TLS is set with `tls`.',
-    )
-  else if (address.password !== undefined)
-    report(
-      ['ledger', 'url'],
+      at,
       'a password stands in this file',
       'Take it out (and change it, if the file was shared); name where it is read from: password: { env: NAME } or { file: PATH }.',
     )
+  const encryption = encryptionOf(read.address, tls)
+  if (typeof encryption === 'object') report(at, encryption.message, encryption.fix)
 }
 
 function absolute(source: SecretSource, resolve: (path: string) => string): SecretSource {

@@ -1,7 +1,8 @@
+import { checkServerIdentity, type SecureContext } from 'node:tls'
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient, PoolConfig } from 'pg'
 import type { Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
-import { closed, isBroken, noPassword, toPostgresError } from './postgres-errors.ts'
+import { changesConnections, closed, isBroken, noPassword, toPostgresError } from './postgres-errors.ts'
 
 /** Where the database is and how it is entered. */
 export interface PostgresTarget {
@@ -12,11 +13,11 @@ export interface PostgresTarget {
   readonly user: string
   /** Asked for at every new connection, so that a password that was turned needs no restart. */
   readonly password?: () => Promise<Secret | undefined>
-  /** Absent: not encrypted. Texts are PEM. */
+  /** Absent: not encrypted. */
   readonly tls?: {
-    readonly ca?: string
-    readonly cert?: string
-    readonly key?: string
+    /** Asked for at every new connection, so that certificates that were replaced need no restart. It does not throw. */
+    readonly secureContext: () => SecureContext
+    /** The name that the certificate must have, where it is not the host's. */
     readonly serverName?: string
   }
   /** The schema that holds the tables; it is Keyturn's alone. */
@@ -37,6 +38,8 @@ export interface Database {
   transaction<T>(work: (query: Query) => Promise<T>, patienceMs?: number): Promise<T>
   /** A connection of its own, outside the pool; whoever asks ends it. */
   connect(): Promise<Client>
+  /** Refuses a pooler that gives each transaction another backend: what is set and listened to on one would be of no effect. */
+  assertSessions(): Promise<void>
   /** Whether the backend of this number is one of the pool's. */
   isOwn(processId: number): boolean
   close(): Promise<void>
@@ -54,6 +57,7 @@ const keepAliveMs = 10_000
 export async function openDatabase(target: PostgresTarget, log: Log): Promise<Database> {
   const pg = await import('pg')
   const place = placeOf(target)
+  const asked = { place, isEncrypted: target.tls !== undefined }
   // The pool forgets a client that could not connect and leaves its socket to the server, which may keep it for a minute:
   // a process that gave up would not end, and one that tries on would take up every connection there is.
   class EndingClient extends pg.Client {
@@ -68,7 +72,16 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
       })
     }
   }
-  const pool: Pool = new pg.Pool({ ...clientConfig(target), ...poolConfig(target), Client: EndingClient })
+  /** A pooler makes up the numbers of backends that it tells, so that it can pass on who is to be cancelled. */
+  let isPooled = false
+  const onConnect = async (client: ClientBase): Promise<void> => {
+    isPooled ||= (await prepare(client, target)) !== processIdOf(client)
+  }
+  const pool: Pool = new pg.Pool({
+    ...clientConfig(target),
+    ...poolConfig(target, onConnect),
+    Client: EndingClient,
+  })
   const own = new Set<number>()
   pool.on('connect', (client) => own.add(processIdOf(client)))
   pool.on('remove', (client) => own.delete(processIdOf(client)))
@@ -87,7 +100,7 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
       return await work(client)
     } catch (thrown) {
       broken = isBroken(thrown)
-      throw toPostgresError(thrown, place)
+      throw toPostgresError(thrown, asked)
     } finally {
       client?.off('error', ignore)
       client?.release(broken)
@@ -97,8 +110,8 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
   const queryOn =
     (client: PoolClient, patienceMs = answerMs): Query =>
     async (text, values = []) => {
-      const asked = { text, values: [...values], query_timeout: patienceMs }
-      return (await client.query<Record<string, unknown>>(asked)).rows
+      const statement = { text, values: [...values], query_timeout: patienceMs }
+      return (await client.query<Record<string, unknown>>(statement)).rows
     }
 
   return {
@@ -125,9 +138,24 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
         return client
       } catch (thrown) {
         void client.end().catch(ignore)
-        throw toPostgresError(thrown, place)
+        throw toPostgresError(thrown, asked)
       }
     },
+    // While one session holds a transaction open, another must still be where it was, and not where that one is.
+    assertSessions: () =>
+      withClient(async (one) => {
+        if (!isPooled) return
+        const first = await backendOf(one)
+        await withClient(async (other) => {
+          await other.query('BEGIN')
+          try {
+            const isShared = (await backendOf(other)) === first
+            if (isShared || (await backendOf(one)) !== first) throw changesConnections(place)
+          } finally {
+            await other.query('ROLLBACK')
+          }
+        })
+      }),
     isOwn: (processId) => own.has(processId),
     close: () => (closing ??= pool.end()),
   }
@@ -146,16 +174,7 @@ function clientConfig(target: PostgresTarget): ClientConfig {
     user,
     // Always given, or the driver would take PGPASSWORD or a file of the user's. Called only where the server asks for one.
     password: async () => (await password?.())?.reveal() ?? noPassword(placeOf(target)),
-    ssl:
-      tls === undefined
-        ? false
-        : {
-            rejectUnauthorized: true,
-            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
-            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
-            ...(tls.key === undefined ? {} : { key: tls.key }),
-            ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
-          },
+    ssl: tls === undefined ? false : tlsOptions(tls),
     application_name: 'keyturn',
     connectionTimeoutMillis: connectMs,
     query_timeout: answerMs,
@@ -164,25 +183,53 @@ function clientConfig(target: PostgresTarget): ClientConfig {
   }
 }
 
+/** The driver copies these anew for every connection, which asks the getter. */
+function tlsOptions({
+  secureContext,
+  serverName,
+}: NonNullable<PostgresTarget['tls']>): NonNullable<ClientConfig['ssl']> {
+  return {
+    rejectUnauthorized: true,
+    get secureContext() {
+      return secureContext()
+    },
+    // The driver puts the host into the place of a `servername`, so that alone it would be looked at only where the host is an address.
+    ...(serverName === undefined
+      ? {}
+      : {
+          servername: serverName,
+          checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
+        }),
+  }
+}
+
 /** The pool waits for `onConnect`, which its types do not say. */
 type WaitingPoolConfig = Omit<PoolConfig, 'onConnect'> & {
   readonly onConnect: (client: ClientBase) => Promise<void>
 }
 
-function poolConfig(target: PostgresTarget): WaitingPoolConfig {
-  const onConnect = (client: ClientBase): Promise<void> => prepare(client, target)
+function poolConfig(target: PostgresTarget, onConnect: WaitingPoolConfig['onConnect']): WaitingPoolConfig {
   return { max: target.connectionsMax, idleTimeoutMillis: idleMs, onConnect }
 }
 
-/** Set by a statement and not when connecting, since poolers in between refuse parameters that they do not know. */
-async function prepare(client: ClientBase, { schema }: PostgresTarget): Promise<void> {
-  await client.query(
-    `SELECT set_config('search_path', $1, false), set_config('statement_timeout', $2, false),
+/**
+ * Set by a statement and not when connecting, since poolers in between refuse parameters that they do not know. Tells the number of
+ * the backend.
+ */
+async function prepare(client: ClientBase, { schema }: PostgresTarget): Promise<number> {
+  const { rows } = await client.query<{ backend: number }>(
+    `SELECT pg_backend_pid() AS backend, set_config('search_path', $1, false), set_config('statement_timeout', $2, false),
       set_config('lock_timeout', $3, false), set_config('idle_in_transaction_session_timeout', $2, false),
       set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
         ELSE current_setting('synchronous_commit') END, false)`,
     [`"${schema}", pg_temp`, String(statementMs), String(lockMs)],
   )
+  return rows[0]?.backend ?? -1
+}
+
+async function backendOf(client: ClientBase): Promise<number | undefined> {
+  const { rows } = await client.query<{ backend: number }>('SELECT pg_backend_pid() AS backend')
+  return rows[0]?.backend
 }
 
 function placeOf({ host, port, database, schema }: PostgresTarget): string {

@@ -110,11 +110,12 @@ function behind(
   cause?: unknown,
 ): KeyturnError {
   const why = migrate ? 'the role may not change it' : '`ledger.migrate` is false'
+  const isFirst = migrate && applied === 0
   return new KeyturnError(
     'ledger_behind',
     `the ledger ${place} has schema ${applied}, this Keyturn needs ${newestOf(steps)}, and ${why}`,
     {
-      fix: 'Start this version once as the role that owns the schema, with `ledger.migrate: true`; docs/replicas.md has the grants.',
+      fix: `${isFirst ? 'Grant CREATE on the database to the role in `ledger.url`, or start' : 'Start'} this version once as the role that owns the schema, with \`ledger.migrate: true\`; docs/replicas.md has the grants.`,
       cause,
     },
   )

@@ -62,6 +62,7 @@ export function openPostgresShelf(options: {
   async function open(): Promise<Database> {
     const database = await openDatabase(target, log)
     try {
+      await database.assertSessions()
       await bringUpToDate(database, { schema: target.schema, steps, migrate })
       return database
     } catch (thrown) {

@@ -49,6 +49,7 @@ export function openPostgresLedgerWith(
   async function open(): Promise<Database> {
     const database = await openDatabase(target, log)
     try {
+      await database.assertSessions()
       await bringUpToDate(database, { schema: target.schema, steps, migrate: options.migrate ?? true })
       return database
     } catch (thrown) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { isOnThisMachine, type LedgerAddress, parseLedgerUrl } from '../config/ledger-url.ts'
+import { encryptionOf, type LedgerAddress, parseLedgerUrl, type Refusal } from '../config/ledger-url.ts'
 import type { LedgerConfig, SecretSource } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Ledger, Log, System } from '../core/ports.ts'
@@ -8,6 +8,7 @@ import { Secret } from '../core/secret.ts'
 import type { PostgresTarget } from '../ledger/postgres.ts'
 import type { TokenShelf } from '../server/token-shelf.ts'
 import type { Environment } from './compose.ts'
+import { followLedgerTls } from './ledger-tls.ts'
 
 export interface OpenedLedger {
   readonly ledger: Ledger
@@ -34,7 +35,7 @@ export async function loadLedger(config: LedgerConfig | undefined): Promise<Open
   }
   const { openPostgresLedger } = await import('../ledger/postgres.ts')
   return ({ env, system, log }) => {
-    const target = targetOf(config, env)
+    const target = targetOf(config, env, log)
     const ledger = openPostgresLedger({ target, migrate: config.migrate, system, log })
     const owner = system.uuid()
     // Else nobody could tell which replica a claim in the ledger is of.
@@ -59,7 +60,7 @@ export async function openTokenShelf(
     import('./token-shelf.ts'),
   ])
   const { home, env, system, log } = context
-  const target = targetOf(config, env)
+  const target = targetOf(config, env, log)
   const beside = { ...target, schema: `${target.schema}_tokens`, connectionsMax: 2 }
   return sharedTokenShelf({
     shelf: openPostgresShelf({ target: beside, key: 'tokens', migrate: config.migrate, log }),
@@ -72,28 +73,49 @@ export async function openTokenShelf(
 
 type PostgresConfig = Extract<LedgerConfig, { kind: 'postgres' }>
 
-/** Where the configured PostgreSQL is and how it is entered; secrets are read when they are needed. */
-export function targetOf(config: PostgresConfig, env: Environment): PostgresTarget {
-  const { password: _inUrl, ...address } = addressOf(config, env)
+/** Where the configured PostgreSQL is and how it is entered; secrets and certificates are read when they are needed. */
+export function targetOf(config: PostgresConfig, env: Environment, log: Log): PostgresTarget {
+  const address = addressOf(config, env)
+  const { host, port, database, user } = address
   const { tls, schema, connectionsMax } = config
-  const wanted = tls ?? (isOnThisMachine(address.host) ? 'off' : {})
+  const encryption = encryptionOf(address, tls)
+  if (typeof encryption === 'object') throw unusable(config, encryption)
+  const files = tls === undefined || tls === 'off' ? {} : tls
   return {
-    ...address,
+    host,
+    port,
+    database,
+    user,
     schema,
     connectionsMax,
     password: async () => passwordOf(config, env),
-    ...(wanted === 'off' ? {} : { tls: tlsOf(wanted) }),
+    ...(encryption === 'plain' ? {} : { tls: followLedgerTls(files, log) }),
   }
 }
 
-function addressOf({ url }: PostgresConfig, env: Environment): LedgerAddress {
+function addressOf(config: PostgresConfig, env: Environment): LedgerAddress {
+  const { url } = config
   const text = typeof url === 'string' ? url : read(url, env)
-  const address = text === undefined ? undefined : parseLedgerUrl(text)
-  if (address !== undefined) return address
-  const where = typeof url === 'string' ? 'ledger.url' : whereIs(url)
-  throw new KeyturnError('config_invalid', `The address of the ledger is not in ${where}.`, {
-    fix: `Put postgres://ROLE@HOST:PORT/DATABASE into ${where}.`,
-  })
+  if (text === undefined)
+    throw unusable(config, {
+      message: 'there is none',
+      fix: `Put postgres://ROLE@HOST:PORT/DATABASE into ${urlIn(config)}.`,
+    })
+  const found = parseLedgerUrl(text)
+  if (found.kind === 'refused') throw unusable(config, found.refusal)
+  return found.address
+}
+
+function unusable(config: PostgresConfig, { message, fix }: Refusal): KeyturnError {
+  return new KeyturnError(
+    'config_invalid',
+    `The address of the ledger in ${urlIn(config)} cannot be used: ${message}.`,
+    { fix },
+  )
+}
+
+function urlIn({ url }: PostgresConfig): string {
+  return typeof url === 'string' ? 'ledger.url' : `${whereIs(url)} (ledger.url)`
 }
 
 /** Read at every new connection, so that a password that was turned is used without a restart. */
@@ -108,28 +130,6 @@ function passwordOf(config: PostgresConfig, env: Environment): Secret | undefine
   throw new KeyturnError('ledger_unreachable', `The password of the ledger is not in ${where}.`, {
     fix: `Put it into ${where}, readable by this user only.`,
     retryable: true,
-  })
-}
-
-function tlsOf({
-  caFile,
-  certFile,
-  keyFile,
-  serverName,
-}: Exclude<PostgresConfig['tls'], 'off' | undefined>): NonNullable<PostgresTarget['tls']> {
-  return {
-    ...(caFile === undefined ? {} : { ca: readPem(caFile) }),
-    ...(certFile === undefined ? {} : { cert: readPem(certFile) }),
-    ...(keyFile === undefined ? {} : { key: readPem(keyFile) }),
-    ...(serverName === undefined ? {} : { serverName }),
-  }
-}
-
-function readPem(file: string): string {
-  const text = read({ file }, {})
-  if (text !== undefined) return text
-  throw new KeyturnError('file_unusable', `The file ${file} of the ledger's TLS cannot be read.`, {
-    fix: 'Correct ledger.tls, or let this user read the file.',
   })
 }
 

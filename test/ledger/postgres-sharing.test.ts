@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger, Log, System } from '../../src/core/ports.ts'
@@ -338,7 +339,7 @@ describe('trouble', () => {
     ['a wrong password', { password: async () => new Secret(secret) }, /password/],
     ['no such database', { database: 'nowhere' }, /no such database/],
     ['nobody at the port', { port: 1 }, /cannot be reached \(ECONNREFUSED\)/],
-    ['no TLS', { tls: {} }, /speaks no TLS/],
+    ['no TLS', { tls: { secureContext: () => createSecureContext() } }, /speaks no TLS/],
     ['no such host', { host: 'nowhere.invalid' }, /cannot be reached/],
   ])('says what is wrong, and never the password: %s', async (_what, change, said) => {
     const target = database.target(schema, { password: async () => new Secret(secret), ...change })
@@ -351,6 +352,37 @@ describe('trouble', () => {
     const everything =
       JSON.stringify(thrown, Object.getOwnPropertyNames(thrown)) + String((thrown as Error).cause)
     for (const word of [secret, database.address.password]) expect(everything).not.toContain(word)
+  })
+
+  it.each([
+    ['may not connect', `REVOKE CONNECT ON DATABASE name FROM PUBLIC`, /CONNECT on the database/],
+    ['may make nothing', '', /Grant CREATE on the database/],
+    [
+      'may only read',
+      'ALTER ROLE role SET default_transaction_read_only = on',
+      /`ledger\.url` lead to the primary/,
+    ],
+    ['may open no connection more', 'ALTER ROLE role CONNECTION LIMIT 0', /`ledger\.connectionsMax`/],
+    ['may not log in', 'ALTER ROLE role NOLOGIN', /at the role in `ledger\.url`/],
+  ])('says what to do where the role %s', async (_what, sql, fix) => {
+    const own = await createDatabase(database.address)
+    const role = `careless_${own.name}`
+    await own.sql(`CREATE ROLE ${role} LOGIN PASSWORD '${secret}'`)
+    await own.sql(sql.replace('name', own.name).replace('role', role))
+    const target = own.target(schema, { user: role, password: async () => new Secret(secret) })
+    await expect(open({ target }).readAll()).rejects.toMatchObject({ fix: expect.stringMatching(fix) })
+    await own.drop()
+  })
+
+  it('makes nothing in a schema that holds tables of others', async () => {
+    await database.sql(`CREATE SCHEMA ${schema}; CREATE TABLE ${schema}.leases (id integer)`)
+    await expect(open().readAll()).rejects.toMatchObject({
+      message: expect.stringMatching(/that Keyturn did not make/),
+      fix: expect.stringMatching(/`ledger\.schema`/),
+    })
+    expect(await database.sql(`SELECT to_regclass('${schema}.credentials') AS made`)).toEqual([
+      { made: null },
+    ])
   })
 
   it.each([

@@ -23,7 +23,17 @@ export interface PostgresServer {
   readonly address: PostgresAddress
   /** Ends it within an instant as a crash would, and starts it again on the same data and port. */
   restart(): Promise<void>
+  /** Writes a file into the folder of its data, as only it may read them; what it is told by them counts after a restart. */
+  put(name: string, text: string): void
   stop(): Promise<void>
+}
+
+export interface PostgresOptions {
+  readonly isDurable?: boolean
+  /** Speaks TLS too, with `server.crt`, `server.key` and `root.crt` (who signs clients), all PEM. */
+  readonly tls?: { readonly 'server.crt': string; readonly 'server.key': string; readonly 'root.crt': string }
+  /** Lines of pg_hba.conf that go before those of initdb. */
+  readonly hba?: readonly string[]
 }
 
 const keeper = fileURLToPath(new URL('keeper.ts', import.meta.url))
@@ -32,7 +42,7 @@ const keeper = fileURLToPath(new URL('keeper.ts', import.meta.url))
  * A PostgreSQL of its own on loopback, with its data in the temporary folder. It ends with this process, however that
  * ends: a keeper between the two sees the pipe close.
  */
-export async function startPostgres(options: { readonly isDurable?: boolean } = {}): Promise<PostgresServer> {
+export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const folder = mkdtempSync(join(tmpdir(), 'keyturn-pg-'))
   const owner = unprivileged()
   const password = randomBytes(12).toString('hex')
@@ -62,7 +72,16 @@ export async function startPostgres(options: { readonly isDurable?: boolean } = 
     fsync: options.isDurable === true ? 'on' : 'off',
     full_page_writes: options.isDurable === true ? 'on' : 'off',
     log_min_messages: 'panic',
+    ...(options.tls === undefined ? {} : { ssl: 'on', ssl_ca_file: 'root.crt' }),
   }
+  const put = (name: string, text: string): void => {
+    const path = join(data, name)
+    writeFileSync(path, text, { mode: 0o600 })
+    if (owner !== undefined) lchownSync(path, owner.uid, owner.gid)
+  }
+  for (const [name, text] of Object.entries(options.tls ?? {})) put(name, text)
+  const hba = readFileSync(join(data, 'pg_hba.conf'), 'utf8')
+  put('pg_hba.conf', [...(options.hba ?? []), hba].join('\n'))
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const start = (): Promise<Kept> =>
     keep({ command: join(binaries, 'postgres'), args: ['-D', data, ...flags], owner, folder, port })
@@ -73,6 +92,7 @@ export async function startPostgres(options: { readonly isDurable?: boolean } = 
       await kept.end('SIGQUIT')
       kept = await start()
     },
+    put,
     async stop() {
       await kept.end('SIGINT')
       rmSync(folder, { recursive: true, force: true })
