@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { tlsFixes } from '../client/tls-fixes.ts'
 import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Address } from './target.ts'
@@ -134,18 +135,8 @@ export function unreachable(address: Address, error: unknown): KeyturnError {
   })
 }
 
-const wantsCertificate =
-  'The service wants a client certificate: name it with KEYTURN_CLIENT_CERT_FILE and KEYTURN_CLIENT_KEY_FILE.'
-const untrusted = 'The certificate is of an authority that is not known here: name it with KEYTURN_CA_FILE.'
-
 const fixes: Readonly<Record<string, string>> = {
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
-  SELF_SIGNED_CERT_IN_CHAIN: untrusted,
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: wantsCertificate,
-  ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE: wantsCertificate,
-  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
-  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate is for another name: set KEYTURN_URL to a name that it has.',
-  EPROTO: 'What answers there speaks no TLS: a service on this machine is http://, not https://.',
+  ...tlsFixes,
   EACCES: 'Only the user that runs the service may use its socket: run the command as that user.',
   ENOTFOUND: 'Nobody knows a host of this name: check KEYTURN_URL.',
 }

@@ -1,11 +1,11 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { type OpenClient, openClient } from '../client/create-client.ts'
 import { KeyturnClientError } from '../client/errors.ts'
-import { quietSendBy } from '../client/quiet-send.ts'
 import type { Send } from '../client/wire.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { Context } from './command.ts'
 import { instanceName } from './instance-name.ts'
+import { sendingTo } from './sending-to.ts'
 import { type Address, findTarget, findToken, nonEmpty, type Target, type Token } from './target.ts'
 
 export interface Supply extends OpenClient {
@@ -54,7 +54,7 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
       url: address.kind === 'unix' ? 'http://localhost' : address.url,
       ...tokenOptions(token),
       // Its timers keep the process: there is nothing else that does while it waits for another key.
-      platform: { quietSend: sendTo(address, token), after: (ms, callback) => io.after(ms, callback) },
+      platform: { quietSend: sendTo(address, token, io), after: (ms, callback) => io.after(ms, callback) },
       isQuiet: true,
     })
     return {
@@ -137,9 +137,8 @@ function tokenOptions(token: Token): { readonly token: string } | { readonly tok
 const noToken = 'none'
 
 /** A socket file leads there, or a client certificate is shown; where the connection says who asks, no token is sent. */
-function sendTo(address: Address, token: Token): Send {
-  const way = address.kind === 'unix' ? { socketPath: address.path } : (address.tls ?? {})
-  const send = quietSendBy(way)
+function sendTo(address: Address, token: Token, io: Context['io']): Send {
+  const send = sendingTo(address, io)
   if (token.value !== '') return send
   return async (request) => {
     const { authorization: _none, ...headers } = request.headers

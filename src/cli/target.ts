@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path'
+import type { TlsFiles } from '../client/tls-files.ts'
 import { KeyturnError } from '../core/errors.ts'
 import { isLoopbackHost } from '../core/loopback.ts'
 import { faultOf } from './fault.ts'
@@ -16,6 +17,8 @@ export interface ClientTls {
   /** What the command shows of itself. */
   readonly cert?: string
   readonly key?: string
+  /** Where they are, for what goes on for long and reads them again. */
+  readonly files: TlsFiles
 }
 
 export interface Target {
@@ -89,19 +92,28 @@ function withTls(address: Address, io: Io): Address {
   const tls: ClientTls = {
     ...(ca === undefined ? {} : { ca }),
     ...(cert === undefined || key === undefined ? {} : { cert, key }),
+    files: {
+      ca: pathNamed(io, tlsFiles.ca),
+      cert: pathNamed(io, tlsFiles.cert),
+      key: pathNamed(io, tlsFiles.key),
+    },
   }
   return { ...address, tls }
 }
 
 function pemNamed(io: Io, name: string): string | undefined {
-  const file = nonEmpty(io.env[name])
-  if (file === undefined) return undefined
-  const path = resolve(io.cwd, file)
+  const path = pathNamed(io, name)
+  if (path === undefined) return undefined
   const text = nonEmpty(readToken(io, path))
   if (text !== undefined) return text
   throw new KeyturnError('file_unusable', `${name} names ${path}, which is not there or empty`, {
     fix: `Correct ${name}.`,
   })
+}
+
+function pathNamed({ env, cwd }: Pick<Io, 'env' | 'cwd'>, name: string): string | undefined {
+  const file = nonEmpty(env[name])
+  return file === undefined ? undefined : resolve(cwd, file)
 }
 
 function homeOfEnvironment(io: Io): string {

@@ -15,6 +15,7 @@ import { createServiceSource } from './service-source.ts'
 import { platformOf, readSettings } from './settings.ts'
 import type { Source } from './source.ts'
 import { createTeller, type Teller } from './teller.ts'
+import { sendByFiles } from './tls-files.ts'
 import type { ClientOptions, KeyturnClient, OpenAICredential, OpenAIOptions } from './types.ts'
 
 /**
@@ -59,16 +60,21 @@ export interface OpenClientOptions extends ClientOptions {
 }
 
 export function openClient(options: OpenClientOptions): OpenClient {
-  const platform = platformOf(options)
-  const settings = readSettings(options, platform)
-  const { credential, timeoutMs, staleAfterMs, url } = settings
+  const own = platformOf(options)
+  const settings = readSettings(options, own)
+  const { credential, timeoutMs, staleAfterMs, url, tls } = settings
+  const platform = tls === undefined ? own : { ...own, quietSend: sendByFiles(tls, own.readText) }
   const closing = new AbortController()
   const { signal } = closing
   const teller = { ...createTeller(options.onError, platform), ...degradedBy(options) }
   const source =
     url === undefined
       ? createEmbeddedSource({ credential, platform, open: options.openEmbedded })
-      : createServiceSource({ ...settings, url }, platform, options)
+      : createServiceSource({ ...settings, url }, platform, {
+          ...options,
+          // Node's fetch takes neither an authority nor a certificate.
+          isQuiet: options.isQuiet === true || tls !== undefined,
+        })
 
   const requests = createInFlight(() => movedOn())
   const knowledge = createKnowledge(source, platform, requests)

@@ -4,6 +4,7 @@ import { limits } from './limits.ts'
 import type { Platform } from './platform.ts'
 import { refusalError } from './problem.ts'
 import type { Settings } from './settings.ts'
+import { tlsFixes } from './tls-fixes.ts'
 import { isRecord, readText, type Send, type WireAnswer } from './wire.ts'
 
 /** One service and one credential of it, as every exchange with it needs them. */
@@ -39,11 +40,14 @@ export function describeService(
       url.hash = ''
       return url
     },
-    headers: async (inFlight) => ({
-      authorization: `Bearer ${await settings.token()}`,
-      [names.instance]: instance,
-      ...(inFlight === undefined ? {} : { [names.inFlight]: String(inFlight) }),
-    }),
+    headers: async (inFlight) => {
+      const token = await settings.token()
+      return {
+        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+        [names.instance]: instance,
+        ...(inFlight === undefined ? {} : { [names.inFlight]: String(inFlight) }),
+      }
+    },
     refusal: async (answer, asked) =>
       refusalError({
         status: answer.status,
@@ -65,14 +69,18 @@ export function connectionError(thrown: unknown, signal: AbortSignal, service: S
   return new KeyturnClientError(
     'service_unreachable',
     `Keyturn at ${service.where} cannot be reached for ${service.what}${reason === undefined ? '' : ` (${reason})`}.`,
-    { fix: 'Check that it runs and that KEYTURN_URL is its address.', retryable: true, cause: thrown },
+    {
+      fix: tlsFixes[reason ?? ''] ?? 'Check that it runs and that KEYTURN_URL is its address.',
+      retryable: true,
+      cause: thrown,
+    },
   )
 }
 
 function causeCode(thrown: unknown): string | undefined {
   const inner = isRecord(thrown) && isRecord(thrown['cause']) ? thrown['cause'] : thrown
   const code = isRecord(inner) ? inner['code'] : undefined
-  return typeof code === 'string' && /^[A-Z_0-9]{1,40}$/.test(code) ? code : undefined
+  return typeof code === 'string' && /^[A-Z_0-9]{1,80}$/.test(code) ? code : undefined
 }
 
 export function malformed({ where, what }: Service): KeyturnClientError {

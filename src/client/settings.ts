@@ -2,6 +2,7 @@ import { isHeaderSafe } from './credential.ts'
 import { KeyturnClientError } from './errors.ts'
 import { limits } from './limits.ts'
 import { type Platform, realPlatform } from './platform.ts'
+import type { TlsFiles } from './tls-files.ts'
 import type { ClientOptions } from './types.ts'
 
 export interface Settings {
@@ -11,7 +12,9 @@ export interface Settings {
   readonly instance: string
   readonly timeoutMs: number
   readonly staleAfterMs: number
-  readonly token: () => Promise<string>
+  /** Undefined where a client certificate says who asks. */
+  readonly token: () => Promise<string | undefined>
+  readonly tls: TlsFiles | undefined
 }
 
 export const credentialPattern = /^[a-z0-9-]{1,63}$/
@@ -44,16 +47,43 @@ export function readSettings(options: ClientOptions, platform: Platform): Settin
       fix: 'Use 1 to 128 printable ASCII characters without spaces.',
     })
   const base = url === undefined ? undefined : parseUrl(url)
-  return { url: base, credential, instance, timeoutMs, staleAfterMs, token: tokenOf(options, platform) }
+  const tls = base?.protocol === 'https:' ? tlsOf(options, env) : undefined
+  const token = tokenOf(options, platform, tls?.cert !== undefined)
+  return { url: base, credential, instance, timeoutMs, staleAfterMs, token, tls }
+}
+
+/** Undefined where nothing is named, or a fetch of the app's own carries the calls. */
+function tlsOf(options: ClientOptions, env: Platform['env']): TlsFiles | undefined {
+  const { caFile, clientCertFile, clientKeyFile, fetch } = options
+  const given = [caFile, clientCertFile, clientKeyFile].map(text)
+  if (fetch !== undefined) {
+    if (given.every((path) => path === undefined)) return undefined
+    throw new KeyturnClientError('bad_request', 'A fetch of your own takes no files of certificates.', {
+      fix: 'Leave out fetch, or caFile, clientCertFile and clientKeyFile, and have the fetch show the certificate.',
+    })
+  }
+  const [ca, cert, key] = [
+    given[0] ?? text(env['KEYTURN_CA_FILE']),
+    given[1] ?? text(env['KEYTURN_CLIENT_CERT_FILE']),
+    given[2] ?? text(env['KEYTURN_CLIENT_KEY_FILE']),
+  ]
+  if ((cert === undefined) !== (key === undefined))
+    throw new KeyturnClientError(
+      'config_invalid',
+      'KEYTURN_CLIENT_CERT_FILE and KEYTURN_CLIENT_KEY_FILE belong together, and one is missing.',
+      { fix: 'Set both, or neither.' },
+    )
+  return ca === undefined && cert === undefined ? undefined : { ca, cert, key }
 }
 
 /** Reads the token anew for every call, so that a token that was turned in its file is used at once. */
-function tokenOf(options: ClientOptions, platform: Platform): () => Promise<string> {
+function tokenOf(options: ClientOptions, platform: Platform, isKnownWithout: boolean): Settings['token'] {
   const { env } = platform
   const fixed = text(options.token) ?? (text(options.tokenFile) ? undefined : text(env['KEYTURN_TOKEN']))
   const file = text(options.tokenFile) ?? text(env['KEYTURN_TOKEN_FILE'])
   return async () => {
     if (fixed !== undefined) return checkedToken(fixed.trim(), 'KEYTURN_TOKEN')
+    if (file === undefined && isKnownWithout) return undefined
     if (file === undefined)
       throw new KeyturnClientError('config_missing', 'There is an address of Keyturn, but no token for it.', {
         fix: 'Set KEYTURN_TOKEN or KEYTURN_TOKEN_FILE; an operator makes a token with `keyturn token`.',

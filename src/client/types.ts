@@ -12,10 +12,18 @@ export interface ClientOptions {
   readonly token?: string
   /** A file that holds the app token, read again for every call, so that a turned token is found. Default: `KEYTURN_TOKEN_FILE`. */
   readonly tokenFile?: string
+  /**
+   * PEM files for an `https://` address, read again for every call: the authority that signs for Keyturn, in place of those that Node
+   * knows, and a certificate that is shown to it, with its key. With a certificate no token is needed. Default: `KEYTURN_CA_FILE`,
+   * `KEYTURN_CLIENT_CERT_FILE`, `KEYTURN_CLIENT_KEY_FILE`. With any of them all calls go by node:https.
+   */
+  readonly caFile?: string
+  readonly clientCertFile?: string
+  readonly clientKeyFile?: string
   /** Which credential is wanted. Default: `KEYTURN_CREDENTIAL`, else `openai`. */
   readonly credential?: string
   /**
-   * Carries the calls to Keyturn (not those to OpenAI), for a private CA, a proxy, a tracer. With a fetch of your own
+   * Carries the calls to Keyturn (not those to OpenAI), for a proxy, a tracer. With a fetch of your own
    * there is no event stream, because it could keep the process alive: Keyturn is asked every 5 s instead.
    */
   readonly fetch?: Fetch

@@ -1,4 +1,4 @@
-import { quietSendBy, type Way } from '../client/quiet-send.ts'
+import type { Send } from '../client/wire.ts'
 import type { Log, System } from '../core/ports.ts'
 import type { AdmissionRules } from './admission.ts'
 import { createCallers } from './callers.ts'
@@ -9,8 +9,8 @@ import { createTally } from './tally.ts'
 import { openUpstreams, type UpstreamChoice, type WayTo } from './upstream.ts'
 
 export interface OpenProxyOptions extends Pick<AdmissionRules, 'credentials' | 'roots' | 'hosts'> {
-  /** Where Keyturn is, and the way there where the address alone does not say it. */
-  readonly service: { readonly url: string | URL; readonly way: Way }
+  /** Where Keyturn is, and what goes there. */
+  readonly service: { readonly url: string | URL; readonly send: Send }
   readonly upstream: UpstreamChoice
   /** Default: straight. */
   readonly wayTo?: WayTo
@@ -37,7 +37,7 @@ export async function openProxy(options: OpenProxyOptions): Promise<OpenedProxy>
     url: service.url,
     instance,
     staleAfterMs,
-    platform: { quietSend: quietSendBy(service.way) },
+    platform: { quietSend: service.send },
     clock: system,
     log,
     limits,

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
 import { send } from '../../src/cli/http.ts'
+import { sendingTo } from '../../src/cli/sending-to.ts'
 import { findTarget, findToken } from '../../src/cli/target.ts'
 import { makeAuthority } from '../stores/fakes/authority.ts'
 import { fakeIo } from './fake-io.ts'
@@ -81,6 +82,26 @@ it('says what does not fit where the certificate and the key to show are of two'
     fix: expect.stringContaining('KEYTURN_CLIENT_KEY_FILE'),
   })
   expect(asked).toEqual([])
+})
+
+it('shows what the files hold by then, where it goes on for long', async () => {
+  const { url, asked } = await service()
+  const now: Record<string, string> = { ...files }
+  const env = {
+    KEYTURN_URL: url,
+    KEYTURN_CA_FILE: '/pki/ca.pem',
+    KEYTURN_CLIENT_CERT_FILE: '/pki/me.pem',
+    KEYTURN_CLIENT_KEY_FILE: '/pki/me.key',
+  }
+  const io = { ...fakeIo({ env }), readFile: (path: string) => now[path] }
+  const { address } = await findTarget(io)
+  const send = sendingTo(address, io)
+  const ask = { url: new URL(url), method: 'GET', headers: {}, signal: new AbortController().signal } as const
+  await send(ask)
+  const next = clients.issue({ dns: ['next.internal'] })
+  Object.assign(now, { '/pki/me.pem': next.cert, '/pki/me.key': next.key })
+  await send(ask)
+  expect(asked.map(({ name }) => name)).toEqual(['DNS:ops.internal', 'DNS:next.internal'])
 })
 
 it('looks for a service that speaks TLS by HTTPS', async () => {

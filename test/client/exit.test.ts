@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { makeAuthority } from '../stores/fakes/authority.ts'
 import { type FakeService } from './fake-service.ts'
 import { serviceForTest } from './support.ts'
 
@@ -101,6 +105,29 @@ describe('a process that ends by itself', () => {
     const instances = (seen: FakeService['seen']) =>
       new Set(seen.map(({ headers }) => headers['keyturn-instance']))
     expect(instances(ends)).toEqual(instances(service.hands()))
+  })
+
+  it('does so with a client certificate too', async () => {
+    const [servers, clients] = [makeAuthority('servers'), makeAuthority('clients')]
+    const own = servers.issue({ ips: [[127, 0, 0, 1]] })
+    const service = await serviceForTest({}, { tls: { ...own, ca: clients.cert, requestCert: true } })
+    const folder = mkdtempSync(join(tmpdir(), 'keyturn-exit-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const { cert, key } = clients.issue({ dns: ['app.internal'] })
+    const place = (name: string, text: string) => {
+      const path = join(folder, name)
+      writeFileSync(path, text, { mode: 0o600 })
+      return path
+    }
+    const env = {
+      KEYTURN_TOKEN: '',
+      KEYTURN_CA_FILE: place('ca.pem', servers.cert),
+      KEYTURN_CLIENT_CERT_FILE: place('cert.pem', cert),
+      KEYTURN_CLIENT_KEY_FILE: place('key.pem', key),
+    }
+    const script = `import { getOpenAIKey } from '${entry}'; process.stdout.write(await getOpenAIKey())`
+    expect(await run(script, service, env)).toEqual({ code: 0, output: service.answer().apiKey })
+    expect(methods(service)).toBe('GET DELETE')
   })
 
   it('takes the key up again for who still asks for it, and ends that too', async () => {

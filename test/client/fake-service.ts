@@ -1,5 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer, type ServerOptions } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { TLSSocket } from 'node:tls'
 import type { CredentialAnswer, EventMessage, Problem, RejectionReport } from '../../src/api/types.ts'
 
 /** The HTTP contract as a client meets it, in as few lines as possible: one credential, its events and its reports. */
@@ -9,6 +11,8 @@ export interface Seen {
   readonly wait: number | undefined
   readonly headers: IncomingMessage['headers']
   readonly body: string
+  /** The names in the client certificate, where one was shown that counts. */
+  readonly shown?: string
 }
 
 export type Override = (request: Seen, response: ServerResponse) => boolean
@@ -46,7 +50,11 @@ export function testKey(): string {
 
 export async function startFakeService(
   first: Partial<CredentialAnswer> = {},
-  { isHolding = true, hasStream = true }: { isHolding?: boolean; hasStream?: boolean } = {},
+  {
+    isHolding = true,
+    hasStream = true,
+    tls,
+  }: { isHolding?: boolean; hasStream?: boolean; tls?: ServerOptions | undefined } = {},
 ): Promise<FakeService> {
   const token = ['test', 'token', 'for', 'apps'].join('-')
   const seen: Seen[] = []
@@ -113,7 +121,9 @@ export async function startFakeService(
   }
   const serve = (request: Seen, response: ServerResponse) => {
     if (service.override?.(request, response) === true) return
-    if (request.headers.authorization !== `Bearer ${token}`) {
+    const { authorization } = request.headers
+    const isKnown = authorization === `Bearer ${token}`
+    if (!isKnown && (authorization !== undefined || request.shown === undefined)) {
       problem(response, { status: 401, code: 'unauthenticated', detail: 'The token is not known.' })
       return
     }
@@ -128,7 +138,7 @@ export async function startFakeService(
       response.end(JSON.stringify({ generation, version, verdict }))
     } else handOut(request, response)
   }
-  const server = createServer((incoming, response) => {
+  const listener = (incoming: IncomingMessage, response: ServerResponse) => {
     const parts: Buffer[] = []
     incoming.on('data', (part: Buffer) => parts.push(part))
     incoming.on('end', () => {
@@ -140,13 +150,15 @@ export async function startFakeService(
         wait: wait === null ? undefined : Number(wait),
         headers: incoming.headers,
         body: Buffer.concat(parts).toString(),
+        ...shownOn(incoming),
       }
       seen.push(request)
       response.once('close', changed)
       serve(request, response)
       changed()
     })
-  })
+  }
+  const server = tls === undefined ? createServer(listener) : createTlsServer(tls, listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const until = (holds: () => boolean) =>
     new Promise<void>((resolve) => {
@@ -159,7 +171,7 @@ export async function startFakeService(
       look()
     })
   const service: FakeService = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     token,
     seen,
     reports,
@@ -204,6 +216,11 @@ export async function startFakeService(
       }),
   }
   return service
+}
+
+function shownOn({ socket }: IncomingMessage): Pick<Seen, 'shown'> {
+  const { authorized, getPeerCertificate } = socket as Partial<TLSSocket>
+  return authorized === true ? { shown: getPeerCertificate?.call(socket).subjectaltname ?? '' } : {}
 }
 
 export function problem(

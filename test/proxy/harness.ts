@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
+import { quietSend } from '../../src/client/quiet-send.ts'
 import type { LogLevel } from '../../src/core/ports.ts'
 import type { ProxyLimits } from '../../src/proxy/limits.ts'
 import type { FilledFamily } from '../../src/proxy/metrics.ts'
@@ -114,7 +115,7 @@ export async function startRig(options: RigOptions = {}): Promise<Rig> {
     credentials: options.credentials ?? ['openai'],
     roots: new Set(defaultRoots),
     hosts: createHosts({ listenHost: '127.0.0.1', allowedHosts: [] }),
-    service: { url: service.url, way: {} },
+    service: { url: service.url, send: quietSend },
     upstream: options.upstream ?? new URL(baseUrl),
     instance: 'proxy-of-a-test',
     limits: { drainMs: 100, ...options.limits },

@@ -13,6 +13,7 @@ import { type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
 import { instanceName } from '../instance-name.ts'
 import { countOption, durationOption } from '../option-values.ts'
+import { sendingTo } from '../sending-to.ts'
 import { serviceLog } from '../service-log.ts'
 import { type Address, nonEmpty } from '../target.ts'
 import { signals } from '../until-signal.ts'
@@ -46,7 +47,7 @@ export async function run(context: Context): Promise<ExitCode> {
       upstream,
       wayTo,
       roots: new Set([...defaultRoots, ...(await allowedOf(context))]),
-      service: serviceAt(address),
+      service: serviceAt(address, io),
       hosts: createHosts({ listenHost: hostOf(listen), allowedHosts: [] }),
       instance: instanceName('proxy', `${process.pid}-${system.uuid().slice(0, 8)}`),
       staleAfterMs: durationOption(context.options, '--stale-after', { without: undefined, least: '1s' }),
@@ -209,9 +210,8 @@ function limitsOf({ options }: Context): Partial<ProxyLimits> {
 
 // ----------------------------------------------------------------- service
 
-function serviceAt(address: Address): OpenProxyOptions['service'] {
-  if (address.kind === 'unix') return { url: 'http://localhost', way: { socketPath: address.path } }
-  return { url: address.url, way: address.tls ?? {} }
+function serviceAt(address: Address, io: Context['io']): OpenProxyOptions['service'] {
+  return { url: address.kind === 'unix' ? 'http://localhost' : address.url, send: sendingTo(address, io) }
 }
 
 function textOf(address: Address): string {
