@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Ajv } from 'ajv'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { chartCopies } from './chart-copies.ts'
 import { configProblems } from './config-check.ts'
 import { repository } from './manifests.ts'
 
@@ -36,6 +37,10 @@ describe.each(readdirSync(join(chart, 'ci')))('the values %s', (name) => {
   })
 })
 
+it.each(chartCopies)('$to is what $from is (npm run docs)', ({ from, to }) => {
+  expect(readFileSync(to, 'utf8')).toBe(readFileSync(from, 'utf8'))
+})
+
 describe('the values of the chart', () => {
   const good = over(defaults, parse(read('ci/cluster-values.yaml'))) as Values
 
@@ -55,6 +60,7 @@ describe('the values of the chart', () => {
     ['a configuration as one text', { config: 'credentials: {}' }],
     ['replicas as text', { replicas: '2' }],
     ['a volume that is too small for a journal', { homeSize: '64Mi' }],
+    ['pages of alerts that are nowhere', { prometheusRule: { runbookBase: 'wiki' } }],
     ['a share of pods that is none', { podDisruptionBudget: { minAvailable: 'half' } }],
   ])('are refused: %s', (_what, change) => {
     expect(validate(JSON.parse(JSON.stringify(over(good, change))))).toBe(false)

@@ -6,7 +6,7 @@ import { buildProgram } from '../../src/cli/program.ts'
 import { documentedPolicy } from '../emulators/suites/documented.ts'
 import { configProblems } from './config-check.ts'
 import { looseIn, podOf } from './manifest-rules.ts'
-import { exampleFiles, ownFiles, readManifests, repository } from './manifests.ts'
+import { exampleFiles, ownFiles, persistentSet, readManifests, repository } from './manifests.ts'
 import { type Manifest, schemaProblems } from './schemas.ts'
 
 const all = [...ownFiles, ...exampleFiles].flatMap((file) =>
@@ -128,6 +128,19 @@ describe('the manifests', () => {
 })
 
 const container = 'spec.template.spec.containers.0'
+
+describe('with volumes that outlive the pods', () => {
+  it('the pods are the same, each with a claim for its home that no other node takes', () => {
+    const set = persistentSet()
+    expect(schemaProblems(set)).toEqual([])
+    expect(looseIn(set)).toEqual([])
+    const plain = podOf(of('deployment.yaml', 'Deployment'))
+    const volumes = (plain?.volumes ?? []).filter(({ name }) => name !== 'home')
+    expect(podOf(set)).toEqual({ ...plain, volumes })
+    expect(set).toMatchObject({ kind: 'StatefulSet', spec: { replicas: 2, serviceName: 'keyturn' } })
+    expect(JSON.stringify(set['spec'])).toContain('"volumeClaimTemplates":[{"metadata":{"name":"home"')
+  })
+})
 
 describe('a manifest that is wrong', () => {
   it.each([

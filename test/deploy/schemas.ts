@@ -45,13 +45,17 @@ const alsoNumbers = new Set([
 function strict(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(strict)
   if (typeof value !== 'object' || value === null) return value
-  const one = Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, strict(inner)]))
+  const entries = Object.entries(value).filter(([key, inner]) => key !== 'pattern' || !isOfGo(inner))
+  const one = Object.fromEntries(entries.map(([key, inner]) => [key, strict(inner)]))
   if (one['x-kubernetes-int-or-string'] === true) return { type: ['string', 'integer'] }
   const isClosed = typeof one['properties'] === 'object' && !('additionalProperties' in one)
   return isClosed && one['x-kubernetes-preserve-unknown-fields'] !== true && isSchema(one)
     ? { ...one, additionalProperties: false }
     : one
 }
+
+/** A pattern with a flag inside, which JavaScript does not read. */
+const isOfGo = (pattern: unknown): boolean => typeof pattern === 'string' && pattern.includes('(?i)')
 
 /** Not a map of fields, one of which is called `properties`. */
 const isSchema = (one: Json): boolean => one['type'] === 'object'

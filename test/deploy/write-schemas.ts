@@ -27,6 +27,7 @@ const kinds = [
 const operators = 'github.com/prometheus-operator/prometheus-operator@v0.85.0'
 const secrets = 'github.com/external-secrets/external-secrets@v1.3.2'
 const definitionsOfOthers = [
+  [operators, 'example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml'],
   [operators, 'example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml'],
   [secrets, 'config/crds/bases/external-secrets.io_secretstores.yaml'],
   [secrets, 'config/crds/bases/external-secrets.io_externalsecrets.yaml'],

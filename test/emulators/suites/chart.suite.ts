@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { parse } from 'yaml'
 import { configProblems } from '../../deploy/config-check.ts'
 import { looseIn, podOf } from '../../deploy/manifest-rules.ts'
-import { documentsOf, readManifests, repository } from '../../deploy/manifests.ts'
+import { documentsOf, persistentSet, readManifests, repository } from '../../deploy/manifests.ts'
 import { type Manifest, schemaProblems } from '../../deploy/schemas.ts'
 import { tried } from '../../image/programs.ts'
 import { fromEnvironment } from './deviations.ts'
@@ -41,6 +41,14 @@ function notesWith(values: string): string {
 
 type Data = Readonly<Record<string, string>>
 
+/** keyturn.yaml as the chart makes it. */
+function configurationOf(manifests: readonly Manifest[]): string {
+  const maps = manifests.filter(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === 'keyturn')
+  return (only(maps, 'ConfigMap')['data'] as Data)['keyturn.yaml'] ?? ''
+}
+
+type Json = Readonly<Record<string, unknown>>
+
 interface StatefulSpec {
   readonly volumeClaimTemplates: readonly {
     readonly metadata: Manifest['metadata']
@@ -73,7 +81,7 @@ describe.each(valuesFiles)('the chart with %s', (values) => {
 
   it('makes a valid configuration, with the names of its Service and paths that are mounted', () => {
     const manifests = rendered(values)
-    const { 'keyturn.yaml': text = '' } = only(manifests, 'ConfigMap')['data'] as Data
+    const text = configurationOf(manifests)
     expect(configProblems(text)).toEqual([])
     const { allowedHosts } = parse(text) as { readonly allowedHosts: readonly string[] }
     expect(allowedHosts).toContain('keyturn.keyturn.svc')
@@ -127,6 +135,19 @@ describe('the chart', () => {
       expect(rendered(kept).map(({ kind }) => kind)).not.toContain('Deployment')
     })
 
+    it('makes what the plain manifests make with volumes', () => {
+      const [set, plain] = [
+        only(rendered(cluster, '--set', 'persistence.enabled=true'), 'StatefulSet'),
+        persistentSet(),
+      ]
+      const { topologySpreadConstraints: _spread, ...pod } = podOf(set) ?? { containers: [] }
+      const { topologySpreadConstraints: _plainSpread, ...plainPod } = podOf(plain) ?? { containers: [] }
+      expect(pod).toEqual(plainPod)
+      expect(homeOf(set)?.spec).toEqual(homeOf(plain)?.spec)
+      for (const field of ['replicas', 'serviceName', 'podManagementPolicy'])
+        expect((set['spec'] as Json)[field]).toBe((plain['spec'] as Json)[field])
+    })
+
     it('claims volumes that an upgrade to another version leaves as they are, as a StatefulSet has to', () => {
       const labels = homeOf(only(rendered(kept), 'StatefulSet'))?.metadata.labels
       expect(Object.keys(labels ?? {})).toEqual(['app.kubernetes.io/name', 'app.kubernetes.io/instance'])
@@ -148,7 +169,7 @@ describe('the chart', () => {
     [['--set', 'persistence.enabled=true', '--set', 'persistence.size=1Ti'], 786_432],
     [['--set', 'config.audit.keepMegabytes=200'], 200],
   ])('keeps the audit journal within the volume of the home: %j', (args, megabytes) => {
-    const { 'keyturn.yaml': text = '' } = only(rendered(cluster, ...args), 'ConfigMap')['data'] as Data
+    const text = configurationOf(rendered(cluster, ...args))
     const { audit } = parse(text) as { readonly audit: { readonly keepMegabytes: number } }
     expect(audit.keepMegabytes).toBe(megabytes)
   })
@@ -169,9 +190,47 @@ describe('the chart', () => {
     expect(kinds).not.toContain('PodDisruptionBudget')
   })
 
-  it('asks nobody for metrics where no service answers', () => {
-    const kinds = rendered(join(chart, 'ci/tick-values.yaml'), '--set', 'serviceMonitor.enabled=true')
-    expect(kinds.map(({ kind }) => kind)).not.toContain('ServiceMonitor')
+  it('asks nobody for metrics where no service answers, and has no rules for them', () => {
+    const args = ['serviceMonitor.enabled=true', 'prometheusRule.enabled=true'].flatMap((one) => [
+      '--set',
+      one,
+    ])
+    const kinds = rendered(join(chart, 'ci/tick-values.yaml'), ...args).map(({ kind }) => kind)
+    expect(kinds).not.toContain('ServiceMonitor')
+    expect(kinds).not.toContain('PrometheusRule')
+  })
+
+  it('makes the rules of monitoring, for the job as a ServiceMonitor calls it, with pages where they are kept', () => {
+    const rules = parse(
+      readFileSync(join(repository, 'monitoring/prometheus/keyturn.rules.yml'), 'utf8'),
+    ) as Json
+    const on = ['--set', 'prometheusRule.enabled=true']
+    const made = only(rendered(cluster, ...on), 'PrometheusRule')
+    expect(made['spec']).toEqual(rules)
+    const { out } = helm('template', 'keys', chart, '--values', cluster, ...on, '--kube-version', '1.36.0')
+    const named = only(documentsOf(out), 'PrometheusRule')['spec']
+    expect(JSON.stringify(named)).toBe(
+      JSON.stringify(rules).replaceAll(String.raw`job=\"keyturn\"`, String.raw`job=\"keys\"`),
+    )
+    const wiki = only(rendered(join(chart, 'ci/everything-values.yaml')), 'PrometheusRule')
+    expect(wiki.metadata.labels?.['release']).toBe('prometheus')
+    expect(JSON.stringify(wiki['spec'])).toBe(
+      JSON.stringify(rules).replaceAll(
+        '"runbook_url":"docs/',
+        '"runbook_url":"https://wiki.example.com/keyturn/docs/',
+      ),
+    )
+  })
+
+  it('makes the dashboard of monitoring, for a sidecar of Grafana', () => {
+    const made = rendered(cluster, '--set', 'grafanaDashboard.enabled=true')
+    const map = made.find(({ metadata }) => metadata.name === 'keyturn-dashboard')
+    expect(map?.metadata.labels?.['grafana_dashboard']).toBe('1')
+    const { 'keyturn.json': text = '' } = map?.['data'] as Data
+    const own = readFileSync(join(repository, 'monitoring/grafana/keyturn.json'), 'utf8')
+    expect(JSON.parse(text)).toEqual(JSON.parse(own))
+    expect(rendered(cluster).map(({ kind }) => kind)).not.toContain('PrometheusRule')
+    expect(rendered(cluster).filter(({ kind }) => kind === 'ConfigMap')).toHaveLength(1)
   })
 
   it('says after the install what is left to do, and how', () => {
@@ -240,7 +299,7 @@ describe('the chart', () => {
     onTestFinished(() => rmSync(folder, { recursive: true }))
     const values = join(folder, 'values.yaml')
     writeFileSync(values, shown.replace('sha256:…', `sha256:${'0'.repeat(64)}`))
-    const { 'keyturn.yaml': text = '' } = only(rendered(values), 'ConfigMap')['data'] as Data
+    const text = configurationOf(rendered(values))
     expect(configProblems(text)).toEqual([])
     expect(parse(text)).toMatchObject({ ledger: { kind: 'postgres' } })
   })

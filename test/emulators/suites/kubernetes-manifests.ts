@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
-import { podOf } from '../../deploy/manifest-rules.ts'
-import { exampleFiles, ownFiles, readManifests } from '../../deploy/manifests.ts'
+import { type PodSpec, podOf } from '../../deploy/manifest-rules.ts'
+import { exampleFiles, ownFiles, persistentSet, readManifests } from '../../deploy/manifests.ts'
 import { type CustomDefinition, customDefinitions, type Manifest } from '../../deploy/schemas.ts'
 import { until } from '../processes.ts'
 import { ask, type KubernetesAdmin } from './kubernetes-admin.ts'
@@ -26,6 +26,19 @@ function apply(admin: KubernetesAdmin, manifest: Manifest, isTried: boolean) {
   return ask(admin, 'PATCH', `${addressOf(manifest)}?${query}`, stringify(manifest))
 }
 
+/** The pod as the controller of a StatefulSet makes it: what is claimed for each is a volume of it. */
+function withClaims(manifest: Manifest): PodSpec {
+  const { volumeClaimTemplates = [] } = manifest['spec'] as {
+    readonly volumeClaimTemplates?: readonly Pick<Manifest, 'metadata'>[]
+  }
+  const claimed = volumeClaimTemplates.map(({ metadata: { name } }) => ({
+    name,
+    persistentVolumeClaim: { claimName: `${name}-0` },
+  }))
+  const pod = podOf(manifest) ?? { containers: [] }
+  return { ...pod, volumes: [...(pod.volumes ?? []), ...claimed] }
+}
+
 async function define(admin: KubernetesAdmin, definition: CustomDefinition): Promise<void> {
   const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions'
   const made = await ask(admin, 'POST', path, definition as unknown as Readonly<Record<string, unknown>>)
@@ -37,11 +50,10 @@ async function define(admin: KubernetesAdmin, definition: CustomDefinition): Pro
 
 /** The manifests of deploy/kubernetes as an API server takes them, with those of the operators that publish a definition. */
 export function manifestsSuite(admin: KubernetesAdmin): void {
-  const all = [...ownFiles, ...exampleFiles].flatMap((file) =>
-    readManifests(file).map((manifest) => ({
-      at: `${file}: ${manifest.kind} ${manifest.metadata.name}`,
-      manifest,
-    })),
+  const files = [...ownFiles, ...exampleFiles].map((file) => ({ file, manifests: readManifests(file) }))
+  const persistent = { file: '../kubernetes-persistent', manifests: [persistentSet()] }
+  const all = [...files, persistent].flatMap(({ file, manifests }) =>
+    manifests.map((manifest) => ({ at: `${file}: ${manifest.kind} ${manifest.metadata.name}`, manifest })),
   )
 
   describe('the manifests', () => {
@@ -74,7 +86,7 @@ export function manifestsSuite(admin: KubernetesAdmin): void {
             metadata: { name: 'tried', labels },
             spec,
           })
-        const spec = podOf(manifest) ?? { containers: [] }
+        const spec = withClaims(manifest)
         const admitted = await pod({}, spec)
         expect(admitted.status, admitted.body).toBe(201)
         const loose = await pod({}, { ...spec, hostNetwork: true })
