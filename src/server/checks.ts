@@ -155,12 +155,18 @@ export function unauthenticated(): KeyturnError {
 }
 
 /** Says the same of whatever token of this issuer it is: whether its claims would do is told to nobody. */
-function unverifiable({ retryAfterMs }: Unjudged): KeyturnError {
+function unverifiable({ isAway, retryAfterMs }: Unjudged): KeyturnError {
+  if (!isAway)
+    return new KeyturnError(
+      'too_many_requests',
+      'This web token is not looked at yet: the key that signed it is not known and was asked for a moment ago, or too many bad ones came from this address.',
+      { fix: 'Send it again after the time in Retry-After.', retryable: true, retryAfterMs },
+    )
   return new KeyturnError(
     'caller_unverifiable',
-    'Whose this web token is cannot be told now: the key that signed it is not at hand.',
+    'Whose this web token is cannot be told now: the public keys of its issuer cannot be had.',
     {
-      fix: 'Send it again in a moment. Where it stays so, the log of Keyturn says why the public keys of the issuer cannot be had.',
+      fix: 'Send it again in a moment. Where it stays so, the log of Keyturn says why they cannot be had.',
       retryable: true,
       retryAfterMs,
     },

@@ -20,6 +20,11 @@ export interface RequestFacts {
  */
 export interface Unjudged {
   readonly kind: 'unjudged'
+  /**
+   * Whether what tells who asks is away. Else they have to wait for what they, or a neighbour, asked for too often, which anybody
+   * can bring about: that is no trouble of the service's, and nobody is to be woken for it.
+   */
+  readonly isAway: boolean
   readonly retryAfterMs: number
 }
 

@@ -52,7 +52,7 @@ interface Shown {
 }
 
 /** Too much is under way, or came from this address: looked at when one failure of it is forgiven. */
-const heldUp: Unjudged = { kind: 'unjudged', retryAfterMs: forgiveMs }
+const heldUp: Unjudged = { kind: 'unjudged', isAway: false, retryAfterMs: forgiveMs }
 
 export function createJwtWay(options: JwtWayOptions): JwtWay {
   return new Verifier(options)
@@ -163,7 +163,7 @@ class Verifier implements JwtWay {
         issuer: rule.issuer,
         error: thrown,
       })
-      return heldUp
+      return { kind: 'unjudged', isAway: true, retryAfterMs: forgiveMs }
     }
   }
 

@@ -41,6 +41,8 @@ interface Kept {
   keys: JWTVerifyGetKey | undefined
   fetchedAt: number
   triedAt: number
+  /** Whether the last try failed. */
+  isAway: boolean
   /** Whether it went well. */
   loading: Promise<boolean> | undefined
 }
@@ -54,6 +56,7 @@ export function createKeySets(options: KeySetsOptions): KeySets {
       .then((keys) => {
         kept.keys = keys
         kept.fetchedAt = system.now()
+        kept.isAway = false
         return true
       })
       .catch((thrown: unknown) => {
@@ -69,6 +72,7 @@ export function createKeySets(options: KeySetsOptions): KeySets {
               : 'Put the keys of the issuer into the file that jwksFile names.',
         })
         if (isOld) kept.keys = undefined
+        kept.isAway = true
         return false
       })
       .finally(() => {
@@ -78,8 +82,9 @@ export function createKeySets(options: KeySetsOptions): KeySets {
     return kept.loading
   }
   const mayAskAgain = (kept: Kept): boolean => system.now() - kept.triedAt >= cooldownMs
-  const later = ({ triedAt }: Kept): Unjudged => ({
+  const later = ({ triedAt, isAway }: Kept): Unjudged => ({
     kind: 'unjudged',
+    isAway,
     retryAfterMs: Math.max(0, triedAt + cooldownMs - system.now()),
   })
 
@@ -88,7 +93,13 @@ export function createKeySets(options: KeySetsOptions): KeySets {
       const place = placeOf(rule)
       let kept = sets.get(place)
       if (kept === undefined) {
-        kept = { keys: undefined, fetchedAt: 0, triedAt: Number.NEGATIVE_INFINITY, loading: undefined }
+        kept = {
+          keys: undefined,
+          fetchedAt: 0,
+          triedAt: Number.NEGATIVE_INFINITY,
+          isAway: true,
+          loading: undefined,
+        }
         sets.set(place, kept)
       }
       const isDue = system.now() - kept.fetchedAt >= freshMs && mayAskAgain(kept)

@@ -46,8 +46,8 @@ interface World {
   readonly asked: string[]
   readonly logs: string[]
   readonly ask: (token: string, address?: string) => Promise<Caller | undefined>
-  /** `nobody`, or the name of a caller, or in how many milliseconds to come again. */
-  readonly told: (token: string, address?: string) => Promise<string | number>
+  /** `nobody`, or the name of a caller, or in how many milliseconds to come again, and whether the keys are away. */
+  readonly told: (token: string, address?: string) => Promise<string>
 }
 
 async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
@@ -81,9 +81,9 @@ async function world(rules: readonly JwtRule[] = [rule]): Promise<World> {
   return Object.assign(self, { way: createJwtWay({ policy, keys, system, log }) })
 }
 
-function wordOf(found: Found): string | number {
+function wordOf(found: Found): string {
   if (found === undefined) return 'nobody'
-  return found.kind === 'unjudged' ? found.retryAfterMs : found.name
+  return found.kind === 'unjudged' ? `${found.isAway ? 'away' : 'wait'} ${found.retryAfterMs}` : found.name
 }
 
 async function keySetOf(keys: Readonly<Record<string, KeyPair>>): Promise<string> {
@@ -334,9 +334,9 @@ describe('who cannot be judged now', () => {
     const here = await world()
     const good = here.answer
     here.answer = away
-    expect(await here.told(await make())).toBe(30_000)
+    expect(await here.told(await make())).toBe('away 30000')
     here.now += 12_000
-    expect(await here.told(await make())).toBe(18_000)
+    expect(await here.told(await make())).toBe('away 18000')
     here.answer = good
     here.now += 18_000
     expect(await here.told(await make())).toBe(name)
@@ -348,12 +348,12 @@ describe('who cannot be judged now', () => {
     await here.told(await make())
     const asked = here.asked.length
     for (const claims of [{}, { aud: 'openai' }, { sub: 'root' }, { exp: start / 1_000 - 31 }])
-      for (const key of [pair, other]) expect(await here.told(await make({ claims, key }))).toBe(30_000)
+      for (const key of [pair, other]) expect(await here.told(await make({ claims, key }))).toBe('away 30000')
     for (const iss of [`${issuer}/`, 'https://other.example'])
       expect(await here.told(await make({ claims: { iss } }))).toBe('nobody')
     // Whoever asks in between makes nobody ask the issuer.
     here.now += 30_000
-    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe(0)
+    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe('away 0')
     expect(here.asked).toHaveLength(asked)
   })
 
@@ -361,8 +361,8 @@ describe('who cannot be judged now', () => {
     const here = await world()
     await here.ask(await make())
     const unknown = await make({ kid: 'x', key: other })
-    expect(await here.told(unknown)).toBe(30_000)
-    expect(await here.told(await make({ kid: 'y', claims: { sub: 'root' } }))).toBe(30_000)
+    expect(await here.told(unknown)).toBe('wait 30000')
+    expect(await here.told(await make({ kid: 'y', claims: { sub: 'root' } }))).toBe('wait 30000')
     expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe('nobody')
     expect(here.asked).toHaveLength(2)
     here.now += 30_000
@@ -376,7 +376,12 @@ describe('who cannot be judged now', () => {
     await here.ask(await make())
     here.answer = away
     here.now += 31_000
-    expect(await here.told(await make({ kid: 'x', key: other, at: here.now }))).toBe(30_000)
+    const unknown = { kid: 'x', key: other, at: here.now }
+    expect(await here.told(await make(unknown))).toBe('away 30000')
+    // Still so for whoever comes while it may not be asked again.
+    here.now += 1_000
+    expect(await here.told(await make(unknown))).toBe('away 29000')
+    expect(await here.told(await make({ ...unknown, claims: { sub: 'root' } }))).toBe('away 29000')
     expect(await here.told(await make({ at: here.now }))).toBe(name)
   })
 
@@ -397,14 +402,14 @@ describe('who cannot be judged now', () => {
     for (let index = 0; index < 20; index += 1)
       await here.ask(await make({ key: other, claims: { jti: String(index) } }))
     const neighbour = { claims: { jti: 'new' } }
-    expect(await here.told(await make(neighbour))).toBe(3_000)
-    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe(3_000)
+    expect(await here.told(await make(neighbour))).toBe('wait 3000')
+    expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe('wait 3000')
     expect(await here.told(await make(neighbour), '10.0.0.2')).toBe(name)
     const slow = await world()
     slow.answer = () => new Promise(() => undefined)
     const [header, payload] = (await make()).split('.')
     for (let index = 0; index < 1_000; index += 1) void slow.ask(`${header}.${payload}.signed-${index}`)
-    expect(await slow.told(await make())).toBe(3_000)
+    expect(await slow.told(await make())).toBe('wait 3000')
     expect(slow.asked).toHaveLength(2)
   })
 })

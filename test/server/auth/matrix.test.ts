@@ -40,14 +40,17 @@ for (const [index, may] of grantSets.entries())
   }
 
 /** The keys of their issuer cannot be had, as is found at once or later. */
-const unjudged: Unjudged = { kind: 'unjudged', retryAfterMs: 17_500 }
+const unjudged: Unjudged = { kind: 'unjudged', isAway: true, retryAfterMs: 17_500 }
 const unjudgedTokens = ['unjudged', 'unjudged-later']
+/** Who has to wait for what they asked for too often. */
+const waiting: Unjudged = { ...unjudged, isAway: false }
 
 /** Every other caller is made out later, as one whose signature has to be looked at. */
 const authenticator: Authenticator = {
   authenticate({ authorization = '' }) {
     const token = authorization.slice('Bearer '.length)
     if (unjudgedTokens.includes(token)) return token === 'unjudged' ? unjudged : Promise.resolve(unjudged)
+    if (token === 'waiting') return waiting
     const caller = callers.get(token)
     return caller?.kind === 'jwt' ? Promise.resolve(caller) : caller
   },
@@ -195,6 +198,14 @@ it('lets nobody in who cannot be made out now, and asks them to come again, on a
     [kind, outcome, caller.kind, reason].join(' '),
   )
   expect(new Set(outcomes)).toEqual(new Set(['refusal caller_unverifiable nobody 503']))
+})
+
+it('has no 5xx for who has to wait for themselves: nobody is woken by tokens that somebody makes up', async () => {
+  const harness = await startServer({ authenticator })
+  for (const path of ['/v1/credentials/openai', '/v1/credentials']) {
+    const { status, headers } = await harness.get(path, bearer('waiting'))
+    expect([status, headers.get('retry-after')]).toEqual([429, '18'])
+  }
 })
 
 it('counts who cannot be made out now as who is not let in', async () => {
