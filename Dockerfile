@@ -18,9 +18,9 @@ WORKDIR /keyturn
 COPY package.json package-lock.json ./
 # A registry of your own: --secret id=npmrc,src=$HOME/.npmrc. It is there while the command runs, and in no layer.
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts --no-audit --no-fund
-COPY tsconfig.json tsconfig.build.json ./
+COPY tsconfig.json tsconfig.build.json build.ts ./
 COPY src src
-RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json
+RUN node build.ts
 
 # Then only what it is installed with: its dependencies, and the SDKs of any of: aws google azure. Empty: none, for the other
 # stores and the smallest image.

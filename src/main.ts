@@ -24,7 +24,7 @@ import { createLedgerPlace, once, openForTick, openSteady } from './main/steady.
 import { openObserving, openTracer, withTracing } from './main/telemetry.ts'
 import { openTokens } from './main/tokens.ts'
 import { whenReady } from './main/when-ready.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from './package-folder.ts'
 import { assertFree } from './server/listen.ts'
 import { openTokenStore, type TokenStore } from './server/tokens.ts'
 import { createSystem } from './system.ts'

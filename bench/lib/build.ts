@@ -7,11 +7,7 @@ import { repository } from './processes.ts'
 export function buildIfNeeded(): void {
   if (newest('dist') > newest('src')) return
   process.stderr.write('building\n')
-  const compiler = join(repository, 'node_modules', 'typescript', 'bin', 'tsc')
-  const built = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.build.json'], {
-    cwd: repository,
-    stdio: 'inherit',
-  })
+  const built = spawnSync(process.execPath, [join(repository, 'build.ts')], { stdio: 'inherit' })
   if (built.status !== 0) throw new Error('the build failed')
 }
 

@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { nearest } from '../core/nearest.ts'
+import { packageFolder } from '../package-folder.ts'
 import { usage } from './command.ts'
 import { faultOf } from './fault.ts'
-
-/** Two folders up, from src/cli as from dist/cli. */
-const page = new URL('../../docs/troubleshooting.md', import.meta.url)
 
 /** The section of a finding in docs/troubleshooting.md. Errors: `usage` for a code that there is not, `file_unusable`. */
 export function explanationOf(code: string): { readonly code: string; readonly text: string } {
@@ -36,7 +35,7 @@ function sectionsOf(text: string): ReadonlyMap<string, string> {
 
 function readPage(): string {
   try {
-    return readFileSync(page, 'utf8')
+    return readFileSync(join(packageFolder(), 'docs', 'troubleshooting.md'), 'utf8')
   } catch (thrown) {
     throw faultOf(thrown, 'the explanations could not be read')
   }

@@ -1,6 +1,6 @@
 import type { System } from '../core/ports.ts'
 import type { HandOut, NoHandOut } from '../engine/service.ts'
-import { packageVersion } from '../package-version.ts'
+import { packageVersion } from '../package-folder.ts'
 import { createSystem } from '../system.ts'
 import { composeService, type Environment } from './compose.ts'
 import { loadFrom } from './configuration.ts'

@@ -1,10 +1,11 @@
 import { realpathSync, statSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { SecretStore } from '../core/ports.ts'
+import { packageFolder } from '../package-folder.ts'
 import { resolvePath, type StoreContext } from './context.ts'
 import { assertOwnCode } from './own-code.ts'
 
@@ -59,7 +60,7 @@ function realFile(path: string): string {
  * file that it exports: which one that is depends on who asks.
  */
 function assertOneKeyturn(file: string): void {
-  const own = realpathSync(join(import.meta.dirname, '..', '..'))
+  const own = realpathSync(packageFolder())
   let other: string | undefined
   try {
     other = findPackageJSON('keyturn/store', pathToFileURL(file))

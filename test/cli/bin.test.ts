@@ -45,11 +45,7 @@ describe('the check of the Node version', () => {
 describe('the installed command', () => {
   beforeAll(async () => {
     if (existsSync(new URL('dist/cli/main.js', root))) return
-    const { code, err } = await start(process.execPath, [
-      'node_modules/typescript/bin/tsc',
-      '-p',
-      'tsconfig.build.json',
-    ])
+    const { code, err } = await start(process.execPath, ['build.ts'])
     expect(code, err).toBe(0)
   }, 120_000)
 

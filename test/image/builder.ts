@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { homedir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { ran, tried } from './programs.ts'
 
 export const repository = join(import.meta.dirname, '..', '..')
@@ -56,6 +56,7 @@ export function layBase(folder: string): string {
   const npm = join(ran(['npm', 'root', '-g']).trim(), 'npm')
   for (const program of [node, '/bin/sh', '/usr/bin/env'])
     for (const path of librariesOf(program)) place(root, path)
+  for (const path of glibcOf(node)) place(root, path)
   place(root, '/bin/sh')
   place(root, '/usr/bin/env')
   place(root, node, '/usr/local/bin/node')
@@ -94,6 +95,15 @@ function place(root: string, from: string, to = from): void {
 function librariesOf(program: string): readonly string[] {
   const { stdout } = spawnSync(program, { env: { LD_TRACE_LOADED_OBJECTS: '1' }, encoding: 'utf8' })
   return stdout.split('\n').flatMap((line) => /(?:=>\s+|^\s*)(\/\S+)\s+\(0x/.exec(line)?.[1] ?? [])
+}
+
+/** What a base has of glibc although Node is not linked to it: the builds of native tools are. */
+function glibcOf(program: string): readonly string[] {
+  const libc = librariesOf(program).find((path) => basename(path) === 'libc.so.6')
+  if (libc === undefined) throw new Error(`${program} is linked to no glibc`)
+  return readdirSync(dirname(libc))
+    .filter((name) => /^lib(?:dl|m|pthread|resolv|rt|util)\.so\.\d+$/.test(name))
+    .map((name) => join(dirname(libc), name))
 }
 
 /** Lent to a build, as a registry that is near. */

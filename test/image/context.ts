@@ -18,7 +18,7 @@ const planted = [
 export function layContext(folder: string, canary: string): string {
   const context = join(folder, 'context')
   const names = ['Dockerfile', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json']
-  for (const name of [...names, 'tsconfig.build.json', 'LICENSE', 'bin', 'src', 'deploy/image'])
+  for (const name of [...names, 'tsconfig.build.json', 'build.ts', 'LICENSE', 'bin', 'src', 'deploy/image'])
     cpSync(join(repository, name), join(context, name), { recursive: true })
   for (const path of planted) {
     mkdirSync(dirname(join(context, path)), { recursive: true })

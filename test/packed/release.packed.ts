@@ -125,6 +125,23 @@ describe.each([`${least}.0`, '24'])('on Node %s', (version) => {
       expect({ code, out, err }).toEqual({ code: 0, out: 'fine\n', err: '' })
     })
 
+    it('an app loads nothing of Node and of other packages before it asks for a key', async () => {
+      const script = join(app, 'loads.mjs')
+      const lines = [
+        "import { registerHooks } from 'node:module'",
+        'const loaded = []',
+        'registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })',
+        "await import('keyturn')",
+        'console.log(JSON.stringify(loaded))',
+      ]
+      await writeFile(script, lines.join('\n'))
+      const { code, out, err } = await ended(['--no-warnings', script], node, app)
+      expect({ code, err }).toEqual({ code: 0, err: '' })
+      const loaded = JSON.parse(out) as readonly string[]
+      expect(loaded).toContainEqual(expect.stringMatching(/node_modules\/keyturn\/dist\/index\.js$/))
+      expect(loaded.filter((url) => !url.includes('/node_modules/keyturn/dist/'))).toEqual([])
+    })
+
     it('an app gets a key that works from its service', async () => {
       const home = await mkdtemp(join(app, 'home '))
       const { url } = await started(['serve', '--sandbox', '--json'], { home })

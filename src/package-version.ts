@@ -1,9 +1,0 @@
-import { readFileSync } from 'node:fs'
-
-/** One folder up, from src as from dist. */
-export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  const version =
-    typeof manifest === 'object' && manifest !== null && 'version' in manifest ? manifest.version : undefined
-  return typeof version === 'string' ? version : 'unknown'
-}
