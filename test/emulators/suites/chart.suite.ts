@@ -226,7 +226,7 @@ describe('the chart', () => {
     const made = rendered(cluster, '--set', 'grafanaDashboard.enabled=true')
     const map = made.find(({ metadata }) => metadata.name === 'keyturn-dashboard')
     expect(map?.metadata.labels?.['grafana_dashboard']).toBe('1')
-    const { 'keyturn.json': text = '' } = map?.['data'] as Data
+    const { 'keyturn.json': text = '' } = (map?.['data'] ?? {}) as Data
     const own = readFileSync(join(repository, 'monitoring/grafana/keyturn.json'), 'utf8')
     expect(JSON.parse(text)).toEqual(JSON.parse(own))
     expect(rendered(cluster).map(({ kind }) => kind)).not.toContain('PrometheusRule')
