@@ -1,4 +1,5 @@
 import { dirname, isAbsolute, resolve } from 'node:path'
+import type { Waiting } from '../client/cold-start.ts'
 import { type OpenClient, openClient } from '../client/create-client.ts'
 import { KeyturnClientError } from '../client/errors.ts'
 import type { Send } from '../client/wire.ts'
@@ -22,6 +23,8 @@ export interface SupplyOptions {
   /** What tells it from all others of its kind on this host. */
   readonly mark: string
   readonly onTrouble: (error: KeyturnError) => void
+  /** Told once where the first key takes longer than a moment: what is waited for, where, why and for how long. */
+  readonly onWaiting?: ((told: string) => void) | undefined
 }
 
 /**
@@ -35,6 +38,11 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
   const instance = givenName ?? instanceName(options.kind, options.mark)
   const isOwnName = givenName === undefined
   const service = given.has('inProcess') ? undefined : await findService(context)
+  let isToldOfWaiting = false
+  const onWaiting = (where: string) => (waiting: Waiting) => {
+    if (!isToldOfWaiting) options.onWaiting?.(waitingText(waiting, where))
+    isToldOfWaiting = true
+  }
   const common = {
     credential,
     instance,
@@ -44,10 +52,13 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
     if (service === undefined) {
       if (!given.has('inProcess')) await assertOwnConfiguration(io, credential)
       const { KEYTURN_URL: _url, ...env } = io.env
-      return { ...openClient({ ...common, env }), credential, isOwnName, where: 'this process' }
+      const where = 'this process'
+      const client = openClient({ ...common, env, onWaiting: onWaiting(where) })
+      return { ...client, credential, isOwnName, where }
     }
     const { target, token } = service
     const { address } = target
+    const where = address.kind === 'unix' ? address.path : address.url.origin
     const client = openClient({
       ...common,
       env: {},
@@ -56,13 +67,9 @@ export async function openSupply(context: Context, options: SupplyOptions): Prom
       // Its timers keep the process: there is nothing else that does while it waits for another key.
       platform: { quietSend: sendTo(address, token, io), after: (ms, callback) => io.after(ms, callback) },
       isQuiet: true,
+      onWaiting: onWaiting(where),
     })
-    return {
-      ...client,
-      credential,
-      isOwnName,
-      where: address.kind === 'unix' ? address.path : address.url.origin,
-    }
+    return { ...client, credential, isOwnName, where }
   } catch (error) {
     throw asKeyturnError(error)
   }
@@ -92,6 +99,11 @@ async function assertOwnConfiguration(
   throw new KeyturnError('usage', `${config.source} was merely found, and has ${credential} go to ${reach}`, {
     fix: `Where the file is yours, say so: --in-process, or KEYTURN_CONFIG='${config.source}'. Else set KEYTURN_URL, or leave the folder.`,
   })
+}
+
+function waitingText({ error, leftMs }: Waiting, where: string): string {
+  const why = error === undefined ? `${where} has not answered yet` : asKeyturnError(error).message
+  return `waiting for a key, for ${leftMs / 1_000} s more: ${why}`
 }
 
 /** What the client says, as commands say it: the fix in a line of its own. */

@@ -14,8 +14,15 @@ export interface ColdStart {
   readonly staleAfterMs: number
   /** A 429 of the service ends the wait. */
   readonly isThrottleFinal?: boolean
+  /** Told once where it takes longer than a moment: what was wrong with the last try, where one has failed, and how much time is left. */
+  readonly onWaiting?: ((waiting: Waiting) => void) | undefined
   /** Fires when the client is closed. */
   readonly signal: AbortSignal
+}
+
+export interface Waiting {
+  readonly error: KeyturnClientError | undefined
+  readonly leftMs: number
 }
 
 /** Tries of one cold start; the time runs out long before, unless the service answers at once each time. */
@@ -24,10 +31,29 @@ const backoff = { baseMs: limits.backoffBaseMs, maxMs: 2_000 }
 
 /** Gets a key that may be served, with retries, within `timeoutMs`. Every caller that waits shares one of these. */
 export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
+  const { platform, timeoutMs, onWaiting } = options
+  const tries: Tries = { last: undefined }
+  const cancel = platform.after(
+    limits.waitToldMs,
+    () => onWaiting?.({ error: tries.last, leftMs: timeoutMs - limits.waitToldMs }),
+    { background: true },
+  )
+  try {
+    return await tryOnAndOn(options, tries)
+  } finally {
+    cancel()
+  }
+}
+
+interface Tries {
+  /** What the last one failed with. */
+  last: KeyturnClientError | undefined
+}
+
+async function tryOnAndOn(options: ColdStart, tries: Tries): Promise<OpenAICredential> {
   const { knowledge, platform, timeoutMs, isThrottleFinal, signal } = options
   const startedAt = knowledge.now()
   const leftMs = () => timeoutMs - elapsedMs(startedAt, knowledge.now())
-  let last: KeyturnClientError | undefined
   for (let attempt = 0; attempt < triesMax && leftMs() > 0; attempt += 1) {
     try {
       // Half of the time at most for one try: a connection that hangs leaves time for one that does not.
@@ -35,12 +61,13 @@ export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
       await knowledge.ask({ isBackground: false, isHeldRefused: true, timeoutMs: tryMs, signal })
     } catch (error) {
       if (signal.aborted) throw signal.reason
-      last = toClientError(error, 'Asking for a key failed')
+      const last = toClientError(error, 'Asking for a key failed')
+      tries.last = last
       if (!last.retryable || (isThrottleFinal === true && last.code === 'too_many_requests')) break
     }
     const usable = usableNow(options)
     if (usable !== undefined) return usable
-    const askedMs = last?.retryAfterMs
+    const askedMs = tries.last?.retryAfterMs
     // "At once" is heeded no more than a service in trouble can bear.
     const delayMs =
       askedMs === undefined
@@ -51,7 +78,7 @@ export async function coldStart(options: ColdStart): Promise<OpenAICredential> {
     const arrived = usableNow(options)
     if (arrived !== undefined) return arrived
   }
-  throw finalError(options, last)
+  throw finalError(options, tries.last)
 }
 
 /** The key at hand, unless it is too old: the event stream may bring one while the cold start waits. */

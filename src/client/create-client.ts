@@ -1,5 +1,5 @@
 import { isProtected } from './address.ts'
-import { coldStart } from './cold-start.ts'
+import { coldStart, type Waiting } from './cold-start.ts'
 import { orAborted, pause, startDeadline } from './deadline.ts'
 import { createEmbeddedSource } from './embedded.ts'
 import { KeyturnClientError, toClientError } from './errors.ts'
@@ -55,6 +55,8 @@ export interface OpenClientOptions extends ClientOptions {
   readonly isQuiet?: boolean
   /** A first key that the service refuses with 429 is not waited for: whoever asked is told, and waits himself. */
   readonly isThrottleFinal?: boolean
+  /** Told where a key is waited for for longer than a moment. */
+  readonly onWaiting?: (waiting: Waiting) => void
   /** Told in place of `onError` of what works, though changes are seen later than they could be. */
   readonly onDegraded?: (error: KeyturnClientError) => void
 }
@@ -140,6 +142,7 @@ export function openClient(options: OpenClientOptions): OpenClient {
         timeoutMs,
         staleAfterMs,
         isThrottleFinal: options.isThrottleFinal ?? false,
+        onWaiting: options.onWaiting,
         signal,
       })
       begin()

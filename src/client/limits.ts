@@ -2,6 +2,8 @@
 export const limits = {
   /** How long a first key may take, retries included. */
   timeoutMs: 10_000,
+  /** After this long somebody who waits for a first key at a terminal is told what for. */
+  waitToldMs: 1_000,
   /** For how long a key is served without hearing from Keyturn: 100 days, since the issuer refuses a dead key anyway. */
   staleAfterMs: 100 * 86_400_000,
   /** After this long without word, a call asks first: the process slept, or its timers were frozen. */

@@ -34,6 +34,7 @@ export async function run(context: Context): Promise<ExitCode> {
     onTrouble: (error) => {
       if (!isOver) out.warn(`keyturn exec: ${error.message}; the program goes on with the key it has`)
     },
+    onWaiting: (told) => out.note(`keyturn exec: ${told}`),
   })
   try {
     const first = await supply.client.getOpenAICredential().catch((error: unknown) => {

@@ -45,6 +45,8 @@ export async function run(context: Context): Promise<ExitCode> {
     kind: 'file',
     mark: markOf(path),
     onTrouble: (error) => out.warn(`keyturn file: ${error.message}; ${path} stays as it is`),
+    // What goes on tells of trouble when it is there, and has no end of waiting.
+    onWaiting: options.has('once') ? (told) => out.note(`keyturn file: ${told}`) : undefined,
   })
   const keep: KeepOptions = {
     supply,
