@@ -1,3 +1,4 @@
+import { within } from '../client/deadline.ts'
 import type { Cancel } from '../core/ports.ts'
 
 /** How long the service may take to hear a last word. */
@@ -8,10 +9,5 @@ export async function farewell(
   say: () => Promise<void>,
   after: (delayMs: number, callback: () => void) => Cancel,
 ): Promise<void> {
-  let cancel: Cancel = () => undefined
-  const enough = new Promise<void>((resolve) => {
-    cancel = after(farewellMs, resolve)
-  })
-  await Promise.race([say(), enough])
-  cancel()
+  await within({ after }, farewellMs, say())
 }

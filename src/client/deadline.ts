@@ -88,6 +88,21 @@ export function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal | 
   })
 }
 
+/** Resolves when the promise has, or after the time; rejects as it does. The promise goes on by itself. */
+export async function within(
+  platform: Pick<Platform, 'after'>,
+  limitMs: number,
+  promise: Promise<unknown>,
+): Promise<void> {
+  const limit = Promise.withResolvers<void>()
+  const cancel = platform.after(limitMs, () => limit.resolve())
+  try {
+    await Promise.race([promise, limit.promise])
+  } finally {
+    cancel()
+  }
+}
+
 /** Full jitter: anything up to a bound that doubles with each try, so that a fleet does not come back as one. */
 export function backoffMs(
   attempt: number,

@@ -26,6 +26,7 @@ import type { Cancel, Ledger, Log, System } from '../core/ports.ts'
 import { createShelf, isBook } from './alerting-shelf.ts'
 import { channelSummary, incidentSummary } from './alerting-summary.ts'
 import { type AlertedService, createWatch } from './alerting-watch.ts'
+import { within } from './within.ts'
 
 export interface AlertingOptions {
   readonly service: AlertedService
@@ -248,15 +249,6 @@ export function createAlerting(options: AlertingOptions): Alerting {
     log('error', 'alerts could not be looked after; trying again', { error })
   }
 
-  async function within(ms: number, work: Promise<unknown>): Promise<void> {
-    let stopWaiting: Cancel = () => undefined
-    const limit = new Promise<void>((resolve) => {
-      stopWaiting = system.after(ms, resolve)
-    })
-    await Promise.race([work, limit])
-    stopWaiting()
-  }
-
   return {
     async list() {
       if (channels.length === 0) await watch.lookAtAll()
@@ -289,12 +281,14 @@ export function createAlerting(options: AlertingOptions): Alerting {
     },
     start: again,
     beat,
-    once: (withinMs) => within(withinMs, tellOnce().catch(notLookedAfter)),
+    once: async (withinMs) => {
+      await within(system, withinMs, tellOnce().catch(notLookedAfter))
+    },
     async stop() {
       isStopped = true
       cancel()
       watch.stop()
-      await within(alertingLimits.stopMs, Promise.all([beating, ...busy.values()]))
+      await within(system, alertingLimits.stopMs, Promise.all([beating, ...busy.values()]))
       await shelf.leave()
       for (const { channel } of channels) await channel.close()
     },

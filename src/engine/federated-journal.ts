@@ -5,6 +5,7 @@ import type { CredentialName } from '../core/types.ts'
 import type { Book, Changer } from './book.ts'
 import { federatedLimits } from './federated-setup.ts'
 import type { EngineDeps } from './setup.ts'
+import { within } from './within.ts'
 
 /**
  * Writes down what became of tokens, in order and behind the hand-out: a ledger that cannot be written must never keep a
@@ -78,12 +79,7 @@ export function createJournal(
       writing ??= drain()
     },
     async settled(withinMs) {
-      let cancel: Cancel = () => undefined
-      const limit = new Promise<void>((resolve) => {
-        cancel = system.after(withinMs, resolve, { background: true })
-      })
-      await Promise.race([writing ?? Promise.resolve(), limit])
-      cancel()
+      if (writing !== undefined) await within(system, withinMs, writing, { background: true })
     },
     async stop() {
       isStopped = true

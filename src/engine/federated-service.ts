@@ -19,6 +19,7 @@ import {
   versionSummary,
 } from './summaries.ts'
 import { createTokenKeeper } from './token-keeper.ts'
+import { within } from './within.ts'
 
 export interface FederatedOptions {
   readonly setups: readonly FederatedSetup[]
@@ -85,14 +86,8 @@ export async function createFederatedService(options: FederatedOptions): Promise
       await keeper.stop()
       await journal.stop()
     })
-    await within(engineLimits.stopMs, Promise.all(ended))
+    await within(system, engineLimits.stopMs, Promise.all(ended))
     await leases.flush()
-  }
-  async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-    let cancel = (): void => undefined
-    const limit = new Promise<void>((resolve) => (cancel = system.after(limitMs, resolve)))
-    await Promise.race([work, limit])
-    cancel()
   }
 
   return {

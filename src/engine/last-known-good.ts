@@ -9,6 +9,7 @@ import {
 } from '../core/last-known-good.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import type { CredentialName } from '../core/types.ts'
+import { within } from './within.ts'
 
 /**
  * Where the text is kept, encrypted. The implementer owes: what `write` resolved with is on the disk and found whole after
@@ -226,13 +227,6 @@ function keep(
     timer = { at, cancel }
   }
 
-  async function within(limitMs: number, work: Promise<void>): Promise<void> {
-    let cancel: Cancel = () => undefined
-    const limit = new Promise<void>((resolve) => (cancel = system.after(limitMs, resolve)))
-    await Promise.race([work, limit])
-    cancel()
-  }
-
   return {
     maxAgeMs,
     kept: (name) => entries.get(name),
@@ -247,7 +241,10 @@ function keep(
       if (entry === undefined) entries.delete(name)
       else entries.set(name, entry)
       isDirty = true
-      if (how === 'urgent') return await within(lastKnownGoodLimits.writeWaitMs, save())
+      if (how === 'urgent') {
+        await within(system, lastKnownGoodLimits.writeWaitMs, save())
+        return
+      }
       const { soonMs, soonPerWriteMs, lazyMs } = lastKnownGoodLimits
       saveIn(how === 'soon' ? Math.max(soonMs, soonPerWriteMs * writeMs) : lazyMs)
     },
@@ -266,7 +263,7 @@ function keep(
     async stop() {
       if (isStopped) return
       timer?.cancel()
-      await within(lastKnownGoodLimits.writeWaitMs, save())
+      await within(system, lastKnownGoodLimits.writeWaitMs, save())
       isStopped = true
       timer?.cancel()
     },

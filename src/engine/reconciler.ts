@@ -21,6 +21,7 @@ import { assertNotInUse, kill, type PerformContext } from './performing.ts'
 import { createProofs } from './proofs.ts'
 import { readPlaces } from './read-places.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
+import { within } from './within.ts'
 
 /**
  * Looks at all keys of each place where an issuer lists, at the start and daily, one replica at a time: ends orphans,
@@ -323,7 +324,9 @@ export function createReconciler(options: {
       const delayMs = times.startMs * (0.5 + 1.5 * system.fraction())
       cancel = system.after(delayMs, () => void runDue(true), { background: true })
     },
-    runDue: () => within(runDue(), engineLimits.drainMs),
+    runDue: async () => {
+      await within(system, engineLimits.drainMs, runDue())
+    },
     async suspects() {
       const jobs = await Promise.all(places.map(async (place) => jobOf(await ledger.document(keyOf(place)))))
       return jobs.flatMap(({ suspects }) => suspects)
@@ -331,15 +334,8 @@ export function createReconciler(options: {
     async stop() {
       isStopped = true
       cancel()
-      if (running !== undefined) await within(running, engineLimits.stopMs)
+      if (running !== undefined) await within(system, engineLimits.stopMs, running)
     },
-  }
-
-  async function within(work: Promise<void>, limitMs: number): Promise<void> {
-    let cancelLimit: Cancel = () => undefined
-    const limit = new Promise<void>((resolve) => (cancelLimit = system.after(limitMs, resolve)))
-    await Promise.race([work, limit])
-    cancelLimit()
   }
 }
 

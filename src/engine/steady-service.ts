@@ -9,6 +9,7 @@ import {
   type RememberedAnswers,
 } from './remembered-answers.ts'
 import type { HandOut, NoHandOut, RunningService } from './service.ts'
+import { within } from './within.ts'
 
 export interface SteadyOptions {
   readonly credentials: readonly ConfiguredCredential[]
@@ -45,18 +46,12 @@ export async function openSteadily(options: SteadyOptions): Promise<RunningServi
   const opening = options.open()
   const isRemembered = options.credentials.some(({ name }) => lastKnownGood.usable(name) !== undefined)
   if (!isRemembered) return await opening
-  let cancel: Cancel = () => undefined
-  const limit = new Promise<undefined>((resolve) => {
-    cancel = system.after(steadyLimits.patienceMs, () => resolve(undefined))
-  })
   try {
-    const opened = await Promise.race([opening, limit])
+    const opened = await within(system, steadyLimits.patienceMs, opening)
     if (opened !== undefined) return opened
     return new SteadyService(options, opening, stillOpening())
   } catch (thrown) {
     return new SteadyService(options, undefined, toKeyturnError(thrown, 'opening the ledger and the stores'))
-  } finally {
-    cancel()
   }
 }
 
@@ -299,12 +294,8 @@ class SteadyService implements RunningService {
     this.#cancelRetry()
     this.#cancelLook()
     // One that is opening ends itself when it is there; a database that never answers is not waited for.
-    let cancel: Cancel = () => undefined
-    const limit = new Promise<void>((resolve) => {
-      cancel = this.#options.system.after(steadyLimits.patienceMs, resolve)
-    })
-    await Promise.race([this.#opening ?? Promise.resolve(), limit])
-    cancel()
+    if (this.#opening !== undefined)
+      await within(this.#options.system, steadyLimits.patienceMs, this.#opening)
     await this.#engine?.stop()
   }
 }

@@ -10,6 +10,7 @@ import { createProofs } from './proofs.ts'
 import { type Runner, startRunner } from './runner.ts'
 import { type CredentialSetup, type EngineDeps, engineLimits } from './setup.ts'
 import { createTurns, dueOf } from './turns.ts'
+import { within } from './within.ts'
 
 export interface Worker {
   /** Why nothing can be claimed; undefined where the ledger answered when it was last asked. */
@@ -221,14 +222,6 @@ export function createWorker(
       cancelTimer = system.after(Math.min(delayMs, timerMaxMs), () => void look(), { background: true })
   }
 
-  /** Resolves when everything has, or after the time. */
-  async function within(limitMs: number, all: readonly Promise<unknown>[]): Promise<void> {
-    let cancel: Cancel = () => undefined
-    const limit = new Promise<void>((resolve) => (cancel = system.after(limitMs, resolve)))
-    await Promise.race([Promise.all(all), limit])
-    cancel()
-  }
-
   function ended(): readonly Promise<unknown>[] {
     return [...runners.values()].map((one) => one.done)
   }
@@ -251,9 +244,9 @@ export function createWorker(
       for (let left = engineLimits.drainMs; left > 0; left = until - system.now()) {
         await look()
         const soon = soonAt(system.now())
-        if (runners.size > 0) await within(left, ended())
+        if (runners.size > 0) await within(system, left, Promise.all(ended()))
         else if (soon === undefined) return
-        else await within(Math.min(left, soon - system.now()), [new Promise(() => undefined)])
+        else await within(system, Math.min(left, soon - system.now()), new Promise(() => undefined))
       }
     },
     start(beat) {
@@ -267,7 +260,7 @@ export function createWorker(
       cancelTimer()
       for (const runner of runners.values()) runner.stop()
       // A look under way may still be given claims: it gives them back.
-      await within(engineLimits.stopMs, [looking ?? Promise.resolve(), ...ended()])
+      await within(system, engineLimits.stopMs, Promise.all([looking, ...ended()]))
     },
   }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { within } from '../client/deadline.ts'
 import { toClientError } from '../client/errors.ts'
 import type { OpenAICredential } from '../client/types.ts'
 import type { Timers } from '../core/ports.ts'
@@ -144,7 +145,7 @@ export function createProxy(options: ProxyOptions): Proxy {
         const idle = new Promise<void>((resolve) => {
           onIdle = resolve
         })
-        await withinMs(timers, limits.drainMs, idle)
+        await within(timers, limits.drainMs, idle)
       }
       server.closeAllConnections()
       await closed
@@ -171,13 +172,4 @@ function openServer(limits: ProxyLimits): Server {
   // Longer than anything that is waited for: it ends only what nobody takes any more.
   server.timeout = limits.upstreamTimeoutMs + limits.keepAliveMs
   return server
-}
-
-async function withinMs(timers: Timers, ms: number, promise: Promise<void>): Promise<void> {
-  let cancel = (): void => undefined
-  const late = new Promise<void>((resolve) => {
-    cancel = timers.after(ms, resolve)
-  })
-  await Promise.race([promise, late])
-  cancel()
 }
