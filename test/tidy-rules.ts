@@ -90,6 +90,8 @@ export const importTable: Readonly<Record<string, FolderRule>> = {
     // What closes a process, without the service that main.ts puts together.
     'main/hardening.ts': lazily,
     'main/process-parts.ts': lazily,
+    // What a start finds of files, without starting.
+    'main/named-files.ts': lazily,
     'log.ts': lazily,
     proxy: lazily,
     sandbox: lazily,

@@ -5,7 +5,7 @@ import type {
   TokenRotationRequest,
   TokenSummary,
 } from '../api/types.ts'
-import type { Config } from '../config/types.ts'
+import type { Config, FileFinding } from '../config/types.ts'
 import type { KeyturnError } from '../core/errors.ts'
 import type { Cancel, Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
@@ -127,6 +127,8 @@ export interface Io {
   readonly exit: (code: number) => void
   readonly version: () => string
   readonly loadMain: () => Promise<Main>
+  /** What a start would find wrong with the files that a configuration names; `written` is the file as it stands. */
+  readonly lookAtFiles: (config: Config, written: unknown) => Promise<readonly FileFinding[]>
   /** Closes this process to debuggers and core dumps. `config_invalid` where a debugger listens already. */
   readonly harden: (log: Log) => Promise<void>
   /** The tokens in a home folder, without a service: for the first token, and when none runs. */

@@ -47,6 +47,10 @@ export function realIo(): Io {
     version: packageVersion,
     writePrivateFile,
     loadMain: () => import('../main.ts'),
+    async lookAtFiles(config, written) {
+      const { lookAtFiles } = await import('../main/named-files.ts')
+      return lookAtFiles({ config, written, env: process.env, now: system.now() })
+    },
     async harden(log) {
       const [{ hardenProcess }, { processParts }] = await Promise.all([
         import('../main/hardening.ts'),

@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 
 import { KeyturnError } from '../core/errors.ts'
 import { buildConfig } from './build.ts'
-import { readDocument, secretsIn } from './document.ts'
+import { type ConfigDocument, readDocument, secretsIn } from './document.ts'
 import { isSafeUrl } from './fields.ts'
 import { defaultListen, isLoopback, listenShape, parseListen } from './listen.ts'
 import { buildPolicy } from './policy.ts'
@@ -22,6 +22,8 @@ export type ConfigCheck =
       readonly config: Config
       /** What is allowed and hardly meant. */
       readonly warnings?: readonly ConfigProblem[]
+      /** As written; absent without a file. */
+      readonly document?: ConfigDocument
     }
   | { readonly kind: 'invalid'; readonly source: string; readonly problems: readonly ConfigProblem[] }
   | { readonly kind: 'missing'; readonly message: string; readonly fix: string }
@@ -176,10 +178,10 @@ function checkFile(
   })
   problems.push(...built.problems)
   if (problems.length > 0) return invalid()
-  return { kind: 'valid', config: built.config, warnings: inOrder(built.warnings) }
+  return { kind: 'valid', config: built.config, warnings: inOrder(built.warnings), document }
 }
 
-function shownPath(path: string, cwd: string): string {
+export function shownPath(path: string, cwd: string): string {
   return dirname(path) === cwd ? basename(path) : path
 }
 
@@ -193,7 +195,7 @@ function emptyFile(): ConfigProblem {
   }
 }
 
-function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+export function inOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return [...problems].sort(
     (left, right) => (left.line ?? 0) - (right.line ?? 0) || (left.column ?? 0) - (right.column ?? 0),
   )

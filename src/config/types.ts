@@ -431,6 +431,16 @@ export interface ConfigProblem {
   readonly fix: string
 }
 
+/** Something about a file that a configuration names. */
+export interface FileFinding {
+  /** Of the key that names it. */
+  readonly path: readonly (string | number)[]
+  readonly message: string
+  readonly fix: string
+  /** The service does not start with it. Else it starts, and does without what the file is for. */
+  readonly isFatal: boolean
+}
+
 /** Notes a problem at the place of a path. */
 export type Report = (path: readonly (string | number)[], message: string, fix: string) => void
 

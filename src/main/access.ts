@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Config } from '../config/types.ts'
-import { noAccess } from '../core/access.ts'
+import { type JwtRule, noAccess } from '../core/access.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
 import { httpFetch, type IssuerFetch } from '../issuers/http-fetch.ts'
@@ -9,7 +9,7 @@ import type { Authenticator } from '../server/auth/authenticator.ts'
 import { type CertificateWay, createCertificateWay } from '../server/auth/certificates.ts'
 import { createEveryWay } from '../server/auth/every-way.ts'
 import { createJwtWay } from '../server/auth/jwt.ts'
-import { createKeySets } from '../server/auth/key-sets.ts'
+import { createKeySets, readKeySetFile } from '../server/auth/key-sets.ts'
 import { createPolicyHolder, type PolicyHolder } from '../server/auth/policy.ts'
 import { every } from '../server/ticker.ts'
 import type { TokenStore } from '../server/tokens.ts'
@@ -48,6 +48,7 @@ export async function openAccess(
     system,
     log,
   })
+  await tellOfKeySets(policy.policy.jwt, { readText, log })
   const jwt = createJwtWay({ policy, keys, system, log })
   const isUnixSocket = config.listen.kind === 'unix'
   return {
@@ -55,6 +56,19 @@ export async function openAccess(
     policy,
     certificates,
     stop,
+  }
+}
+
+/** Else it would show when the first caller is turned away. The others are let in all the same, and the file is read again. */
+async function tellOfKeySets(
+  rules: readonly JwtRule[],
+  { readText, log }: { readonly readText: (path: string) => Promise<string>; readonly log: Log },
+): Promise<void> {
+  for (const { issuer, jwksFile } of rules) {
+    if (jwksFile === undefined) continue
+    await readKeySetFile(jwksFile, readText).catch((error: unknown) =>
+      log('error', 'nobody is let in by a rule whose keys cannot be read', { issuer, error }),
+    )
   }
 }
 
@@ -82,15 +96,14 @@ async function followPolicyFile(
   if (access?.file === undefined) return () => {}
   const { file, rules } = access
   const { readPolicyFile, joinPolicies } = await import('../config/access.ts')
-  const { credentials, federated = [], adminKeys = [] } = config
-  const names = [...credentials, ...federated, ...adminKeys].map(({ name }) => name)
+  const policyContext = contextOf(config, file)
   const read = (): Promise<string> =>
     readText(file).catch((thrown: unknown) => {
       if (thrown instanceof KeyturnError) throw thrown
       throw unusable(file, 'it cannot be read', thrown)
     })
   const use = (text: string): void => {
-    const check = readPolicyFile(text, { names, resolve: (path) => resolve(dirname(file), path) })
+    const check = readPolicyFile(text, policyContext)
     if (check.kind === 'invalid') {
       const [first] = check.problems
       throw unusable(file, `line ${first?.line ?? 1}: ${first?.path ?? ''}: ${first?.message ?? ''}`)
@@ -125,6 +138,21 @@ async function followPolicyFile(
       isLooking = false
     })
   })
+}
+
+/** What a policy file may speak of, and from where its paths go. */
+function contextOf({ credentials, federated = [], adminKeys = [] }: Config, file: string) {
+  const names = [...credentials, ...federated, ...adminKeys].map(({ name }) => name)
+  return { names, resolve: (path: string) => resolve(dirname(file), path) }
+}
+
+/** Those of the configuration, then those of its policy file as it is now. */
+export async function jwtRulesOf(config: Config): Promise<readonly JwtRule[]> {
+  const { file, rules } = config.access ?? { rules: noAccess }
+  if (file === undefined) return rules.jwt
+  const { readPolicyFile } = await import('../config/access.ts')
+  const check = readPolicyFile(await readOwn(file), contextOf(config, file))
+  return [...rules.jwt, ...(check.kind === 'valid' ? check.policy.jwt : [])]
 }
 
 async function signatureOf(path: string): Promise<string> {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import type { KeyPath } from '../config/document.ts'
 import { defaultListen, isLoopback, listenShape, parseListen } from '../config/listen.ts'
 import type { Config } from '../config.ts'
 import { KeyturnError } from '../core/errors.ts'
@@ -12,11 +13,23 @@ interface Surroundings {
   readonly cwd: string
 }
 
-/** What says where keys are sent and who gets them: the configuration, the policy, the certificates. */
-export function assertOwnFiles({ source, access, tls }: Config): void {
-  const jwks = access?.rules.jwt.map(({ jwksFile }) => jwksFile) ?? []
-  for (const path of [source, access?.file, tls?.cert, tls?.key, tls?.clientCa, ...jwks])
-    if (path !== undefined) assertOwnConfiguration(path, process.getuid?.())
+/** What says where keys are sent and who gets them: the configuration, the policy, the certificates; and the keys that name each. */
+export function ownFiles({ source, access, tls }: Config): readonly { path: KeyPath; file: string }[] {
+  const named: readonly (readonly [KeyPath, string | undefined])[] = [
+    [[], source],
+    [['access', 'file'], access?.file],
+    [['tls', 'cert'], tls?.cert],
+    [['tls', 'key'], tls?.key],
+    [['tls', 'clientCa'], tls?.clientCa],
+    ...(access?.rules.jwt ?? []).map(
+      ({ jwksFile }, index) => [['access', 'jwt', index, 'jwksFile'], jwksFile] as const,
+    ),
+  ]
+  return named.flatMap(([path, file]) => (file === undefined ? [] : [{ path, file }]))
+}
+
+export function assertOwnFiles(config: Config): void {
+  for (const { file } of ownFiles(config)) assertOwnConfiguration(file, process.getuid?.())
 }
 
 /** Loaded only where a configuration is read: the parser and the validator take longer than the rest of a start. */

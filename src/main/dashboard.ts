@@ -1,6 +1,7 @@
 import type { DashboardConfig, SecretSource } from '../config/types.ts'
 import { KeyturnError } from '../core/errors.ts'
 import type { OidcSettings } from '../server/dashboard/oidc.ts'
+import { unreadable } from '../server/pem.ts'
 import type { Environment } from './compose.ts'
 
 const sessionKeyCharsMin = 32
@@ -32,7 +33,12 @@ async function readSource(
   source: SecretSource,
   { env, readText }: { readonly env: Environment; readonly readText: (path: string) => Promise<string> },
 ): Promise<string> {
-  const text = ('env' in source ? env[source.env] : await readText(source.file))?.trim() ?? ''
+  const inFile = (path: string): Promise<string> =>
+    readText(path).catch((thrown: unknown) => {
+      if (thrown instanceof KeyturnError) throw thrown
+      throw unreadable({ setting: 'dashboard', path }, thrown)
+    })
+  const text = ('env' in source ? env[source.env] : await inFile(source.file))?.trim() ?? ''
   if (text !== '') return text
   const where = 'env' in source ? `the variable ${source.env}` : source.file
   throw new KeyturnError('config_invalid', `A secret of the dashboard is not in ${where}.`, {

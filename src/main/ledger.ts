@@ -78,8 +78,6 @@ export function targetOf(config: PostgresConfig, env: Environment, log: Log): Po
   const address = addressOf(config, env)
   const { host, port, database, user } = address
   const { tls, schema, connectionsMax } = config
-  const encryption = encryptionOf(address, tls)
-  if (typeof encryption === 'object') throw unusable(config, encryption)
   const files = tls === undefined || tls === 'off' ? {} : tls
   return {
     host,
@@ -89,11 +87,12 @@ export function targetOf(config: PostgresConfig, env: Environment, log: Log): Po
     schema,
     connectionsMax,
     password: async () => passwordOf(config, env),
-    ...(encryption === 'plain' ? {} : { tls: followLedgerTls(files, log) }),
+    ...(encryptionOf(address, tls) === 'plain' ? {} : { tls: followLedgerTls(files, log) }),
   }
 }
 
-function addressOf(config: PostgresConfig, env: Environment): LedgerAddress {
+/** `config_invalid` where it cannot be used, alone or beside `ledger.tls`. */
+export function addressOf(config: PostgresConfig, env: Environment): LedgerAddress {
   const { url } = config
   const text = typeof url === 'string' ? url : read(url, env)
   if (text === undefined)
@@ -103,6 +102,8 @@ function addressOf(config: PostgresConfig, env: Environment): LedgerAddress {
     })
   const found = parseLedgerUrl(text)
   if (found.kind === 'refused') throw unusable(config, found.refusal)
+  const encryption = encryptionOf(found.address, config.tls)
+  if (typeof encryption === 'object') throw unusable(config, encryption)
   return found.address
 }
 
@@ -119,7 +120,7 @@ function urlIn({ url }: PostgresConfig): string {
 }
 
 /** Read at every new connection, so that a password that was turned is used without a restart. */
-function passwordOf(config: PostgresConfig, env: Environment): Secret | undefined {
+export function passwordOf(config: PostgresConfig, env: Environment): Secret | undefined {
   if (config.password === undefined) {
     const { password } = addressOf(config, env)
     return password === undefined ? undefined : new Secret(password)

@@ -1,9 +1,8 @@
-import { X509Certificate } from 'node:crypto'
 import { readFile, stat } from 'node:fs/promises'
-import { createSecureContext, type SecureContextOptions, type Server } from 'node:tls'
-import { errnoOf, errnoText } from '../core/errno.ts'
+import type { SecureContextOptions, Server } from 'node:tls'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { Cancel, Log, System } from '../core/ports.ts'
+import { assertPem, expiryOf, type NamedFile, proveTogether, unreadable } from './pem.ts'
 import { every } from './ticker.ts'
 
 export interface TlsOptions {
@@ -33,34 +32,19 @@ export const handshakeMs = 10_000
 export async function readTls(options: TlsOptions): Promise<TlsMaterial> {
   const signature = await signatureOf(options)
   const { minVersion } = options
+  const files = filesOf(options)
   const [cert, key, clientCa] = await Promise.all([
-    read(options.cert, options),
-    read(options.key, options),
-    options.clientCa === undefined ? '' : read(options.clientCa, options),
+    readPem(files.cert, 'certificate', options),
+    readPem(files.key, 'private key', options),
+    files.ca === undefined ? '' : readPem(files.ca, 'certificate', options),
   ])
-  // Without any authority Node would take all that it trusts itself: the whole Web.
-  if (options.clientCa !== undefined && !/-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----/.test(clientCa))
-    throw new KeyturnError('config_invalid', `There is no certificate in ${options.clientCa}.`, {
-      fix: 'Put the authorities that sign clients into it, as PEM, or leave tls.clientCa out.',
-    })
   const context: SecureContextOptions = {
     cert,
     key,
     minVersion,
     ...(clientCa === '' ? {} : { ca: clientCa }),
   }
-  try {
-    createSecureContext(context)
-  } catch (thrown) {
-    throw new KeyturnError(
-      'config_invalid',
-      `The certificate ${options.cert} cannot be used (${errnoText(thrown)}).`,
-      {
-        fix: `Put a PEM chain into it, the key that belongs to it into ${options.key}, and authorities into clientCa.`,
-        cause: thrown,
-      },
-    )
-  }
+  proveTogether(context, files)
   return { context, signature, clientCa }
 }
 
@@ -93,8 +77,8 @@ export function watchTls(input: {
   let bad = { signature: '', isTold: false }
   let isLooking = false
   const tellIfExpired = ({ cert }: SecureContextOptions): void => {
-    const expiresAt = new X509Certificate(String(cert)).validToDate
-    if (expiresAt.getTime() <= system.now())
+    const expiresAt = expiryOf(String(cert), 'chain')
+    if (expiresAt !== undefined && expiresAt.getTime() <= system.now())
       log('error', 'the certificate has expired: whoever checks it does not connect', {
         cert: options.cert,
         expiredAt: expiresAt.toISOString(),
@@ -133,35 +117,40 @@ export function watchTls(input: {
   })
 }
 
-async function signatureOf({ cert, key, clientCa }: TlsOptions): Promise<string> {
+function filesOf({
+  cert,
+  key,
+  clientCa,
+}: TlsOptions): Record<'cert' | 'key', NamedFile> & { ca?: NamedFile } {
+  return {
+    cert: { setting: 'tls.cert', path: cert },
+    key: { setting: 'tls.key', path: key },
+    ...(clientCa === undefined ? {} : { ca: { setting: 'tls.clientCa', path: clientCa } }),
+  }
+}
+
+async function signatureOf(options: TlsOptions): Promise<string> {
   const parts = await Promise.all(
-    [cert, key, ...(clientCa === undefined ? [] : [clientCa])].map(async (path) => {
+    Object.values(filesOf(options)).map(async (file) => {
       try {
-        const { ino, mtimeNs, size } = await stat(path, { bigint: true })
+        const { ino, mtimeNs, size } = await stat(file.path, { bigint: true })
         return `${ino}:${mtimeNs}:${size}`
       } catch (thrown) {
-        throw unreadable(path, thrown)
+        throw unreadable(file, thrown)
       }
     }),
   )
   return parts.join(' ')
 }
 
-async function read(
-  path: string,
-  { readText = (file) => readFile(file, 'utf8') }: TlsOptions,
+async function readPem(
+  file: NamedFile,
+  what: 'certificate' | 'private key',
+  { readText = (path) => readFile(path, 'utf8') }: TlsOptions,
 ): Promise<string> {
-  return readText(path).catch((thrown: unknown) => {
-    throw thrown instanceof KeyturnError ? thrown : unreadable(path, thrown)
+  const text = await readText(file.path).catch((thrown: unknown) => {
+    throw thrown instanceof KeyturnError ? thrown : unreadable(file, thrown)
   })
-}
-
-function unreadable(path: string, thrown: unknown): KeyturnError {
-  const isMissing = errnoOf(thrown) === 'ENOENT'
-  return new KeyturnError('config_invalid', `The file ${path} cannot be read (${errnoText(thrown)}).`, {
-    fix: isMissing
-      ? 'It is not there: put it there, or correct the path under tls.'
-      : `Let the user that runs keyturn read ${path}.`,
-    cause: thrown,
-  })
+  assertPem(text, what, file)
+  return text
 }

@@ -260,14 +260,17 @@ function isLoopback(vault: string): boolean {
 }
 
 async function readAuthority(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (thrown) {
-    throw new KeyturnError('file_unusable', `The file ${path} with the authority to trust cannot be read.`, {
+  const unusable = (what: string, cause?: unknown): KeyturnError =>
+    new KeyturnError('file_unusable', `The file ${path} with the authority to trust ${what}.`, {
       fix: `Check caFile of the azure-key-vault store, and who may read ${path}.`,
-      cause: thrown,
+      cause,
     })
-  }
+  const text = await readFile(path, 'utf8').catch((thrown: unknown) => {
+    throw unusable('cannot be read', thrown)
+  })
+  // Without one Node would go on with those that it trusts itself, and every call would fail for want of this one.
+  if (!text.includes('-----BEGIN CERTIFICATE-----')) throw unusable('holds no certificate in PEM')
+  return text
 }
 
 async function loadOrExplain(load: () => Promise<AzureModules>): Promise<AzureModules> {

@@ -623,6 +623,21 @@ describe('config check and init', () => {
     expect(new Set(lines).size).toBe(lines.length)
   })
 
+  it('tells of the files that are named there at their lines, and fails where the service would not start', async () => {
+    const files = {
+      '/srv/app/keyturn.yaml': `tls: { cert: c.pem, key: k.pem }\ncredentials:\n  openai:\n    store: { kind: local }\n`,
+    }
+    const finding = { path: ['tls', 'key'], message: 'there is none', fix: 'Put it there.' }
+    const fatal = { files, fileFindings: [{ ...finding, isFatal: true }] }
+    expect(await keyturn('config check', fatal)).toMatchObject({
+      code: 1,
+      out: 'keyturn.yaml:1:26: tls.key: there is none. Put it there.\n1 problem\n',
+    })
+    expect(await keyturn('config check --without-files', fatal)).toMatchObject({ code: 0, err: '' })
+    const passing = await keyturn('config check', { files, fileFindings: [{ ...finding, isFatal: false }] })
+    expect(passing).toMatchObject({ code: 0, err: expect.stringContaining('tls.key: there is none.') })
+  })
+
   it('names the admin key that is looked after, apart from what apps can ask for', async () => {
     const issuer = '{ kind: openai, project: p, serviceAccount: s, adminKey: { store: { kind: local } } }'
     const text = `issuers:\n  main: ${issuer}\ncredentials:\n  openai: { store: { kind: local }, issuer: main }\n`

@@ -1,4 +1,5 @@
 import type { Io, LocalTokens, Main } from '../../src/cli/io.ts'
+import type { FileFinding } from '../../src/config/types.ts'
 
 export interface FakeIo extends Io {
   readonly out: () => string
@@ -27,6 +28,7 @@ export interface FakeIoOptions {
   readonly typed?: readonly string[]
   readonly now?: () => number
   readonly main?: Partial<Main>
+  readonly fileFindings?: readonly FileFinding[]
   readonly tokens?: LocalTokens
 }
 
@@ -102,6 +104,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       }
       return { serve: missing, tick: missing, diagnose: missing, ...options.main }
     },
+    lookAtFiles: async () => options.fileFindings ?? [],
     harden: async () => undefined,
     openLocalTokens: async () => {
       if (options.tokens === undefined) throw new Error('not expected to be called')

@@ -126,3 +126,30 @@ it('gets the keys of issuers from where it asked, over HTTPS, in bounded size', 
   await expect(answer(200, ['{}'])('http://issuer.example/keys')).rejects.toThrow('HTTPS')
   expect(asked).toHaveLength(before)
 })
+
+it('says at the start whose key set cannot be used, and starts', async () => {
+  const folder = await temporaryFolder()
+  await writeFile(join(folder, 'jwks.json'), 'not JSON')
+  const rule = `{ name: ci, issuer: 'https://ci.example', audience: keyturn, jwksFile: jwks.json, grants: [{ credentials: [openai], may: [read] }] }`
+  const text = `access: { jwt: [${rule}] }\ncredentials: { openai: { store: { kind: local } } }\n`
+  const config = loadConfig({
+    env: {},
+    cwd: folder,
+    readFile: (path) => (path.endsWith('keyturn.yaml') ? text : undefined),
+  })
+  const system = shiftedSystem()
+  const logs: string[] = []
+  const log: Log = (level, message, fields) =>
+    void logs.push(`${level} ${message} ${String(fields?.['error'])}`)
+  const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
+  const access = await openAccess(config, { tokens, system, log })
+  onTestFinished(async () => {
+    access.stop()
+    await tokens.close()
+  })
+  expect(logs).toEqual([
+    expect.stringMatching(
+      /^error nobody is let in by a rule .*jwks\.json, which jwksFile names, is not JSON/,
+    ),
+  ])
+})

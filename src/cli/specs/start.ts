@@ -68,9 +68,14 @@ export const startSpecs: readonly CommandSpec[] = [
     ],
     summary: 'look a configuration over without starting anything',
     details:
-      'Names every unknown key, wrong value and contradiction with its line and what to write instead.',
-    options: [],
-    examples: ['keyturn config check keyturn.yaml'],
+      'Names every unknown key, wrong value and contradiction with its line and what to write instead. Then it looks at the files that are named there (certificates, keys, authorities, secrets) as a start of the same user would: whether they are there, can be read, fit together and have not expired. Nothing is connected to.',
+    options: [
+      {
+        flags: '--without-files',
+        description: 'Leave those files alone, on a machine that has not got them, as in CI.',
+      },
+    ],
+    examples: ['keyturn config check keyturn.yaml', 'keyturn config check --without-files keyturn.yaml'],
     exits: '0 valid, 1 invalid or missing, 2 wrong usage',
     load: () => import('../commands/config-check.ts'),
   },

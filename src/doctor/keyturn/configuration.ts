@@ -2,7 +2,7 @@ import type { Check } from '../check.ts'
 import type { KeyturnFacts } from '../facts.ts'
 import type { Finding, Severity } from '../finding.ts'
 
-/** Whatever `keyturn config check` says of a keyturn.yaml. */
+/** Whatever `keyturn config check --without-files` says of a keyturn.yaml: a stranger's may name any file. */
 export const configuration: Check = {
   name: 'keyturn configuration',
   needsNetwork: false,

@@ -3,6 +3,7 @@ import type { JwtRule } from '../../core/access.ts'
 import { KeyturnError } from '../../core/errors.ts'
 import { isRecord, parseJson } from '../../core/json.ts'
 import type { Log, System } from '../../core/ports.ts'
+import { unreadable } from '../pem.ts'
 import type { Unjudged } from './authenticator.ts'
 import { type Claims, type Header, leewaySeconds } from './jwt-claims.ts'
 
@@ -170,13 +171,28 @@ async function check(
 
 async function fetchKeys(rule: JwtRule, options: KeySetsOptions): Promise<JWTVerifyGetKey> {
   const { createLocalJWKSet } = await import('jose')
-  const text =
-    rule.jwksFile === undefined
-      ? await options.getText(rule.jwksUrl ?? (await discover(rule.issuer, options)))
-      : await options.readFile(rule.jwksFile)
-  const set = parseJson(text)
+  if (rule.jwksFile !== undefined)
+    return createLocalJWKSet(await readKeySetFile(rule.jwksFile, options.readFile))
+  const set = parseJson(await options.getText(rule.jwksUrl ?? (await discover(rule.issuer, options))))
   if (!isKeySet(set)) throw unusable(rule.issuer, 'its key set has not the form of one')
   return createLocalJWKSet(set)
+}
+
+/** `config_invalid` where it cannot be read, or holds no keys. */
+export async function readKeySetFile(
+  path: string,
+  readFile: (path: string) => Promise<string>,
+): Promise<JSONWebKeySet> {
+  const text = await readFile(path).catch((thrown: unknown) => {
+    if (thrown instanceof KeyturnError) throw thrown
+    throw unreadable({ setting: 'jwksFile', path }, thrown)
+  })
+  const set = parseJson(text)
+  if (isKeySet(set) && set.keys.length > 0) return set
+  const what = set === undefined ? 'is not JSON' : 'holds no keys'
+  throw new KeyturnError('config_invalid', `The file ${path}, which jwksFile names, ${what}.`, {
+    fix: 'Put the key set of the issuer into it, as it is at its jwks_uri: {"keys": […]}.',
+  })
 }
 
 async function discover(issuer: string, { getText }: KeySetsOptions): Promise<string> {

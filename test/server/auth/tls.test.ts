@@ -305,7 +305,7 @@ describe('a client certificate', () => {
     await put(paths.clientCa, clients.issue({ cn: 'x' }).key)
     await expect(readTls(tls)).rejects.toMatchObject({
       code: 'config_invalid',
-      message: `There is no certificate in ${paths.clientCa}.`,
+      message: `There is no certificate in ${paths.clientCa}, which tls.clientCa names.`,
     })
     await expect(readTls({ ...tls, clientCa: `${paths.clientCa}.none` })).rejects.toMatchObject({
       fix: expect.stringContaining('correct the path'),
