@@ -72,19 +72,20 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
       })
     }
   }
-  /** A pooler makes up the numbers of backends that it tells, so that it can pass on who is to be cancelled. */
+  /** By what the backends say themselves: a pooler makes up the numbers that it tells, so that it can pass on who is to be cancelled. */
+  const own = new Map<ClientBase, number>()
   let isPooled = false
   const onConnect = async (client: ClientBase): Promise<void> => {
-    isPooled ||= (await prepare(client, target)) !== processIdOf(client)
+    const backend = await prepare(client, target)
+    own.set(client, backend)
+    isPooled ||= backend !== processIdOf(client)
   }
   const pool: Pool = new pg.Pool({
     ...clientConfig(target),
     ...poolConfig(target, onConnect),
     Client: EndingClient,
   })
-  const own = new Set<number>()
-  pool.on('connect', (client) => own.add(processIdOf(client)))
-  pool.on('remove', (client) => own.delete(processIdOf(client)))
+  pool.on('remove', (client) => own.delete(client))
   // An idle connection that broke is replaced when one is needed; unheard, the event would end the process.
   pool.on('error', (error) => log('debug', 'an idle connection to the ledger broke', { place, error }))
   let closing: Promise<void> | undefined
@@ -156,7 +157,7 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
           }
         })
       }),
-    isOwn: (processId) => own.has(processId),
+    isOwn: (processId) => [...own.values()].includes(processId),
     close: () => (closing ??= pool.end()),
   }
 }

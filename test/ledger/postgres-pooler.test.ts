@@ -4,6 +4,7 @@ import { openPostgresShelf } from '../../src/ledger/postgres-shelf.ts'
 import { createSystem } from '../../src/system.ts'
 import { createDatabase, sharedPostgres, type TestDatabase } from '../postgres/database.ts'
 import { startPooler } from '../postgres/pooler.ts'
+import { eventOf, stateOf } from './states.ts'
 
 let database: TestDatabase
 beforeAll(async () => {
@@ -38,7 +39,25 @@ it('refuses a pooler that changes the connection with each transaction, before a
   expect(made).toEqual([])
 })
 
-it('works through one in session mode', async () => {
+it('works through one in session mode, and is told what others commit and not what it commits itself', async () => {
   const { ledger } = await openThrough('session', 'by_session')
-  expect(await ledger.readAll()).toEqual([])
+  const other = openPostgresLedger({ target: database.target('by_session'), system: createSystem(), log })
+  onTestFinished(() => other.close())
+  for (const name of ['mine', 'other']) await other.open(name, stateOf(name))
+  const told: string[] = []
+  const heard = new Promise<void>((resolve) =>
+    ledger.watch?.((name) => {
+      told.push(name)
+      // What it missed before it listened is told once, of all that there is.
+      if (told.filter((one) => one === 'other').length === 2) resolve()
+    }),
+  )
+  await expect.poll(() => told).toEqual(expect.arrayContaining(['mine', 'other']))
+  for (const [one, name] of [
+    [ledger, 'mine'],
+    [other, 'other'],
+  ] as const)
+    await one.commit({ state: stateOf(name), dueAt: 0, events: [eventOf(name, 'changed')] })
+  await heard
+  expect(told.filter((one) => one === 'mine')).toHaveLength(1)
 })
