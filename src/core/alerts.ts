@@ -27,6 +27,7 @@ export interface AlertedCredential {
     readonly version: string
     readonly addedAt: string
     readonly createdAt: string | null
+    readonly promotedAt: string | null
     readonly expiresAt: string | null
   } | null
   readonly versions: readonly {
@@ -141,24 +142,28 @@ function expiring(
   return made(credential, code, { ...told, severity, step: passed })
 }
 
-/** A key that OpenAI said no to was withdrawn; whether another one took its place is what matters to people. */
+/**
+ * A key that OpenAI said no to was withdrawn; whether another one took its place is what matters to people. Where nothing can be
+ * handed out, that is the alert, with what OpenAI said of the key: one cause wakes nobody twice.
+ */
 function fromWithdrawn(
   credential: AlertedCredential,
   now: number,
   { momentaryMs }: AlertThresholds,
 ): readonly Alert[] {
-  const hasNone = credential.troubles.some(({ code }) => code === 'no_verified_key')
+  if (credential.troubles.some(({ code }) => code === 'no_verified_key')) return []
   return credential.versions.flatMap(({ version, fingerprint, withdrawnAt, isCompromised, check }) => {
     const at = instant(withdrawnAt)
     if (at === undefined || isCompromised || now - at >= momentaryMs) return []
     if (check?.verdict !== 'rejected') return []
     const { current, name } = credential
-    const isReplaced = current !== null && current.version !== version && !hasNone
-    if (!isReplaced) {
+    if (current === null || current.version === version) {
       const { summary, fix } = check
       return [made(credential, 'key_rejected', { summary, fix, since: at })]
     }
-    const summary = `The key ${fingerprint} of ${name} was rejected by OpenAI, and another live one took its place at ${iso(at)}. Apps have it.`
+    // Later than the end of the other, where it had to be made or brought first.
+    const tookAt = Math.max(at, instant(current.promotedAt) ?? at)
+    const summary = `The key ${fingerprint} of ${name} was rejected by OpenAI, and another live one took its place at ${iso(tookAt)}. Apps have it.`
     const fix = `Find out who ended it: keyturn versions ${name}. Nothing else has to be done.`
     return [made(credential, 'failover', { summary, fix, since: at })]
   })

@@ -16,6 +16,7 @@ const current = {
   version: 'v2',
   addedAt: iso(now - 10 * day),
   createdAt: iso(now - 10 * day),
+  promotedAt: iso(now - day),
   expiresAt: null,
 }
 
@@ -146,11 +147,30 @@ describe('what fires', () => {
     expect(codesOf({ versions: [dead] })).toEqual(['failover warning'])
     expect(codesOf({ versions: [dead] }, now + hour)).toEqual([])
     expect(codesOf({ versions: [{ ...dead, version: 'v2' }] })).toEqual(['key_rejected critical'])
-    expect(codesOf({ versions: [dead], troubles: [trouble('no_verified_key')] })).toEqual([
-      'no_verified_key critical',
-      'key_rejected critical',
-    ])
     expect(codesOf({ versions: [{ ...dead, isCompromised: true }] })).toEqual([])
+  })
+
+  it('that nothing can be handed out, and not once more that the key was rejected which nobody has any more', () => {
+    const check = { verdict: 'rejected', summary: 'OpenAI refuses it.', fix: 'Bring another.' }
+    const dead = { version: 'v1', fingerprint: 'abc', withdrawnAt: iso(now), isCompromised: false, check }
+    const troubles = [trouble('no_verified_key')]
+    for (const version of ['v1', 'v2'])
+      expect(codesOf({ versions: [{ ...dead, version }], troubles })).toEqual(['no_verified_key critical'])
+    expect(codesOf({ current: null, versions: [dead], troubles })).toEqual(['no_verified_key critical'])
+  })
+
+  it('a failover with the time from which apps had another key, which may have had to be made first', () => {
+    const check = { verdict: 'rejected', summary: 'OpenAI refuses it.', fix: 'Bring another.' }
+    const dead = { version: 'v1', fingerprint: 'abc', withdrawnAt: iso(now), isCompromised: false, check }
+    const tookAt = (promotedAt: string | null) => {
+      const told = credential({ current: { ...current, promotedAt }, versions: [dead] })
+      return alertsOf(told, now + 120_000, thresholds).map(
+        ({ summary }) => / place at (\S+)\. /.exec(summary)?.[1],
+      )
+    }
+    expect(tookAt(iso(now + 60_000))).toEqual([iso(now + 60_000)])
+    // A spare, and one of before.
+    for (const promotedAt of [iso(now), iso(now - day), null]) expect(tookAt(promotedAt)).toEqual([iso(now)])
   })
 
   it('waits a minute for the first check of a start', () => {

@@ -3,13 +3,10 @@ import { type AlertCode, alertRules } from '../../src/core/alert-codes.ts'
 /** What each alert of docs/alerts.md means and what to do; the compiler sees to it that none is left out. */
 export const alertMeanings: Readonly<Record<AlertCode, readonly [means: string, fix: string]>> = {
   no_verified_key: [
-    'Nothing can be handed out: apps that hold no key get 503.',
+    'Nothing can be handed out: apps that hold no key get 503. Where OpenAI rejected the only key, this says so, and `key_rejected` is not told beside it.',
     'Do what the message says; [no verified key](symptoms/no-verified-key.md).',
   ],
-  key_rejected: [
-    'OpenAI refuses the key, and no other one was there to take over.',
-    '[401](symptoms/401.md).',
-  ],
+  key_rejected: ['OpenAI refuses the key, and no other one took over yet.', '[401](symptoms/401.md).'],
   key_compromised: [
     'A key that was said to be in the wrong hands is still handed out.',
     'Turn it at once: [a key is in the wrong hands](tasks/emergency.md).',

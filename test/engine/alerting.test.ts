@@ -41,7 +41,7 @@ describe('alerts of a running service', () => {
     void service.report('openai', { version: world.handedOut() ?? '', status: 401 }, operator)
     await world.time.until(() => inbox.tried.length > 0, 300_000)
     const [first] = inbox.tried
-    expect(['no_verified_key', 'key_rejected', 'failover']).toContain(first?.code)
+    expect(['no_verified_key', 'failover']).toContain(first?.code)
     expect(first).toMatchObject({
       kind: 'opened',
       credentials: ['openai'],
@@ -63,6 +63,31 @@ describe('alerts of a running service', () => {
     )
     const begun = inbox.tried.filter(({ kind }) => kind === 'opened').map(({ incident }) => incident)
     expect(new Set(begun).size).toBe(begun.length)
+    const stopping = alerting.stop()
+    await world.time.advance(1_000)
+    await stopping
+  })
+
+  it('tells once, and with what OpenAI said, that no key is left where the only one was rejected', async () => {
+    const world = new World()
+    const service = await world.ready()
+    const inbox = new Inbox()
+    const alerting = alertingOf(world, inbox)
+    alerting.start()
+    world.issuer.breakCall('mint')
+    refuseAll(world)
+    void service.report('openai', { version: world.handedOut() ?? '', status: 401 }, operator)
+    await world.time.until(() => inbox.tried.length > 0, 300_000)
+    await world.time.advance(60_000)
+    const ofTheKey = () =>
+      inbox.tried.filter(({ code }) => code === 'no_verified_key' || code === 'key_rejected')
+    const said = () => ofTheKey().map(({ kind, code }) => `${code} ${kind}`)
+    expect(said()).toEqual(['no_verified_key opened'])
+    expect(JSON.stringify(ofTheKey()[0])).toContain('does not accept this key')
+    world.issuer.mend('mint')
+    await world.time.until(() => world.isHandedOut(), 24 * 3_600_000, 10_000)
+    await world.time.until(() => said().length > 1, 300_000)
+    expect(said()).toEqual(['no_verified_key opened', 'no_verified_key resolved'])
     const stopping = alerting.stop()
     await world.time.advance(1_000)
     await stopping
