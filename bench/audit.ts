@@ -27,7 +27,7 @@ export const audit: Bench = {
         const { port } = server
         const cpuMsBefore = cpuMsOf(server.process)
         const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n\r\n`
-        const order = { host: '127.0.0.1', port, request, connections, ms: roundMs }
+        const order = { to: { host: '127.0.0.1', port }, request, connections, ms: roundMs }
         const { perSecond } = await load.ask(order, roundMs + 10_000)
         const cpuMs = cpuMsOf(server.process) - cpuMsBefore
         return {

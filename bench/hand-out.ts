@@ -63,7 +63,7 @@ async function alternate(
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${to.token}\r\nAccept: application/json\r\n\r\n`
   const measure = async ({ port, process }: Server): Promise<Round> => {
     const cpuMsBefore = cpuMsOf(process)
-    const order = { host: '127.0.0.1', port, request: request(port), connections, ms: roundMs }
+    const order = { to: { host: '127.0.0.1', port }, request: request(port), connections, ms: roundMs }
     const { perSecond, p99Ms } = await load.ask(order, roundMs + 10_000)
     const cpuMs = cpuMsOf(process) - cpuMsBefore
     const requests = Number(perSecond) * (roundMs / 1_000)

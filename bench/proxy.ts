@@ -88,7 +88,7 @@ function measurer(load: Child, token: string) {
     const cpuMs = cpuMsOf(process)
     const head = `POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\n`
     const sent = `${head}Content-Type: application/json\r\nAccept: application/json\r\nUser-Agent: OpenAI/JS\r\nContent-Length: ${body.length}\r\n\r\n${body}`
-    const order = { host: '127.0.0.1', port, request: sent, connections: count, ms: roundMs }
+    const order = { to: { host: '127.0.0.1', port }, request: sent, connections: count, ms: roundMs }
     const { perSecond, p50Ms, p99Ms } = await load.ask(order, roundMs + withinMs)
     const requests = Number(perSecond) * (roundMs / 1_000)
     return {

@@ -10,12 +10,14 @@ import { memory } from './memory.ts'
 import { promotion } from './promotion.ts'
 import { proxy } from './proxy.ts'
 import { scale } from './scale.ts'
+import { socket } from './socket.ts'
 import { start } from './start.ts'
 import { storesBench } from './stores.ts'
 import { streams } from './streams.ts'
 
 const benches: readonly Bench[] = [
   handOut,
+  socket,
   audit,
   key,
   start,

@@ -3,8 +3,7 @@
 import { connect, type Socket } from 'node:net'
 
 interface Order {
-  readonly host: string
-  readonly port: number
+  readonly to: { readonly host: string; readonly port: number } | { readonly path: string }
   readonly request: string
   readonly connections: number
   readonly ms: number
@@ -45,9 +44,9 @@ async function run(order: Order): Promise<object> {
   return { perSecond: count / seconds, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
-function open({ host, port }: Order): Promise<Socket> {
+function open({ to }: Order): Promise<Socket> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, noDelay: true }, () => resolve(socket))
+    const socket = connect({ ...to, noDelay: true }, () => resolve(socket))
     socket.once('error', reject)
   })
 }
