@@ -117,6 +117,8 @@ export interface Io {
   readonly writeNewFile: (path: string, text: string, mode: number) => boolean
   /** Writes a file for this user alone (0600), whole, over one that is there. */
   readonly writePrivateFile: (path: string, text: string) => void
+  /** Throws where `writePrivateFile` would fail for the folder, for the user's rights, or since a folder is there. */
+  readonly assertWritable: (path: string) => void
   /** Adds to the end of a file that somebody else may have begun. */
   readonly appendFile: (path: string, text: string) => void
   /** Of this machine's network interfaces, as text. */

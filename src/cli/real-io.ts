@@ -1,9 +1,11 @@
 import {
+  accessSync,
   appendFileSync,
-  chmodSync,
+  constants,
   mkdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -46,6 +48,7 @@ export function realIo(): Io {
     exit: (code) => process.exit(code),
     version: packageVersion,
     writePrivateFile,
+    assertWritable,
     loadMain: () => import('../main.ts'),
     async lookAtFiles(config, written) {
       const { lookAtFiles } = await import('../main/named-files.ts')
@@ -111,8 +114,16 @@ function writeNewFile(path: string, text: string, mode: number): boolean {
 function writePrivateFile(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
   const temporary = `${path}.${process.pid}.tmp`
-  writeFileSync(temporary, text, { mode: 0o600 })
-  // The mode above counts for a new file only.
-  chmodSync(temporary, 0o600)
+  // Made anew: in a folder of others a file or a link of theirs may wait under this name.
+  rmSync(temporary, { force: true })
+  writeFileSync(temporary, text, { flag: 'wx', mode: 0o600 })
   renameSync(temporary, path)
+}
+
+function assertWritable(path: string): void {
+  const folder = dirname(path)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  accessSync(folder, constants.W_OK | constants.X_OK)
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    throw Object.assign(new Error('a folder'), { code: 'EISDIR', path })
 }

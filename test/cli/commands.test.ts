@@ -486,6 +486,54 @@ describe('tokens', () => {
     })
   })
 
+  it('writes a new token into a file, which is not there yet, and prints none', async () => {
+    const { out, err, io } = await keyturn('token create billing --output app.token')
+    expect(io.readFile('/srv/app/app.token')).toBe(`kt_app_${canary}\n`)
+    expect(out).toMatch(/^app token tok_1 for billing\n {2}written to \/srv\/app\/app\.token/)
+    expect(out + err).not.toContain(canary)
+    const json = await keyturn('token create billing --output app.token --json')
+    expect(JSON.parse(json.out)).toMatchObject({ id: 'tok_1', path: '/srv/app/app.token' })
+    expect(json.out).not.toContain(canary)
+
+    const before = service.asked.length
+    const files = { '/srv/app/app.token': 'kt_app_of_another\n' }
+    const refused = await keyturn('token create billing --output app.token', { files })
+    expect(refused).toMatchObject({ code: 1, out: '', err: expect.stringMatching(/app\.token already/) })
+    expect(refused.io.readFile('/srv/app/app.token')).toBe('kt_app_of_another\n')
+    expect(service.asked.length).toBe(before)
+  })
+
+  it('puts the next token in the place of the one before', async () => {
+    const files = { '/srv/app/app.token': 'kt_app_before\n' }
+    const { out, err, io } = await keyturn('token rotate billing --output app.token', { files })
+    expect(io.readFile('/srv/app/app.token')).toBe(`kt_app_${canary}\n`)
+    expect(out).toMatch(/the old one ends in 1h\n {2}written to/)
+    expect(out + err).not.toContain(canary)
+  })
+
+  it('makes no token for a file that cannot be written, and revokes one that nobody has', async () => {
+    const fails = (path: string): never => {
+      throw Object.assign(new Error('no'), { code: 'EACCES', path })
+    }
+    const options = {
+      now: () => start,
+      env: { KEYTURN_URL: service.url, KEYTURN_OPERATOR_TOKEN: operatorToken },
+    }
+    const before = { ...fakeIo(options), assertWritable: fails }
+    expect(await run(['token', 'create', 'x', '--output', 'a/b'], before)).toBe(1)
+    expect(before.err()).toMatch(/could not be written: \/srv\/app\/a\/b cannot be/)
+    expect(service.asked).toEqual([])
+
+    const after = { ...fakeIo(options), writePrivateFile: fails }
+    expect(await run(['token', 'rotate', 'x', '--output', 'a/b'], after)).toBe(1)
+    expect(after.err()).toMatch(/the token tok_1 was revoked, since nobody has it/)
+    expect(after.out() + after.err()).not.toContain(canary)
+    expect(service.asked.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      'POST /v1/tokens/rotations',
+      'DELETE /v1/tokens/tok_1',
+    ])
+  })
+
   it('turns a token with an overlap, and asks for grants by name', async () => {
     const turned = await keyturn('token rotate billing --overlap 1d')
     expect(turned.out).toBe(`kt_app_${canary}`)

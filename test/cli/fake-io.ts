@@ -91,6 +91,7 @@ export function fakeIo(options: FakeIoOptions = {}): FakeIo {
       return true
     },
     writePrivateFile: (path, text) => void files.set(path, text),
+    assertWritable: () => undefined,
     appendFile: (path, text) => void files.set(path, (files.get(path) ?? '') + text),
     onSignal: (callback) => {
       signalListeners.add(callback)

@@ -4,6 +4,7 @@ import { nearest } from '../../core/nearest.ts'
 import { tokenRoles } from '../choices.ts'
 import { argument, type Context, usage } from '../command.ts'
 import { type ExitCode, exitCodes } from '../exit.ts'
+import { assertAbsent, handOver, tokenFile } from '../token-output.ts'
 import { openTokens } from '../tokens.ts'
 
 export async function run(context: Context): Promise<ExitCode> {
@@ -29,6 +30,8 @@ export async function run(context: Context): Promise<ExitCode> {
   if (expiry !== undefined && (expiresMs === undefined || expiresMs < 1_000)) {
     throw usage('--expires takes a duration of at least a second', 'E.g. --expires 90d.')
   }
+  const file = tokenFile(context)
+  assertAbsent(context, file)
   const tokens = await openTokens(context)
   const answer = await tokens.create({
     name: argument(context, 0),
@@ -37,13 +40,9 @@ export async function run(context: Context): Promise<ExitCode> {
     ...(grants.length === 0 ? {} : { grants }),
     ...(expiresMs === undefined ? {} : { expiresInSeconds: Math.floor(expiresMs / 1_000) }),
   })
-  if (out.isJson) {
-    out.result(answer, () => [])
-    return exitCodes.done
-  }
-  await warnOfUnknown(context, credentials)
-  out.note(`${answer.role} token ${answer.id} for ${answer.name}; it is shown only now:`)
-  out.raw(answer.token)
+  if (!out.isJson) await warnOfUnknown(context, credentials)
+  const told = `${answer.role} token ${answer.id} for ${answer.name}`
+  await handOver(context, { answer, told, file, tokens })
   return exitCodes.done
 }
 

@@ -1,6 +1,7 @@
 import { allGrants } from '../../core/grants.ts'
 import { tokenRoles } from '../choices.ts'
 import type { CommandSpec, OptionSpec } from '../command.ts'
+import { outputOption } from '../token-output.ts'
 import { usual } from './parts.ts'
 
 const local: OptionSpec = {
@@ -13,7 +14,8 @@ export const accessSpecs: readonly CommandSpec[] = [
     name: 'token create',
     args: [{ name: 'token-name', description: 'Whose token it is, e.g. billing-worker.' }],
     summary: 'make a token for an app or an operator',
-    details: 'The token is printed once, alone on standard output, and kept only as a hash.',
+    details:
+      'The token is printed once, alone on standard output, or written with --output into a file that must not be there yet; Keyturn keeps only a hash.',
     options: [
       {
         flags: '--role <role>',
@@ -35,11 +37,12 @@ export const accessSpecs: readonly CommandSpec[] = [
         isList: true,
       },
       { flags: '--expires <duration>', description: 'E.g. 90d. Default: never.' },
+      outputOption,
       local,
     ],
     examples: [
-      'keyturn token create billing-worker --credential openai --expires 90d > app.token',
-      'keyturn token create ann --role operator --local > operator.token',
+      'keyturn token create billing-worker --credential openai --expires 90d --output app.token',
+      'keyturn token create ann --role operator --local --output operator.token',
     ],
     exits: usual,
     load: () => import('../commands/token-create.ts'),
@@ -61,15 +64,16 @@ export const accessSpecs: readonly CommandSpec[] = [
     ],
     summary: 'make a second token of a name; the old one ends after the overlap',
     details:
-      'The new token has the grants of the old one and lives as long as that was made for. It is printed once, alone on standard output. Two of a name are live at most.',
+      'The new token has the grants of the old one and lives as long as that was made for. It is printed once, alone on standard output, or put with --output in the place of the old one, which apps that read the file find at their next call. Two of a name are live at most.',
     options: [
       {
         flags: '--overlap <duration>',
         description: 'How long the old one stays good. Default: 1h; 0s ends it now.',
       },
+      outputOption,
       local,
     ],
-    examples: ['keyturn token rotate billing-worker --overlap 24h > app.token'],
+    examples: ['keyturn token rotate billing-worker --overlap 24h --output app.token'],
     exits: usual,
     load: () => import('../commands/token-rotate.ts'),
   },
