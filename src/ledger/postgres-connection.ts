@@ -1,5 +1,6 @@
 import { checkServerIdentity, type SecureContext } from 'node:tls'
 import type { Client, ClientBase, ClientConfig, Pool, PoolClient, PoolConfig } from 'pg'
+import type { KeyturnError } from '../core/errors.ts'
 import type { Log } from '../core/ports.ts'
 import type { Secret } from '../core/secret.ts'
 import { changesConnections, closed, isBroken, noPassword, toPostgresError } from './postgres-errors.ts'
@@ -38,6 +39,8 @@ export interface Database {
   transaction<T>(work: (query: Query) => Promise<T>, patienceMs?: number): Promise<T>
   /** A connection of its own, outside the pool; whoever asks ends it. */
   connect(): Promise<Client>
+  /** What failed on such a connection, as one of the codes. */
+  explain(thrown: unknown): KeyturnError
   /** Refuses a pooler that gives each transaction another backend: what is set and listened to on one would be of no effect. */
   assertSessions(): Promise<void>
   /** Whether the backend of this number is one of the pool's. */
@@ -142,6 +145,7 @@ export async function openDatabase(target: PostgresTarget, log: Log): Promise<Da
         throw toPostgresError(thrown, asked)
       }
     },
+    explain: (thrown) => toPostgresError(thrown, asked),
     // While one session holds a transaction open, another must still be where it was, and not where that one is.
     assertSessions: () =>
       withClient(async (one) => {
@@ -176,6 +180,8 @@ function clientConfig(target: PostgresTarget): ClientConfig {
     // Always given, or the driver would take PGPASSWORD or a file of the user's. Called only where the server asks for one.
     password: async () => (await password?.())?.reveal() ?? noPassword(placeOf(target)),
     ssl: tls === undefined ? false : tlsOptions(tls),
+    // Always given, or the driver would take PGSSLNEGOTIATION.
+    sslnegotiation: 'postgres',
     application_name: 'keyturn',
     connectionTimeoutMillis: connectMs,
     query_timeout: answerMs,

@@ -68,6 +68,8 @@ export function watching(options: WatchOptions): {
         if (first === 'ended') return 'ended'
         await client.query('SELECT 1')
       }
+    } catch (thrown) {
+      throw database.explain(thrown)
     } finally {
       client.removeAllListeners('notification')
       void client.end().catch(() => undefined)

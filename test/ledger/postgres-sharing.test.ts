@@ -1,5 +1,5 @@
 import { createSecureContext } from 'node:tls'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { KeyturnError } from '../../src/core/errors.ts'
 import type { Ledger, Log, System } from '../../src/core/ports.ts'
 import { Secret } from '../../src/core/secret.ts'
@@ -372,6 +372,34 @@ describe('trouble', () => {
     const target = own.target(schema, { user: role, password: async () => new Secret(secret) })
     await expect(open({ target }).readAll()).rejects.toMatchObject({ fix: expect.stringMatching(fix) })
     await own.drop()
+  })
+
+  it('goes by its configuration alone, whatever the environment says to other clients of PostgreSQL', async () => {
+    for (const [name, value] of Object.entries({ PGSSLNEGOTIATION: 'direct', PGSSLMODE: 'require' }))
+      vi.stubEnv(name, value)
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(await open().readAll()).toEqual([])
+  })
+
+  it('says of a connection that listens in vain what to do, as of every other', async () => {
+    await open().readAll()
+    const role = `deaf_${schema}`
+    await database.sql(`CREATE ROLE ${role} LOGIN PASSWORD '${secret}'; GRANT USAGE ON SCHEMA ${schema} TO ${role};
+      GRANT SELECT ON ${schema}.migrations TO ${role}`)
+    const heard = new Promise<unknown>((resolve) => {
+      const ledger = open({
+        target: database.target(schema, { user: role, password: async () => new Secret(secret) }),
+        log: (_level, message, fields) =>
+          message.startsWith('changes by other replicas cannot') ? resolve(fields?.['error']) : undefined,
+      })
+      ledger.watch?.(() => undefined)
+    })
+    expect(await heard).toMatchObject({
+      code: 'ledger_unreachable',
+      fix: expect.stringMatching(/Grant the role/),
+    })
+    for (const ledger of opened.splice(0)) await ledger.close()
+    await database.sql(`DROP OWNED BY ${role}; DROP ROLE ${role}`)
   })
 
   it('makes nothing in a schema that holds tables of others', async () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { LedgerConfig } from '../../src/config.ts'
 import { toKeyturnError } from '../../src/core/errors.ts'
 import type { Ledger } from '../../src/core/ports.ts'
@@ -161,6 +161,14 @@ describe('a PostgreSQL with TLS', () => {
     expect(await refusal({})).toMatch(untrusted)
     expect(await refusal({ caFile: file(theirs.cert) })).toMatch(untrusted)
     expect(await refusal(undefined, { query: '?sslmode=require' })).toMatch(untrusted)
+    // What turns it off for other clients on this machine, and for Node.
+    vi.stubEnv('PGSSLMODE', 'no-verify')
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    expect(await refusal({ caFile: file(theirs.cert) })).toMatch(untrusted)
+    expect(await refusal({ caFile: file(ours.cert), serverName: 'other.example' })).toMatch(
+      /another host name/,
+    )
   })
 
   it('looks for the name that is configured in place of the host, which may be a name or an address', async () => {
