@@ -12,15 +12,18 @@ export interface Location {
 }
 
 /**
- * Where a service configured by these sources keeps its state and listens, for a command that looks for it. The file is
- * read (and its parser loaded) only where the environment does not say; its errors are thrown as loadConfig throws them.
+ * Where a service configured by these sources keeps its state and listens, for a command that looks for it. Errors of the file are
+ * thrown as loadConfig throws them, where the address comes from it; whether HTTPS is spoken at one of the environment says the file as well.
  */
 export async function locate(sources: ConfigSources): Promise<Location> {
   const { env, cwd } = sources
   const home = resolve(cwd, trimmed(env['KEYTURN_HOME']) ?? '.keyturn')
   const named = trimmed(env['KEYTURN_LISTEN'])
   const listen = named === undefined ? undefined : parseListen(named, (path) => resolve(cwd, path))
-  if (listen !== undefined) return { home, listen, isTls: false, from: 'KEYTURN_LISTEN' }
+  if (listen !== undefined) {
+    const isTls = listen.kind === 'tcp' && (await speaksTls(sources))
+    return { home, listen, isTls, from: 'KEYTURN_LISTEN' }
+  }
   if (named !== undefined) throw await wrongListen()
   const { checkConfig, describeProblem } = await import('./load.ts')
   const check = checkConfig(sources)
@@ -43,6 +46,13 @@ export async function locate(sources: ConfigSources): Promise<Location> {
     isTls: false,
     from: 'the default',
   }
+}
+
+/** As a container has it: the address in its environment, and TLS in its file. With one that is wrong no service runs. */
+async function speaksTls(sources: ConfigSources): Promise<boolean> {
+  const { checkConfig } = await import('./load.ts')
+  const check = checkConfig(sources)
+  return check.kind === 'valid' && check.config.tls !== undefined
 }
 
 /** Going on with the default would look for the service where nobody said that it is. */

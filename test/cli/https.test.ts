@@ -106,8 +106,12 @@ it('shows what the files hold by then, where it goes on for long', async () => {
 
 it('looks for a service that speaks TLS by HTTPS', async () => {
   const text = 'tls: { cert: a, key: b }\ncredentials: { openai: { store: { kind: local } } }\n'
-  const io = fakeIo({ files: { '/srv/app/keyturn.yaml': text } })
-  expect((await findTarget(io)).address).toMatchObject({ url: new URL('https://127.0.0.1:7420') })
+  const files = { '/srv/app/keyturn.yaml': text }
+  const at = async (env: Record<string, string>) => (await findTarget(fakeIo({ env, files }))).address
+  expect(await at({})).toMatchObject({ url: new URL('https://127.0.0.1:7420') })
+  expect(await at({ KEYTURN_LISTEN: '0.0.0.0:7425' })).toMatchObject({
+    url: new URL('https://127.0.0.1:7425'),
+  })
 })
 
 it.each([
