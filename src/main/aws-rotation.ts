@@ -2,6 +2,7 @@ import type { Config, CredentialConfig } from '../config.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import type { System } from '../core/ports.ts'
 import type { RunningService } from '../engine/service.ts'
+import { within } from '../engine/within.ts'
 import {
   isSecretOf,
   performRotationStep,
@@ -55,7 +56,10 @@ export function createRotationHandler(options: RotationHandlerOptions): Rotation
       )
       const parts = { ...options, system, withinMs }
       if (call.kind === 'step') await doStep(call, rotatedIn(call.secret, config, options.env), config, parts)
-      else await withService({ ...parts, config }, (service) => bounded(service.tick(), parts))
+      else
+        await withService({ ...parts, config }, async (service) => {
+          await within(system, withinMs, service.tick())
+        })
     } catch (thrown) {
       throw spokenOut(toKeyturnError(thrown, 'a step of a rotation'))
     }
@@ -132,13 +136,6 @@ function assertShared({ ledger, source }: Config): void {
   throw new KeyturnError('config_missing', `A function keeps nothing, and ${source} names no ledger.`, {
     fix: 'Configure one: ledger: { kind: postgres, url: … }.',
   })
-}
-
-async function bounded(work: Promise<void>, { system, withinMs }: Parts): Promise<void> {
-  let cancel: () => void = () => undefined
-  const limit = new Promise<void>((resolve) => (cancel = system.after(withinMs, resolve)))
-  await Promise.race([work, limit])
-  cancel()
 }
 
 function spokenOut(error: KeyturnError): KeyturnError {
