@@ -76,16 +76,28 @@ export function watchTls(input: {
   /** What could not be used when it was looked at last, and whether that was said. */
   let bad = { signature: '', isTold: false }
   let isLooking = false
-  const tellIfExpired = ({ cert }: SecureContextOptions): void => {
-    const expiresAt = expiryOf(String(cert), 'chain')
-    if (expiresAt !== undefined && expiresAt.getTime() <= system.now())
-      log('error', 'the certificate has expired: whoever checks it does not connect', {
-        cert: options.cert,
-        expiredAt: expiresAt.toISOString(),
-        fix: 'Put a new one in its place; it is read without a restart.',
-      })
+  const tellIfExpired = ({ context, clientCa }: TlsMaterial): void => {
+    const told = [
+      {
+        at: expiryOf(String(context.cert), 'chain'),
+        what: 'the certificate has expired: whoever checks it does not connect',
+        file: { cert: options.cert },
+      },
+      {
+        at: expiryOf(clientCa, 'bundle'),
+        what: 'the authorities of clients have expired: nobody is let in by a certificate',
+        file: { clientCa: options.clientCa },
+      },
+    ]
+    for (const { at, what, file } of told)
+      if (at !== undefined && at.getTime() <= system.now())
+        log('error', what, {
+          ...file,
+          expiredAt: at.toISOString(),
+          fix: 'Put a new one in its place; it is read without a restart.',
+        })
   }
-  tellIfExpired(input.material.context)
+  tellIfExpired(input.material)
   const look = async (): Promise<void> => {
     const now = await signatureOf(options).catch(() => 'unreadable')
     if (now === signature || (now === bad.signature && bad.isTold)) return
@@ -94,7 +106,7 @@ export function watchTls(input: {
       server.setSecureContext(material.context)
       signature = material.signature
       log('info', 'the certificate was read again', { cert: options.cert })
-      tellIfExpired(material.context)
+      tellIfExpired(material)
       if (material.clientCa === clientCa) return
       clientCa = material.clientCa
       input.onClientCa()

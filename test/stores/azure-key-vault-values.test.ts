@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { checkConfig } from '../../src/config.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
@@ -315,8 +316,14 @@ describe('opening a vault', () => {
     ])
   })
 
-  it('says which file with an authority cannot be read', async () => {
+  it('says which file with an authority cannot be read, or holds none', async () => {
     const error = await failure(place.open({ caFile: 'nowhere.pem' }))
     expect([error.code, error.message.includes('nowhere.pem')]).toEqual(['file_unusable', true])
+    const here = fileURLToPath(import.meta.url)
+    const other = await failure(place.open({ caFile: here }))
+    expect([other.code, other.message]).toEqual([
+      'file_unusable',
+      `The file ${here} with the authority to trust holds no certificate in PEM.`,
+    ])
   })
 })

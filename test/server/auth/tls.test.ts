@@ -320,6 +320,9 @@ describe('a client certificate', () => {
     await world.put(world.paths.key, key)
     await world.put(world.paths.cert, cert)
     await until(() => world.logs.some((line) => line.startsWith('error the certificate has expired')))
+    await until(() =>
+      world.logs.some((line) => line.startsWith('error the authorities of clients have expired')),
+    )
   })
 
   it('counts until it ends, though the connection goes on', async () => {
