@@ -37,6 +37,8 @@ const freshMs = 600_000
 const keptMs = 86_400_000
 /** A key that is not known is asked for at most this often, or anybody could make us ask all the time. */
 const cooldownMs = 30_000
+/** While there is none at all nobody is let in, and whoever starts meanwhile waits: it is tried sooner, still one at a time. */
+const nothingCooldownMs = 5_000
 
 interface Kept {
   keys: JWTVerifyGetKey | undefined
@@ -74,6 +76,8 @@ export function createKeySets(options: KeySetsOptions): KeySets {
         })
         if (isOld) kept.keys = undefined
         kept.isAway = true
+        // One that hangs is no more often asked for than one that fails at once.
+        kept.triedAt = system.now()
         return false
       })
       .finally(() => {
@@ -82,11 +86,13 @@ export function createKeySets(options: KeySetsOptions): KeySets {
     kept.triedAt = system.now()
     return kept.loading
   }
-  const mayAskAgain = (kept: Kept): boolean => system.now() - kept.triedAt >= cooldownMs
-  const later = ({ triedAt, isAway }: Kept): Unjudged => ({
+  const againAt = ({ triedAt, keys }: Kept): number =>
+    triedAt + (keys === undefined ? nothingCooldownMs : cooldownMs)
+  const mayAskAgain = (kept: Kept): boolean => system.now() >= againAt(kept)
+  const later = (kept: Kept): Unjudged => ({
     kind: 'unjudged',
-    isAway,
-    retryAfterMs: Math.max(0, triedAt + cooldownMs - system.now()),
+    isAway: kept.isAway,
+    retryAfterMs: Math.max(0, againAt(kept) - system.now()),
   })
 
   return {
