@@ -36,7 +36,7 @@ export function createNews(
   tell: (event: CredentialEvent) => void,
 ): News {
   const isShared = ledger.watch !== undefined
-  /** The id of the last event that was told. */
+  /** The id of the last event that was told, or was no news any more. */
   const told = new Map<CredentialName, number>()
   const reading = new Map<CredentialName, Promise<void>>()
   /** What this process committed while events of others before it are still being read. */
@@ -52,12 +52,18 @@ export function createNews(
     const last = told.get(name)
     const after = last ?? Math.max(0, (await ledger.lastEventId(name)) - lookBack)
     const events = await ledger.events(name, after)
-    // What was told before this process was there is no news here.
-    const isNews = (event: CredentialEvent): boolean => last !== undefined || event.at >= since
+    // Also where there is nothing to tell: with every change of another replica the same events would be read again.
+    if (last === undefined) pastIs(name, after)
     for (const event of events) {
       if (event.generation > generationOf(name)) return
-      if (isNews(event)) pass(event)
+      // What was told before this process was there is no news here.
+      if (last !== undefined || event.at >= since) pass(event)
+      else pastIs(name, event.id)
     }
+  }
+
+  function pastIs(name: CredentialName, id: number): void {
+    if (id > (told.get(name) ?? -1)) told.set(name, id)
   }
 
   function follow(name: CredentialName): Promise<void> {

@@ -15,10 +15,13 @@ function setUp(all: CredentialEvent[]) {
   const gate = () => new Promise<void>((resolve) => void gates.push(resolve))
   const ledger = {
     failures: 0,
+    /** After which id each reading began. */
+    readAfter: [] as number[],
     watch: () => () => undefined,
     lastEventId: async () => all.at(-1)?.id ?? 0,
     async events(_name: string, after: number) {
       if (ledger.failures-- > 0) throw new Error('away')
+      ledger.readAfter.push(after)
       await gate()
       return all.filter(({ id }) => id > after)
     },
@@ -55,6 +58,18 @@ describe('events of several replicas', () => {
     await release()
     await following
     expect(told).toEqual([2, 3])
+  })
+
+  it('from before this process are read once, and what came after them is told whatever its clock says', async () => {
+    const { all, news, told, release, ledger } = setUp([event(1, 998), event(2, 999)])
+    for (const next of [undefined, event(3, 999)]) {
+      if (next !== undefined) all.push(next)
+      const following = news.follow('openai')
+      await release()
+      await following
+    }
+    expect(ledger.readAfter).toEqual([0, 2])
+    expect(told).toEqual([3])
   })
 
   it('of another come before ours that were committed after them', async () => {
