@@ -22,7 +22,18 @@ export function withinLength(text: string, what: string): string {
 }
 
 export function toJson(value: object, what: string): string {
-  return withoutKey(JSON.stringify(value), what)
+  return inOneByte(withoutKey(JSON.stringify(value), what))
+}
+
+/**
+ * One typographic apostrophe makes a text take two bytes a letter in memory, and the whole state that it is joined to: to
+ * write it then takes five times as long (7 and 36 us for 30 KB, Node 24, November 2026). JSON has escapes for such letters.
+ */
+function inOneByte(json: string): string {
+  return json.replace(
+    /[\u0100-\uffff]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
 }
 
 export function parseState(text: string, name: string): CredentialState {

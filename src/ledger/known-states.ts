@@ -1,6 +1,6 @@
 import { isRecord } from '../core/json.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
-import { toJson, withinLength } from './json.ts'
+import { parseState, toJson, withinLength } from './json.ts'
 
 /** Beyond it the one that was written longest ago is parsed again. */
 const statesMax = 20_000
@@ -59,4 +59,13 @@ export function knownStates(): KnownStates {
       return withinLength(`{${[toJson(plain, what).slice(1, -1), ...parts].join()}}`, what)
     },
   }
+}
+
+/** The state of a row; revision and fence are the columns', since a claim raises them without touching the text. */
+export function stateOfRow(row: Readonly<Record<string, unknown>>, known: KnownStates): CredentialState {
+  const name: CredentialName = String(row['name'])
+  const revision = Number(row['revision'])
+  const held = known.get(name, revision)
+  if (held !== undefined) return held
+  return { ...parseState(String(row['state']), name), revision, fence: Number(row['fence']) }
 }

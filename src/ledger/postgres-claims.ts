@@ -1,10 +1,11 @@
 import { KeyturnError } from '../core/errors.ts'
 import type { Claim, Ledger } from '../core/ports.ts'
 import type { CredentialName } from '../core/types.ts'
+import { stateOfRow } from './known-states.ts'
 import { clockOffMs, createClockWatch } from './postgres-clock.ts'
 import type { Row } from './postgres-connection.ts'
 import { newer } from './postgres-schema.ts'
-import { aheadMs, clockSql, here, type PostgresTools, stateOfRow } from './postgres-tools.ts'
+import { aheadMs, clockSql, here, type PostgresTools } from './postgres-tools.ts'
 
 /** Rows that are looked at before names are sent along: mostly every replica has the same credentials. */
 const pageMax = 300

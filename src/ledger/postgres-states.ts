@@ -2,10 +2,11 @@ import { assert } from '../core/errors.ts'
 import type { CommitOutcome, Ledger, LedgerCommit } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
 import { parseEvent, parseRotation, toJson } from './json.ts'
+import { stateOfRow } from './known-states.ts'
 import { hasEnded, writeAftermath } from './postgres-aftermath.ts'
 import type { Query } from './postgres-connection.ts'
 import { newer } from './postgres-schema.ts'
-import { aheadMs, clockSql, fromNow, type PostgresTools, stateOfRow } from './postgres-tools.ts'
+import { aheadMs, clockSql, fromNow, type PostgresTools } from './postgres-tools.ts'
 
 /** Rows that one statement makes or reads. */
 const openedAtOnce = 1_000

@@ -1,8 +1,6 @@
 import type { Clock, Log } from '../core/ports.ts'
-import type { CredentialName, CredentialState } from '../core/types.ts'
-import { parseState } from './json.ts'
 import type { KnownStates } from './known-states.ts'
-import type { Database, Row } from './postgres-connection.ts'
+import type { Database } from './postgres-connection.ts'
 import { instant } from './sqlite-tools.ts'
 
 /** What the parts of the ledger share. */
@@ -40,12 +38,3 @@ export const clockSql = 'clock AS MATERIALIZED (SELECT ledger_now() AS now)'
 /** An instant from what `aheadMs` gave. */
 export const fromNow = (parameter: string): string =>
   `coalesce((SELECT now FROM clock) + ${parameter}::bigint, ${never})`
-
-/** The state of a row; revision and fence are the columns', since a claim raises them without touching the text. */
-export function stateOfRow(row: Row, known: KnownStates): CredentialState {
-  const name: CredentialName = String(row['name'])
-  const revision = Number(row['revision'])
-  const held = known.get(name, revision)
-  if (held !== undefined) return held
-  return { ...parseState(String(row['state']), name), revision, fence: Number(row['fence']) }
-}

@@ -33,7 +33,7 @@ export function claims(
           if (taken.length >= limit) break
           const before = soundState(tools, known, name)
           if (before instanceof KeyturnError) damage = before
-          else taken.push(take(tools, known, { before, owner, untilAt }))
+          else taken.push(take(tools, { before, owner, untilAt }))
         }
         // One damaged entry must not keep the worker from the sound ones, nor go unnoticed when it is all there is.
         if (taken.length === 0 && damage !== undefined) throw damage
@@ -137,10 +137,12 @@ function soundState(tools: Tools, known: KnownStates, name: CredentialName): Cre
   }
 }
 
-/** The new fence is in the state too, in the same transaction: whoever read before the claim can no longer commit. */
+/**
+ * The new fence is in the state too, in the same transaction: whoever read before the claim can no longer commit. The text,
+ * which is some kilobytes, stays as it was (`stateOfRow`).
+ */
 function take(
   { sql }: Tools,
-  known: KnownStates,
   {
     before,
     owner,
@@ -150,9 +152,9 @@ function take(
   const fence = before.fence + 1
   const state = { ...before, fence, revision: before.revision + 1 }
   const written = sql(
-    `UPDATE credentials SET revision = ?, fence = ?, state = ?, claim_owner = ?, claim_fence = ?, claim_until = ?
+    `UPDATE credentials SET revision = ?, fence = ?, claim_owner = ?, claim_fence = ?, claim_until = ?
     WHERE name = ?`,
-  ).run(state.revision, fence, known.text(state), owner, fence, untilAt, state.name)
+  ).run(state.revision, fence, owner, fence, untilAt, state.name)
   assert(Number(written.changes) === 1, `the claim of "${state.name}" is written`)
   return { state, fence, untilAt }
 }

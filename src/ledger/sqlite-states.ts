@@ -1,8 +1,8 @@
 import { assert } from '../core/errors.ts'
 import type { CommitOutcome, Ledger, LedgerCommit } from '../core/ports.ts'
 import type { CredentialName, CredentialState } from '../core/types.ts'
-import { parseEvent, parseRotation, parseState, toJson } from './json.ts'
-import type { KnownStates } from './known-states.ts'
+import { parseEvent, parseRotation, toJson } from './json.ts'
+import { type KnownStates, stateOfRow } from './known-states.ts'
 import { writeAftermath } from './sqlite-aftermath.ts'
 import { instant, type Tools } from './sqlite-tools.ts'
 
@@ -15,8 +15,8 @@ export function readState(
   const revision = sql('SELECT revision FROM credentials WHERE name = ?').get(name)?.['revision']
   const held = revision === undefined ? undefined : known.get(name, revision)
   if (held !== undefined || revision === undefined) return held
-  const row = sql('SELECT state FROM credentials WHERE name = ?').get(name)
-  return row === undefined ? undefined : parseState(String(row['state']), name)
+  const row = sql('SELECT name, revision, fence, state FROM credentials WHERE name = ?').get(name)
+  return row === undefined ? undefined : stateOfRow(row, known)
 }
 
 /** States with their events and rotations, written together or not at all. */
@@ -63,9 +63,9 @@ export function states(
     },
     async readAll() {
       return guard(() =>
-        sql('SELECT name, state FROM credentials ORDER BY name')
+        sql('SELECT name, revision, fence, state FROM credentials ORDER BY name')
           .all()
-          .map((row) => parseState(String(row['state']), String(row['name']))),
+          .map((row) => stateOfRow(row, known)),
       )
     },
     async commit(commit) {

@@ -241,6 +241,37 @@ describe('the SQLite file', () => {
     expect(await later.aftermath('openai', { version: 'v' })).toEqual(kept)
   })
 
+  it('claims without writing the state anew, and whoever reads it has the revision and the fence of the claim', async () => {
+    const ledger = open()
+    await ledger.open('openai', stateOf('openai'))
+    const stateText = (): unknown => {
+      const database = new DatabaseSync(path)
+      const row = database.prepare('SELECT state FROM credentials').get()
+      database.close()
+      return row?.['state']
+    }
+    const before = stateText()
+    const [claim] = await ledger.claim({ owner: 'w', now: 10, leaseMs: 10, limit: 1 })
+    expect(stateText()).toBe(before)
+    for (const reader of [ledger, open()]) {
+      expect(await reader.read('openai')).toEqual(claim?.state)
+      expect(await reader.readAll()).toEqual([claim?.state])
+    }
+  })
+
+  it('keeps every letter, and its text one byte each', async () => {
+    const ledger = open()
+    const state = await ledger.open('openai', stateOf('openai'))
+    const rotation = { ...rotationOf('openai', 'r'), reason: 'OpenAI’s “key” 🔑, für später' }
+    await ledger.commit({ state: { ...state, rotation }, dueAt: 0, events: [] })
+    const database = new DatabaseSync(path)
+    const text = String(database.prepare('SELECT state FROM credentials').get()?.['state'])
+    database.close()
+    expect(text).not.toMatch(/[\u0100-\uffff]/)
+    expect(await open().rotation('openai', 'r')).toEqual(rotation)
+    expect((await open().read('openai'))?.rotation).toEqual(rotation)
+  })
+
   it('never changes a migration that was released', () => {
     expect(migrations.map(checksum)).toMatchInlineSnapshot(`
       [
