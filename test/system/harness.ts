@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CredentialAnswer, CredentialSummary, Problem, RotationSummary } from '../../src/api/types.ts'
+import { redactKeys } from '../../src/core/key-shape.ts'
 import { type Knobs, type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 import { freePort } from '../free-port.ts'
 
@@ -143,7 +144,7 @@ export async function rotate(rig: Rig, body: Record<string, unknown> = {}): Prom
   return answer.body
 }
 
-/** Asks again and again until the claim holds; the time is bounded, and what was seen last is in the error. */
+/** Asks again and again until the claim holds; the time is bounded, and what was seen last is in the error, without its keys and tokens. */
 export async function until<Value>(
   what: string,
   look: () => Promise<Value> | Value,
@@ -162,9 +163,9 @@ export async function until<Value>(
     }
     await breath()
   }
-  throw new Error(
-    `not within ${withinMs} ms: ${what}; last seen: ${JSON.stringify(last instanceof Error ? String(last) : last)?.slice(0, 2_000)}`,
-  )
+  const seen = JSON.stringify(last instanceof Error ? String(last) : last) ?? 'nothing'
+  const shown = redactKeys(seen).replace(/kt_[a-z]+_[\w-]{8,}/g, '[redacted]')
+  throw new Error(`not within ${withinMs} ms: ${what}; last seen: ${shown.slice(0, 2_000)}`)
 }
 
 /** Lets timers and sockets of this process have their turn. */
