@@ -5,11 +5,13 @@ import { policyOf } from '../core/fixtures.ts'
 import { optionsOf, type SimOptions } from './options.ts'
 import { People } from './people.ts'
 import type { Violation } from './sim.ts'
+import { Slow } from './slow.ts'
 import { outsideOfPromises } from './time.ts'
 import { short } from './watch.ts'
 import { World } from './world.ts'
 
 const minuteMs = 60_000
+const dayMs = 86_400_000
 const lookEveryMs = 20_000
 /** By then every key that nobody has was looked for several times, the two looks an hour apart among them. */
 const sweptMs = 200 * minuteMs
@@ -35,14 +37,16 @@ export function playHistory(options: number | SimOptions, isLoud = false): Promi
 function play(world: World): History {
   const { sim } = world
   const people = new People(world)
+  const slow = sim.options.isLong === true ? new Slow(world) : undefined
   try {
     world.start()
     people.begin()
-    sim.time.run(sim.options.chaosMs, sim.isOver)
+    live(world, slow)
     if (!sim.isOver()) heal(world)
     if (!sim.isOver()) converge(world, people, 'healing')
     if (!sim.isOver() && isPeaceWanted(world)) turnInPeace(world, people)
     if (!sim.isOver()) lookBack(world)
+    if (!sim.isOver()) slow?.lookBack()
   } catch (thrown) {
     sim.object(
       'the simulator itself',
@@ -67,6 +71,16 @@ function play(world: World): History {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0)
+}
+
+/** Anything goes; where it goes on for long, what is slow is looked at once a day. */
+function live({ sim }: World, slow: Slow | undefined): void {
+  const { chaosMs } = sim.options
+  const stepMs = slow === undefined ? chaosMs : dayMs
+  while (sim.time.elapsed < chaosMs && !sim.isOver()) {
+    sim.time.run(Math.min(stepMs, chaosMs - sim.time.elapsed), sim.isOver)
+    slow?.look()
+  }
 }
 
 /** From here on nothing fails that has not failed yet. */

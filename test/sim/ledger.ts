@@ -18,15 +18,22 @@ export interface LedgerWitness {
 /** Made once in a process and emptied for each history: to make the tables takes longer than some histories. */
 let tools: Tools | undefined
 
+/** In memory nothing is ever flushed, and to say so before and after each look is a tenth of its writing. */
+function toolsInMemory(): Tools {
+  const made = databaseTools(openDatabase(':memory:'), ':memory:')
+  return { ...made, unflushed: made.guard }
+}
+
 /**
  * The shipped SQLite ledger, over one database for all replicas, which may be lost, and whose answers may be lost. Each
  * process has a ledger of its own, so that none knows what another remembers of states.
  */
 export class SimLedger {
-  readonly #tools = (tools ??= databaseTools(openDatabase(':memory:'), ':memory:'))
+  readonly #tools = (tools ??= toolsInMemory())
   readonly weather = new Weather(0)
   readonly latest = new Map<string, CredentialState>()
   lostAt: number | undefined
+  readonly losses: number[] = []
   witness: LedgerWitness = { onState: () => undefined, onEvents: () => undefined }
   readonly #sim: Sim
   readonly #dice: Dice
@@ -44,15 +51,32 @@ export class SimLedger {
     this.#empty()
     this.latest.clear()
     this.lostAt = this.#sim.now()
+    this.losses.push(this.lostAt)
+  }
+
+  /** How many of each table. */
+  rows(): Readonly<Record<string, number>> {
+    const count = (table: string): number =>
+      Number(this.#tools.sql(`SELECT count(*) AS rows FROM ${table}`).get()?.['rows'])
+    return Object.fromEntries(this.#tables().map((table) => [table, count(table)]))
+  }
+
+  /** Of the longest state. */
+  stateCharacters(): number {
+    const longest = this.#tools.sql('SELECT max(length(state)) AS characters FROM credentials').get()
+    return Number(longest?.['characters'])
+  }
+
+  #tables(): readonly string[] {
+    const named = this.#tools.sql(
+      "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN ('migrations', 'sqlite_sequence')",
+    )
+    return named.all().map(({ name }) => String(name))
   }
 
   #empty(): void {
-    const named = this.#tools.sql(
-      "SELECT name FROM sqlite_master WHERE type = 'table' AND name <> 'migrations'",
-    )
-    const tables = named.all().map(({ name }) => String(name))
     // What points to a credential goes before it.
-    for (const table of tables.toSorted((one, other) => rank(one) - rank(other)))
+    for (const table of this.#tables().toSorted((one, other) => rank(one) - rank(other)))
       this.#tools.sql(`DELETE FROM ${table}`).run()
   }
 

@@ -15,6 +15,7 @@ export class Life {
   readonly clock: ReplicaClock
   readonly name: string
   readonly onCrash: (why: string) => void
+  readonly #letGo: (() => void)[] = []
 
   constructor(sim: Sim, clock: ReplicaClock, name: string, onCrash: (why: string) => void) {
     this.#sim = sim
@@ -31,9 +32,17 @@ export class Life {
     else callback()
   }
 
+  /** What a place goes on holding when this process is dead: it must not hold all of the process with it. */
+  lent(callback: () => void): () => void {
+    let kept: (() => void) | undefined = callback
+    this.#letGo.push(() => (kept = undefined))
+    return () => kept?.()
+  }
+
   crash(why: string): void {
     if (!this.isAlive) return
     this.isAlive = false
+    for (const letGo of this.#letGo) letGo()
     this.onCrash(why)
   }
 }

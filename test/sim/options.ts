@@ -34,6 +34,8 @@ export interface SimOptions {
   readonly issuer: IssuerOptions
   readonly store: StoreOptions
   readonly reconcile: ReconcileTimes
+  /** Also looked at is what goes wrong slowly. */
+  readonly isLong?: boolean
 }
 
 export interface CredentialOptions {

@@ -1,6 +1,7 @@
 import { buildPolicy } from '../../src/config/policy.ts'
 import { policySchema } from '../../src/config/schema.ts'
 import { quarterly } from '../../src/core/schedule.ts'
+import { reconcileTimes } from '../../src/engine/reconciler.ts'
 import { diceOf } from './dice.ts'
 import { optionsOf, type SimOptions } from './options.ts'
 
@@ -39,5 +40,9 @@ export function quarterOptionsOf(seed: number): SimOptions {
     crashRate: dice.pick([0, 0.000_01, 0.000_1]),
     fateEveryMs: dice.pick([8, 24, 72]) * hourMs,
     beatMs: minuteMs,
+    // Time servers set it right; left alone for a quarter it would be out by a quarter of an hour.
+    drift: 0,
+    reconcile: reconcileTimes,
+    isLong: true,
   }
 }

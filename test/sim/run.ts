@@ -2,6 +2,7 @@ import { fork } from 'node:child_process'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { linesOf, linesOfFailures } from './failures.ts'
 import type { History } from './history.ts'
 import { plant } from './mutate.ts'
 import { mutations } from './mutations.ts'
@@ -12,7 +13,8 @@ import { mutations } from './mutations.ts'
  *     npm run sim -- --seeds 1000 [--from 1] [--workers 2]
  *     SEED=123 npm run sim            plays one again, with its whole story
  *     npm run sim -- --mutation NAME  the same with a defect planted, up to the first seed that catches it
- *     npm run sim -- --quarters 4     as many whole quarters at full cadence; some two million events each
+ *     npm run sim -- --quarters 4     as many whole quarters at full cadence; one to two million events each
+ *     SEED=4 npm run sim -- --quarters 1      plays that one again
  *     npm run sim -- --mutations      each defect with its own seed; --search looks for the first seed anew
  */
 
@@ -24,16 +26,11 @@ interface Share {
   readonly isQuarter?: boolean
 }
 
-/** Failures that are told in full; of all others only the seed. */
-const toldMax = 3
-
 const share = process.env['KEYTURN_SIM_SHARE']
 if (share === undefined) await main()
 else await work(JSON.parse(share) as Share)
 
 async function main(): Promise<void> {
-  const seed = process.env['SEED']
-  if (seed !== undefined) return replay(Number(seed))
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string' },
@@ -45,24 +42,23 @@ async function main(): Promise<void> {
       quarters: { type: 'string' },
     },
   })
+  const isQuarter = values.quarters !== undefined
+  const seed = process.env['SEED']
+  if (seed !== undefined) return replay(Number(seed), isQuarter)
   const searchMax = Number(values.seeds ?? 2_000)
   if (values.mutation !== undefined) return catchOne(values.mutation, 1, searchMax)
   if (values.mutations === true) return catchAll(values.search === true, searchMax)
-  const isQuarter = values.quarters !== undefined
   const seeds = Number(values.quarters ?? values.seeds ?? 200)
   const from = Number(values.from ?? 1)
   const workers = Math.min(seeds, Number(values.workers ?? cpus().length))
   const startedAt = performance.now()
-  const failed: number[] = []
+  const failed: History[] = []
   const seen = new Map<string, number>()
   let played = 0
   const end = (history: History): void => {
     played += 1
     for (const [name, count] of Object.entries(history.seen)) seen.set(name, (seen.get(name) ?? 0) + count)
-    if (history.violations.length === 0) return
-    failed.push(history.seed)
-    if (failed.length <= toldMax) tell(history)
-    else say(`seed ${history.seed} failed: ${history.violations[0]?.rule ?? ''}`)
+    if (history.violations.length > 0) failed.push(history)
   }
   await Promise.all(
     Array.from({ length: workers }, (_, index) =>
@@ -72,6 +68,7 @@ async function main(): Promise<void> {
       ),
     ),
   )
+  for (const line of linesOfFailures(failed, (one) => again(one, isQuarter))) say(line)
   const seconds = (performance.now() - startedAt) / 1000
   const sums = [...seen].map(([name, count]) => `${count} ${name}`).join(', ')
   say(
@@ -81,7 +78,10 @@ async function main(): Promise<void> {
   say(
     failed.length === 0
       ? 'all is well'
-      : `${failed.length} failed: ${failed.toSorted((a, b) => a - b).join(' ')}`,
+      : `${failed.length} failed: ${failed
+          .map((one) => one.seed)
+          .toSorted((a, b) => a - b)
+          .join(' ')}`,
   )
   process.exitCode = failed.length === 0 ? 0 : 1
 }
@@ -112,10 +112,12 @@ async function isCaught(mutation: string, from: number, seeds: number): Promise<
   return true
 }
 
-async function replay(seed: number): Promise<void> {
+async function replay(seed: number, isQuarter: boolean): Promise<void> {
   const { playHistory } = await import('./history.ts')
-  const history = await playHistory(seed, true)
-  if (history.violations.length > 0) tell({ ...history, story: [] })
+  const { quarterOptionsOf } = isQuarter ? await import('./quarter.ts') : {}
+  const history = await playHistory(quarterOptionsOf?.(seed) ?? seed, true)
+  const told = history.violations.length > 0 ? linesOf({ ...history, story: [] }, again(seed, isQuarter)) : []
+  for (const line of told) say(line)
   say(`seed ${seed}: ${history.events} events, ${Math.round(history.virtualMs / 60_000)} virtual minutes`)
   say(`story ${history.fingerprint}`)
   process.exitCode = history.violations.length === 0 ? 0 : 1
@@ -157,12 +159,8 @@ function told(history: History): Promise<void> {
   })
 }
 
-function tell({ seed, story, violations, pending }: History): void {
-  say(`\n=== seed ${seed}`)
-  for (const line of story) say(line)
-  for (const { rule, what } of violations) say(`broken: ${rule}: ${what}`)
-  for (const line of pending) say(`pending: ${line}`)
-  say(`again: SEED=${seed} npm run sim\n`)
+function again(seed: number, isQuarter: boolean): string {
+  return `SEED=${seed} npm run sim${isQuarter ? ' -- --quarters 1' : ''}`
 }
 
 function say(line: string): void {

@@ -136,10 +136,13 @@ export class SimStore {
     if (!watches) return port
     return {
       ...port,
-      watch: (_ref, onChange) =>
-        truth.watch?.(ref, () => {
-          if (this.#dice.chance(0.9)) sim.time.after(this.#dice.between(1, 2_000), () => life.run(onChange))
-        }) ?? (() => undefined),
+      watch: (_ref, onChange) => {
+        const tell = life.lent(onChange)
+        const told = (): void => {
+          if (this.#dice.chance(0.9)) sim.time.after(this.#dice.between(1, 2_000), () => life.run(tell))
+        }
+        return truth.watch?.(ref, told) ?? (() => undefined)
+      },
     }
   }
 

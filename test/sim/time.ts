@@ -39,6 +39,11 @@ export class SimTime {
     }
   }
 
+  /** Timers that are set and not cut short. */
+  get waiting(): number {
+    return this.#heap.filter(({ callback }) => callback !== undefined).length
+  }
+
   /** Rings everything that is due within this time, in its order, and after each what it set off. Stops early when `isOver`. */
   run(forMs: number, isOver: () => boolean = () => false): void {
     const end = this.elapsed + forMs

@@ -15,6 +15,8 @@ import type { World } from './world.ts'
 /** Faults of ours that the log tells of; a ledger that is away is none. */
 const ownFault =
   /a duty failed|failed; it will be taken up|what listens|a listener|is not sound|could not be reconciled/
+/** Of those that the schedule began; others are because the key expires. */
+const scheduledReason = 'due by schedule'
 /** In a race with a person or with fate nobody can know of what happened a moment ago. */
 const raceMs = 40_000
 /** How long apps may be without a key while there is one to be had. */
@@ -46,6 +48,8 @@ interface Belief {
   compromisedAsked: number
   /** When rotations began that nobody asked for, in true time. */
   automaticAt: readonly number[]
+  /** When rotations began that the schedule asked for, in true time. */
+  readonly scheduledAt: number[]
   /** Since when there has been a key that every app could have had. */
   servableSince: number | undefined
 }
@@ -92,6 +96,7 @@ export class Watch implements LedgerWitness, IssuerWitness {
       rollbackUntil: 0,
       compromisedAsked: 0,
       automaticAt: [],
+      scheduledAt: [],
       servableSince: undefined,
     }
     this.#beliefs.set(name, made)
@@ -182,6 +187,8 @@ export class Watch implements LedgerWitness, IssuerWitness {
           `${name}: ${before.id} was in ${before.phase} when ${after.id} began`,
         )
       if (after.mode === 'standby') this.#onSpareBegun(name, belief)
+      if (after.requestedBy === 'schedule' && after.reason === scheduledReason)
+        belief.scheduledAt.push(this.#world.sim.now())
       this.#onBegun(after, state)
     }
     const isTurnedByItself = after.requestedBy === 'failover' || after.requestedBy === 'start'
