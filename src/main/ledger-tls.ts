@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { LedgerConfig } from '../config.ts'
 import type { Log } from '../core/ports.ts'
 import type { PostgresTarget } from '../ledger/postgres.ts'
-import { assertPem, type NamedFile, proveTogether, unreadable } from '../server/pem.ts'
+import { assertPem, type NamedFile, proveTogether } from '../server/pem.ts'
 import { assertOwnConfiguration } from './private-files.ts'
+import { readNamed } from './read-named.ts'
 
 type LedgerTls = Exclude<Extract<LedgerConfig, { kind: 'postgres' }>['tls'], 'off' | undefined>
 type Material = Readonly<Partial<Record<'ca' | 'cert' | 'key', string>>>
@@ -68,17 +68,9 @@ function namedIn({ caFile, certFile, keyFile }: LedgerTls) {
 function readPem(file: NamedFile, what: 'certificate' | 'private key'): string {
   // Whoever puts an authority of theirs there can be the ledger, and with it say whose tokens count.
   assertOwnConfiguration(file.path, process.getuid?.())
-  const text = readText(file)
+  const text = readNamed(file)
   assertPem(text, what, file)
   return text
-}
-
-function readText(file: NamedFile): string {
-  try {
-    return readFileSync(file.path, 'utf8')
-  } catch (thrown) {
-    throw unreadable(file, thrown)
-  }
 }
 
 function signatureOf({ ca = '', cert = '', key = '' }: Material): string {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { encryptionOf, type LedgerAddress, parseLedgerUrl, type Refusal } from '../config/ledger-url.ts'
 import type { LedgerConfig, SecretSource } from '../config.ts'
@@ -9,6 +8,7 @@ import type { PostgresTarget } from '../ledger/postgres.ts'
 import type { TokenShelf } from '../server/token-shelf.ts'
 import type { Environment } from './compose.ts'
 import { followLedgerTls } from './ledger-tls.ts'
+import { readNamed } from './read-named.ts'
 
 export interface OpenedLedger {
   readonly ledger: Ledger
@@ -142,7 +142,7 @@ function read(source: SecretSource, env: Environment): string | undefined {
 
 function readFile(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8')
+    return readNamed({ setting: 'ledger', path })
   } catch {
     // Not there, or not readable: whoever asked says what is missing.
     return undefined

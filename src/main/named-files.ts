@@ -1,4 +1,3 @@
-import { readFileSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import type { KeyPath } from '../config/document.ts'
 import { dotted } from '../config/problems.ts'
@@ -7,7 +6,7 @@ import type { Config, SecretSource } from '../config.ts'
 import { KeyturnError, toKeyturnError } from '../core/errors.ts'
 import { isRecord } from '../core/json.ts'
 import { readKeySetFile } from '../server/auth/key-sets.ts'
-import { assertPem, expiryOf, type NamedFile, unreadable } from '../server/pem.ts'
+import { assertPem, expiryOf } from '../server/pem.ts'
 import { readTls } from '../server/tls.ts'
 import { jwtRulesOf, readOwn } from './access.ts'
 import type { Environment } from './compose.ts'
@@ -16,6 +15,7 @@ import { openDashboard } from './dashboard.ts'
 import { addressOf, passwordOf } from './ledger.ts'
 import { followLedgerTls } from './ledger-tls.ts'
 import { assertOwnConfiguration } from './private-files.ts'
+import { readNamed } from './read-named.ts'
 
 interface Looking {
   readonly config: Config
@@ -116,7 +116,7 @@ function ofOthers({ config, written }: Looking): readonly Promise<readonly FileF
   return all.map(({ path, file, kind }) =>
     caught(path, kind === 'opened', () => {
       const named = { setting: dotted(path), path: at(file) }
-      const text = textOf(named)
+      const text = readNamed(named)
       if (path.at(-1) === 'caFile') assertPem(text, 'certificate', named)
       if (text.trim() !== '') return
       throw new KeyturnError(
@@ -168,26 +168,6 @@ function isReadElsewhere([first, second, third, ...deeper]: KeyPath): boolean {
 
 // ----------------------------------------------------------------- helpers
 
-const fileBytesMax = 4 * 1_048_576
-
-/** A pipe that nobody writes to would be waited for. */
-function textOf(named: NamedFile): string {
-  const { path, setting } = named
-  try {
-    const about = statSync(path)
-    if (about.isFile() && about.size <= fileBytesMax) return readFileSync(path, 'utf8')
-  } catch (thrown) {
-    throw unreadable(named, thrown)
-  }
-  throw new KeyturnError(
-    'config_invalid',
-    `What ${setting} names, ${path}, is no file, or a very long one.`,
-    {
-      fix: `Name the file itself in ${setting}: ls -ld '${path}'`,
-    },
-  )
-}
-
 function expired(
   certificate: {
     readonly path: KeyPath
@@ -200,7 +180,7 @@ function expired(
   const { path, file, kind, isFatal } = certificate
   if (file === undefined) return []
   const setting = dotted(path)
-  const at = expiryOf(textOf({ setting, path: file }), kind)
+  const at = expiryOf(readNamed({ setting, path: file }), kind)
   if (at === undefined || at.getTime() > now) return []
   return [
     {

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -42,6 +42,12 @@ async function look({ yaml, files = {}, env = {}, store = '{ kind: local }', pre
       `${one.isFatal ? 'fatal' : 'warning'} ${one.path.join('.')}: ${one.message.replaceAll(`${folder}/`, '')}. ${one.fix}`,
   )
   return { told, found, folder, config: check.config }
+}
+
+/** Stands for a pipe and for a device as well, which a test that fails would wait for. */
+function endless(path: string): void {
+  writeFileSync(path, '', { mode: 0o600 })
+  truncateSync(path, 5 * 1_048_576)
 }
 
 const tls = 'tls: { cert: cert.pem, key: key.pem, clientCa: ca.pem }'
@@ -157,6 +163,19 @@ const cases: readonly (readonly [string, Case, RegExp])[] = [
       env: { URL: 'postgres://a:hunter2@db/c?sslmode=prefer' },
     },
     /^fatal ledger\.url: The address of the ledger in the variable URL .* sslmode=prefer/,
+  ],
+  [
+    'a password of PostgreSQL that would never end',
+    {
+      yaml: `${postgres}, password: { file: pw } }`,
+      prepare: (folder) => endless(join(folder, 'pw')),
+    },
+    /^fatal ledger\.password: The password of the ledger is not in pw/,
+  ],
+  [
+    'authorities of PostgreSQL that would never end',
+    { yaml: `${postgres}, tls: { ca: ca.pem } }`, prepare: (folder) => endless(join(folder, 'ca.pem')) },
+    /^fatal ledger\.tls: What ledger\.tls\.ca names, ca\.pem, is no file, or a very long one/,
   ],
   [
     'a session key of the dashboard that is not there',
