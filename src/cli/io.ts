@@ -117,7 +117,7 @@ export interface Io {
   readonly writeNewFile: (path: string, text: string, mode: number) => boolean
   /** Writes a file for this user alone (0600), whole, over one that is there. */
   readonly writePrivateFile: (path: string, text: string) => void
-  /** Throws where `writePrivateFile` would fail for the folder, for the user's rights, or since a folder is there. */
+  /** Throws where `writePrivateFile` would fail for the folder, for the user's rights, or since something is there that is no file. */
   readonly assertWritable: (path: string) => void
   /** Adds to the end of a file that somebody else may have begun. */
   readonly appendFile: (path: string, text: string) => void

@@ -95,9 +95,9 @@ function readFileIfThere(path: string): string | undefined {
   }
 }
 
-/** `/dev/stdin`, and what a shell makes of `<(…)`: whoever names one means it. */
+/** `/dev/stdin` and its like, and what a shell makes of `<(…)`: whoever names one means it. */
 function isStream(path: string): boolean {
-  return /^\/(?:dev\/(?:stdin|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(path)
+  return /^\/(?:dev\/(?:stdin|stdout|stderr|null|fd\/\d+)|proc\/self\/fd\/\d+)$/.test(path)
 }
 
 function writeNewFile(path: string, text: string, mode: number): boolean {
@@ -117,13 +117,23 @@ function writePrivateFile(path: string, text: string): void {
   // Made anew: in a folder of others a file or a link of theirs may wait under this name.
   rmSync(temporary, { force: true })
   writeFileSync(temporary, text, { flag: 'wx', mode: 0o600 })
-  renameSync(temporary, path)
+  try {
+    renameSync(temporary, path)
+  } catch (error) {
+    rmSync(temporary, { force: true })
+    throw error
+  }
 }
 
 function assertWritable(path: string): void {
   const folder = dirname(path)
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   accessSync(folder, constants.W_OK | constants.X_OK)
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
-    throw Object.assign(new Error('a folder'), { code: 'EISDIR', path })
+  const about = statSync(path, { throwIfNoEntry: false })
+  if (about?.isDirectory() === true) throw Object.assign(new Error('a folder'), { code: 'EISDIR', path })
+  // The superuser would put a file in the place of what the whole machine writes to.
+  if (isStream(path) || about?.isFile() === false)
+    throw new KeyturnError('file_unusable', `${path} is no file, and would be replaced by one`, {
+      fix: 'Name a file; without --output the token goes to standard output.',
+    })
 }

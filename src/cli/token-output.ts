@@ -46,13 +46,18 @@ export async function handOver(context: Context, { answer, told, file, tokens }:
   try {
     io.writePrivateFile(file, `${token}\n`)
   } catch (error) {
-    await tokens.revoke(answer.id)
     const { message } = faultOf(error, 'the token could not be written')
+    const isRevoked = await tokens.revoke(answer.id).then(
+      () => true,
+      () => false,
+    )
     throw new KeyturnError(
       'file_unusable',
-      `${message}; the token ${answer.id} was revoked, since nobody has it`,
+      isRevoked
+        ? `${message}; the token ${answer.id} was revoked, since nobody has it`
+        : `${message}; nobody has the token ${answer.id}, and it could not be revoked`,
       {
-        fix: 'Name a file with --output in a folder that is yours, and run it again.',
+        fix: `${isRevoked ? '' : `Revoke it (keyturn token revoke ${answer.id}). `}Name a file with --output in a folder that is yours, and run it again.`,
         cause: error,
       },
     )

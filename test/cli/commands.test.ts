@@ -532,6 +532,12 @@ describe('tokens', () => {
       'POST /v1/tokens/rotations',
       'DELETE /v1/tokens/tok_1',
     ])
+
+    service.refuse('DELETE /v1/tokens/tok_1', 500, 'internal', 'no')
+    const alone = { ...fakeIo(options), writePrivateFile: fails }
+    expect(await run(['token', 'rotate', 'x', '--output', 'a/b'], alone)).toBe(1)
+    expect(alone.err()).toMatch(/a\/b cannot be .*nobody has the token tok_1, and it could not be revoked/)
+    expect(alone.err()).toContain('keyturn token revoke tok_1')
   })
 
   it('turns a token with an overlap, and asks for grants by name', async () => {
