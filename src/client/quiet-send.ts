@@ -43,11 +43,16 @@ function exchange(
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     // A connection of its own: one that is shared would be held and let go of by whoever uses it next.
-    const request = open(url, { ...way, method, headers, signal, agent: false })
+    const request = open(url, { ...way, ...trust(way), method, headers, signal, agent: false })
     request.once('socket', (socket) => socket.unref())
     request.once('response', resolve)
     // Stays on: an abort after the answer began also shows here, and the answer's reader is told by its own error.
     request.on('error', reject)
     request.end(body)
   })
+}
+
+/** An authority that is named is the only one, also where NODE_TLS_REJECT_UNAUTHORIZED lets the process believe anybody. */
+function trust({ ca }: Way): RequestOptions & { readonly rejectUnauthorized?: boolean } {
+  return ca === undefined ? {} : { rejectUnauthorized: true }
 }

@@ -54,7 +54,10 @@ export function createServiceSource(
         const answer = await send({
           url: service.url(routes.reports(settings.credential)),
           method: 'POST',
-          headers: { ...(await service.headers(undefined)), 'content-type': 'application/json' },
+          headers: {
+            ...(await service.headers(undefined, deadline.signal)),
+            'content-type': 'application/json',
+          },
           body: JSON.stringify({ version, status, code, requestId }),
           signal: deadline.signal,
         })
@@ -75,7 +78,7 @@ export function createServiceSource(
         const answer = await service.quietSend({
           url: service.url(routes.lease(credential, instance)),
           method: 'DELETE',
-          headers: await service.headers(undefined),
+          headers: await service.headers(undefined, signal),
           signal,
         })
         if (answer.status >= 300) throw await service.refusal(answer)
@@ -93,7 +96,7 @@ async function ask(service: Service, send: Send, question: Question): Promise<Re
     url: service.url(routes.credential(service.settings.credential), holdSeconds),
     method: 'GET',
     headers: {
-      ...(await service.headers(inFlight)),
+      ...(await service.headers(inFlight, signal)),
       accept: 'application/json',
       ...(etag === undefined ? {} : { 'if-none-match': etag }),
     },

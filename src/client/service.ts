@@ -1,4 +1,5 @@
 import { headers as names } from '../api/types.ts'
+import { orAborted } from './deadline.ts'
 import { KeyturnClientError } from './errors.ts'
 import { limits } from './limits.ts'
 import type { Platform } from './platform.ts'
@@ -15,7 +16,8 @@ export interface Service {
   readonly what: string
   readonly quietSend: Send
   readonly url: (path: string, hold?: number) => URL
-  readonly headers: (inFlight: number | undefined) => Promise<Record<string, string>>
+  /** A disk that gives the token too late is waited for until the signal. */
+  readonly headers: (inFlight: number | undefined, signal: AbortSignal) => Promise<Record<string, string>>
   readonly refusal: (answer: WireAnswer, what?: string) => Promise<KeyturnClientError>
 }
 
@@ -40,8 +42,8 @@ export function describeService(
       url.hash = ''
       return url
     },
-    headers: async (inFlight) => {
-      const token = await settings.token()
+    headers: async (inFlight, signal) => {
+      const token = await orAborted(settings.token(), signal)
       return {
         ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
         [names.instance]: instance,

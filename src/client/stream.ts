@@ -89,7 +89,7 @@ async function followOnce(reader: Reader): Promise<void> {
       url: service.url(routes.events(service.settings.credential)),
       method: 'GET',
       headers: {
-        ...(await service.headers(current().inFlight)),
+        ...(await service.headers(current().inFlight, silence.signal)),
         accept: 'text/event-stream',
         'cache-control': 'no-cache',
         ...(reader.lastId === '' ? {} : { 'last-event-id': reader.lastId }),

@@ -1,3 +1,4 @@
+import { orAborted } from './deadline.ts'
 import { KeyturnClientError } from './errors.ts'
 import { quietSendBy, type Way } from './quiet-send.ts'
 import type { Send } from './wire.ts'
@@ -22,9 +23,9 @@ export function sendByFiles(files: TlsFiles, readText: (path: string) => Promise
   return async (request) => {
     let fault: unknown
     try {
-      good = await readPem(files, readText, good)
+      good = await orAborted(readPem(files, readText, good), request.signal)
     } catch (thrown) {
-      if (good === undefined) throw thrown
+      if (good === undefined || request.signal.aborted) throw thrown
       fault = thrown
     }
     try {

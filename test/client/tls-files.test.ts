@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ClientOptions } from '../../src/index.ts'
 import { makeAuthority } from '../stores/fakes/authority.ts'
 import { testKey } from './fake-service.ts'
@@ -135,6 +135,34 @@ describe('a client with files for TLS', () => {
     expect((await errorOf(strict.open({ ...paths, ...oneTry }).getOpenAIKey())).fix).toContain(
       'KEYTURN_CA_FILE',
     )
+  })
+
+  it('trusts nobody else than the authority that is named, whatever the process thinks of certificates', async () => {
+    vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+    onTestFinished(() => void vi.unstubAllEnvs())
+    const { service, files, open } = await closed()
+    files.set(paths.caFile, clients.cert)
+    const still = { now: () => 0, steadyNow: () => 0, after: () => () => undefined }
+    const error = await errorOf(open({ ...paths, timeoutMs: 100, platform: still }).getOpenAIKey())
+    expect(error.fix).toContain('KEYTURN_CA_FILE')
+    expect(service.seen).toEqual([])
+  })
+
+  it.each([
+    ['an authority', paths],
+    ['a token', { tokenFile: '/run/token' }],
+  ])('does not wait for %s that a disk never gives for longer than for all else', async (_what, named) => {
+    const begun = Promise.withResolvers<void>()
+    const readText = () => {
+      begun.resolve()
+      return new Promise<string>(() => undefined)
+    }
+    const { open } = await closed()
+    const client = open({ ...named, platform: { readText } })
+    const failed = errorOf(client.getOpenAIKey())
+    await begun.promise
+    client.close()
+    expect((await failed).code).toBe('stopping')
   })
 
   it.each([
