@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { trust } from '../client/quiet-send.ts'
 import { tlsFixes } from '../client/tls-fixes.ts'
 import { errnoOf } from '../core/errno.ts'
 import { KeyturnError } from '../core/errors.ts'
@@ -62,7 +63,7 @@ export function open(address: Address, call: Call, idleMs: number): Promise<Inco
     const request = (isTls ? httpsRequest : httpRequest)(
       {
         ...destination(address),
-        ...(address.kind === 'url' ? address.tls : {}),
+        ...(address.kind === 'url' ? { ...address.tls, ...trust(address.tls ?? {}) } : {}),
         path: prefixOf(address) + call.path,
         method: call.method,
         agent: false,

@@ -53,6 +53,6 @@ function exchange(
 }
 
 /** An authority that is named is the only one, also where NODE_TLS_REJECT_UNAUTHORIZED lets the process believe anybody. */
-function trust({ ca }: Way): RequestOptions & { readonly rejectUnauthorized?: boolean } {
+export function trust({ ca }: Pick<Way, 'ca'>): RequestOptions & { readonly rejectUnauthorized?: boolean } {
   return ca === undefined ? {} : { rejectUnauthorized: true }
 }

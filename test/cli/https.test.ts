@@ -1,7 +1,7 @@
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { expect, it, onTestFinished } from 'vitest'
+import { expect, it, onTestFinished, vi } from 'vitest'
 import { send } from '../../src/cli/http.ts'
 import { sendingTo } from '../../src/cli/sending-to.ts'
 import { findTarget, findToken } from '../../src/cli/target.ts'
@@ -64,6 +64,16 @@ it('talks to nobody whose certificate is of an authority that it does not know, 
     code: 'service_unreachable',
     fix: expect.stringContaining('KEYTURN_CA_FILE'),
   })
+  expect(asked).toEqual([])
+})
+
+it('checks with the authority that is named, whatever the shell thinks of certificates', async () => {
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const { url, asked } = await service()
+  const env = { KEYTURN_URL: url, KEYTURN_CA_FILE: '/pki/other.pem' }
+  const { address } = await findTarget(fakeIo({ env, files: { '/pki/other.pem': clients.cert } }))
+  await expect(send(address, call)).rejects.toMatchObject({ code: 'service_unreachable' })
   expect(asked).toEqual([])
 })
 
