@@ -1,6 +1,7 @@
 /** How much room text takes on a terminal, which is not how many characters it has. */
 
-const segmenter = new Intl.Segmenter('en', { granularity: 'grapheme' })
+/** Made when a text first needs it: that loads what ICU knows of languages, 10 ms of every start. */
+let segmenter: Intl.Segmenter | undefined
 
 /** What a terminal draws two columns wide: East Asian wide and full-width forms, and pictures (Unicode 16, EastAsianWidth.txt). */
 const wide =
@@ -15,6 +16,7 @@ const plain = /^[\u0020-\u007e]*$/
 /** What a reader takes for one character each. */
 export function graphemes(text: string): readonly string[] {
   if (plain.test(text)) return text.split('')
+  segmenter ??= new Intl.Segmenter('en', { granularity: 'grapheme' })
   return Array.from(segmenter.segment(text), ({ segment }) => segment)
 }
 

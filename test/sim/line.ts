@@ -16,6 +16,7 @@ export class Life {
   readonly name: string
   readonly onCrash: (why: string) => void
   readonly #letGo: (() => void)[] = []
+  readonly #timers = new Set<Cancel>()
 
   constructor(sim: Sim, clock: ReplicaClock, name: string, onCrash: (why: string) => void) {
     this.#sim = sim
@@ -32,6 +33,19 @@ export class Life {
     else callback()
   }
 
+  /** A timer of this process, which is gone with it: some are for months, and would hold all of a dead one until then. */
+  after(delayMs: number, callback: () => void): Cancel {
+    const stop = this.#sim.time.after(delayMs, () => {
+      this.#timers.delete(stop)
+      this.run(callback)
+    })
+    this.#timers.add(stop)
+    return () => {
+      this.#timers.delete(stop)
+      stop()
+    }
+  }
+
   /** What a place goes on holding when this process is dead: it must not hold all of the process with it. */
   lent(callback: () => void): () => void {
     let kept: (() => void) | undefined = callback
@@ -43,6 +57,8 @@ export class Life {
     if (!this.isAlive) return
     this.isAlive = false
     for (const letGo of this.#letGo) letGo()
+    for (const stop of this.#timers) stop()
+    this.#timers.clear()
     this.onCrash(why)
   }
 }
@@ -84,7 +100,7 @@ function sha256Hex(text: string): string {
 }
 
 /** The System port of one life. */
-export function systemOf(sim: Sim, life: Life, dice: Dice): System {
+export function systemOf(life: Life, dice: Dice): System {
   const hex8 = (): string =>
     Math.floor(dice.fraction() * 0x1_0000_0000)
       .toString(16)
@@ -101,7 +117,7 @@ export function systemOf(sim: Sim, life: Life, dice: Dice): System {
     after(delayMs, callback): Cancel {
       if (Number.isNaN(delayMs)) throw new TypeError('a delay is a number')
       // Timers of a process run by its own clock's speed, rounded up as the real ones are.
-      return sim.time.after(Math.ceil(delayMs / (1 + life.clock.driftShare)), () => life.run(callback))
+      return life.after(Math.ceil(delayMs / (1 + life.clock.driftShare)), callback)
     },
   }
 }

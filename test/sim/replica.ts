@@ -70,7 +70,7 @@ export class Replica {
     createService({
       setups: sim.options.credentials.map((one) => this.#setup(one, life)),
       deps: {
-        system: systemOf(sim, life, this.#dice),
+        system: systemOf(life, this.#dice),
         log: (level, message, fields = {}) => this.#world.watch.onLog(this.name, { level, message, fields }),
         ledger: ledger.portFor(life),
         occurrences: occurrencesOf(sim),
