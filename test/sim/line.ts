@@ -46,11 +46,11 @@ export class Life {
     }
   }
 
-  /** What a place goes on holding when this process is dead: it must not hold all of the process with it. */
+  /** Runs it in this process. A place may hold on to it when the process is dead, without holding all of the process with it. */
   lent(callback: () => void): () => void {
-    let kept: (() => void) | undefined = callback
-    this.#letGo.push(() => (kept = undefined))
-    return () => kept?.()
+    const { call, letGo } = droppable(() => this.run(callback))
+    this.#letGo.push(letGo)
+    return call
   }
 
   crash(why: string): void {
@@ -61,6 +61,12 @@ export class Life {
     this.#timers.clear()
     this.onCrash(why)
   }
+}
+
+/** Apart from the class, for a function holds everything that the functions beside it need. */
+function droppable(callback: () => void): { readonly call: () => void; readonly letGo: () => void } {
+  let kept: (() => void) | undefined = callback
+  return { call: () => kept?.(), letGo: () => (kept = undefined) }
 }
 
 /** A replica's own idea of the time; outlives its processes. */

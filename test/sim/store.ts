@@ -137,11 +137,7 @@ export class SimStore {
     return {
       ...port,
       watch: (_ref, onChange) => {
-        const tell = life.lent(onChange)
-        const told = (): void => {
-          if (this.#dice.chance(0.9)) sim.time.after(this.#dice.between(1, 2_000), () => life.run(tell))
-        }
-        return truth.watch?.(ref, told) ?? (() => undefined)
+        return truth.watch?.(ref, late(sim, this.#dice, life.lent(onChange))) ?? (() => undefined)
       },
     }
   }
@@ -163,5 +159,12 @@ export class SimStore {
       fix: 'Wait.',
       retryable: true,
     })
+  }
+}
+
+/** Tells mostly, and some time later. Outside of the port, so that a store which is watched does not hold the process that watches. */
+function late(sim: Sim, dice: Dice, tell: () => void): () => void {
+  return () => {
+    if (dice.chance(0.9)) sim.time.after(dice.between(1, 2_000), tell)
   }
 }
