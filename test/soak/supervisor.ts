@@ -37,7 +37,10 @@ export class Supervisor {
   #child: ChildProcess | undefined
   #expected: string | undefined
   #running: Promise<void> | undefined
-  #isFrozen = false
+  /** The life that is frozen; the next one is not, although the time may not be over. */
+  #frozen: ChildProcess | undefined
+  /** The life that has answered once. */
+  #answered: ChildProcess | undefined
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -45,6 +48,10 @@ export class Supervisor {
 
   start(): void {
     this.#running = this.#run()
+  }
+
+  get #isFrozen(): boolean {
+    return this.#frozen !== undefined && this.#frozen === this.#child
   }
 
   onLine(listener: (line: LogLine) => void): () => void {
@@ -75,14 +82,14 @@ export class Supervisor {
     if (child === undefined || this.#expected !== undefined || this.#isFrozen) return
     this.counts.freezes += 1
     this.#options.story.tell('kill', `frozen for ${Math.round(ms)} ms`)
-    const wasUp = this.#options.presence.isUp
-    this.#isFrozen = true
+    this.#frozen = child
     this.#options.presence.down(Date.now())
     child.kill('SIGSTOP')
     await pause(ms, signal)
     child.kill('SIGCONT')
-    this.#isFrozen = false
-    if (wasUp && this.#child === child && this.#expected === undefined) this.#options.presence.up(Date.now())
+    if (this.#frozen === child) this.#frozen = undefined
+    if (this.#answered === child && this.#child === child && this.#expected === undefined)
+      this.#options.presence.up(Date.now())
   }
 
   /** The service is asked to end, and is not started again. Whether it did as it was told. */
@@ -154,6 +161,7 @@ export class Supervisor {
       await answer?.body?.cancel()
       if (answer?.status === 200 && isAlive()) {
         this.startMs.push(performance.now() - from)
+        this.#answered = child
         if (!this.#isFrozen) presence.up(Date.now())
         this.shown.push(visible(child.pid ?? 0))
         return
