@@ -1,6 +1,6 @@
 // npm run build, or: node build.ts [FOLDER]
 // Makes dist of src: what apps and the command load (JavaScript, in few files) and its types (as the compiler writes them).
-// A start loads half as many files as there are modules, in three quarters of the time (docs/performance.md). Packages are
+// A start loads a third of the files, in four fifths of the time (docs/performance.md). Packages are
 // not put into the files: they stay what is installed, so that an update of one reaches Keyturn without a new release.
 import { spawnSync } from 'node:child_process'
 import { readFileSync, rmSync } from 'node:fs'

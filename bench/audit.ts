@@ -1,4 +1,4 @@
-import { type Server, startBare } from './hand-out.ts'
+import { requestTo, type Server, startBare } from './hand-out.ts'
 import { type Bench, type Figure } from './lib/figure.ts'
 import { closing, cpuMsOf, startChild, startService, temporaryFolder } from './lib/processes.ts'
 import { median } from './lib/statistics.ts'
@@ -6,7 +6,6 @@ import { median } from './lib/statistics.ts'
 const connections = 256
 const roundMs = 1_000
 const rounds = 9
-const path = '/v1/credentials/openai'
 
 /** Hand-outs whose rows are on the disk before the reply leaves, against node:http answering the same bytes to everybody. */
 export const audit: Bench = {
@@ -26,7 +25,7 @@ export const audit: Bench = {
       const measure = async (server: Server, token: string): Promise<Round> => {
         const { port } = server
         const cpuMsBefore = cpuMsOf(server.process)
-        const request = `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n\r\n`
+        const request = requestTo(`127.0.0.1:${port}`, token)
         const order = { to: { host: '127.0.0.1', port }, request, connections, ms: roundMs }
         const { perSecond } = await load.ask(order, roundMs + 10_000)
         const cpuMs = cpuMsOf(server.process) - cpuMsBefore

@@ -59,11 +59,14 @@ async function alternate(
   load: Child,
   to: { readonly keyturn: Server; readonly bare: Server; readonly token: string },
 ): Promise<readonly { readonly keyturn: Round; readonly bare: Round }[]> {
-  const request = (port: number): string =>
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: Bearer ${to.token}\r\nAccept: application/json\r\n\r\n`
   const measure = async ({ port, process }: Server): Promise<Round> => {
     const cpuMsBefore = cpuMsOf(process)
-    const order = { to: { host: '127.0.0.1', port }, request: request(port), connections, ms: roundMs }
+    const order = {
+      to: { host: '127.0.0.1', port },
+      request: requestTo(`127.0.0.1:${port}`, to.token),
+      connections,
+      ms: roundMs,
+    }
     const { perSecond, p99Ms } = await load.ask(order, roundMs + 10_000)
     const cpuMs = cpuMsOf(process) - cpuMsBefore
     const requests = Number(perSecond) * (roundMs / 1_000)
@@ -80,6 +83,11 @@ async function alternate(
     else results.push({ keyturn: await measure(to.keyturn), bare: await measure(to.bare) })
   }
   return results
+}
+
+/** What an app asks, as bytes made once. */
+export function requestTo(host: string, token: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${token}\r\nAccept: application/json\r\n\r\n`
 }
 
 export async function startBare(scope: Scope, service: RunningService): Promise<Server> {

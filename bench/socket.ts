@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { requestTo } from './hand-out.ts'
 import type { Bench, Figure } from './lib/figure.ts'
 import {
   closing,
@@ -13,7 +14,6 @@ import { median } from './lib/statistics.ts'
 const connections = 32
 const roundMs = 1_000
 const pairs = 9
-const path = '/v1/credentials/openai'
 
 /** Hand-outs over a Unix socket against the same over loopback TCP, by two services that differ in nothing else. */
 export const socket: Bench = {
@@ -33,7 +33,7 @@ export const socket: Bench = {
         const { protocol, pathname, port } = service.url
         const isUnix = protocol === 'unix:'
         const host = isUnix ? 'localhost' : `127.0.0.1:${port}`
-        const request = `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nAuthorization: Bearer ${service.appToken}\r\nAccept: application/json\r\n\r\n`
+        const request = requestTo(host, service.appToken)
         const to = isUnix ? { path: pathname } : { host: '127.0.0.1', port: Number(port) }
         const cpuMsBefore = cpuMsOf(service.child)
         const answered = await load.ask({ to, request, connections, ms: roundMs }, roundMs + 10_000)
