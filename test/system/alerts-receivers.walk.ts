@@ -87,7 +87,9 @@ describe.each(hasPython ? ['js', 'python'] : ['js'])('the receiver in %s of docs
       )
       const refused = expect.objectContaining({ kind: 'failed', isPermanent: true })
       expect(await deliver(receiver.url, other, Date.now(), 'c')).toEqual(refused)
-      for (const ms of [-301_000, 301_000, Number.NaN])
+      // Five minutes are the limit. The receiver's clock runs on, and the header holds whole seconds: one second
+      // past the limit is not past it any more where this machine is slow.
+      for (const ms of [-301_000, 330_000, Number.NaN])
         expect(await deliver(receiver.url, secret, Date.now() + ms, 'c')).toEqual(refused)
       const sink = await httpReceiver()
       await deliver(`${sink.url}/hook`, secret, Date.now(), 'd')
