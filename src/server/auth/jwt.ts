@@ -31,7 +31,7 @@ export interface JwtWayOptions {
 const tokenCharsMax = 8_192
 const rememberMs = 60_000
 const rememberedMax = 10_000
-/** Verifications under way at once; more are asked to come again. */
+/** Verifications under way at once for one issuer, so that one that hangs holds up its own only; more are asked to come again. */
 const pendingMax = 1_000
 
 interface Remembered {
@@ -66,6 +66,7 @@ class Verifier implements JwtWay {
   readonly #proven = new Set<string>()
   /** One verification of a token, however many requests bring it at once. */
   readonly #pending = new Map<string, Promise<Found>>()
+  readonly #pendingOf = new Map<string, number>()
   readonly #lives = new WeakMap<Caller, Life>()
   readonly #failures: ReturnType<typeof createFailures>
   readonly #nearMisses: NearMisses
@@ -117,8 +118,10 @@ class Verifier implements JwtWay {
     if (said === undefined) return undefined
     const ofIssuer = policy.policy.jwt.filter((rule) => isOfIssuer(said, rule))
     const [first] = ofIssuer
-    const isHeldUp = this.#pending.size >= pendingMax || this.#failures.isTooMany(address)
-    if (first !== undefined && isHeldUp && !this.#proven.has(digest)) return heldUp
+    if (first !== undefined && !this.#proven.has(digest)) {
+      const isFull = (this.#pendingOf.get(first.issuer) ?? 0) >= pendingMax
+      if (isFull || this.#failures.isTooMany(address)) return heldUp
+    }
     const rule = ofIssuer.find((one) => fitsRule(said.claims, one, system.now()))
     if (rule !== undefined) return this.#judge({ token, digest, address }, rule)
     this.#nearMisses.note(policy.policy.jwt, said.claims)
@@ -128,8 +131,11 @@ class Verifier implements JwtWay {
   #judge({ token, digest, address }: Shown, rule: JwtRule): Promise<Found> {
     const { policy } = this.#options
     const { generation } = policy
+    const { issuer } = rule
+    this.#pendingOf.set(issuer, (this.#pendingOf.get(issuer) ?? 0) + 1)
     const work = this.#verify(token, rule, address).then((judged) => {
       this.#pending.delete(digest)
+      this.#pendingOf.set(issuer, (this.#pendingOf.get(issuer) ?? 1) - 1)
       if (judged.kind === 'unjudged') return judged
       if (judged.kind === 'forged') return undefined
       this.#prove(digest)

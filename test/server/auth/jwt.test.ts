@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { type JwtRule, noAccess } from '../../../src/core/access.ts'
 import { isSamePerson } from '../../../src/server/approvals.ts'
 import type { Found } from '../../../src/server/auth/authenticator.ts'
@@ -326,6 +326,23 @@ describe('keys', () => {
   })
 })
 
+/** The issuer does not answer, and as many tokens of it as may be looked at wait; until what is returned is called. */
+async function hang(here: World): Promise<() => Promise<void>> {
+  const { answer } = here
+  let go: (keySet: string) => void = () => undefined
+  const answered = new Promise<string>((resolve) => (go = resolve))
+  here.answer = () => answered
+  const [header, payload] = (await make()).split('.')
+  const waiting = Array.from({ length: 1_000 }, (_, index) =>
+    here.ask(`${header}.${payload}.signed-${index}`, `10.1.${index >> 8}.${index & 255}`),
+  )
+  await vi.waitUntil(() => here.asked.length === 2)
+  return async () => {
+    go(await answer())
+    await Promise.all(waiting)
+  }
+}
+
 describe('who cannot be judged now', () => {
   const name = 'cluster/system:serviceaccount:team-a:web'
   const away = async (): Promise<string> => Promise.reject(new Error('away'))
@@ -417,11 +434,23 @@ describe('who cannot be judged now', () => {
     expect(await here.told(await make({ claims: { sub: 'root' } }))).toBe('wait 3000')
     expect(await here.told(await make(neighbour), '10.0.0.2')).toBe(name)
     const slow = await world()
-    slow.answer = () => new Promise(() => undefined)
-    const [header, payload] = (await make()).split('.')
-    for (let index = 0; index < 1_000; index += 1) void slow.ask(`${header}.${payload}.signed-${index}`)
+    const end = await hang(slow)
     expect(await slow.told(await make())).toBe('wait 3000')
     expect(slow.asked).toHaveLength(2)
+    // When those are done there is room again.
+    await end()
+    expect(await slow.told(await make(), '10.0.0.2')).toBe(name)
+  })
+
+  it('waits for nobody because another issuer hangs', async () => {
+    const iss = 'https://another.example'
+    const here = await world([rule, { ...rule, name: 'another', issuer: iss, jwksFile: 'keys.json' }])
+    const { answer } = here
+    const end = await hang(here)
+    here.answer = answer
+    expect(await here.told(await make({ claims: { iss } }))).toBe(name.replace('cluster', 'another'))
+    expect(await here.told(await make())).toBe('wait 3000')
+    await end()
   })
 })
 
