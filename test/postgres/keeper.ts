@@ -40,7 +40,8 @@ await exited
 
 /** A server that is still starting takes connections and refuses them; one that is ready asks who it is. */
 async function untilItAnswers({ exitCode }: ChildProcess, port: number): Promise<void> {
-  const triesMax = 600
+  // A minute: one that has to recover on a busy disk takes its time.
+  const triesMax = 2_400
   for (let tries = 0; tries < triesMax && exitCode === null; tries++) {
     if (await answers(port)) return
     await new Promise((resume) => void setTimeout(resume, 25))

@@ -153,7 +153,9 @@ export async function until<Value>(
 ): Promise<Value> {
   const endsAt = performance.now() + withinMs
   let last: unknown
-  while (performance.now() < endsAt) {
+  for (;;) {
+    // After a machine stood still until the time was up there is one more look.
+    const isLast = performance.now() >= endsAt
     try {
       const value = await look()
       last = value
@@ -161,6 +163,7 @@ export async function until<Value>(
     } catch (thrown) {
       last = thrown
     }
+    if (isLast) break
     await breath()
   }
   const seen = JSON.stringify(last instanceof Error ? String(last) : last) ?? 'nothing'

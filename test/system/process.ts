@@ -13,7 +13,7 @@ export interface ServiceProcess {
   readonly pid: number
   /** Calls back with every structured line, at the moment it arrives. */
   onLine(listener: (line: LogLine) => void): () => void
-  /** SIGKILL, and waits for the end. */
+  /** SIGKILL, and waits for the end, and for all that it had written. */
   kill(): Promise<void>
   readonly isRunning: () => boolean
 }
@@ -26,7 +26,7 @@ export async function spawnService(rig: Rig): Promise<ServiceProcess> {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const listeners = new Set<(line: LogLine) => void>()
-  const exited = once(child, 'exit')
+  const closed = once(child, 'close')
   readLines(child, (text) => {
     rig.logs.push(text)
     const line = parseLine(text)
@@ -34,7 +34,7 @@ export async function spawnService(rig: Rig): Promise<ServiceProcess> {
   })
   const kill = async (): Promise<void> => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
-    await exited
+    await closed
   }
   onTestFinished(kill)
   const isRunning = (): boolean => child.exitCode === null && child.signalCode === null
