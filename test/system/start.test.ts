@@ -55,7 +55,12 @@ it('npm start, curl, npx keyturn rotate --wait: what the README promises, typed 
     30_000,
   )
   const first = (await (await get()).json()) as CredentialAnswer
-  expect(await statusAtOpenAI(first)).toBe(200)
+  // The first key is out after one proof, and may be younger than the slowest edge of the sandbox; they take turns.
+  await until(
+    'all edges of OpenAI know the first key',
+    async () => [await statusAtOpenAI(first), await statusAtOpenAI(first), await statusAtOpenAI(first)],
+    (statuses) => statuses.every((status) => status === 200),
+  )
   await until(
     'the greeting',
     () => service.output(),
@@ -76,7 +81,7 @@ it('npm start, curl, npx keyturn rotate --wait: what the README promises, typed 
     expect(text).not.toContain(first.apiKey)
     expect(text).not.toContain(second.apiKey)
   }
-}, 90_000)
+}, 240_000)
 
 async function statusAtOpenAI({ baseUrl, apiKey }: CredentialAnswer): Promise<number> {
   return (await fetch(`${baseUrl}/models`, { headers: { authorization: `Bearer ${apiKey}` } })).status
@@ -94,7 +99,8 @@ function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): 
   let text = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-  const exit = once(child, 'exit').then(([code]) => code as number | null)
+  // Not `exit`: what it said last may still be on its way then.
+  const exit = once(child, 'close').then(([code]) => code as number | null)
   return {
     output: () => text,
     exit,
