@@ -8,7 +8,8 @@ export default defineConfig({
     maxWorkers: 3,
     // What is left out for want of a program is told by name and reason.
     reporters: ['verbose'],
-    testTimeout: 60_000,
+    // A machine that is ten times slower fails no walk for that.
+    testTimeout: 180_000,
     hookTimeout: 30_000,
   },
 })

@@ -1,9 +1,10 @@
 /**
- * The only file of the client that touches the clock, timers, randomness, the environment, files and the network.
+ * The only file of the client that touches the clock, timers, randomness, the environment and the network; files with read-text.ts.
  * Nothing here runs before a client is used.
  */
 import type { KeyturnClientError } from './errors.ts'
 import { quietSend } from './quiet-send.ts'
+import { readText } from './read-text.ts'
 import type { Fetch } from './types.ts'
 import type { Send } from './wire.ts'
 
@@ -61,10 +62,7 @@ export function realPlatform(): Platform {
     fetch: (input, init) => globalThis.fetch(input, init),
     quietSend,
     env: process.env,
-    readText: async (path) => {
-      const { readFile } = await import('node:fs/promises')
-      return await readFile(path, 'utf8')
-    },
+    readText,
     warn: (error) => process.emitWarning(error.message, { type: 'KeyturnWarning', code: error.code }),
   }
 }

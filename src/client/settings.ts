@@ -93,7 +93,7 @@ function tokenOf(options: ClientOptions, platform: Platform, isKnownWithout: boo
       content = await platform.readText(file)
     } catch (error) {
       throw new KeyturnClientError('config_invalid', `The token file ${file} cannot be read.`, {
-        fix: 'Check KEYTURN_TOKEN_FILE, that the file is there, and that this process may read it.',
+        fix: 'Check KEYTURN_TOKEN_FILE: it names a small regular file that is there and that this process may read.',
         cause: error,
       })
     }

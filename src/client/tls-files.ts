@@ -69,7 +69,7 @@ async function readOne(
     return await readText(path)
   } catch (error) {
     throw new KeyturnClientError('config_invalid', `The file ${path} cannot be read.`, {
-      fix: `Check ${variable}, that the file is there, and that this process may read it.`,
+      fix: `Check ${variable}: it names a small regular file that is there and that this process may read.`,
       cause: error,
     })
   }

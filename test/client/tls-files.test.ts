@@ -68,7 +68,7 @@ describe('a client with files for TLS', () => {
     await open({ env }).getOpenAIKey()
     await open({ env, token: service.token }).getOpenAIKey()
     await open({ caFile, token: service.token }).getOpenAIKey()
-    const asked = service.seen.map((one) => [one.shown, one.headers.authorization?.slice(0, 6)])
+    const asked = service.hands().map((one) => [one.shown, one.headers.authorization?.slice(0, 6)])
     expect(asked).toEqual([
       ['DNS:app.internal', undefined],
       ['DNS:app.internal', 'Bearer'],
