@@ -44,9 +44,15 @@ export interface ShiftedSystem extends System {
   shiftMs: number
 }
 
-export function shiftedSystem(): ShiftedSystem {
+/** `isStill`: its clock goes on only where it is put forward, however long the machine takes. */
+export function shiftedSystem({ isStill = false }: { readonly isStill?: boolean } = {}): ShiftedSystem {
   const real = createSystem()
-  const shifted: ShiftedSystem = { ...real, shiftMs: 0, now: () => real.now() + shifted.shiftMs }
+  const startedAt = real.now()
+  const shifted: ShiftedSystem = {
+    ...real,
+    shiftMs: 0,
+    now: () => (isStill ? startedAt : real.now()) + shifted.shiftMs,
+  }
   return shifted
 }
 
@@ -57,6 +63,7 @@ export interface HarnessOptions {
   readonly dashboard?: NonNullable<ServerOptions['dashboard']>
   readonly allowedHosts?: readonly string[]
   readonly trustedProxies?: readonly TrustedProxy[]
+  /** With these the clock stands still: what may be asked again after a second would be let in on a slow machine. */
   readonly rateLimits?: RateLimits
   readonly listen?: Listen
   readonly hooks?: NonNullable<ServerOptions['hooks']>
@@ -87,7 +94,7 @@ export function signerIn(folder: string): Signer {
 /** A server on a free port with three tokens; stopped when the test ends. */
 export async function startServer(options: HarnessOptions = {}): Promise<Harness> {
   const folder = await temporaryFolder()
-  const system = shiftedSystem()
+  const system = shiftedSystem({ isStill: options.rateLimits !== undefined })
   const logs: string[] = []
   const log: Log = (level, message, fields) =>
     logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`)
