@@ -236,9 +236,11 @@ describe('a client certificate', () => {
 
   it('is needed for every connection where it is required', async () => {
     const world = await start('required')
-    expect(await ask(world, { token: world.app.token })).toMatch(/ALERT|RESET|CLOSED/i)
+    // Which of these depends on whether the request is on its way when the server ends the connection.
+    const cutOff = /ALERT|RESET|CLOSED|EPIPE/i
+    expect(await ask(world, { token: world.app.token })).toMatch(cutOff)
     const stranger = makeAuthority('clients').issue({ uris: [uri] })
-    expect(await ask(world, { as: stranger })).toMatch(/ALERT|RESET|CLOSED|EPIPE/i)
+    expect(await ask(world, { as: stranger })).toMatch(cutOff)
     expect(await ask(world, { as: world.clients.issue({ uris: [uri] }) })).toBe(200)
   })
 
