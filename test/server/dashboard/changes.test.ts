@@ -75,11 +75,11 @@ describe('a page that is open', () => {
   })
 
   it('is no reason to wait when the server stops', async () => {
-    const harness = await startServer()
+    // Far longer than a test may take.
+    const harness = await startServer({ limits: { stopMs: 3_600_000 } })
     const browser = await signedIn(harness)
-    await listen(harness, browser, '/changes')
-    const began = performance.now()
+    const heard = await listen(harness, browser, '/changes')
     await harness.server.stop()
-    expect(performance.now() - began).toBeLessThan(5_000)
+    expect(heard.status).toBe(200)
   })
 })
