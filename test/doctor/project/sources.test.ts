@@ -113,6 +113,11 @@ const rows: readonly Row[] = [
     { 'app.py': python(`client = OpenAI(api_key="${newKey()}")`) },
   ],
   [
+    'a key in which chance put one letter five times in a row',
+    'key_in_source app.py:2',
+    { 'app.py': python(`client = OpenAI(api_key="${newKey().slice(0, -7)}-aaaaa-")`) },
+  ],
+  [
     'a key of the old form',
     'key_in_source lib/a.js:1',
     { 'lib/a.js': lines(`const key = '${newKey('legacy')}'`) },
