@@ -68,7 +68,8 @@ export function testDoctor(
       isBillable: false,
       isThorough: false,
       allowedHosts: [],
-      stepTimeoutMs: 3_000,
+      // As long as all steps together: no machine is that slow.
+      stepTimeoutMs: 9_000,
       ...given.options,
     },
     steps,

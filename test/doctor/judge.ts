@@ -45,7 +45,8 @@ export async function judge(
         isOffline: !isOnline,
         allowedHosts: [],
         isBillable: isOnline,
-        stepTimeoutMs: 3_000,
+        // As long as all steps together: no machine is that slow.
+        stepTimeoutMs: 9_000,
         isThorough: false,
       },
       compare: [],

@@ -161,12 +161,11 @@ describe('a row of the table', () => {
       place: place(index + 1),
     }))
     const dayIn = (days: number) => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10)
-    const modelShutdowns = { 'gpt-4o': dayIn(10), 'gpt-4.1': dayIn(100), 'gpt-5': dayIn(1) }
+    const day = dayIn(10)
+    const modelShutdowns = { 'gpt-4o': day, 'gpt-4.1': dayIn(100), 'gpt-5': dayIn(1) }
     const findings = await examined({ modelShutdowns }, { models })
     expect(findings).toMatchObject([{ code: 'model_retiring', severity: 'warning', place: place(1) }])
-    expect(findings[0]?.cause).toMatch(
-      new RegExp(`^OpenAI shuts gpt-4o down on ${dayIn(10)}, in (?:9|10) days:`),
-    )
+    expect(findings[0]?.cause).toMatch(new RegExp(`^OpenAI shuts gpt-4o down on ${day}, in (?:9|10) days:`))
   })
 
   it('T13: the model that was asked for', async () => {
