@@ -15,7 +15,8 @@ export default defineConfig({
     ],
     env: { KEYTURN_RACES: 'all' },
     maxWorkers: 2,
-    testTimeout: 120_000,
-    hookTimeout: 30_000,
+    testTimeout: 300_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 20_000 } },
   },
 })

@@ -11,7 +11,7 @@ export interface RaceOptions {
   readonly races?: number
   /** Decides all that is random about them: the same seed gives the same races. Default 1. */
   readonly seed?: number
-  /** Default 110,000. */
+  /** Default 300,000. */
   readonly timeoutMs?: number
   /**
    * False where nothing in the store can stop a promotion that is under way while its version is being retired: that
@@ -45,7 +45,7 @@ export function raceSuite(
   {
     races: all = 1_000,
     seed = 1,
-    timeoutMs = 110_000,
+    timeoutMs = 300_000,
     stopsRetired = true,
     readsMayBeOld = false,
   }: RaceOptions = {},

@@ -102,7 +102,7 @@ describe('what other replicas commit', () => {
       await listeners(),
     ])
     await commitTo(there, 'b')
-    await expect.poll(() => all, { timeout: 10_000 }).toContain('b')
+    await expect.poll(() => all).toContain('b')
     expect(lines.filter(({ level }) => level === 'warn')).not.toEqual([])
   })
 
@@ -125,7 +125,8 @@ describe('clocks', () => {
   it('lets a replica that is off by half a minute work, and one that is further off only read, which it says once', async () => {
     const right = open()
     await right.open('openai', stateOf('openai'))
-    for (const offMs of [-31_500, 31_500]) {
+    // The time that an answer takes counts for the replica; five seconds more than are allowed are no answer's.
+    for (const offMs of [-35_000, 35_000]) {
       lines.length = 0
       const off = open({ system: systemOff(offMs) })
       expect(await claimAll(off, 'off')).toEqual([])
@@ -204,7 +205,8 @@ describe('leases that were ended', () => {
   it('do not come back with what another replica heard before and writes after, also as the first of them', async () => {
     const [left, right] = [open(), open()]
     await right.open('openai', stateOf('openai'))
-    const heardAt = createSystem().now()
+    // Long ago: how late it is counts from when it is written, and what lies between may be more than a moment.
+    const heardAt = createSystem().now() - 60_000
     const others = { ...own, app: 'web', seenAt: heardAt }
     await left.touchLease({ ...own, seenAt: heardAt }, others)
     await right.endLease(own)

@@ -271,7 +271,7 @@ describe('promotions take turns', () => {
   it('and what a dead replica claimed is taken over once its calls must be over, and not before', async () => {
     const { version: expectCurrent } = await establish(store, 'openai')
     const dead = await stageNew(store, 'openai')
-    const client = await place.open(impatient)
+    const client = await place.open({ maxAttempts: 1 })
     place.fake.fault('reset', { on: (line) => line === 'AddSecretVersion openai' })
     await failure(client.promote('openai', { to: dead.version, expectCurrent, fence: 1 }))
     const clock = manualClock()

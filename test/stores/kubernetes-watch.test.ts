@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { Cancel, SecretStore } from '../../src/core/ports.ts'
 import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
 import { type ManualClock, manualClock } from './fakes/manual-clock.ts'
+import { patientMs } from './fakes/system.ts'
+import { waitFor } from './fakes/wait-for.ts'
 
 let clock: ManualClock
 let place: KubernetesPlace
@@ -25,13 +27,13 @@ async function watch(): Promise<void> {
   await attached()
 }
 
-const attached = () => vi.waitFor(() => expect(place.fake.watching()).toBe(1))
-const told = (count: number) => vi.waitFor(() => expect(changes).toBe(count))
+const attached = () => waitFor(() => expect(place.fake.watching()).toBe(1))
+const told = (count: number) => waitFor(() => expect(changes).toBe(count))
 const count = (part: string): number => place.fake.requests.filter(({ line }) => line.includes(part)).length
 
 /** Pauses of the watch go by the clock: time passes until the condition holds. */
 function passingUntil(holds: () => void): Promise<void> {
-  return vi.waitFor(() => {
+  return waitFor(() => {
     clock.pass(1_000)
     holds()
   })
@@ -65,7 +67,7 @@ it('lists anew where its state is too old, and tells what it missed', async () =
   await watch()
   place.fake.fault(503, { on: (line) => line.includes('watch=true'), times: 3 })
   place.fake.endWatches()
-  await vi.waitFor(() => expect(place.fake.watching()).toBe(0))
+  await waitFor(() => expect(place.fake.watching()).toBe(0))
   place.fake.put('openai', { api_key: 'two' })
   place.fake.compact()
   await passingUntil(() => expect(changes).toBe(1))
@@ -79,10 +81,11 @@ it('tries again ever more slowly where the server is in trouble', async () => {
   cancel = store.watch?.('openai', () => undefined) as Cancel
   const pauses: number[] = []
   for (let failure = 1; failure <= 6; failure += 1) {
-    await vi.waitFor(() => expect(count('fieldSelector')).toBe(failure))
-    const pauseMs = await vi.waitFor(() => {
+    await waitFor(() => expect(count('fieldSelector')).toBe(failure))
+    const pauseMs = await waitFor(() => {
       const [ms, ...others] = clock.pending()
-      if (ms === undefined || others.length > 0 || ms === 2_000) throw new Error('the pause has not begun')
+      if (ms === undefined || others.length > 0 || ms === patientMs)
+        throw new Error('the pause has not begun')
       return ms
     })
     pauses.push(pauseMs)
@@ -101,14 +104,14 @@ it('takes silence for a dead connection', async () => {
 it('is told once that it may not watch, and asks rarely from then on', async () => {
   place.fake.deny('list openai')
   store.watch?.('openai', () => undefined)
-  await vi.waitFor(() => expect(place.context.warnings).toHaveLength(1))
+  await waitFor(() => expect(place.context.warnings).toHaveLength(1))
   expect(place.context.warnings[0]).toContain('verbs: [list], resourceNames: [openai]')
-  await vi.waitFor(() => expect(Math.max(...clock.pending())).toBe(300_000))
+  await waitFor(() => expect(Math.max(...clock.pending())).toBe(300_000))
   clock.pass(299_000)
   expect(count('fieldSelector')).toBe(1)
   clock.pass(1_000)
-  await vi.waitFor(() => expect(count('fieldSelector')).toBe(2))
-  await vi.waitFor(() => expect(clock.pending()).toContain(300_000))
+  await waitFor(() => expect(count('fieldSelector')).toBe(2))
+  await waitFor(() => expect(clock.pending()).toContain(300_000))
   expect(place.context.warnings).toHaveLength(1)
 })
 
@@ -123,12 +126,12 @@ it('takes a new token where the old one is refused', async () => {
 it('ends when it is called off, and with the store', async () => {
   await watch()
   cancel()
-  await vi.waitFor(() => expect(place.fake.watching()).toBe(0))
+  await waitFor(() => expect(place.fake.watching()).toBe(0))
   place.fake.put('openai', { api_key: 'two' })
   store.watch?.('openai', () => undefined)
   await attached()
   await store.close()
-  await vi.waitFor(() => expect(place.fake.watching()).toBe(0))
+  await waitFor(() => expect(place.fake.watching()).toBe(0))
   expect(changes).toBe(0)
   expect(clock.pending()).toEqual([])
 })

@@ -56,7 +56,7 @@ async function readElsewhere(home: string): Promise<{ code: string | number | nu
   const child = spawn(process.execPath, [reader, home], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { NODE_NO_WARNINGS: '1' },
-    timeout: 10_000,
+    timeout: 60_000,
     killSignal: 'SIGKILL',
   })
   let said = ''

@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { SecretStore } from '../../src/core/ports.ts'
 import { openVaultStore, type VaultOptions } from '../../src/stores/vault.ts'
 import { establish, failure } from '../conformance/store-suite-support.ts'
@@ -8,6 +8,7 @@ import { makeFolder } from './fakes/folder.ts'
 import { type ManualClock, manualClock } from './fakes/manual-clock.ts'
 import { testContext } from './fakes/system.ts'
 import { startVaultFake, type VaultFake } from './fakes/vault-fake.ts'
+import { waitFor } from './fakes/wait-for.ts'
 
 let clock: ManualClock
 let fake: VaultFake
@@ -126,7 +127,7 @@ describe('keeping a token alive', () => {
     expect(clock.pending()).toContain(40_000)
     for (let round = 1; round <= 20; round += 1) {
       clock.pass(40_000)
-      await vi.waitFor(() => expect(clock.pending()).toContain(40_000))
+      await waitFor(() => expect(clock.pending()).toContain(40_000))
       expect(lines('renew-self')).toHaveLength(round)
     }
     expect(await store.read('openai')).toBeUndefined()
@@ -138,10 +139,10 @@ describe('keeping a token alive', () => {
     const { store } = await open(appRole, { SECRET_ID: secretId })
     await store.read('openai')
     clock.pass(40_000)
-    await vi.waitFor(() => expect(clock.pending().map(Math.round)).toContain(16_667))
+    await waitFor(() => expect(clock.pending().map(Math.round)).toContain(16_667))
     clock.pass(16_667)
-    await vi.waitFor(() => expect(lines('login')).toHaveLength(2))
-    await vi.waitFor(() => expect(clock.pending()).toContain(40_000))
+    await waitFor(() => expect(lines('login')).toHaveLength(2))
+    await waitFor(() => expect(clock.pending()).toContain(40_000))
     clock.pass(20_000)
     expect(await store.read('openai')).toBeUndefined()
     expect(lines('login')).toHaveLength(2)
@@ -152,10 +153,10 @@ describe('keeping a token alive', () => {
     const { store } = await open(appRole, { SECRET_ID: secretId })
     await store.read('openai')
     clock.pass(40_000)
-    await vi.waitFor(() => expect(lines('login')).toHaveLength(2))
-    await vi.waitFor(() => expect(clock.pending()).toContain(40_000))
+    await waitFor(() => expect(lines('login')).toHaveLength(2))
+    await waitFor(() => expect(clock.pending()).toContain(40_000))
     clock.pass(3_600_000)
-    await vi.waitFor(() => expect(lines('login').length).toBeGreaterThanOrEqual(3))
+    await waitFor(() => expect(lines('login').length).toBeGreaterThanOrEqual(3))
     expect(await store.read('openai')).toBeUndefined()
   })
 
@@ -165,11 +166,11 @@ describe('keeping a token alive', () => {
     await store.read('openai')
     fake.fault(503, { on: (line) => line.includes('renew-self') })
     clock.pass(40_000)
-    await vi.waitFor(() => expect(context.lines.join()).toContain('could not be renewed'))
+    await waitFor(() => expect(context.lines.join()).toContain('could not be renewed'))
     const retryMs = Math.min(...clock.pending())
     expect(retryMs).toBeLessThan(20_000)
     clock.pass(retryMs)
-    await vi.waitFor(() => expect(clock.pending()).toContain(40_000))
+    await waitFor(() => expect(clock.pending()).toContain(40_000))
     expect(lines('login')).toHaveLength(1)
   })
 
@@ -177,12 +178,12 @@ describe('keeping a token alive', () => {
     const token = fake.issueToken({ leaseSeconds: 60, maxSeconds: 70 })
     const { store, context } = await open({}, { VAULT_TOKEN: token })
     await store.read('openai')
-    await vi.waitFor(() => expect(clock.pending()).toContain(40_000))
+    await waitFor(() => expect(clock.pending()).toContain(40_000))
     clock.pass(40_000)
-    await vi.waitFor(() => expect(lines('renew-self')).toHaveLength(1))
-    await vi.waitFor(() => expect(clock.pending()).toContain(20_000))
+    await waitFor(() => expect(lines('renew-self')).toHaveLength(1))
+    await waitFor(() => expect(clock.pending()).toContain(20_000))
     clock.pass(20_000)
-    await vi.waitFor(() => expect(context.warnings.join()).toContain('give Keyturn a new one'))
+    await waitFor(() => expect(context.warnings.join()).toContain('give Keyturn a new one'))
     expect(context.lines.join()).not.toContain(token)
   })
 

@@ -1,7 +1,7 @@
 import type { SecretStore } from '../../../src/core/ports.ts'
 import { type AwsSecretsManagerOptions, openStore, type StoreContext } from '../../../src/stores/index.ts'
 import { type AwsFake, startAwsFake } from './aws-fake.ts'
-import { type Recorded, testContext } from './system.ts'
+import { patientMs, type Recorded, testContext } from './system.ts'
 
 export interface AwsPlace {
   readonly fake: AwsFake
@@ -24,7 +24,7 @@ export async function startAws(): Promise<AwsPlace> {
   }
 }
 
-/** The real SDK, with patience for milliseconds instead of seconds. */
+/** The real SDK. */
 export async function openAws(
   { fake, context, opened }: AwsPlace,
   options: AwsSecretsManagerOptions = {},
@@ -34,7 +34,7 @@ export async function openAws(
       kind: 'aws-secrets-manager',
       endpoint: fake.endpoint,
       region: 'eu-central-1',
-      requestTimeoutMs: 2_000,
+      requestTimeoutMs: patientMs,
       ...options,
     },
     context,

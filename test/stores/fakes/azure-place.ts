@@ -6,7 +6,7 @@ import { type AzureKeyVaultOptions, openStore, type StoreContext } from '../../.
 import type { StoreHarness } from '../../conformance/store-suite.ts'
 import { type AzureFake, startAzureFake } from './azure-fake.ts'
 import { makeFolder } from './folder.ts'
-import { type Recorded, testContext } from './system.ts'
+import { patientMs, type Recorded, testContext } from './system.ts'
 
 export interface AzurePlace {
   readonly fake: AzureFake
@@ -32,7 +32,7 @@ export async function startAzure(system?: StoreContext['system']): Promise<Azure
   const context = { ...testContext(folder, env), ...(system === undefined ? {} : { system }) }
   await writeFile(join(folder, 'ca.pem'), fake.certificate.cert)
   const opened: SecretStore[] = []
-  const defaults = { kind: 'azure-key-vault', vault: fake.address, requestTimeoutMs: 2_000 } as const
+  const defaults = { kind: 'azure-key-vault', vault: fake.address, requestTimeoutMs: patientMs } as const
   const keep = async (opening: Promise<SecretStore>): Promise<SecretStore> => {
     const store = await opening
     opened.push(store)

@@ -33,7 +33,8 @@ export async function startGoogle(
           kind: 'google-secret-manager',
           endpoint: fake.endpoint,
           createIfAbsent: true,
-          requestTimeoutMs: 2_000,
+          // A claim is waited for as long as its calls may take, by looks that are counted: no longer than this.
+          requestTimeoutMs: 5_000,
           ...given,
           ...options,
         },

@@ -6,7 +6,7 @@ import type { StoreContext } from '../../../src/stores/index.ts'
 import { type KubernetesOptions, openKubernetesStore } from '../../../src/stores/kubernetes.ts'
 import { makeFolder } from './folder.ts'
 import { defaultNamespace, type KubernetesFake, startKubernetesFake } from './kubernetes-fake.ts'
-import { type Recorded, testContext } from './system.ts'
+import { patientMs, type Recorded, testContext } from './system.ts'
 
 export interface KubernetesPlace {
   readonly fake: KubernetesFake
@@ -43,7 +43,7 @@ export async function startKubernetes(system?: StoreContext['system']): Promise<
     newToken,
     async open(options = {}, given = context) {
       const store = await openKubernetesStore(
-        { requestTimeoutMs: 2_000, serviceAccountFolder: folder, ...options },
+        { requestTimeoutMs: patientMs, serviceAccountFolder: folder, ...options },
         given,
       )
       opened.push(store)

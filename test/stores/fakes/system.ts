@@ -2,6 +2,9 @@ import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import type { System } from '../../../src/core/ports.ts'
 import type { StoreContext } from '../../../src/stores/index.ts'
 
+/** The limit of a request that is to be answered: it takes milliseconds, and seconds where the machine stands still. */
+export const patientMs = 20_000
+
 let last = 0
 
 /** The real clock (which never stands still, so that later is always greater), timers and randomness. */

@@ -1,7 +1,7 @@
 import type { SecretStore } from '../../../src/core/ports.ts'
 import type { StoreContext } from '../../../src/stores/index.ts'
 import { openVaultStore, type VaultOptions } from '../../../src/stores/vault.ts'
-import { type Recorded, testContext } from './system.ts'
+import { patientMs, type Recorded, testContext } from './system.ts'
 import { startVaultFake, type VaultFake } from './vault-fake.ts'
 
 export interface VaultPlace {
@@ -11,7 +11,6 @@ export interface VaultPlace {
   end(): Promise<void>
 }
 
-/** With patience for a second or two instead of five. */
 export async function startVault(): Promise<VaultPlace> {
   const fake = await startVaultFake()
   const context = testContext('.', { VAULT_ADDR: fake.address, VAULT_TOKEN: fake.issueToken() })
@@ -20,7 +19,7 @@ export async function startVault(): Promise<VaultPlace> {
     fake,
     context,
     async open(options = {}) {
-      const store = await openVaultStore({ requestTimeoutMs: 2_000, ...options }, context)
+      const store = await openVaultStore({ requestTimeoutMs: patientMs, ...options }, context)
       opened.push(store)
       return store
     },
