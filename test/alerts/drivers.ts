@@ -9,6 +9,9 @@ import { httpReceiver, mailReceiver, type Receiver, type Taken } from './receive
 /** Whatever of the configuration is a secret holds this. */
 export const canary = ['c4n', 'ary', 'x'.repeat(20)].join('')
 
+/** For an answer that comes: longer than it takes on a machine that is busy. */
+export const patientMs = 20_000
+
 export interface Driver {
   readonly kind: string
   listen(): Promise<Receiver>
@@ -172,7 +175,7 @@ export const drivers: readonly Driver[] = [
 ]
 
 export function contextOf(change: Partial<ChannelContext> = {}): ChannelContext {
-  const timeoutMs = change.timeoutMs ?? 5_000
+  const timeoutMs = change.timeoutMs ?? patientMs
   return {
     clock: { now: () => 1_764_115_200_000 },
     send: createSend(timeoutMs),

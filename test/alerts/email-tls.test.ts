@@ -6,7 +6,7 @@ import type { DeliveryOutcome } from '../../src/core/alert-deliveries.ts'
 import { testNotice } from '../../src/core/alert-notice.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { type Certificate, makeCertificate } from '../stores/fakes/certificate.ts'
-import { canary, contextOf } from './drivers.ts'
+import { canary, contextOf, patientMs } from './drivers.ts'
 import { mailReceiver, type Receiver } from './receivers.ts'
 
 const commonName = 'An authority of the company'
@@ -23,7 +23,11 @@ const implicit = ({ cert, key }: Certificate) => mailReceiver({ secure: true, ce
 const startTls = ({ cert, key }: Certificate) =>
   mailReceiver({ disabledCommands: [], cert, key, allowInsecureAuth: false })
 
-async function send(port: number, tls: 'implicit' | 'starttls', timeoutMs = 5_000): Promise<DeliveryOutcome> {
+async function send(
+  port: number,
+  tls: 'implicit' | 'starttls',
+  timeoutMs = patientMs,
+): Promise<DeliveryOutcome> {
   const channel = openEmail(
     {
       kind: 'email',

@@ -2,12 +2,13 @@ import { type AddressInfo, createServer } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createSend } from '../../src/alerts/post.ts'
 import type { DeliveryOutcome } from '../../src/core/alert-deliveries.ts'
+import { patientMs } from './drivers.ts'
 import { type Behaviour, httpReceiver } from './receivers.ts'
 
-async function answered(behaviour: Behaviour, timeoutMs = 5_000) {
+async function answered(behaviour: Behaviour) {
   const receiver = await httpReceiver()
   receiver.behave(behaviour)
-  const outcome = await createSend(timeoutMs)({ url: new URL(`${receiver.url}/hook`), body: '{}' })
+  const outcome = await createSend(patientMs)({ url: new URL(`${receiver.url}/hook`), body: '{}' })
   return { receiver, outcome }
 }
 
@@ -19,9 +20,9 @@ describe('what a receiver answers', () => {
     ['ten megabytes', 'large'],
     ['a text that breaks off', 'cut'],
   ] as const)('counts by its status, whether it goes on as %s or not', async (_what, answer) => {
-    const well = await answered({ status: 200, answer }, 2_000)
+    const well = await answered({ status: 200, answer })
     expect(well.outcome).toEqual({ kind: 'delivered' })
-    const refused = await answered({ status: 404, answer }, 2_000)
+    const refused = await answered({ status: 404, answer })
     expect(refused.outcome).toMatchObject({ kind: 'failed', isPermanent: true })
     expect(JSON.stringify(refused.outcome)).not.toContain('canary')
   })
@@ -94,7 +95,7 @@ describe('a receiver that does not speak HTTP', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close())
     const { port } = server.address() as AddressInfo
-    const outcome = await createSend(5_000)({ url: new URL(`http://127.0.0.1:${port}/`), body: '{}' })
+    const outcome = await createSend(patientMs)({ url: new URL(`http://127.0.0.1:${port}/`), body: '{}' })
     expect(outcome).toMatchObject({ kind: 'failed', isPermanent: false, isUnsure: true })
     expect(JSON.stringify(outcome)).not.toContain('canary')
   })

@@ -1,8 +1,8 @@
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Writable } from 'node:stream'
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server'
 import { onTestFinished } from 'vitest'
+import { freePort } from '../free-port.ts'
 
 export interface Taken {
   readonly path: string
@@ -75,8 +75,9 @@ export async function httpReceiver(): Promise<Receiver> {
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
     return server
   }
-  let server = await listen(0)
-  const { port } = server.address() as AddressInfo
+  // One that nobody else is given while this one is away.
+  const port = await freePort()
+  let server = await listen(port)
   const leave = async (): Promise<void> => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
@@ -148,8 +149,8 @@ export async function mailReceiver(change: SMTPServerOptions = {}): Promise<Rece
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', () => resolve()))
     return server
   }
-  let server = await listen(0)
-  const { port } = server.server.address() as AddressInfo
+  const port = await freePort()
+  let server = await listen(port)
   const leave = (): Promise<void> =>
     new Promise((resolve) => {
       for (const connection of server.connections) connection.close()
