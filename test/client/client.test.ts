@@ -2,11 +2,12 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { limits } from '../../src/client/limits.ts'
 import { createClient, getOpenAIKey, type KeyturnClientError } from '../../src/index.ts'
+import { freePort } from '../free-port.ts'
 import { type FakeService, problem, testKey } from './fake-service.ts'
 import { clientOf, errorOf, handTime, serviceForTest, turnOfLoop } from './support.ts'
 
 /** What a first key ends in that is never had. Time goes on so slowly that no try runs out of it on the wire. */
-async function firstError(service: FakeService): Promise<KeyturnClientError> {
+async function firstError(service: Pick<FakeService, 'url' | 'token'>): Promise<KeyturnClientError> {
   const hand = handTime()
   let isOver = false
   const asking = errorOf(clientOf(service, { platform: hand.platform }).getOpenAIKey()).finally(() => {
@@ -269,12 +270,11 @@ describe('a first key that cannot be had', () => {
   })
 
   it('says that nothing listens there', async () => {
-    const service = await serviceForTest()
-    await service.close()
-    const error = await firstError(service)
+    const url = `http://127.0.0.1:${await freePort()}`
+    const error = await firstError({ url, token: 'a-token' })
     expect(error).toMatchObject({ code: 'service_unreachable', retryable: true })
     expect(error.message).toContain('ECONNREFUSED')
-    expect(error.message).toContain(service.url)
+    expect(error.message).toContain(url)
   })
 
   it('ends in time when the service hangs', async () => {
