@@ -4,11 +4,11 @@ import type { Observation } from '../../src/core/types.ts'
 import { classify } from '../../src/core/verdict.ts'
 import { verifyOutcome } from '../../src/core/verdict-outcome.ts'
 import { createOpenAIIssuer, type OpenAIIssuerOptions } from '../../src/issuers/openai.ts'
-import { taxonomyNames } from '../../src/sandbox/index.ts'
-import { canary, issuerContext, refusal, replying, sandbox, stub } from './support.ts'
+import { type Sandbox, taxonomyNames } from '../../src/sandbox/index.ts'
+import { canary, issuerContext, patientMs, refusal, replying, sandbox, stub } from './support.ts'
 
 const open = (options: OpenAIIssuerOptions, context = issuerContext()) =>
-  createOpenAIIssuer({ timeoutMs: 2_000, ...options }, context)
+  createOpenAIIssuer({ timeoutMs: patientMs, ...options }, context)
 const secret = new Secret(`key-${canary}`)
 
 /** One probe of a server that answers everything in this way. */
@@ -138,10 +138,16 @@ describe('declared scopes and models', () => {
   })
 })
 
+/** The end that OpenAI echoes, which no word and no id has by chance: neither has two capitals side by side. */
+function keyWithAnEndOfItsOwn(place: Sandbox): string {
+  const { value } = place.createServiceAccountKey()
+  return /[A-Z]{2}/.test(value.slice(-4)) ? value : keyWithAnEndOfItsOwn(place)
+}
+
 describe('every refusal of the taxonomy, over the wire', () => {
   it.each(taxonomyNames)('%s has a verdict and leaks no sentence', async (kind) => {
     const place = await sandbox({ knobs: { faults: [{ kind }] } })
-    const key = place.createServiceAccountKey().value
+    const key = keyWithAnEndOfItsOwn(place)
     const [first] = await open({ baseUrl: place.baseUrl }).verify(new Secret(key), {})
     if (first === undefined) throw new Error('expected an observation')
     expect(first).toMatchObject({ kind: 'answer', isIssuers: true })

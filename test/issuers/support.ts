@@ -11,6 +11,9 @@ import { createSystem } from '../../src/system.ts'
 
 export const canary = `canary${'0123456789abcdef'.repeat(3)}`
 
+/** For an answer that comes: longer than it takes on a machine that is busy. */
+export const patientMs = 20_000
+
 export interface Logged {
   readonly message: string
   readonly fields: unknown
@@ -51,7 +54,7 @@ export function mintingIssuer(
       projectId: place.project,
       serviceAccountId: place.serviceAccount,
       adminKey: async () => new Secret(place.adminKey()),
-      timeoutMs: 2_000,
+      timeoutMs: patientMs,
       // Shorter ones than rotations write.
       isMarker: (name) => name.startsWith('keyturn-'),
       ...options,
@@ -142,7 +145,7 @@ export function stubbedIssuer(
       projectId: 'proj_1',
       serviceAccountId: 'svc_acct_1',
       adminKey: async () => new Secret(`admin-${canary}`),
-      timeoutMs: 2_000,
+      timeoutMs: patientMs,
       // Shorter ones than rotations write.
       isMarker: (name) => name.startsWith('keyturn-'),
       ...options,

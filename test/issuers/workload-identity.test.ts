@@ -7,13 +7,13 @@ import type { ExchangeOutcome, Exchanger } from '../../src/core/ports.ts'
 import type { SubjectTokenSource } from '../../src/issuers/subject-token.ts'
 import { createWorkloadIdentity, type WorkloadIdentityOptions } from '../../src/issuers/workload-identity.ts'
 import { identityAt, subject } from '../sandbox/identity.ts'
-import { canary, issuerContext, replying, sandbox, stub } from './support.ts'
+import { canary, issuerContext, patientMs, replying, sandbox, stub } from './support.ts'
 
 const base: WorkloadIdentityOptions = {
   provider: 'idp_1',
   serviceAccount: 'svc_acct_1',
   subjectToken: { kind: 'env', variable: 'IDENTITY' },
-  timeoutMs: 2_000,
+  timeoutMs: patientMs,
 }
 
 function exchanger(
@@ -178,7 +178,7 @@ describe('where the identity token comes from', () => {
     subjectToken: SubjectTokenSource,
     env: Readonly<Record<string, string>> = {},
   ): Promise<string> {
-    const outcome = await exchanger({ subjectToken, tokenUrl, timeoutMs: 500 }, env).exchange()
+    const outcome = await exchanger({ subjectToken, tokenUrl }, env).exchange()
     const { cause, summary, fix } = await failureOf(outcome)
     expect(cause).toBe('subject_token_missing')
     return `${summary} ${fix}`
