@@ -25,7 +25,7 @@ function facts(folder: string, change: Partial<KeyturnFactsOptions> = {}) {
     folder,
     isOffline: false,
     withPermissions: false,
-    storeTimeoutMs: 2_000,
+    storeTimeoutMs: 20_000,
     askService: async () => undefined,
     system: createSystem(),
     log: () => undefined,

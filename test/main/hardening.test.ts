@@ -120,7 +120,7 @@ describe('a real process', () => {
     )
     let said = ''
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()))
-    expect((await once(child, 'exit'))[0]).toBe(0)
+    expect((await once(child, 'close'))[0]).toBe(0)
     expect(said).not.toContain('Debugger listening')
   })
 
