@@ -174,7 +174,8 @@ export class RotationWorld {
   }
 
   async #openStore(): Promise<SecretStore> {
-    const options = { maxAttempts: 1, requestTimeoutMs: 150, connectionTimeoutMs: 150 }
+    // What fails here fails by itself: nothing is waited for in vain.
+    const options = { maxAttempts: 1, requestTimeoutMs: 20_000, connectionTimeoutMs: 20_000 }
     const field = this.#field
     return openAws(this.place, field === undefined ? options : { ...options, format: 'json', field })
   }
