@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import {
+  chmodSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -33,7 +34,8 @@ function outcomeOf(act: () => void): unknown {
 describe('a file for this user alone', () => {
   it('takes the place of one that others may read, and leaves nothing beside it', () => {
     const path = join(folder, 'app.token')
-    writeFileSync(path, 'before', { mode: 0o644 })
+    writeFileSync(path, 'before')
+    chmodSync(path, 0o644)
     realIo().writePrivateFile(path, 'after')
     expect(readFileSync(path, 'utf8')).toBe('after')
     expect(statSync(path).mode & 0o777).toBe(0o600)

@@ -129,7 +129,7 @@ it('gets the keys of issuers from where it asked, over HTTPS, in bounded size', 
 
 it('says at the start whose key set cannot be used, and starts', async () => {
   const folder = await temporaryFolder()
-  await writeFile(join(folder, 'jwks.json'), 'not JSON')
+  await writeFile(join(folder, 'jwks.json'), 'not JSON', { mode: 0o600 })
   const rule = `{ name: ci, issuer: 'https://ci.example', audience: keyturn, jwksFile: jwks.json, grants: [{ credentials: [openai], may: [read] }] }`
   const text = `access: { jwt: [${rule}] }\ncredentials: { openai: { store: { kind: local } } }\n`
   const config = loadConfig({

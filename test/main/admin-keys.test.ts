@@ -24,7 +24,7 @@ function placed(): { readonly cwd: string; readonly env: Readonly<Record<string,
     '      serviceAccount: svc_a',
     `      adminKey: { store: { kind: local, folder: ${join(cwd, 'a-file', 'secrets')} } }`,
   ]
-  writeFileSync(join(cwd, 'keyturn.yaml'), lines.join('\n'))
+  writeFileSync(join(cwd, 'keyturn.yaml'), lines.join('\n'), { mode: 0o600 })
   const env = { KEYTURN_CONFIG: join(cwd, 'keyturn.yaml'), APP_KEY: ['sk', 'x'.repeat(40)].join('-') }
   return { cwd, env }
 }

@@ -39,7 +39,7 @@ function brokenConfig(home: string): Readonly<Record<string, string>> {
     '  bad:',
     `    store: { kind: local, folder: ${join(home, 'a-file', 'secrets')} }`,
   ]
-  writeFileSync(join(home, 'keyturn.yaml'), lines.join('\n'))
+  writeFileSync(join(home, 'keyturn.yaml'), lines.join('\n'), { mode: 0o600 })
   return { KEYTURN_CONFIG: join(home, 'keyturn.yaml'), GOOD_KEY: ['sk', 'x'.repeat(40)].join('-') }
 }
 
@@ -114,7 +114,8 @@ describe('a home is of a sandbox or of real keys, and never of both', () => {
 
   it('a sandbox does not take up an installation, whose keys it would turn into its own', async () => {
     const cwd = folder()
-    writeFileSync(join(cwd, 'keyturn.yaml'), 'credentials: { openai: { store: { kind: local } } }')
+    const text = 'credentials: { openai: { store: { kind: local } } }'
+    writeFileSync(join(cwd, 'keyturn.yaml'), text, { mode: 0o600 })
     await tick({ env: { ...alone, KEYTURN_CONFIG: join(cwd, 'keyturn.yaml') }, cwd })
     const started = serve({ sandbox: true, env: alone, cwd })
     await expect(started).rejects.toMatchObject({
@@ -171,8 +172,9 @@ function moduleConfig(cwd: string, lines: readonly string[]): Readonly<Record<st
   const methods = ['read', 'describe', 'stage', 'promote', 'retire', 'destroy', 'annotate', 'check', 'close']
   const source = `export const openStore = () => ({ capabilities: ${capabilities}, ${methods.map((name) => `${name}: async () => undefined`).join(', ')} })\n`
   writeFileSync(join(cwd, 'mine.mjs'), source, { mode: 0o600 })
-  writeFileSync(join(cwd, 'package.json'), '{}')
-  writeFileSync(join(cwd, 'keyturn.yaml'), [`home: ${join(cwd, 'home')}`, ...lines].join('\n'))
+  writeFileSync(join(cwd, 'package.json'), '{}', { mode: 0o600 })
+  const text = [`home: ${join(cwd, 'home')}`, ...lines].join('\n')
+  writeFileSync(join(cwd, 'keyturn.yaml'), text, { mode: 0o600 })
   return {
     KEYTURN_CONFIG: join(cwd, 'keyturn.yaml'),
     KEYTURN_LISTEN: '127.0.0.1:0',

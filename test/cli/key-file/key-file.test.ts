@@ -64,7 +64,8 @@ const set = (text: string) => () => text
 describe('a file with a key', () => {
   it('is replaced whole, is for its owner alone, and is not written where nothing changes', () => {
     const folder = folderForTest()
-    writeFileSync(join(folder, 'key'), 'old', { mode: 0o644 })
+    writeFileSync(join(folder, 'key'), 'old')
+    chmodSync(join(folder, 'key'), 0o644)
     const file = fileIn(folder)
     expect(file.change(set('new'))).toBe(true)
     expect(readFileSync(file.path, 'utf8')).toBe('new')
@@ -328,7 +329,9 @@ describe('a place for it', () => {
 
   it('that others can read until now is told', () => {
     const folder = folderForTest()
-    writeFileSync(join(folder, 'key'), '', { mode: 0o644 })
+    writeFileSync(join(folder, 'key'), '')
+    // Whatever the umask leaves of a mode that a file is made with.
+    chmodSync(join(folder, 'key'), 0o644)
     expect(look(join(folder, 'key'))).toEqual([expect.stringContaining('others can read')])
   })
 })
