@@ -9,6 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { expect, it } from 'vitest'
 import type { Readiness } from '../../src/api/types.ts'
 import { tick } from '../../src/main.ts'
@@ -46,17 +47,20 @@ function takeAllAway(rig: Rig): () => void {
   mkdirSync(away)
   const ledger = ledgerFiles(rig)
   for (const name of ledger) renameSync(join(rig.home, name), join(away, name))
+  // In one file, so that one step brings it back: a service that looks in between would begin an empty one.
+  const kept = new DatabaseSync(join(away, 'ledger.db'))
+  kept.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  kept.close()
   writeFileSync(join(rig.home, 'ledger.db'), 'no ledger', { mode: 0o600 })
   renameSync(join(rig.home, 'secrets', 'openai'), join(away, 'openai'))
   writeFileSync(join(rig.home, 'secrets', 'openai'), 'no folder')
   rig.sandbox.set({ hang: true })
   return () => {
-    for (const name of ledgerFiles(rig)) rmSync(join(rig.home, name))
-    for (const name of ledger) renameSync(join(away, name), join(rig.home, name))
+    rig.sandbox.reset()
     rmSync(join(rig.home, 'secrets', 'openai'))
     renameSync(join(away, 'openai'), join(rig.home, 'secrets', 'openai'))
+    renameSync(join(away, 'ledger.db'), join(rig.home, 'ledger.db'))
     rmSync(away, { recursive: true })
-    rig.sandbox.reset()
   }
 }
 
