@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { CredentialSummary } from '../../src/api/types.ts'
 import { type Knobs, startSandbox } from '../../src/sandbox/index.ts'
+import { freePort } from '../free-port.ts'
 import {
   aliveKeys,
   call,
@@ -117,7 +118,8 @@ describe('OpenAI cannot be asked', () => {
   )
 
   it('nobody listens where OpenAI was: the last verified key is handed out, also after a restart', async () => {
-    const sandbox = await startSandbox()
+    // On a port that nobody else is given when it is left: whoever answered there would know no key of ours.
+    const sandbox = await startSandbox({ port: await freePort() })
     const rig = await prepareRig({ ...options, sandbox })
     const first = await serveRig(rig)
     await untilReady(rig)
