@@ -50,6 +50,7 @@ access: { certificates: [{ uri: 'spiffe://test/*', grants: [{ credentials: [open
     'there is a key',
     async () => (await operate('status', 'openai')).code,
     (code) => code === 0,
+    60_000,
   )
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -74,7 +75,7 @@ it('a script with nothing but a certificate gets its key, and says at its end th
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   expect(await Promise.all([text(child.stdout), once(child, 'close')])).toEqual(['string', [0, null]])
-  expect(await leases()).toEqual([])
+  await until('nobody holds a key', leases, (all) => all.length === 0)
   expect(await operate('rotate', 'openai', '--wait')).toMatchObject({ code: 0 })
 })
 

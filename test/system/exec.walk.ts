@@ -21,11 +21,15 @@ console.log('up', process.pid, hash(), ['KEYTURN_TOKEN', 'OPENAI_ADMIN_KEY'].fil
 setInterval(() => undefined, 1000)
 `
 
-function start(keyed: Keyed, options: readonly string[] = []): Started {
+function start(
+  keyed: Keyed,
+  options: readonly string[] = [],
+  onLine: (line: string) => void = () => undefined,
+): Started {
   const path = join(keyed.folder, 'program.cjs')
   writeFileSync(path, program)
   const env = { ...keyed.env(), OPENAI_ADMIN_KEY: 'an admin key' }
-  return startCli(['exec', ...options, '--', process.execPath, path], { env, cwd: keyed.folder })
+  return startCli(['exec', ...options, '--', process.execPath, path], { env, cwd: keyed.folder, onLine })
 }
 
 const ups = ({ lines }: Started) => lines.filter((line) => line.startsWith('up '))
@@ -40,7 +44,11 @@ const untilUps = (run: Started, count: number) =>
 it('a program survives rotations and a crash of the service; no key dies before the program that has it is gone', async () => {
   const keyed = await keyedService()
   const { rig, sandbox, canaries } = keyed
-  const run = start(keyed)
+  /** Keys that live at the moment in which a program says that it ends: a moment later they may be fewer. */
+  const aliveAtEnd: number[] = []
+  const run = start(keyed, [], (line) => {
+    if (line.startsWith('down ')) aliveAtEnd.push(aliveKeys(sandbox).length)
+  })
   expect(await run.seen(/^up /)).toMatch(/ clean$/)
   const firstPid = pidOf(ups(run)[0])
 
@@ -49,7 +57,7 @@ it('a program survives rotations and a crash of the service; no key dies before 
   await untilPromoted(rig, first.id)
   await run.seen(`down ${firstPid}`)
   // Overlap and quiet time were over long before: it is the program that the old key waited for.
-  expect(aliveKeys(sandbox)).toHaveLength(2)
+  expect(aliveAtEnd).toEqual([2])
   const [, second = ''] = await untilUps(run, 2)
   expect(second.split(' ')[2]).not.toBe(ups(run)[0]?.split(' ')[2])
   await untilTurned(rig, first.id)
@@ -57,7 +65,7 @@ it('a program survives rotations and a crash of the service; no key dies before 
 
   await keyed.crash()
   await run.seen('the program goes on with the key it has')
-  expect(stateOf(pidOf(second))).toMatch(/[SR]/)
+  expect(stateOf(pidOf(second))).toMatch(/[SRD]/)
   await keyed.restart()
   expect(ups(run)).toHaveLength(2)
   const again = await rotate(rig)
@@ -143,6 +151,14 @@ it('where nothing is done the old key lives until the program ends', async () =>
   await untilTurned(keyed.rig, turned.id)
 })
 
+/** Who ends says so, and waits for a second at most until it is heard. */
+const untilNoLease = (keyed: Keyed) =>
+  until(
+    'nobody holds a key',
+    () => leasesOf(keyed),
+    (instances) => instances.length === 0,
+  )
+
 const leasesOf = async ({ rig }: Keyed): Promise<readonly string[]> => {
   const { body } = await call<{ items: { instance: string }[] }>(rig, '/v1/credentials/openai/leases')
   return body.items.map(({ instance }) => instance)
@@ -154,7 +170,7 @@ it('a program that has ended holds no key: the next rotation waits for nobody', 
   const exec = (...args: string[]) => runCli(rig, ['exec', ...args], { env: keyed.env(), cwd: keyed.folder })
   expect((await exec('--', 'true')).code).toBe(0)
   expect((await exec('--', 'sleep', '0.4')).code).toBe(0)
-  expect(await leasesOf(keyed)).toEqual([])
+  await untilNoLease(keyed)
   expect(await runCli(rig, ['rotate', 'openai', '--wait'])).toMatchObject({ code: 0 })
   expect(aliveKeys(keyed.sandbox)).toHaveLength(1)
 
@@ -162,7 +178,7 @@ it('a program that has ended holds no key: the next rotation waits for nobody', 
   const left = await exec('--', 'sh', '-c', 'sleep 30 >/dev/null 2>&1 & echo up $!')
   const pid = pidOf(left.out)
   onTestFinished(() => void process.kill(pid, 'SIGKILL'))
-  expect(stateOf(pid)).toBe('S')
+  expect(stateOf(pid)).toMatch(/[SRD]/)
   expect(await leasesOf(keyed)).toEqual([expect.stringMatching(/^exec-/)])
   // A name that was given may be another run's as well.
   expect((await exec('--instance', 'nightly', '--', 'true')).code).toBe(0)
@@ -181,9 +197,9 @@ it('a service that hangs or is gone at the end changes neither the exit code nor
     expect(await run.ended).toBe(5)
     return performance.now() - downAt
   }
-  expect(await endedIn(hung)).toBeLessThan(5_000)
+  expect(await endedIn(hung)).toBeLessThan(8_000)
   await keyed.crash()
-  expect(await endedIn(gone)).toBeLessThan(5_000)
+  expect(await endedIn(gone)).toBeLessThan(8_000)
 })
 
 describe('exit codes', () => {
@@ -251,7 +267,7 @@ print(text.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `
   const words = ['-c', typing, process.execPath, cli, 'exec', '--', process.execPath, path]
   const env = { ...keyed.env(), NODE_NO_WARNINGS: '1', NO_COLOR: '1', TERM: 'xterm' }
-  const { stdout } = spawnSync('python3', words, { env, encoding: 'utf8', timeout: 20_000 })
+  const { stdout } = spawnSync('python3', words, { env, encoding: 'utf8', timeout: 90_000 })
   expect(stdout).toContain('terminal true true')
   expect(stdout).toMatch(/interrupted 1\s+9\s*$/)
 })

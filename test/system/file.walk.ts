@@ -1,4 +1,4 @@
-import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { expect, it } from 'vitest'
 import { runCli } from './cli.ts'
@@ -16,8 +16,9 @@ it('a .env survives rotations, a crash of the service and of its keeper; the old
   const { rig, sandbox, canaries, folder } = keyed
   const path = join(folder, '.env')
   writeFileSync(path, before, { mode: 0o644 })
-  // Fails at each first time for a key, and shows all that it was given.
-  const hook = `env; test -e "${folder}/seen-$KEYTURN_FINGERPRINT" && exit 0; : > "${folder}/seen-$KEYTURN_FINGERPRINT"; exit 3`
+  // Fails until it is let, and shows all that it was given.
+  const permit = join(folder, 'permit')
+  const hook = `env; test -e '${permit}' || exit 3`
   const args = ['file', '--out', path, '--format', 'env', '--hook', hook, '--remove-on-exit']
   const start = () =>
     startCli(args, { env: { ...keyed.env(), OPENAI_API_KEY: 'one of before' }, cwd: folder })
@@ -25,10 +26,13 @@ it('a .env survives rotations, a crash of the service and of its keeper; the old
   const run = start()
   await run.seen('others can read')
   await run.seen('the hook ended with 3')
+  writeFileSync(permit, '')
   await run.seen('the hook has succeeded')
   expect(keyIn(path)).toBe(await currentKey(keyed))
   expect(statSync(path).mode & 0o777).toBe(0o600)
 
+  rmSync(permit)
+  const failures = run.lines.filter((line) => line.includes('the hook ended with 3')).length
   const first = await rotate(rig)
   await untilPromoted(rig, first.id)
   await until(
@@ -36,10 +40,19 @@ it('a .env survives rotations, a crash of the service and of its keeper; the old
     async () => keyIn(path) === (await currentKey(keyed)),
     (isThere) => isThere,
   )
-  // Its hook fails once more, and is run again a second later.
+  await until(
+    'its hook has failed, and is run again until it has not',
+    () => run.lines.filter((line) => line.includes('the hook ended with 3')).length,
+    (count) => count > failures,
+  )
   expect(aliveKeys(sandbox)).toHaveLength(2)
+  writeFileSync(permit, '')
   await untilTurned(rig, first.id)
-  expect(run.lines.filter((line) => line.includes('the hook has succeeded'))).toHaveLength(2)
+  await until(
+    'the hook has succeeded for the second key too',
+    () => run.lines.filter((line) => line.includes('the hook has succeeded')).length,
+    (count) => count === 2,
+  )
 
   await keyed.crash()
   await run.seen('stays as it is')

@@ -71,7 +71,12 @@ export interface Started {
 /** A command as a process of its own that goes on; killed at the end of the test. `prefix`: what runs it. */
 export function startCli(
   args: readonly string[],
-  options: { readonly env: Readonly<Record<string, string>>; readonly cwd: string },
+  options: {
+    readonly env: Readonly<Record<string, string>>
+    readonly cwd: string
+    /** Called at the moment in which a line arrives, before anything else can happen in this process. */
+    readonly onLine?: (line: string) => void
+  },
 ): Started {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd: options.cwd,
@@ -81,7 +86,10 @@ export function startCli(
     detached: true,
   })
   const lines: string[] = []
-  readLines(child, (text) => void lines.push(text))
+  readLines(child, (text) => {
+    lines.push(text)
+    options.onLine?.(text)
+  })
   const ended = once(child, 'close').then(() => child.exitCode)
   const pid = child.pid ?? 0
   onTestFinished(async () => {
