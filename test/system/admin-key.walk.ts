@@ -64,8 +64,9 @@ function untilAdmin(
   rig: Rig,
   what: string,
   isSo: (summary: CredentialSummary) => boolean,
+  withinMs = 30_000,
 ): Promise<CredentialSummary> {
-  return until(what, () => adminSummary(rig), isSo)
+  return until(what, () => adminSummary(rig), isSo, withinMs)
 }
 
 const isOver = ({ rotation, retirements }: CredentialSummary): boolean =>
@@ -253,15 +254,18 @@ it('killed while the admin key turns: started again, one is current and no other
   // The first old one is a person's and is left alone; the others die.
   for (const phase of ['minting', 'promoting', 'dying']) {
     const before = await adminSummary(rig)
+    let isKilled = false
     const dead = new Promise<void>((resolve, reject) => {
       const stop = service.onLine((line) => {
         if (!line.message.startsWith('openai-admin: ') || line.phase !== phase) return
         stop()
+        isKilled = true
         service.kill().then(resolve, reject)
       })
     })
     await turnAdminKey(rig).catch((thrown: unknown) => {
-      if (service.isRunning()) throw thrown
+      // The kill may be faster than the answer, and a broken connection is heard of before the end of the process.
+      if (!isKilled) throw thrown
     })
     await dead
     service = await spawnService(rig)
@@ -269,6 +273,7 @@ it('killed while the admin key turns: started again, one is current and no other
       rig,
       `after the kill in ${phase}`,
       (summary) => isOver(summary) && summary.current?.version !== before.current?.version,
+      60_000,
     )
     expect(after.troubles).toEqual([])
     expect(aliveAdminKeys(rig.sandbox)).toContain(after.current?.keyId)
@@ -279,4 +284,4 @@ it('killed while the admin key turns: started again, one is current and no other
     expect(aliveAdminKeys(rig.sandbox).filter((id) => !person.includes(id))).toEqual([after.current?.keyId])
   }
   await untilTurned(rig, (await rotate(rig)).id)
-}, 120_000)
+}, 240_000)
