@@ -126,8 +126,8 @@ describe('rotate', () => {
     expect([wrong.status, wrong.body.code]).toEqual([400, 'bad_request'])
     const hastened = await rotate(rig, { mode: 'emergency' })
     expect(hastened.id).toBe(first.id)
-    expect((await untilPromoted(rig, first.id)).outcome).toBe('promoted')
-  })
+    expect((await untilPromoted(rig, first.id, 80_000)).outcome).toBe('promoted')
+  }, 120_000)
 
   it('an idempotency key makes a repeat the same rotation, and refuses another body', async () => {
     const rig = await started({ policy: longOverlap })
@@ -155,14 +155,16 @@ describe('rotate', () => {
 
 describe('pause, resume and abort', () => {
   it('hold a rotation where it is, let it go on, and give it up without a trace', async () => {
-    // Long enough for a command to be a process of its own on a busy machine.
     const rig = await started({ policy: { ...longOverlap, provingSettle: '5s' } })
     const before = await keyNow(rig)
     const { id } = await rotate(rig)
     await rotationIn(rig, 'proving')
+    // As long as OpenAI does not answer nothing is proven, however long a command takes on a busy machine.
+    rig.sandbox.set({ errorStatus: 500 })
     expect((await runCli(rig, ['pause', 'openai'])).code).toBe(0)
     const paused = await summary(rig)
     expect(paused.rotation?.isPaused).toBe(true)
+    rig.sandbox.set({ errorStatus: null })
     expect((await runCli(rig, ['resume', 'openai'])).code).toBe(0)
     expect((await untilPromoted(rig, id)).outcome).toBe('promoted')
     const after = await keyNow(rig)
@@ -170,7 +172,9 @@ describe('pause, resume and abort', () => {
 
     const given = await rotate(rig)
     await rotationIn(rig, 'proving')
+    rig.sandbox.set({ errorStatus: 500 })
     expect((await runCli(rig, ['abort', 'openai'])).code).toBe(0)
+    rig.sandbox.set({ errorStatus: null })
     expect((await untilPromoted(rig, given.id)).outcome).toBe('aborted')
     expect(await keyNow(rig)).toBe(after)
     expect(aliveKeys(rig.sandbox)).toHaveLength(2)
@@ -179,7 +183,7 @@ describe('pause, resume and abort', () => {
       expect(run.code).toBe(1)
       expect(run.err).toMatch(/no rotation of 'openai' is running/)
     }
-  })
+  }, 120_000)
 })
 
 describe('rollback', () => {
@@ -219,7 +223,8 @@ describe('rollback', () => {
   })
 
   it('cuts the overlap of what it takes back short: it is not revoked afterwards', async () => {
-    const rig = await started({ policy: { overlap: '2s' } })
+    // The rollback has to come within the overlap.
+    const rig = await started({ policy: { overlap: '8s' } })
     const before = await keyNow(rig)
     await untilPromoted(rig, (await rotate(rig)).id)
     expect((await post(rig, '/rollbacks')).status).toBe(200)
@@ -227,12 +232,12 @@ describe('rollback', () => {
       'the newer key is dead',
       () => summary(rig),
       (one) => one.retirements.some(({ phase }) => phase === 'dead'),
-      30_000,
+      60_000,
     )
     expect(retirements.filter(({ phase }) => phase === 'dead')).toHaveLength(1)
     expect(await keyNow(rig)).toBe(before)
     expect(rig.sandbox.isAlive(before)).toBe(true)
-  }, 60_000)
+  }, 90_000)
 })
 
 describe('bring', () => {
@@ -426,12 +431,12 @@ it('tick on a home where nothing runs: the first key, and a rotation by repeated
     async () =>
       (JSON.parse((await runCli(rig, ['tick', '--json'])).out) as { items: CredentialSummary[] }).items[0],
     (one) => one?.rotation?.outcome === 'promoted' && one.retirements.every(({ phase }) => phase === 'dead'),
-    40_000,
+    90_000,
   )
   expect(last?.retirements).toHaveLength(1)
   expect(rig.sandbox.isAlive(before)).toBe(false)
   expect(aliveKeys(rig.sandbox)).toHaveLength(1)
-}, 90_000)
+}, 150_000)
 
 describe('stores that somebody else writes', () => {
   it('from the environment nothing is turned, brought or revoked, and each refusal says what to do instead', async () => {
