@@ -48,7 +48,8 @@ it('tells a webhook that the key was revoked at OpenAI, what to do, and that it 
     async () => told(),
     (all) =>
       all.every(({ data }) => all.some((one) => one.data.incident === data.incident && one.data.isOver)),
+    60_000,
   )
   const all = JSON.stringify([receiver.taken.map(({ body }) => body), rig.logs])
   expect(all).not.toContain(secret)
-})
+}, 120_000)

@@ -38,7 +38,12 @@ it('with no place that takes rows nothing is handed out, and the answer says why
   await untilReady(rig)
   const ask = () =>
     fetch(`${rig.url}/v1/credentials/openai`, { headers: { authorization: `Bearer ${rig.appToken()}` } })
-  expect((await ask()).status).toBe(200)
+  await until(
+    'it is handed out',
+    async () => (await ask()).status,
+    // A row that the webhook confirmed too late on a busy machine is a reply that was refused.
+    (status) => status === 200,
+  )
   await stop(first)
   const refused = await ask()
   expect(refused.status).toBe(503)

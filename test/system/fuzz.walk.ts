@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
@@ -9,6 +9,7 @@ import type { OpenApi } from '../fuzz/document.ts'
 import { type FuzzResult, fuzz } from '../fuzz/fuzz.ts'
 import { Canaries } from './canaries.ts'
 import { call, handOut, prepareRig, type Rig, rotate, untilPromoted, untilReady } from './harness.ts'
+import { filesOf } from './keyed.ts'
 import { spawnService } from './process.ts'
 
 const calmRuns = 4_000
@@ -95,12 +96,8 @@ it('answers as its document says, with no fault and no secret, in calm and in st
   expect((await handOut(rig)).status).toBeLessThan(504)
 
   // The logs, and every file that is not there to hold a secret.
-  const texts = new Map([['the log', rig.logs.join('\n')]])
-  for (const name of readdirSync(rig.home, { recursive: true, encoding: 'utf8' })) {
-    const path = join(rig.home, name)
-    if (statSync(path).isFile() && !/^(?:operator\.token|app\.token|signing-key\.pem)$/.test(name))
-      texts.set(name, readFileSync(path, 'latin1'))
-  }
+  const files = filesOf(rig.home, /^(?:operator\.token|app\.token|signing-key\.pem)$/)
+  const texts = new Map([['the log', rig.logs.join('\n')], ...files])
   expect(canaries.search(texts)).toEqual([])
   expect(rig.logs.filter((line) => /"code":"internal"|invariant broken/.test(line))).toEqual([])
 })

@@ -186,6 +186,17 @@ export function untilReady(rig: Rig, withinMs = 20_000): Promise<unknown> {
   )
 }
 
+/** The first key is handed out after one proof, on a fast machine before the slowest edge of OpenAI has heard of it. */
+export function untilKnownEverywhere(sandbox: Sandbox): Promise<unknown> {
+  const { activationMs } = sandbox.knobs()
+  const slowestMs = typeof activationMs === 'number' ? activationMs : Math.max(...activationMs)
+  return until(
+    'every edge knows every key',
+    () => Math.max(...sandbox.keys().map((key) => key.createdAt)),
+    (newestAt) => Date.now() > newestAt + slowestMs,
+  )
+}
+
 /** The rotation has promoted its key, and the old one is proven dead. */
 export function untilTurned(rig: Rig, id: string, withinMs = 30_000): Promise<RotationSummary> {
   const look = async (): Promise<RotationSummary> =>

@@ -7,6 +7,7 @@ import {
   type Rig,
   rotate,
   untilAllDead,
+  untilKnownEverywhere,
   untilPromoted,
   untilReady,
 } from './harness.ts'
@@ -20,6 +21,7 @@ it('twenty rotations, each to a proven death, under fifty requests in flight: no
   const rig = await prepareRig({ knobs: { latencyMs: 5 }, policy: { overlap: '12s', quiet: '2s' } })
   await serveRig(rig)
   await untilReady(rig)
+  await untilKnownEverywhere(rig.sandbox)
   const client = createClient({ url: rig.url, token: rig.appToken(), env: {} })
   onTestFinished(() => client.close())
   const load = startLoad(rig, client.getOpenAIKey)
@@ -45,7 +47,7 @@ it('twenty rotations, each to a proven death, under fifty requests in flight: no
     .filter((one) => one.path.startsWith('/v1/chat') && one.status !== 200)
   expect(refused).toEqual([])
   expect(aliveKeys(rig.sandbox)).toHaveLength(1)
-}, 180_000)
+}, 300_000)
 
 interface Load {
   stop(): Promise<{ readonly answered: number; readonly failures: readonly string[] }>

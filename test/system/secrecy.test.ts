@@ -172,7 +172,7 @@ it('no piece of any key or token is in a log, an answer, an event, a metric, a f
   // What OpenAI says of a key echoes its ends; none of its sentences goes anywhere.
   for (const [where, text] of watched.texts)
     expect(text.includes('Incorrect API key provided'), where).toBe(false)
-}, 180_000)
+}, 300_000)
 
 /** Rotations to the end, a failover, a rollback, a rehearsal, an emergency, a halt. */
 async function turns({ rig }: Watched): Promise<void> {
@@ -369,7 +369,11 @@ async function plants(watched: Watched, sandbox: Sandbox): Promise<void> {
   await until(
     'nothing is under way',
     () => summary(rig),
-    ({ rotation }) => rotation?.phase === 'done' || rotation?.phase === 'halted',
+    // Nor does a retirement write to the store between the look of whoever plants and the write.
+    ({ rotation, retirements }) =>
+      (rotation?.phase === 'done' || rotation?.phase === 'halted') &&
+      retirements.every(({ endedAt }) => endedAt !== null),
+    40_000,
   )
   const foreign = sandbox.createServiceAccountKey({
     serviceAccount: sandbox.other.serviceAccount,

@@ -52,7 +52,6 @@ describe('stores that are only read', () => {
         'what somebody put there is handed out',
         () => handOut(rig),
         ({ body }) => body.apiKey === second,
-        3_000,
       )
       await expectEverywhere(stage, taken.body)
       const foreign = sandbox.createServiceAccountKey({ serviceAccount: sandbox.other.serviceAccount })
@@ -74,7 +73,7 @@ describe('stores that are only read', () => {
       expect([mints(stage), service.isRunning()]).toEqual([0, true])
       expectNothingSecret(stage)
     },
-    60_000,
+    120_000,
   )
 })
 
@@ -109,4 +108,4 @@ it('memory: turned and rolled back; it forgets with the process, and the operato
   await expectEverywhere(stage, before)
   expect(service.isRunning()).toBe(true)
   expectNothingSecret(stage)
-}, 60_000)
+}, 120_000)

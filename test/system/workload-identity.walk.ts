@@ -68,7 +68,9 @@ function exchanges(rig: Rig): number {
 }
 
 it('an app calls OpenAI without a failure while tokens of seconds come and go and the identity token is replaced', async () => {
-  const place = await prepare(4)
+  // Half of it is what an app may take to send what it has on a machine that stands still.
+  const tokenSeconds = 12
+  const place = await prepare(tokenSeconds)
   const { rig, identity, canaries } = place
   const { sandbox } = rig
   await serveRig(rig)
@@ -104,7 +106,7 @@ it('an app calls OpenAI without a failure while tokens of seconds come and go an
   expect(generations).toEqual(generations.toSorted((a, b) => a - b))
   const { body } = await handOut(rig)
   expect(body).toMatchObject({ stage: 'current', verdict: 'valid' })
-  expect(body.staleAfterSeconds).toBeLessThanOrEqual(4)
+  expect(body.staleAfterSeconds).toBeLessThanOrEqual(tokenSeconds)
   expect(await summary(rig)).toMatchObject({ store: 'none', issuer: 'workload-identity', troubles: [] })
 
   const status = await runCli(rig, ['status', 'openai'])
@@ -122,7 +124,7 @@ it('an app calls OpenAI without a failure while tokens of seconds come and go an
   ])
   expect(canaries.count).toBeGreaterThan(8)
   expect(canaries.search(texts)).toEqual([])
-}, 60_000)
+}, 120_000)
 
 function textOf(path: string): string {
   try {
@@ -146,7 +148,7 @@ it('a token that OpenAI takes back is replaced within the request of the app tha
   sandbox.deleteKey(taken?.id ?? '')
   await openai.models.list()
   expect(exchanges(rig)).toBe(2)
-}, 30_000)
+}, 60_000)
 
 it('with the exchange down apps keep the token to its end, and then it is said why there is none', async () => {
   const { rig } = await prepare(4)
@@ -192,4 +194,4 @@ it('without a service: ten thousand callers are one exchange, and the process en
   })
   expect(run).toEqual({ code: 0, out: '1', err: '' })
   expect(exchanges(rig)).toBe(1)
-}, 30_000)
+}, 90_000)
