@@ -33,6 +33,8 @@ export function openTerminal(cwd: string, env: NodeJS.ProcessEnv): Terminal {
       })
     }
   }
+  // One pipe for both, or what a command said last on one of them might be read after the prompt on the other.
+  shell.stdin.write('exec 2>&1\n')
   let count = 0
   return {
     async type(line, ...answers) {

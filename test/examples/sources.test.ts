@@ -28,7 +28,9 @@ function named(pattern: RegExp): readonly string[] {
 }
 
 function answerOf(command: string, args: readonly string[]) {
-  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8' })
+  // A locale that the machine does not have is something that bash warns of.
+  const env = { ...process.env, LC_ALL: 'C' }
+  const { status, stderr, error } = spawnSync(command, args, { encoding: 'utf8', env })
   return { status, problem: error?.message ?? stderr }
 }
 
