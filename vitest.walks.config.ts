@@ -10,6 +10,6 @@ export default defineConfig({
     reporters: ['verbose'],
     // A machine that is ten times slower fails no walk for that.
     testTimeout: 180_000,
-    hookTimeout: 30_000,
+    hookTimeout: 120_000,
   },
 })
