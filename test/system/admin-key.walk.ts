@@ -35,7 +35,7 @@ async function rigWithAdminKey(options: Pick<RigOptions, 'knobs'> = {}): Promise
       `  baseUrl: "${sandbox.baseUrl}"`,
       `  project: ${sandbox.project}`,
       `  serviceAccount: ${sandbox.serviceAccount}`,
-      '  timeout: 2s',
+      '  timeout: 5s',
       `  adminKey: { store: { kind: local }, policy: { ${policy.join(', ')} } }`,
     ],
   })

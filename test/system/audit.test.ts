@@ -1,6 +1,4 @@
-import { appendFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
-import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { freePort } from '../free-port.ts'
 import { killRepeatedly } from './audit-kills.ts'
@@ -13,12 +11,9 @@ it('killed under load: no reply left without its row', async () => {
 }, 60_000)
 
 it('with no place that takes rows nothing is handed out, and the answer says why; with one again it goes on', async () => {
-  const rig = await prepareRig()
   const port = await freePort()
-  appendFileSync(
-    join(rig.home, 'keyturn.yaml'),
-    `audit: { wait: 300ms, sinks: [{ webhook: "http://127.0.0.1:${port}/" }], heads: [] }\n`,
-  )
+  const sinks = `[{ webhook: "http://127.0.0.1:${port}/" }]`
+  const rig = await prepareRig({ audit: `{ wait: 300ms, sinks: ${sinks}, heads: [] }` })
   const rows: string[] = []
   const start = async (): Promise<Server> => {
     const server = createServer((request, response) => {

@@ -183,14 +183,14 @@ async function richRig(): Promise<Rig> {
   const rig = await prepareRig({ knobs: { ...knobs, activationMs: [0, 0, 0] }, policy })
   const { sandbox, home } = rig
   const place = join(home, 'keyturn.yaml')
-  const issuer = `{ kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`
+  const issuer = `{ kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 5s }`
   const more = [
     '  billing:',
     '    store: { kind: local }',
     `    issuer: ${issuer}`,
     '  legacy-crm:',
     `    store: { kind: file, path: ${home}/legacy }`,
-    `    issuer: { kind: manual, baseUrl: "${sandbox.baseUrl}", timeout: 2s }`,
+    `    issuer: { kind: manual, baseUrl: "${sandbox.baseUrl}", timeout: 5s }`,
     '',
   ]
   mkdirSync(join(home, 'legacy'), { mode: 0o700 })

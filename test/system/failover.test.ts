@@ -206,7 +206,7 @@ describe('the current key is deleted at OpenAI during the overlap', () => {
       await until(
         'another key is handed out',
         () => handOut(rig),
-        ({ status, body }) => status !== 200 || body.apiKey !== dead,
+        ({ status, body }) => status === 200 && body.apiKey !== dead,
       )
       await until(
         'nothing is under way',
@@ -290,7 +290,7 @@ describe('the only key is deleted at OpenAI', () => {
     const { body } = await until(
       'nothing is handed out',
       () => handOut(rig),
-      ({ status }) => status === 503,
+      ({ status, body: { code } }) => status === 503 && code === 'no_verified_key',
     )
     expect(body.code).toBe('no_verified_key')
     expect(body.fix).toBe('Bring a working key: keyturn bring openai < key.txt')
@@ -331,7 +331,7 @@ describe('the only key is deleted at OpenAI', () => {
     const { body } = await until(
       'nothing is handed out',
       () => handOut(rig),
-      ({ status }) => status === 503,
+      ({ status, body: { code } }) => status === 503 && code === 'no_verified_key',
     )
     expect(body.code).toBe('no_verified_key')
     expect(body.fix).toMatch(/Put a working key where the store/)

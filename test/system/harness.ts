@@ -40,6 +40,8 @@ export interface RigOptions {
   readonly policy?: Readonly<Record<string, string | number>>
   /** Lines of YAML in place of the openai issuer and the local store. */
   readonly credential?: readonly string[] | ((sandbox: Sandbox, home: string) => readonly string[])
+  /** What stands under `audit` in the configuration. Default: replies wait longer for their rows than a machine stands still. */
+  readonly audit?: string
   /** A sandbox that is there already; whoever made it closes it. */
   readonly sandbox?: Sandbox
 }
@@ -82,15 +84,17 @@ export async function layRig(sandbox: Sandbox, home: string, options: RigOptions
   }
 }
 
-function yamlFor(sandbox: Sandbox, home: string, { policy = {}, credential }: RigOptions): string {
+function yamlFor(sandbox: Sandbox, home: string, options: RigOptions): string {
+  const { policy = {}, credential, audit = '{ wait: 30s }' } = options
   const own = (typeof credential === 'function' ? credential(sandbox, home) : credential) ?? [
     'store: { kind: local }',
-    `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
+    `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 5s }`,
     `expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
   ]
   const waits = Object.entries({ ...fastPolicy, ...policy }).map(([name, value]) => `      ${name}: ${value}`)
   return [
     'log: { level: debug, format: json }',
+    `audit: ${audit}`,
     'credentials:',
     '  openai:',
     ...own.map((line) => `    ${line}`),

@@ -125,12 +125,13 @@ const notStarted: ServiceProcess = {
 function yamlOf(sandbox: Sandbox, secrets: string): string {
   return [
     'log: { level: debug, format: json }',
+    'audit: { wait: 30s }',
     'ledger: { kind: postgres, url: { env: LEDGER_URL } }',
     'dashboard: { sessionKey: { env: SESSION_KEY } }',
     'credentials:',
     '  openai:',
     `    store: { kind: local, folder: "${secrets}" }`,
-    `    issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
+    `    issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 5s }`,
     `    expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
     '    policy:',
     ...Object.entries({ ...fastPolicy, overlap: '3s', phaseDeadline: '10m' }).map(

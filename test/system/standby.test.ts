@@ -25,7 +25,7 @@ async function rigWithSpare(): Promise<{ readonly rig: Rig; readonly spare: Stan
     policy,
     credential: (sandbox) => [
       'store: { kind: local }',
-      `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, standbyServiceAccountName: batch, timeout: 2s }`,
+      `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, standbyServiceAccountName: batch, timeout: 5s }`,
       `expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
     ],
   })

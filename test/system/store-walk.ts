@@ -43,7 +43,7 @@ export async function prepareStage(
     credential: [
       `store: ${place.yaml}`,
       `ref: ${place.ref}`,
-      `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 2s }`,
+      `issuer: { kind: openai, baseUrl: "${sandbox.baseUrl}", project: ${sandbox.project}, serviceAccount: ${sandbox.serviceAccount}, timeout: 5s }`,
       `expected: { organization: ${sandbox.organization}, project: ${sandbox.project} }`,
       `mirrors: [${mirrors.map(({ yaml, ref }) => `{ store: ${yaml}, ref: ${ref} }`).join(', ')}]`,
     ],
