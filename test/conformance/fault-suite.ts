@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { KeyturnError } from '../../src/core/errors.ts'
 import type { SecretStore } from '../../src/core/ports.ts'
 import type { VersionId } from '../../src/core/types.ts'
+import { arrivals } from '../stores/fakes/impatience.ts'
 import { rotateUntilDone } from '../stores/fakes/rotate.ts'
 import {
   establish,
@@ -32,7 +33,7 @@ export type StoreFault =
 export interface FaultHarness extends StoreHarness {
   /** Another client, which makes one attempt per call, and waits for its answer as long as `store` does. */
   readonly once: () => Promise<SecretStore>
-  /** The same, but it gives up soon (100 to 300 ms): for requests that never get an answer. */
+  /** The same, but it gives up soon: for requests that never get an answer. */
   readonly impatient: () => Promise<SecretStore>
   /** A client of an address at which nobody listens, with one attempt per call. */
   readonly nowhere: () => Promise<SecretStore>
@@ -104,6 +105,7 @@ export function faultSuite(
           ])
           expect(error.message).toContain(ref)
           expect(error.fix, error.message).toBeTruthy()
+          // Whoever gave up while this process stood still has sent his request: once healed it would be carried out.
           await arrivals()
           harness.heal()
           expect(await store.describe(ref), act).toEqual(before)
@@ -183,14 +185,6 @@ export function faultSuite(
       expect(position).toBeGreaterThan(10)
     })
   })
-}
-
-/**
- * Some turns of the event loop: what was sent to a place in this process has been read there. A client that gave up while the
- * process stood still may have sent its request a moment before, and that would be carried out once the faults are forgotten.
- */
-async function arrivals(): Promise<void> {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => void setImmediate(resolve))
 }
 
 interface Versions {

@@ -4,6 +4,7 @@ import type { SecretStore } from '../../src/core/ports.ts'
 import { awsError } from '../../src/stores/aws-errors.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { type AwsPlace, openAws, startAws } from './fakes/aws-place.ts'
+import { impatience } from './fakes/impatience.ts'
 
 let place: AwsPlace
 let store: SecretStore
@@ -14,9 +15,10 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** One attempt and little patience, so that each fault comes through to the driver. */
+/** One attempt and no patience with what gets no answer, so that each fault comes through to the driver. */
 function openImpatient(): Promise<SecretStore> {
-  return openAws(place, { createIfAbsent: true, maxAttempts: 1, requestTimeoutMs: 500 })
+  const context = { ...place.context, system: impatience(place.fake) }
+  return openAws(place, { createIfAbsent: true, maxAttempts: 1 }, context)
 }
 
 describe('errors of AWS', () => {

@@ -2,13 +2,14 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { SecretStore } from '../../src/core/ports.ts'
+import type { SecretStore, System } from '../../src/core/ports.ts'
 import { boundedCredential } from '../../src/stores/azure-credential.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { type AzureFake, azureResource, startAzureFake } from './fakes/azure-fake.ts'
 import { type AzurePlace, startAzure } from './fakes/azure-place.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
-import { testContext, testSystem } from './fakes/system.ts'
+import { impatience } from './fakes/impatience.ts'
+import { testContext } from './fakes/system.ts'
 
 let place: AzurePlace
 let store: SecretStore
@@ -19,11 +20,14 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** Only limits of requests take time. */
-const hurried: typeof testSystem = {
-  ...testSystem,
-  after: (delayMs, callback, options) =>
-    testSystem.after(options?.background === true ? delayMs : 0, callback, options),
+/** Nothing takes time: neither pauses nor waiting for what gets no answer. */
+function hurried(): System {
+  const system = impatience(place.fake)
+  return {
+    ...system,
+    after: (delayMs, callback, options) =>
+      system.after(options?.background === true ? delayMs : 0, callback, options),
+  }
 }
 
 /** The error and all that hangs on it, each property of it, hidden ones and getters too. */
@@ -77,10 +81,7 @@ describe('what is thrown', () => {
     const { version } = await establish(store, 'openai')
     const other = await establish(store, 'openai')
     const staged = await stageNew(store, 'openai')
-    const once = await place.open(
-      { maxAttempts: 1, requestTimeoutMs: 200 },
-      { ...place.context, system: hurried },
-    )
+    const once = await place.open({ maxAttempts: 1 }, { ...place.context, system: hurried() })
     await once.read('openai')
     const promote = { to: staged.version, expectCurrent: other.version, fence: 1 }
     const calls: readonly (readonly [on: RegExp, call: () => Promise<unknown>])[] = [
@@ -106,7 +107,7 @@ describe('what is thrown', () => {
     const lines = [/openid-configuration/, /oauth2/]
     for (const kind of [400, 401, 500, 'reset', 'proxy_page', 'huge'] as const)
       for (const line of lines) {
-        const fresh = await place.open({ maxAttempts: 1, requestTimeoutMs: 500 })
+        const fresh = await place.open({ maxAttempts: 1 })
         place.fake.fault(kind, { on: (each) => line.test(each), times: 99 })
         expectNothingTold(await failure(fresh.read('openai')), `${kind} ${line.source}`)
         place.fake.clear()

@@ -4,6 +4,7 @@ import type { SecretStore } from '../../src/core/ports.ts'
 import { establish, failure, newSecret, stageNew } from '../conformance/store-suite-support.ts'
 import { type AzurePlace, startAzure } from './fakes/azure-place.ts'
 import type { HttpFaultKind } from './fakes/http-faults.ts'
+import { impatience } from './fakes/impatience.ts'
 import { testSystem } from './fakes/system.ts'
 
 let place: AzurePlace
@@ -15,9 +16,9 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** One attempt and little patience, so that each fault comes through to the driver. */
+/** One attempt and no patience with what gets no answer, so that each fault comes through to the driver. */
 function openImpatient(): Promise<SecretStore> {
-  return place.open({ maxAttempts: 1, requestTimeoutMs: 500 })
+  return place.open({ maxAttempts: 1 }, { ...place.context, system: impatience(place.fake) })
 }
 
 describe('errors of Key Vault', () => {

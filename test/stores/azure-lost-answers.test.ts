@@ -3,6 +3,7 @@ import type { SecretStore } from '../../src/core/ports.ts'
 import { establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { type AzurePlace, startAzure } from './fakes/azure-place.ts'
 import type { HttpFaultKind } from './fakes/http-faults.ts'
+import { impatience } from './fakes/impatience.ts'
 import { rotateUntilDone } from './fakes/rotate.ts'
 
 let place: AzurePlace
@@ -14,16 +15,16 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** One attempt and little patience, so that each fault comes through to the driver. */
-function openImpatient(): Promise<SecretStore> {
-  return place.open({ maxAttempts: 1, requestTimeoutMs: 500 })
+/** No patience with what gets no answer and, unless more are wanted, one attempt, so that each fault comes through to the driver. */
+function openImpatient(maxAttempts = 1): Promise<SecretStore> {
+  return place.open({ maxAttempts }, { ...place.context, system: impatience(place.fake) })
 }
 
 const onPromotion = (line: string): boolean => line === 'PUT /secrets/openai'
 
 describe('answers of Key Vault that get lost', () => {
   it.each(['lost', 'broken'] as const)('do not stage a key twice for others to see (%s)', async (kind) => {
-    const impatient = await place.open({ maxAttempts: 3, requestTimeoutMs: 600 })
+    const impatient = await openImpatient(3)
     await impatient.read('openai')
     place.fake.fault(kind, { on: (line) => line.startsWith('PUT') })
     const { version, secret } = await stageNew(impatient, 'openai')
@@ -46,7 +47,7 @@ describe('answers of Key Vault that get lost', () => {
   it.each(['lost', 'broken'] as const)('do not promote twice (%s)', async (kind) => {
     const first = await establish(store, 'openai')
     const { version } = await stageNew(store, 'openai')
-    const impatient = await place.open({ maxAttempts: 3, requestTimeoutMs: 600 })
+    const impatient = await openImpatient(3)
     await impatient.read('openai')
     place.fake.fault(kind, { on: onPromotion })
     const promote = { to: version, expectCurrent: first.version, fence: 1 }

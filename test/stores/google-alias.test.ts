@@ -7,6 +7,7 @@ import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import type { FakeSecret } from './fakes/google-fake-state.ts'
 import { type GooglePlace, startGoogle } from './fakes/google-place.ts'
+import { impatience } from './fakes/impatience.ts'
 
 let place: GooglePlace
 let store: SecretStore
@@ -131,7 +132,7 @@ describe('a secret that is read by an alias', () => {
   })
 
   it('adds no second version where an answer got lost', async () => {
-    const client = await place.open({ requestTimeoutMs: 250 })
+    const client = await place.open({}, { ...place.context, system: impatience(place.fake) })
     await establish(store, 'openai')
     for (const call of ['AddSecretVersion openai', 'UpdateSecret openai']) {
       place.fake.fault('lost', { on: (line) => line === call })

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { PromoteRequest, SecretStore } from '../../src/core/ports.ts'
 import { canary, establish, failure, someMeta, stageNew } from '../conformance/store-suite-support.ts'
 import { type GooglePlace, startGoogle } from './fakes/google-place.ts'
+import { impatience } from './fakes/impatience.ts'
 import { manualClock } from './fakes/manual-clock.ts'
 
 let place: GooglePlace
@@ -12,8 +13,6 @@ beforeEach(async () => {
   store = await place.open()
 })
 afterEach(() => place.end())
-
-const impatient = { maxAttempts: 1, requestTimeoutMs: 250 }
 
 describe('the secret that others read', () => {
   it('has the current key as its newest version, and nothing of a key that is not', async () => {
@@ -316,7 +315,7 @@ describe('promotions take turns', () => {
 describe('answers that get lost', () => {
   it.each(['lost', 'broken'] as const)('add no second version to the secret (%s)', async (kind) => {
     await establish(store, 'openai')
-    const client = await place.open({ requestTimeoutMs: 250 })
+    const client = await place.open({}, { ...place.context, system: impatience(place.fake) })
     const { version } = await stageNew(store, 'openai')
     const expectCurrent = (await store.read('openai'))?.version
     place.fake.fault(kind, { on: (line) => line === 'AddSecretVersion openai' })
@@ -327,7 +326,7 @@ describe('answers that get lost', () => {
   })
 
   it.each(['lost', 'broken'] as const)('add no second version to the sibling (%s)', async (kind) => {
-    const client = await place.open({ requestTimeoutMs: 250 })
+    const client = await place.open({}, { ...place.context, system: impatience(place.fake) })
     await establish(store, 'openai')
     for (const call of ['AddSecretVersion openai-keyturn', 'UpdateSecret openai-keyturn']) {
       place.fake.fault(kind, { on: (line) => line === call })
@@ -337,7 +336,7 @@ describe('answers that get lost', () => {
   })
 
   it('leave nothing behind of one who died in between', async () => {
-    const dead = await place.open(impatient)
+    const dead = await place.open({ maxAttempts: 1 })
     await establish(store, 'openai')
     place.fake.fault('reset', { on: (line) => line === 'UpdateSecret openai-keyturn' })
     await failure(stageNew(dead, 'openai'))

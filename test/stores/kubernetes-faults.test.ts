@@ -8,6 +8,7 @@ import { nodeFetch, type StoreFetchInit } from '../../src/stores/http-transport.
 import { turns } from '../conformance/share.ts'
 import { canary, establish, failure, stageNew } from '../conformance/store-suite-support.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
+import { impatience } from './fakes/impatience.ts'
 import { type KubernetesPlace, startKubernetes } from './fakes/kubernetes-place.ts'
 
 let place: KubernetesPlace
@@ -19,9 +20,9 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** So that each fault comes through; what hangs is given up sooner. */
+/** So that each fault comes through. */
 const single = { maxAttempts: 1 }
-const impatient = { ...single, requestTimeoutMs: 500 }
+const givingUp = () => ({ ...place.context, system: impatience(place.fake) })
 const dataOf = (name: string): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(place.fake.secrets.get(`apps/${name}`)?.data ?? {}).map(([key, value]) => [
@@ -46,7 +47,7 @@ describe('what Kubernetes answers', () => {
     ['reset', 'store_unreachable', true, 'network'],
   ]
   it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
-    const client = await place.open(kind === 'hang' ? impatient : single)
+    const client = await place.open(single, givingUp())
     place.fake.fault(kind, { times: 9 })
     const error = await failure(client.describe('openai'))
     expect([error.code, error.retryable]).toEqual([code, retryable])
@@ -257,7 +258,7 @@ describe('answers that get lost', () => {
   it('settle a promotion by looking at what is current', async () => {
     await establish(store, 'openai')
     for (const kind of ['lost', 'broken'] as const) {
-      const client = await place.open({ requestTimeoutMs: 500 })
+      const client = await place.open({}, givingUp())
       const { version } = await stageNew(store, 'openai')
       const expectCurrent = (await store.describe('openai'))?.current
       place.fake.fault(kind, { on: (line) => line === 'PUT /api/v1/namespaces/apps/secrets/openai' })

@@ -14,6 +14,7 @@ import { canary, establish, failure, stageNew } from '../conformance/store-suite
 import { makeCertificate } from './fakes/certificate.ts'
 import { makeFolder } from './fakes/folder.ts'
 import { closeServer, type HttpFaultKind } from './fakes/http-faults.ts'
+import { impatience } from './fakes/impatience.ts'
 import { testContext } from './fakes/system.ts'
 import { startVault, type VaultPlace } from './fakes/vault-place.ts'
 
@@ -26,9 +27,9 @@ beforeEach(async () => {
 })
 afterEach(() => place.end())
 
-/** So that each fault comes through; what hangs is given up sooner. */
+/** So that each fault comes through. */
 const single = { maxAttempts: 1 }
-const impatient = { ...single, requestTimeoutMs: 500 }
+const givingUp = () => ({ ...place.context, system: impatience(place.fake) })
 
 describe('what Vault answers', () => {
   const answers: readonly (readonly [HttpFaultKind, KeyturnError['code'], boolean, string])[] = [
@@ -47,7 +48,7 @@ describe('what Vault answers', () => {
     ['reset', 'store_unreachable', true, 'ECONNRESET'],
   ]
   it.each(answers)('%s is %s', async (kind, code, retryable, says) => {
-    const client = await place.open(kind === 'hang' ? impatient : single)
+    const client = await place.open(single, givingUp())
     place.fake.fault(kind, { times: 9 })
     const error = await failure(client.describe('openai'))
     expect([error.code, error.retryable]).toEqual([code, retryable])
@@ -486,7 +487,7 @@ describe('promotions that are still under way', () => {
 describe('answers that get lost', () => {
   it('settle a promotion by looking at what is current', async () => {
     for (const kind of ['lost', 'broken'] as const) {
-      const client = await place.open({ requestTimeoutMs: 500 })
+      const client = await place.open({}, givingUp())
       const { version } = await stageNew(store, 'openai')
       const expectCurrent = (await store.describe('openai'))?.current
       place.fake.fault(kind, { on: (line) => line === 'POST secret/data/openai' })

@@ -40,6 +40,8 @@ export interface AwsFake {
   fault(fault: Fault): void
   /** Forgets the faults that are still to come. */
   clear(): void
+  /** Called for each request that gets no answer, when it is taken. */
+  onHeld(listener: () => void): void
   deny(...actions: readonly string[]): void
   /** Answered by this type and message until taken back; the message of real ones may quote parameters. */
   answer(action: string, error: { readonly type: string; readonly message: string } | undefined): void
@@ -58,6 +60,7 @@ export async function startAwsFake(): Promise<AwsFake> {
   const secrets = new Map<string, FakeSecret>()
   const requests: AwsFake['requests'] = []
   const faults: { action: string | undefined; kind: FaultKind; left: number; wait: number }[] = []
+  const holds: (() => void)[] = []
   const denied = new Set<string>()
   const answers = new Map<string, { readonly type: string; readonly message: string }>()
   const acts = new Map<string, () => void>()
@@ -72,6 +75,7 @@ export async function startAwsFake(): Promise<AwsFake> {
         continue
       }
       fault.left -= 1
+      if (fault.kind === 'lost' || fault.kind === 'hang') for (const listener of holds) listener()
       return fault.kind
     }
     return undefined
@@ -123,6 +127,7 @@ export async function startAwsFake(): Promise<AwsFake> {
     fault: ({ action, kind, times = 1, after = 0 }) =>
       void faults.push({ action, kind, left: times, wait: after }),
     clear: () => void faults.splice(0),
+    onHeld: (listener) => void holds.push(listener),
     deny(...actions) {
       denied.clear()
       for (const action of actions) denied.add(action)

@@ -28,6 +28,7 @@ export async function startAws(): Promise<AwsPlace> {
 export async function openAws(
   { fake, context, opened }: AwsPlace,
   options: AwsSecretsManagerOptions = {},
+  given: StoreContext = context,
 ): Promise<SecretStore> {
   const store = await openStore(
     {
@@ -37,7 +38,7 @@ export async function openAws(
       requestTimeoutMs: patientMs,
       ...options,
     },
-    context,
+    given,
   )
   opened.push(store)
   return store

@@ -13,6 +13,7 @@ import type { AwsFake } from './aws-fake.ts'
 import { openAws, startAws } from './aws-place.ts'
 import { makeFolder } from './folder.ts'
 import type { HttpFaultKind, HttpFaults } from './http-faults.ts'
+import { impatience } from './impatience.ts'
 import { startKubernetes } from './kubernetes-place.ts'
 import { type Recorded, testContext } from './system.ts'
 import { startVault } from './vault-place.ts'
@@ -86,7 +87,8 @@ export async function vaultHarness(
   return {
     ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
     once: () => another({ maxAttempts: 1 }),
-    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
+    impatient: () =>
+      place.open({ ...options, maxAttempts: 1 }, { ...place.context, system: impatience(fake) }),
     nowhere: () => another({ maxAttempts: 1, address: 'http://127.0.0.1:1' }),
     ...httpFaults(fake),
     disable() {
@@ -109,8 +111,8 @@ export async function kubernetesHarness(
   return {
     ...(await harness(place.context, { ref, another, cleanUp: () => place.end() })),
     once: () => another({ maxAttempts: 1 }),
-    // A TLS handshake takes its time on a busy machine.
-    impatient: () => another({ maxAttempts: 1, requestTimeoutMs: 300 }),
+    impatient: () =>
+      place.open({ ...options, maxAttempts: 1 }, { ...place.context, system: impatience(fake) }),
     async nowhere() {
       const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: '1' }
       return place.open({ ...options, maxAttempts: 1 }, { ...place.context, env })

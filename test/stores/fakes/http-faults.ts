@@ -30,17 +30,21 @@ export interface HttpFaults {
   /** Lets so many requests through, and then hits one. */
   faultAfter(requests: number, kind: HttpFaultKind): void
   clear(): void
+  /** Called for each request that gets no answer, when it is taken. */
+  onHeld(listener: () => void): void
   /** For the server: the fault that hits this request. */
   take(line: string): HttpFaultKind | undefined
 }
 
 export function createFaults(): HttpFaults {
+  const holds: (() => void)[] = []
   const planned: { kind: HttpFaultKind; on: (line: string) => boolean; left: number; wait: number }[] = []
   return {
     fault: (kind, { on = () => true, times = 1, after = 0 } = {}) =>
       void planned.push({ kind, on, left: times, wait: after }),
     faultAfter: (wait, kind) => void planned.push({ kind, on: () => true, left: 1, wait }),
     clear: () => void planned.splice(0),
+    onHeld: (listener) => void holds.push(listener),
     take(line) {
       for (const each of planned) {
         if (each.left === 0 || !each.on(line)) continue
@@ -49,6 +53,7 @@ export function createFaults(): HttpFaults {
           continue
         }
         each.left -= 1
+        if (each.kind === 'lost' || each.kind === 'hang') for (const listener of holds) listener()
         return each.kind
       }
       return undefined

@@ -7,7 +7,7 @@ import { startVaultFake, type VaultFake } from './vault-fake.ts'
 export interface VaultPlace {
   readonly fake: VaultFake
   readonly context: StoreContext & Recorded
-  open(options?: VaultOptions): Promise<SecretStore>
+  open(options?: VaultOptions, context?: StoreContext): Promise<SecretStore>
   end(): Promise<void>
 }
 
@@ -18,8 +18,8 @@ export async function startVault(): Promise<VaultPlace> {
   return {
     fake,
     context,
-    async open(options = {}) {
-      const store = await openVaultStore({ requestTimeoutMs: patientMs, ...options }, context)
+    async open(options = {}, given = context) {
+      const store = await openVaultStore({ requestTimeoutMs: patientMs, ...options }, given)
       opened.push(store)
       return store
     },
