@@ -5,7 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/image/*.image.ts'],
     globalSetup: ['test/postgres/global-setup.ts'],
-    testTimeout: 60_000,
+    testTimeout: 180_000,
     hookTimeout: 600_000,
   },
 })

@@ -4,7 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/packed/*.packed.ts'],
-    testTimeout: 60_000,
-    hookTimeout: 240_000,
+    // Packages come from a registry, and a busy machine has other work too.
+    testTimeout: 180_000,
+    hookTimeout: 600_000,
   },
 })

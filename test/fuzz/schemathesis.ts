@@ -11,8 +11,8 @@ import { Canaries } from '../system/canaries.ts'
 
 const version = '4.32.5'
 const installMs = 300_000
-const fuzzMs = 600_000
-const startMs = 30_000
+const fuzzMs = 1_800_000
+const startMs = 120_000
 const examples = 40
 const bin = join(import.meta.dirname, '..', '..', 'bin', 'keyturn.js')
 

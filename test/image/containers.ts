@@ -54,7 +54,7 @@ export function start(ground: Ground, name: string): Container {
   closeSync(log)
   runtime.started(name, child.pid ?? 0)
   const ended = endOf(child)
-  const exec = (words: readonly string[]): Ran => tried(runtime.exec(name, words), { timeoutMs: 30_000 })
+  const exec = (words: readonly string[]): Ran => tried(runtime.exec(name, words), { timeoutMs: 60_000 })
   const [, ...check] = service.healthcheck?.test ?? ground.image.config.Healthcheck.Test
   const container: Container = {
     name,

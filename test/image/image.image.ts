@@ -146,7 +146,7 @@ describe('the pod of deploy/kubernetes', () => {
   beforeAll(async () => {
     mkdirSync(place())
     started = startPod(place(), image, runtimeIn(place()))
-    await until(() => Promise.resolve(started.pod.isHealthy()), { timeoutMs: 30_000 })
+    await until(() => Promise.resolve(started.pod.isHealthy()), { timeoutMs: 120_000 })
   })
 
   afterAll(() => endAll(started.ground))
@@ -223,7 +223,7 @@ describe('compose.yaml with compose.sandbox.yaml', () => {
     })
     expect(rotation.status, JSON.stringify(rotation.body)).toBeLessThan(300)
     await until(() => Promise.resolve(ports.every((port) => handOut(port).body.apiKey !== first)), {
-      timeoutMs: 30_000,
+      timeoutMs: 120_000,
     })
     const after = ports.map((port) => handOut(port).body)
     expect(after[0]?.apiKey).toBe(after[1]?.apiKey)

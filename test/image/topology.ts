@@ -62,7 +62,7 @@ async function healthy(container: Container): Promise<Container> {
   void container.ended.then(() => (hasEnded = true))
   try {
     await until(() => Promise.resolve(container.isHealthy()), {
-      timeoutMs: 60_000,
+      timeoutMs: 120_000,
       gaveUp: () => (hasEnded ? 'it ended' : undefined),
     })
   } catch (error) {

@@ -10,7 +10,7 @@ import type { StoreHarness } from '../../conformance/store-suite.ts'
 import { testContext } from '../../stores/fakes/system.ts'
 
 const attempts = { maxAttempts: 5 }
-const deadlineMs = 10_000
+const deadlineMs = 60_000
 
 /** A secret of its own for each test, made and taken away with the SDK. */
 export async function awsHarness(

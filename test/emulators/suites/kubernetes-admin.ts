@@ -9,7 +9,7 @@ export interface KubernetesAdmin {
   readonly token: string
 }
 
-const deadlineMs = 10_000
+const deadlineMs = 60_000
 
 /** One call to an API server, besides the driver's own, to lay out what a test needs. */
 export async function ask(

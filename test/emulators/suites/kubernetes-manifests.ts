@@ -11,7 +11,7 @@ const plurals: Readonly<Record<string, string>> = {
   NetworkPolicy: 'networkpolicies',
   ...Object.fromEntries(customDefinitions.map(({ spec }) => [spec.names.kind, spec.names.plural])),
 }
-const effectiveMs = 20_000
+const effectiveMs = 60_000
 
 function addressOf({ apiVersion, kind, metadata }: Manifest): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`

@@ -10,7 +10,7 @@ export interface VaultAdmin {
   readonly namespace?: string
 }
 
-const deadlineMs = 10_000
+const deadlineMs = 60_000
 
 /** One call to Vault, besides the driver's own, to lay out what a test needs. Empty answers are `{}`. */
 export async function askVault(

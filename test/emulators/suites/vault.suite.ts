@@ -10,7 +10,7 @@ const admin = {
   address: fromEnvironment('KEYTURN_SUITE_VAULT'),
   token: fromEnvironment('KEYTURN_SUITE_VAULT_TOKEN'),
 }
-const mountedMs = 20_000
+const mountedMs = 60_000
 
 beforeAll(async () => {
   const mounts = await askVault(admin, 'GET', 'sys/mounts')
