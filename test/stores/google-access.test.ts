@@ -285,7 +285,7 @@ describe('an answer that points elsewhere', () => {
           testContext('.', env),
           load,
         )
-        const calls = googleCalls(client, 5_000, place.context.system)
+        const calls = googleCalls(client, 20_000, place.context.system)
         const name = { parent: 'projects/team-1', id: 'openai' }
         for (const call of [() => calls.add(name, canary), () => calls.access(name, 'latest')]) {
           const error = await failure(call())

@@ -4,13 +4,14 @@ import { loadGoogleSdk } from '../../src/stores/google-client.ts'
 import { crc32c } from '../../src/stores/google-crc32c.ts'
 import { type GoogleFake, startGoogleFake } from './fakes/google-fake.ts'
 import { startGoogleGrpcFake } from './fakes/google-fake-grpc.ts'
+import { patientMs } from './fakes/system.ts'
 
 /** What Google refuses, refused over both wires, as the real SDK hears of it. */
 for (const transport of ['rest', 'grpc'] as const)
   describe(`the fake of Secret Manager over ${transport}`, () => {
     const parent = 'projects/team-1'
     const name = `${parent}/secrets/one`
-    const once = { timeout: 2_000, retry: null } as const
+    const once = { timeout: patientMs, retry: null } as const
     let fake: GoogleFake
     let client: SecretManagerServiceClient
 

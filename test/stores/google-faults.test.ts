@@ -217,7 +217,7 @@ describe('promotions take turns', () => {
       arrived.resolve()
       await held.promise
     }
-    const late = await place.open({ requestTimeoutMs: 10_000 })
+    const late = await place.open({ requestTimeoutMs: 60_000 })
     const outcome = late.promote('openai', request)
     await arrived.promise
     await meanwhile(() => held.resolve())

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createExchange, type HttpOutcome } from '../../src/stores/http-exchange.ts'
 import { nodeFetch } from '../../src/stores/http-transport.ts'
 import { type KubernetesFake, startKubernetesFake } from './fakes/kubernetes-fake.ts'
-import { testSystem } from './fakes/system.ts'
+import { patientMs, testSystem } from './fakes/system.ts'
 
 let fake: KubernetesFake
 
@@ -23,7 +23,7 @@ async function ask(
   const outcome: HttpOutcome = await createExchange(nodeFetch, testSystem).send({
     method,
     url: fake.server + path,
-    timeoutMs: 2_000,
+    timeoutMs: patientMs,
     tls: { ca: fake.certificate.cert },
     headers: { authorization: 'Bearer known', 'content-type': 'application/json', ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

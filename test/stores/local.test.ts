@@ -357,12 +357,14 @@ describe('the local store among processes', () => {
     const home = await makeHome()
     const [store, other] = [await open(home), await open(home)]
     await establish(other, 'openai')
-    const changed = new Promise<void>((resolve) => {
-      const cancel = store.watch?.('openai', resolve)
-      cleanUps.push(async () => cancel?.())
+    let isTold = false
+    const cancel = store.watch?.('openai', () => {
+      isTold = true
     })
-    await establish(other, 'openai')
-    await changed
+    cleanUps.push(async () => cancel?.())
+    // What it looks for changes in is seen a moment after it was asked to watch: a first change may come before that.
+    const change = () => establish(other, 'openai').then(() => isTold)
+    await expect.poll(change, { interval: 200 }).toBe(true)
   })
 
   it('says what is denied where the folder cannot be made', async () => {
