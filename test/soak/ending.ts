@@ -32,8 +32,7 @@ export async function converge(
     truth.alive().every((keyId) => kept(seen).has(keyId))
   let resumedAt = performance.now()
   const look = async (): Promise<CredentialSummary> => {
-    const seen = await summary(rig)
-    observer.look(seen)
+    const seen = await observer.ask()
     const { rotation } = seen
     const isStuck = rotation?.phase === 'halted' || rotation?.isPaused === true
     if (isStuck && performance.now() - resumedAt > resumeEveryMs) {

@@ -36,18 +36,25 @@ export class Observer {
 
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const seen = await summary(this.#rig).catch(() => undefined)
-      if (seen !== undefined) this.look(seen)
+      await this.ask().catch(() => undefined)
       await pause(lookMs, signal)
     }
   }
 
-  look(seen: CredentialSummary): void {
+  /** Asks the service and looks at what it says. Two questions at once may be answered out of order. */
+  async ask(): Promise<CredentialSummary> {
+    const known = this.#generation
+    const seen = await summary(this.#rig)
+    this.#look(seen, known)
+    return seen
+  }
+
+  #look(seen: CredentialSummary, known: number): void {
     const current = seen.versions.filter((one) => one.stage === 'current')
     if (current.length > 1 || current[0]?.version !== seen.current?.version)
       this.#story.object('agreed', `${current.length} versions are called current at once`)
-    if (seen.generation < this.#generation)
-      this.#story.object('generations', `the service: from ${this.#generation} to ${seen.generation}`)
+    if (seen.generation < known)
+      this.#story.object('generations', `the service: from ${known} to ${seen.generation}`)
     this.#generation = Math.max(this.#generation, seen.generation)
     for (const one of seen.versions)
       if (one.isCompromised && one.keyId !== null) this.#truth.compromise(one.keyId)
