@@ -104,9 +104,9 @@ describe('OpenAI cannot be asked', () => {
         'the key is handed out again',
         () => handOut(rig),
         ({ status }) => status === 200,
-        3_000,
+        10_000,
       )
-      expect(performance.now() - restartedAt).toBeLessThan(3_000)
+      expect(performance.now() - restartedAt).toBeLessThan(10_000)
       expect(answer.body.apiKey).toBe(before.apiKey)
       await expectStillHandedOut(rig, before, 'unknown|misconfigured')
       await expectNothingStarted(rig, alive)
@@ -407,5 +407,6 @@ it('a service that waits for an answer of OpenAI stops all the same', async () =
   await until('a probe hangs', isHanging, Boolean)
   const from = performance.now()
   await service.stop()
-  expect(performance.now() - from).toBeLessThan(5_000)
+  // The probe is given up after five seconds, what is under way after ten; one that waited for OpenAI would never end.
+  expect(performance.now() - from).toBeLessThan(30_000)
 })
