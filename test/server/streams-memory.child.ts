@@ -1,5 +1,3 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createServer } from '../../src/server/server.ts'
 import { openTokenStore } from '../../src/server/tokens.ts'
@@ -7,10 +5,10 @@ import { createSystem } from '../../src/system.ts'
 import { createFakeService } from './fake-service.ts'
 import { signerIn } from './harness.ts'
 
-/** A server in a process of its own, so that its memory can be told from that of its clients. */
+/** A server in a process of its own, in the folder that is given to it, so that its memory can be told from that of its clients. */
 const system = createSystem()
 const log = () => undefined
-const folder = await mkdtemp(join(tmpdir(), 'keyturn-streams-'))
+const [, , folder = ''] = process.argv
 const tokens = await openTokenStore({ path: join(folder, 'tokens.json'), system, log })
 const { token } = await tokens.create({ name: 'web', role: 'app', credentials: ['openai'] })
 const service = createFakeService()

@@ -1,5 +1,9 @@
 import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, get, type IncomingMessage } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { bearer, openStream, startServer, until } from './harness.ts'
@@ -7,11 +11,15 @@ import { bearer, openStream, startServer, until } from './harness.ts'
 const streamsCount = 1_000
 
 it('holds 1,000 event streams, tells all of them, and stays small', async () => {
-  const child = fork(fileURLToPath(new URL('./streams-memory.child.ts', import.meta.url)), {
+  const folder = mkdtempSync(join(tmpdir(), 'keyturn-streams-'))
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+  const child = fork(fileURLToPath(new URL('./streams-memory.child.ts', import.meta.url)), [folder], {
     execArgv: ['--expose-gc', '--no-warnings'],
   })
-  onTestFinished(() => {
+  onTestFinished(async () => {
+    const ended = once(child, 'exit')
     child.kill()
+    await ended
   })
   const next = () => new Promise<Record<string, unknown>>((resolve) => child.once('message', resolve))
   const { port, token } = await next()
