@@ -178,7 +178,8 @@ describe('compose.yaml with compose.sandbox.yaml', () => {
     if (topology === undefined) throw new Error('it did not start')
     return topology
   }
-  const handOut = (port: number) => running().ask<HandOut>(port, '/v1/credentials/openai')
+  // As an app asks that has just started: until there is a key.
+  const handOut = (port: number) => running().ask<HandOut>(port, '/v1/credentials/openai?wait=20')
 
   it('runs as nobody who may anything, on a file system that cannot be written', () => {
     const look = `
