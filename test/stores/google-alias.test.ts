@@ -179,9 +179,7 @@ describe('a document that is read by an alias', () => {
     expect(current()).toEqual({ host: 'db-2', key: first.secret.reveal() })
   })
 
-  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, {
-    timeout: 60_000,
-  }, async () => {
+  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, async () => {
     store = await place.open(json)
     place.fake.put('openai', JSON.stringify({ count: 0 }))
     secret().aliases = { current: 1 }

@@ -37,9 +37,7 @@ beforeEach(async () => {
 afterEach(() => place.end())
 
 describe('a field of a document that others add versions of', () => {
-  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, {
-    timeout: 60_000,
-  }, async () => {
+  it(`rotates ${turns} times while another writer changes another field, and neither loses a write`, async () => {
     let requests = 0
     let count = 0
     // Between any two of the driver's requests sooner or later. The writer reads and adds in one moment: it has nothing

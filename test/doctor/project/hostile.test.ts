@@ -189,7 +189,7 @@ describe('long lines', () => {
   // What would take minutes, or for ever, where work grew with the square of a line's length, is over in no time.
   it.each(fillings)(
     'of %j are read in time that grows with their length alone',
-    { timeout: 20_000 },
+    { timeout: 60_000 },
     async (piece) => {
       for (const filling of shapes(piece)) {
         const texts = Object.fromEntries(
