@@ -4,6 +4,7 @@ import { cheapest } from '../../../src/doctor/probe/limits.ts'
 import { durationOf, rateLimitsOf } from '../../../src/doctor/probe/rate-limits.ts'
 import { type DayOfCosts, spendOutlook } from '../../../src/doctor/probe/spend.ts'
 import type { Knobs } from '../../../src/sandbox/index.ts'
+import { createSystem } from '../../../src/system.ts'
 import { codesOf, factsOf, findingsOf, openSandbox, realDoctor } from './support.ts'
 
 const dayMs = 86_400_000
@@ -87,10 +88,13 @@ async function examined(
   knobs: Partial<Knobs>,
   given: { readonly isBillable?: boolean; readonly withAdmin?: boolean; readonly more?: Partial<Facts> } = {},
 ) {
-  const sandbox = await openSandbox(knobs)
+  // Between two questions no month of the budget ends.
+  const clock = () => now
+  const sandbox = await openSandbox(knobs, clock)
   const key = sandbox.createServiceAccountKey().value
   const admin = sandbox.adminKey()
   const doctor = realDoctor({
+    system: { ...createSystem(), now: clock },
     options: { isBillable: given.isBillable ?? false },
     env: given.withAdmin === true ? { OPENAI_ADMIN_KEY: admin } : {},
   })

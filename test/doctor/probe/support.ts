@@ -17,11 +17,15 @@ import { emptyFacts, type TestDoctor, testDoctor } from '../context.ts'
  * A sandbox whose edges agree. It draws the same each time: four characters of a key are enough for the doctor to withhold
  * the text that they stand in, and once in some thousand draws they stand in an id.
  */
-export async function openSandbox(knobs: Partial<Knobs> = {}): Promise<Sandbox> {
+export async function openSandbox(knobs: Partial<Knobs> = {}, now?: () => number): Promise<Sandbox> {
   const settled = { activationMs: 0, revocationMs: 0, updateMs: 0, lastUsedLagMs: 0 }
   const draw = randomOf(1)
   const random = (count: number) => Uint8Array.from({ length: count }, () => Math.floor(draw() * 256))
-  const sandbox = await startSandbox({ random, knobs: { ...settled, ...knobs } })
+  const sandbox = await startSandbox({
+    random,
+    knobs: { ...settled, ...knobs },
+    ...(now === undefined ? {} : { now }),
+  })
   onTestFinished(() => sandbox.close())
   return sandbox
 }
