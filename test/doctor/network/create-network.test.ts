@@ -51,7 +51,7 @@ describe('the real network', () => {
   })
 
   it('names a closed port in every layer', async () => {
-    const port = await closedPort()
+    const port = closedPort
     for (const attempt of await askAll(network, '127.0.0.1', port))
       expect(attempt).toMatchObject({ kind: 'failed', failure: 'connect', detail: 'ECONNREFUSED' })
   })

@@ -145,7 +145,7 @@ describe('a dead network', () => {
 
   it('T21: a closed port', async () => {
     const doctor = realDoctor()
-    const baseUrl = `http://127.0.0.1:${await closedPort()}/v1`
+    const baseUrl = `http://127.0.0.1:${closedPort}/v1`
     expect(await findingsOf(factsOf({ key, baseUrl }), doctor)).toMatchObject([
       { code: 'connect_failed', seen: expect.stringContaining('ECONNREFUSED') },
     ])
@@ -267,7 +267,7 @@ describe('a proxy of the environment', () => {
 
   it('T21: that does not answer is named with its variable, and that it goes without', async () => {
     const { facts, doctor } = await openaiHere()
-    const port = await closedPort()
+    const port = closedPort
     const env = { https_proxy: `http://ann:hunter22@127.0.0.1:${port}`, ALL_PROXY: 'http://other:1' }
     const findings = await findingsOf(facts, doctor({ env }))
     expect(findings).toMatchObject([
