@@ -275,7 +275,8 @@ function isKnownTo(tokens: TokenStore, system: System): ApprovalsOptions['isKnow
 
 /** Unique within this process and, by its random beginning, among all. */
 function requestIds(system: System): () => string {
-  const beginning = Buffer.from(system.bytes(6)).toString('base64url')
+  // In hexadecimal: no id looks like a key, which would be redacted where people search for it.
+  const beginning = Buffer.from(system.bytes(6)).toString('hex')
   let count = 0
   return () => {
     count += 1

@@ -24,9 +24,13 @@ const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
  * tell one of ours from chance without asking.
  */
 export function newToken(role: 'app' | 'operator', system: Pick<System, 'bytes'>): string {
-  const random = Buffer.from(system.bytes(secretBytes)).toString('base64url')
-  const body = `${role === 'app' ? 'kt_app_' : 'kt_op_'}${random}`
-  return body + checksumOf(body)
+  for (;;) {
+    const random = Buffer.from(system.bytes(secretBytes)).toString('base64url')
+    const body = `${role === 'app' ? 'kt_app_' : 'kt_op_'}${random}`
+    const token = body + checksumOf(body)
+    // One in 120,000 would pass for an OpenAI key, and the proxy refuses those.
+    if (!looksLikeKey(token)) return token
+  }
 }
 
 export function checksumOf(body: string): string {
