@@ -1,5 +1,5 @@
 /**
- * The only file of the client that touches the clock, timers, randomness, the environment and the network; files with read-text.ts.
+ * The only place at which the client takes the clock, timers, randomness, the environment, files (read-text.ts) and the network.
  * Nothing here runs before a client is used.
  */
 import type { KeyturnClientError } from './errors.ts'

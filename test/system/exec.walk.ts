@@ -4,8 +4,18 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { runCli } from './cli.ts'
-import { aliveKeys, call, rotate, until, untilPromoted, untilTurned } from './harness.ts'
-import { allArguments, filesOf, type Keyed, keyedService, type Started, startCli, stateOf } from './keyed.ts'
+import { aliveKeys, rotate, until, untilPromoted, untilTurned } from './harness.ts'
+import {
+  allArguments,
+  filesOf,
+  type Keyed,
+  keyedService,
+  leasesOf,
+  type Started,
+  startCli,
+  stateOf,
+  untilNoLease,
+} from './keyed.ts'
 
 /** Says when it begins and ends, and takes its time for the latter; which key it has it tells by a hash. */
 const program = `
@@ -150,19 +160,6 @@ it('where nothing is done the old key lives until the program ends', async () =>
   expect(await run.ended).toBe(5)
   await untilTurned(keyed.rig, turned.id)
 })
-
-/** Who ends says so, and waits for a second at most until it is heard. */
-const untilNoLease = (keyed: Keyed) =>
-  until(
-    'nobody holds a key',
-    () => leasesOf(keyed),
-    (instances) => instances.length === 0,
-  )
-
-const leasesOf = async ({ rig }: Keyed): Promise<readonly string[]> => {
-  const { body } = await call<{ items: { instance: string }[] }>(rig, '/v1/credentials/openai/leases')
-  return body.items.map(({ instance }) => instance)
-}
 
 it('a program that has ended holds no key: the next rotation waits for nobody', async () => {
   const keyed = await keyedService()

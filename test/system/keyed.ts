@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { type Sandbox, startSandbox } from '../../src/sandbox/index.ts'
 import { Canaries } from './canaries.ts'
-import { prepareRig, type Rig, until, untilReady } from './harness.ts'
+import { call, prepareRig, type Rig, until, untilReady } from './harness.ts'
 import { readLines } from './lines.ts'
 import { type ServiceProcess, spawnService } from './process.ts'
 
@@ -57,6 +57,21 @@ export async function keyedService(): Promise<Keyed> {
       KEYTURN_HOME: folder,
     }),
   }
+}
+
+/** The instances that hold a key. */
+export async function leasesOf({ rig }: Keyed): Promise<readonly string[]> {
+  const { body } = await call<{ items: { instance: string }[] }>(rig, '/v1/credentials/openai/leases')
+  return body.items.map(({ instance }) => instance)
+}
+
+/** Who ends says so, and waits for a second at most until it is heard. */
+export function untilNoLease(keyed: Keyed): Promise<unknown> {
+  return until(
+    'nobody holds a key',
+    () => leasesOf(keyed),
+    (instances) => instances.length === 0,
+  )
 }
 
 export interface Started {

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { expect, it, onTestFinished } from 'vitest'
 import { runCli } from './cli.ts'
-import { aliveKeys, call, until } from './harness.ts'
-import { type Keyed, keyedService } from './keyed.ts'
+import { aliveKeys } from './harness.ts'
+import { type Keyed, keyedService, untilNoLease } from './keyed.ts'
 
 const entry = new URL('../../src/index.ts', import.meta.url).href
 
@@ -15,9 +15,6 @@ function script(keyed: Keyed, code: string) {
   onTestFinished(() => void child.kill('SIGKILL'))
   return child
 }
-
-const leasesOf = async ({ rig }: Keyed): Promise<readonly unknown[]> =>
-  (await call<{ items: unknown[] }>(rig, '/v1/credentials/openai/leases')).body.items
 
 it.each([
   ['ends by itself', "import { getOpenAIKey } from 'keyturn'; await getOpenAIKey()"],
@@ -38,12 +35,7 @@ it.each([
 ])('a script that %s holds no key: the next rotation waits for nobody', async (_what, code) => {
   const keyed = await keyedService()
   expect(await once(script(keyed, code), 'close')).toEqual([0, null])
-  // A script waits for a second at most until its word is heard.
-  await until(
-    'nobody holds a key',
-    () => leasesOf(keyed),
-    (leases) => leases.length === 0,
-  )
+  await untilNoLease(keyed)
   expect(await runCli(keyed.rig, ['rotate', 'openai', '--wait'])).toMatchObject({ code: 0 })
   expect(aliveKeys(keyed.sandbox)).toHaveLength(1)
 })
