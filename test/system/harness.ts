@@ -231,6 +231,18 @@ export function untilAllDead(rig: Rig, withinMs = 40_000): Promise<CredentialSum
   )
 }
 
+/**
+ * Exactly these troubles are told, in this order; by default none. One look is not enough: a new key may be unknown to
+ * an edge of OpenAI for a while, and what was told of the step before is there until the next look.
+ */
+export function untilTold(rig: Rig, codes: readonly string[] = []): Promise<CredentialSummary> {
+  return until(
+    `what is told is ${codes.join(', ') || 'no trouble'}`,
+    () => summary(rig),
+    ({ troubles }) => troubles.map((one) => one.code).join() === codes.join(),
+  )
+}
+
 /** Keys of the service account that the source of truth still accepts. */
 export function aliveKeys(sandbox: Sandbox): readonly string[] {
   return sandbox

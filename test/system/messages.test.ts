@@ -5,7 +5,17 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Sandbox } from '../../src/sandbox/index.ts'
 import { type CliRun, runCli } from './cli.ts'
-import { aliveKeys, call, handOut, prepareRig, type Rig, summary, until, untilReady } from './harness.ts'
+import {
+  aliveKeys,
+  call,
+  handOut,
+  prepareRig,
+  type Rig,
+  summary,
+  until,
+  untilReady,
+  untilTold,
+} from './harness.ts'
 import { serveRig } from './in-process.ts'
 import { spawnService } from './process.ts'
 
@@ -268,7 +278,7 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
       writeFileSync(join(rig.home, 'key.txt'), `${good.value}\n`, { mode: 0o600 })
       await untilReady(rig)
       expect((await handOut(rig)).body.apiKey).toBe(good.value)
-      expect((await summary(rig)).troubles).toEqual([])
+      await untilTold(rig)
     },
     60_000,
   )
@@ -344,8 +354,7 @@ describe('keys cannot be minted: the answer and status say why, and what to do',
     )
     expect(body.fix).toMatch(fix)
     expect(body.fix).toMatch(/Then run: keyturn resume openai$/)
-    const { troubles } = await summary(rig)
-    expect(troubles.map((one) => one.code)).toEqual(['rotation_halted'])
+    await untilTold(rig, ['rotation_halted'])
     const status = await runCli(rig, ['status'])
     expect(status.code).toBe(3)
     expect(status.out).toMatch(fix)
