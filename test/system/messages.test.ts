@@ -219,6 +219,9 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
     ],
   ]
 
+  /** A key that was just revoked is refused by every edge: one that accepted it still would change what status says. */
+  const known = { revocationMs: 0 }
+
   async function expectRefused(rig: Rig, says: RegExp): Promise<void> {
     const { body } = await until(
       'it says why',
@@ -247,6 +250,7 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
     '%s, in the environment',
     async (_name, make, says) => {
       const rig = await prepareRig({
+        knobs: known,
         policy: { verifyEvery: '1s' },
         credential: (sandbox) => [
           'store: { kind: env }',
@@ -263,6 +267,7 @@ describe('a key that cannot be handed out: the answer and status say why, and wh
     '%s, in a file',
     async (_name, make, says) => {
       const rig = await prepareRig({
+        knobs: known,
         policy: { verifyEvery: '1s' },
         credential: (sandbox) => [
           'store: { kind: file }',

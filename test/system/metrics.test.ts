@@ -16,9 +16,12 @@ it('a rotation and the end of the old key: every phase, call and outcome is coun
   const rig = await prepareRig()
   await serveRig(rig)
   await untilReady(rig)
-  const before = await scrape(rig)
+  const before = await until(
+    'every edge knows the first key',
+    () => scrape(rig),
+    ({ valueOf }) => valueOf('keyturn_credential_verdict', { ...openai, verdict: 'valid' }) === 1,
+  )
   expect(before.valueOf('keyturn_credential_ready', openai)).toBe(1)
-  expect(before.valueOf('keyturn_credential_verdict', { ...openai, verdict: 'valid' })).toBe(1)
   // The first key was made, and nothing was there to be retired.
   expect(before.valueOf('keyturn_rotations_total', { mode: 'normal', outcome: 'promoted' })).toBe(1)
   expect(before.valueOf('keyturn_retirements_total', { outcome: 'dead' })).toBeUndefined()

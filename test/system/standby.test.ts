@@ -158,9 +158,11 @@ describe('a spare key', () => {
     )
     const next = await untilSpare(rig)
     expect(next.version).not.toBe(spare.version)
-    const metrics = await fetch(`${rig.url}/metrics`, {
-      headers: { authorization: `Bearer ${rig.operatorToken()}` },
-    })
-    expect(await metrics.text()).toContain('keyturn_standby_ready{credential="openai"} 1')
+    const authorization = `Bearer ${rig.operatorToken()}`
+    await until(
+      'the spare is in the metrics',
+      async () => (await fetch(`${rig.url}/metrics`, { headers: { authorization } })).text(),
+      (text) => text.includes('keyturn_standby_ready{credential="openai"} 1'),
+    )
   }, 60_000)
 })
