@@ -1,14 +1,7 @@
 import { expect, it } from 'vitest'
-import { type Exposed, readExposition } from '../server/exposition.ts'
-import { prepareRig, type Rig, rotate, until, untilAllDead, untilPromoted, untilReady } from './harness.ts'
+import { prepareRig, rotate, until, untilAllDead, untilPromoted, untilReady } from './harness.ts'
 import { serveRig } from './in-process.ts'
-
-async function scrape(rig: Rig): Promise<Exposed> {
-  const response = await fetch(`${rig.url}/metrics`, {
-    headers: { authorization: `Bearer ${rig.operatorToken()}` },
-  })
-  return readExposition(await response.text())
-}
+import { scrape } from './scrape.ts'
 
 const openai = { credential: 'openai' }
 

@@ -215,11 +215,7 @@ describe('rollback', () => {
     expect([unknown.status, unknown.body.code]).toEqual([404, 'not_found'])
     expect(await keyNow(rig)).toBe(keys[1])
     // The store agrees, so that a restart hands out the same.
-    const stored = await until(
-      'it is in the store',
-      () => summary(rig),
-      (one) => one.troubles.length === 0,
-    )
+    const stored = await untilTold(rig)
     expect(stored.current?.version).toBe(second?.version)
   })
 
@@ -535,11 +531,7 @@ describe('stores that somebody else writes', () => {
     await untilReady(rig)
     seen.add(await keyNow(rig))
     // At first it is the last-known-good file that answers, which is told too.
-    const { rotation } = await until(
-      'nothing but the alarm is told',
-      () => summary(rig),
-      ({ troubles }) => troubles.map((one) => one.code).join() === 'store_changed',
-    )
+    const { rotation } = await untilTold(rig, ['store_changed'])
     seen.add(await keyNow(rig))
     expect(rotation?.requestedBy).toBe('start')
     expect([...seen]).toEqual([before])
@@ -548,11 +540,7 @@ describe('stores that somebody else writes', () => {
     expect((await untilPromoted(rig, id)).outcome).toBe('promoted')
     const after = await keyNow(rig)
     expect([before, foreign.value]).not.toContain(after)
-    await until(
-      'the alarm is over',
-      () => summary(rig),
-      (one) => one.troubles.length === 0,
-    )
+    await untilTold(rig)
     expect(rig.sandbox.isAlive(foreign.value)).toBe(true)
   }, 60_000)
 

@@ -210,11 +210,7 @@ describe('the store', () => {
     expect((await held(rig)).apiKey).toBe(before.apiKey)
 
     renameSync(join(rig.home, 'elsewhere'), join(rig.home, 'secrets'))
-    await until(
-      'the trouble is over',
-      () => summary(rig),
-      ({ troubles }) => troubles.length === 0,
-    )
+    await untilTold(rig)
     await expectNothingStarted(rig, alive)
     const { id } = await rotate(rig)
     expect((await untilTurned(rig, id)).outcome).toBe('promoted')
@@ -236,11 +232,7 @@ describe('the store', () => {
     await expectRecovered(rig, before)
     expect((await summary(rig)).lastKnownGood).toBeUndefined()
     renameSync(join(rig.home, 'elsewhere'), join(rig.home, 'secrets', 'openai'))
-    await until(
-      'the trouble is over',
-      () => summary(rig),
-      ({ troubles }) => troubles.length === 0,
-    )
+    await untilTold(rig)
     await expectNothingStarted(rig, alive)
   })
 
@@ -314,11 +306,7 @@ describe('the store', () => {
     expect((await held(rig)).apiKey).toBe(before.apiKey)
     rmdirSync(pointer)
     renameSync(`${pointer}.away`, pointer)
-    await until(
-      'the trouble is over',
-      () => summary(rig),
-      (one) => one.troubles.length === 0,
-    )
+    await untilTold(rig)
   })
 })
 

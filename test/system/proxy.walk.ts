@@ -22,6 +22,7 @@ import {
 } from './harness.ts'
 import { spawnService } from './process.ts'
 import { type Python, pythonWith } from './python.ts'
+import { scrape } from './scrape.ts'
 
 const rotations = 20
 const inFlight = 12
@@ -206,11 +207,8 @@ describe('through keyturn proxy', () => {
     expect(await ask()).toBe(200)
     await until(
       'the proxy follows the service',
-      async () =>
-        (
-          await fetch(`${rig.url}/metrics`, { headers: { authorization: `Bearer ${rig.operatorToken()}` } })
-        ).text(),
-      (text) => /^keyturn_event_streams(?:\{.*\})? [1-9]/m.test(text),
+      () => scrape(rig),
+      ({ samples }) => samples.some(({ name, value }) => name === 'keyturn_event_streams' && value >= 1),
     )
     await call(rig, `/v1/tokens/${token.id}`, { method: 'DELETE' }).catch(() => undefined)
     const revokedAt = performance.now()

@@ -15,6 +15,7 @@ import {
   untilReady,
   untilTold,
 } from './harness.ts'
+import { scrape } from './scrape.ts'
 import { shiftedSystem } from './shifted-system.ts'
 
 /** The whole turn in every app, on a machine that has other things to do. */
@@ -158,11 +159,10 @@ describe('a spare key', () => {
     )
     const next = await untilSpare(rig)
     expect(next.version).not.toBe(spare.version)
-    const authorization = `Bearer ${rig.operatorToken()}`
     await until(
       'the spare is in the metrics',
-      async () => (await fetch(`${rig.url}/metrics`, { headers: { authorization } })).text(),
-      (text) => text.includes('keyturn_standby_ready{credential="openai"} 1'),
+      () => scrape(rig),
+      ({ valueOf }) => valueOf('keyturn_standby_ready', { credential: 'openai' }) === 1,
     )
   }, 60_000)
 })
